@@ -1,0 +1,44 @@
+# Everything runs in .venv, which the first target that needs it makes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench record clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.demo ## run examples/chat.py from its cassette and show its traces: no key, no network
+	@$(BIN)/tracetape run --show --cassette cassettes/examples/chat.yaml examples/chat.py
+
+test: check ## everything that CI runs: formatting, lint, types, import layers, tests
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.dev ## formatting, lint, types and import layers only
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## rewrite the code in the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+record: $(VENV)/.record ## record the cassettes anew, from a real model server on this machine
+	$(BIN)/python scripts/record.py
+
+clean: ## remove what these targets made
+	rm -rf $(VENV) .record .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# One stamp for each group of dependencies in pyproject.toml.
+$(VENV)/.%: pyproject.toml | $(VENV)
+	@echo "installing the '$*' dependencies into $(VENV) …"
+	@$(PIP) --group $* --editable .
+	@touch $@
+
+$(VENV):
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 10) else "tracetape needs Python 3.10 or newer, and this is %d.%d: make PYTHON=python3.12 …" % v)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --upgrade 'pip>=25.1' # the first that knows dependency groups

@@ -1,0 +1,32 @@
+"""A chat with a model that Databricks serves: three turns of one conversation.
+
+Needs DATABRICKS_HOST and DATABRICKS_TOKEN, or any other login that the Databricks SDK knows.
+"""
+
+import tracetape
+from databricks.sdk import WorkspaceClient
+from tracetape.entities import SpanEvent, SpanType
+
+tracetape.autolog()
+
+client = WorkspaceClient().serving_endpoints.get_open_ai_client()
+history = [{"role": "system", "content": "You are a helpful assistant. Answer in one sentence."}]
+
+
+@tracetape.trace(span_type=SpanType.CHAIN)
+def answer(question: str) -> str:
+    with tracetape.start_span("User") as span:
+        span.set_inputs({"question": question})
+        span.set_attributes({"turn": len(history) // 2 + 1, "channel": "terminal"})
+        span.add_event(SpanEvent("question received", attributes={"characters": len(question)}))
+        history.append({"role": "user", "content": question})
+    completion = client.chat.completions.create(
+        model="databricks-gemma-3-12b", messages=history, max_tokens=32, temperature=0
+    )
+    text = completion.choices[0].message.content
+    history.append({"role": "assistant", "content": text})
+    return text
+
+
+for question in ["What is machine learning?", "Name one use of it.", "And who invented it?"]:
+    print(f"> {question}\n{answer(question)}\n")

@@ -1,0 +1,139 @@
+"""Chat completions."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from tracetape.entities import SpanType
+from tracetape.instrument import Extractor, Request, Result
+from tracetape_openai.deltas import Text, joined, merge
+from tracetape_openai.usage import normalised
+
+__all__ = ["ChatCompletions"]
+
+_CONTENT = {"content"}
+
+
+class ChatCompletions(Extractor):
+    """``POST /chat/completions``, plain and streamed.
+
+    Shapes: OpenAI's API reference, "The chat completion object" and "The chat completion chunk
+    object".
+    """
+
+    resource: ClassVar[str] = "Completions"
+    span_type: ClassVar[str] = SpanType.CHAT_MODEL
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self._head: dict[str, Any] = {}
+        self._choices: dict[int, dict[str, Any]] = {}
+        self._request_model: Any = None
+
+    def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Parameters as attributes; the model, the tools and who is asked as fields."""
+        body = request.body
+        fields: dict[str, Any] = {
+            "message_format": "openai",
+            "provider": request.provider,
+            "base_url": request.base_url,
+        }
+        if body.get("model"):
+            fields["request_model"] = str(body["model"])
+        if request.provider == "databricks" and body.get("model"):
+            fields["endpoint"] = str(body["model"])
+        if body.get("tools"):
+            fields["tools"] = body["tools"]
+        if body.get("stream"):
+            fields["streamed"] = True
+        return {key: value for key, value in body.items() if key != "messages"}, fields
+
+    def chunk(self, chunk: Any) -> None:
+        """Continue the choices by one chunk."""
+        if self._choices and self._only_text(chunk):
+            return
+        data = chunk if isinstance(chunk, dict) else _plain(chunk)
+        for choice in data.pop("choices", None) or ():
+            self._continue(choice)
+        # The chunk with the usage has no choices; Databricks sends usage with every chunk.
+        self._head.update(data)
+
+    def _only_text(self, chunk: Any) -> bool:
+        """Take the common chunk, one choice that continues its text, at a tenth of the price."""
+        choices = getattr(chunk, "choices", None)
+        if not choices or len(choices) != 1 or getattr(chunk, "usage", None):
+            return False
+        choice = choices[0]
+        delta = choice.delta
+        if (
+            delta is None
+            or delta.model_fields_set != _CONTENT
+            or choice.finish_reason is not None
+            or choice.logprobs is not None
+            or choice.model_extra
+            or choice.index not in self._choices
+        ):
+            return False
+        text = self._choices[choice.index]["message"].get("content")
+        if not isinstance(text, Text) or type(delta.content) is not str:
+            return False
+        text.append(delta.content)
+        return True
+
+    def result(self, body: Any | None) -> Result:
+        """The answer, its model, usage and reasons to finish."""
+        if body is None:
+            body = self._rebuilt()
+            return Result(body, _fields(body))
+        return Result(None, _fields(body) if isinstance(body, dict) else {})
+
+    def _continue(self, delta: dict[str, Any]) -> None:
+        index = delta.get("index") or 0
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = {"index": index, "message": {}, "finish_reason": None}
+        merge(choice["message"], delta.get("delta") or {})
+        for key, value in delta.items():
+            if key in ("index", "delta") or value is None:
+                continue
+            if key == "logprobs":
+                merge(choice, {key: value})
+            else:
+                choice[key] = value
+
+    def _rebuilt(self) -> dict[str, Any]:
+        choices = [
+            {**joined(choice), "index": index} for index, choice in sorted(self._choices.items())
+        ]
+        for choice in choices:
+            choice["message"].setdefault("role", "assistant")
+            choice["message"].setdefault("content", None)
+        return {**self._head, "object": "chat.completion", "choices": choices}
+
+
+def _plain(chunk: Any) -> dict[str, Any]:
+    # `exclude_unset`: what the provider did not send is not made up.
+    data: dict[str, Any] = type(chunk).__pydantic_serializer__.to_python(
+        chunk, exclude_unset=True, warnings=False
+    )
+    return data
+
+
+def _fields(body: dict[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if body.get("model"):
+        fields["model"] = body["model"]
+    if body.get("id"):
+        fields["response_id"] = body["id"]
+    usage = body.get("usage")
+    if isinstance(usage, dict) and usage:
+        fields["usage"] = normalised(usage)
+        fields["provider_usage"] = usage
+    reasons = [
+        choice["finish_reason"]
+        for choice in body.get("choices") or ()
+        if isinstance(choice, dict) and choice.get("finish_reason")
+    ]
+    if reasons:
+        fields["finish_reasons"] = reasons
+    return fields

@@ -1,0 +1,62 @@
+"""tracetape: see what your LLM program does, and replay it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracetape._version import __version__
+from tracetape.exceptions import TracetapeException
+from tracetape.tracing import (
+    configure,
+    flush,
+    get_current_active_span,
+    get_last_active_trace_id,
+    get_trace,
+    start_span,
+    stats,
+    trace,
+)
+
+if TYPE_CHECKING:
+    from tracetape import entities, openai, testing
+    from tracetape.cassettes import cassette
+    from tracetape.instrument import autolog
+
+__all__ = [
+    "TracetapeException",
+    "__version__",
+    "autolog",
+    "cassette",
+    "configure",
+    "entities",
+    "flush",
+    "get_current_active_span",
+    "get_last_active_trace_id",
+    "get_trace",
+    "openai",
+    "start_span",
+    "stats",
+    "testing",
+    "trace",
+]
+
+# Loaded on first use: `import tracetape` must cost next to nothing.
+_LAZY = {"autolog": "tracetape.instrument", "cassette": "tracetape.cassettes"}
+_LAZY_MODULES = ("openai", "testing")
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _LAZY:
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+    elif name in _LAZY_MODULES:
+        value = importlib.import_module(f"tracetape.{name}")
+    else:
+        raise AttributeError(f"module 'tracetape' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,93 @@
+"""How one object that JSON has no form for becomes something that it has a form for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+__all__ = ["MAX_BUFFER", "UnencodableError", "convert", "is_sentinel", "text_of"]
+
+MAX_BUFFER = 1024  # bytes of a binary value that are shown; more is summarised by its size
+_MAX_CACHED_TYPES = 2048  # classes made at run time must not pile up in the cache
+
+
+class UnencodableError(TypeError):
+    """The fast path cannot hold this value; the walker can."""
+
+
+def convert(value: Any) -> Any:
+    """Orjson's `default`: the JSON-able stand-in of `value`."""
+    cls = type(value)
+    converter = _converters.get(cls)
+    if converter is None:
+        if len(_converters) >= _MAX_CACHED_TYPES:
+            _converters.clear()
+        converter = _converters[cls] = _choose(cls)
+    return converter(value)
+
+
+def is_sentinel(cls: type) -> bool:
+    """Whether `cls` is an SDK's mark for "argument not given" (openai and its template's kin)."""
+    return cls.__name__ in _SENTINEL_NAMES and cls.__module__.endswith("._types")
+
+
+def text_of(value: Any) -> str:
+    """``str(value)``, or the type's name when the object's own code fails."""
+    if isinstance(value, (bytes, bytearray, memoryview)) and len(value) > MAX_BUFFER:
+        return f"<{type(value).__name__} of {len(value):,} bytes>"
+    try:
+        return str.__str__(str(value))
+    except Exception:  # noqa: BLE001 - __str__ is the user's code
+        return f"<{type(value).__name__}: str() failed>"
+
+
+_SENTINEL_NAMES = {"NotGiven", "Omit"}
+_converters: dict[type, Callable[[Any], Any]] = {}
+
+
+def _choose(cls: type) -> Callable[[Any], Any]:
+    # Looked up on the type: reading an attribute of the object could run the user's code.
+    if is_sentinel(cls):
+        return _refuse
+    serializer = getattr(cls, "__pydantic_serializer__", None)
+    if serializer is not None and hasattr(cls, "model_dump"):
+        return _pydantic
+    if hasattr(cls, "__fields__") and hasattr(cls, "__validators__") and hasattr(cls, "dict"):
+        return _pydantic_v1
+    if dataclasses.is_dataclass(cls):
+        return _dataclass
+    return text_of
+
+
+def _refuse(value: Any) -> Any:
+    raise UnencodableError(type(value).__name__)
+
+
+def _pydantic(value: Any) -> Any:
+    try:
+        # Rust from end to end, and without the warnings of model_dump.
+        return orjson.Fragment(type(value).__pydantic_serializer__.to_json(value, warnings=False))
+    except Exception:  # noqa: BLE001 - serializers are the user's code
+        return _attempt(value.model_dump, value)
+
+
+def _pydantic_v1(value: Any) -> Any:
+    return _attempt(value.dict, value)
+
+
+def _attempt(dump: Callable[[], Any], value: Any) -> Any:
+    try:
+        return dump()
+    except Exception:  # noqa: BLE001 - serializers are the user's code
+        return text_of(value)
+
+
+def _dataclass(value: Any) -> Any:
+    return {
+        field.name: getattr(value, field.name)
+        for field in dataclasses.fields(value)
+        if hasattr(value, field.name)
+    }

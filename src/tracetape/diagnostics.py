@@ -1,0 +1,60 @@
+"""What becomes of our own faults: one log line each, a counter, never the user's exception."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import Counter
+
+__all__ = ["faults", "forget_faults", "internal_error", "logger", "warn_once"]
+
+logger = logging.getLogger("tracetape")
+
+_lock = threading.RLock()  # reentrant: a finaliser may report a fault while another is reported
+_faults: Counter[str] = Counter()
+_warned: set[str] = set()
+
+
+def _strict() -> bool:
+    # Our own suite sets it, so that no fault of ours hides behind the guard.
+    return os.environ.get("TRACETAPE_RAISE_INTERNAL_ERRORS") == "1"
+
+
+def internal_error(where: str) -> None:
+    """Report the exception being handled: counted, logged once per place, re-raised in our suite.
+
+    Call it in an ``except Exception`` block.
+
+    Args:
+        where: what was being done, in words for the log.
+    """
+    with _lock:
+        _faults[where] += 1
+        first = _faults[where] == 1
+    if _strict():
+        raise
+    if first:
+        logger.warning("tracetape: internal error while %s (reported once)", where, exc_info=True)
+
+
+def warn_once(key: str, message: str, *args: object) -> None:
+    """Log a warning the first time that `key` is seen in this process."""
+    with _lock:
+        if key in _warned:
+            return
+        _warned.add(key)
+    logger.warning(message, *args)
+
+
+def faults() -> dict[str, int]:
+    """Internal errors so far, by place."""
+    with _lock:
+        return dict(_faults)
+
+
+def forget_faults() -> None:
+    """Begin counting and warning anew (for tests)."""
+    with _lock:
+        _faults.clear()
+        _warned.clear()

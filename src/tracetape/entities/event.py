@@ -1,0 +1,60 @@
+"""A moment within a span."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["SpanEvent"]
+
+
+@dataclass
+class SpanEvent:
+    """Something that happened at one moment of a span.
+
+    Attributes:
+        name: what happened; ``exception`` for an exception.
+        timestamp: nanoseconds since the epoch; now, if not given.
+        attributes: details by name.
+    """
+
+    name: str
+    timestamp: int = field(default_factory=time.time_ns)
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_exception(cls, exception: BaseException) -> SpanEvent:
+        """The event that records `exception`.
+
+        Attribute names after OpenTelemetry's semantic conventions for exceptions:
+        ``exception.message``, ``exception.type`` (the class's name, as MLflow has it) and
+        ``exception.stacktrace`` (with causes).
+        """
+        return cls(
+            name="exception",
+            attributes={
+                "exception.message": _text(exception),
+                "exception.type": type(exception).__name__,
+                "exception.stacktrace": _stacktrace(exception),
+            },
+        )
+
+    def json(self) -> dict[str, Any]:
+        """The event as a dictionary of its three fields."""
+        return {"name": self.name, "timestamp": self.timestamp, "attributes": self.attributes}
+
+
+def _text(exception: BaseException) -> str:
+    try:
+        return str(exception)
+    except Exception:  # noqa: BLE001 - __str__ is the user's code
+        return f"<{type(exception).__name__}: str() failed>"
+
+
+def _stacktrace(exception: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(exception))
+    except Exception:  # noqa: BLE001 - formatting runs the user's __str__
+        return f"{type(exception).__name__}: <stack trace could not be formatted>"

@@ -1,0 +1,285 @@
+"""An open span, its trace in the making, and the span that is not recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter_ns, time_ns
+from typing import Any, Protocol
+
+from tracetape.capture import encode
+from tracetape.diagnostics import internal_error, logger
+from tracetape.entities.constants import SpanStatusCode, SpanType
+from tracetape.entities.event import SpanEvent
+from tracetape.entities.names import FIELD_OF_NAME, SPAN_INPUTS, SPAN_OUTPUTS, SPAN_TYPE
+from tracetape.entities.span import Span
+from tracetape.entities.status import OK, UNSET, SpanStatus, status_from
+from tracetape.exceptions import InvalidTypeError, TracetapeException
+
+__all__ = ["NO_OP_TRACE_ID", "LiveSpan", "LiveTrace", "NoOpSpan", "SpanSink"]
+
+NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"  # MLflow's own, which programs compare with
+_SCALARS = frozenset({str, int, bool, type(None)})
+
+
+class SpanSink(Protocol):
+    """Where ended spans go."""
+
+    def ended(self, span: LiveSpan) -> None:
+        """Take `span`, which has just ended."""
+
+
+class LiveTrace:
+    """What the spans of one trace share while it is being made in this process."""
+
+    __slots__ = ("clock", "root", "sink", "spans", "trace_id", "usages")
+
+    def __init__(self, trace_id: int, sink: SpanSink) -> None:
+        """Begin trace `trace_id`, whose ended spans go to `sink`."""
+        self.trace_id = trace_id
+        self.sink = sink
+        # Adding it to the monotonic clock gives ns since the epoch; read once a trace, so that
+        # durations are monotonic and a changed wall clock touches later traces only.
+        self.clock = time_ns() - perf_counter_ns()
+        self.root: LiveSpan | None = None
+        # Spans of this process that are not both ended and written.
+        self.spans: dict[int, LiveSpan] = {}
+        # (span id, ids of the spans above it, tokens) of the written LLM spans, for the sum.
+        self.usages: list[tuple[int, tuple[int, ...], dict[str, int]]] = []
+
+
+class LiveSpan(Span):
+    """A span that is still open: every setter takes any value and none raises for its content.
+
+    Values are recorded as they are at the moment of the call.
+    """
+
+    __slots__ = ("_previous", "_trace")
+
+    _trace: LiveTrace
+    # What was current before this span (see tracing/context.py).
+    _previous: Any
+
+    def __init__(
+        self,
+        trace: LiveTrace,
+        span_id: int,
+        parent_id: int | None,
+        previous: Any,
+        name: str,
+        span_type: str,
+    ) -> None:
+        """Internal: `tracetape.start_span` makes live spans."""
+        self._trace = trace
+        self._trace_id = trace.trace_id
+        self._span_id = span_id
+        self._parent_id = parent_id
+        self._previous = previous
+        self._name = name
+        self._type = span_type
+        self._inputs = None
+        self._outputs = None
+        self._attributes = None
+        self._fields = None
+        self._events = None
+        self._status = UNSET
+        self._end = None
+        trace.spans[span_id] = self
+        self._start = trace.clock + perf_counter_ns()
+
+    def set_inputs(self, inputs: Any) -> None:
+        """Record what goes in."""
+        if self._is_open("set_inputs"):
+            self._inputs = encode(inputs)
+
+    def set_outputs(self, outputs: Any) -> None:
+        """Record what came out."""
+        if self._is_open("set_outputs"):
+            self._outputs = encode(outputs)
+
+    def set_span_type(self, span_type: str) -> None:
+        """Change the span's type."""
+        if self._is_open("set_span_type"):
+            self._type = span_type
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Record one attribute; a key that is no string is skipped with a warning."""
+        if not self._is_open("set_attribute"):
+            return
+        if not isinstance(key, str):
+            logger.warning("Attribute key must be a string, but got %s: skipped.", key)
+            return
+        if key.startswith("mlflow."):
+            self._set_reserved(key, value)
+            return
+        if self._attributes is None:
+            self._attributes = {}
+        self._attributes[key] = value if type(value) in _SCALARS else encode(value)
+
+    def set_attributes(self, attributes: dict[str, Any]) -> None:
+        """Record several attributes; anything but a dictionary is skipped with a warning."""
+        if not isinstance(attributes, Mapping):
+            logger.warning("Attributes must be a dictionary, but got %s: skipped.", attributes)
+            return
+        for key, value in attributes.items():
+            self.set_attribute(key, value)
+
+    def set_fields(self, fields: dict[str, Any]) -> None:
+        """Internal, for integrations: neutral fields (`names.py`), fresh values of ours."""
+        if self._is_open("set_fields"):
+            self._fields = {**self._fields, **fields} if self._fields else fields
+
+    def add_event(self, event: SpanEvent) -> None:
+        """Record an event."""
+        if self._is_open("add_event"):
+            if self._events is None:
+                self._events = []
+            self._events.append((event.name, event.timestamp, encode(event.attributes)))
+
+    def record_exception(self, exception: BaseException | str) -> None:
+        """Record an exception as an event and mark the span ERROR.
+
+        Raises:
+            InvalidTypeError: `exception` is neither an exception nor a string.
+        """
+        if isinstance(exception, str):
+            self.add_event(SpanEvent("exception", attributes={"exception.message": exception}))
+            self.set_status(SpanStatus(SpanStatusCode.ERROR, exception))
+        elif isinstance(exception, BaseException):
+            self._failed(exception)
+        else:
+            raise InvalidTypeError(
+                "Parameter 'exception' must be an Exception or a string, "
+                f"but got {type(exception).__name__}."
+            )
+
+    def set_status(self, status: SpanStatus | SpanStatusCode | str) -> None:
+        """Set the outcome; as in OpenTelemetry OK is final.
+
+        Raises:
+            InvalidValueError: `status` names no status code.
+        """
+        if self._is_open("set_status"):
+            new = status_from(status)
+            if self._status.status_code is not SpanStatusCode.OK:
+                self._status = new
+
+    def end(
+        self,
+        outputs: Any | None = None,
+        attributes: dict[str, Any] | None = None,
+        status: SpanStatus | SpanStatusCode | str | None = None,
+        end_time_ns: int | None = None,
+    ) -> None:
+        """End the span; never raises, and a second end does nothing.
+
+        Args:
+            outputs: what came out, if anything is to be recorded.
+            attributes: more attributes.
+            status: the outcome; OK if nothing was ever said.
+            end_time_ns: nanoseconds since the epoch; now, if not given.
+        """
+        if self._end is not None:
+            return
+        try:
+            if outputs is not None:
+                self.set_outputs(outputs)
+            if attributes is not None:
+                self.set_attributes(attributes)
+            if status is not None:
+                self.set_status(status)
+        except TracetapeException as error:
+            logger.warning("Span %s ended with a bad value: %s", self._name, error)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("ending a span")
+        self._finish(end_time_ns)
+
+    def to_immutable_span(self) -> Span:
+        """A read-only copy of the span as it is now."""
+        return Span(
+            trace_id=self._trace_id,
+            span_id=self._span_id,
+            parent_id=self._parent_id,
+            name=self._name,
+            span_type=self._type,
+            start_time_ns=self._start,
+            end_time_ns=self._end,
+            inputs=self._inputs,
+            outputs=self._outputs,
+            attributes=dict(self._attributes) if self._attributes else None,
+            fields=dict(self._fields) if self._fields else None,
+            events=list(self._events) if self._events else None,
+            status=self._status,
+        )
+
+    def __reduce__(self) -> Any:
+        raise TypeError("A LiveSpan cannot be pickled; use to_immutable_span().")
+
+    def _failed(self, exception: BaseException) -> None:
+        """Record an exception that passes the span."""
+        event = SpanEvent.from_exception(exception)
+        self.add_event(event)
+        kind, text = event.attributes["exception.type"], event.attributes["exception.message"]
+        self.set_status(SpanStatus(SpanStatusCode.ERROR, f"{kind}: {text}"))
+
+    def _finish(self, end_time_ns: int | None = None) -> None:
+        """The hot end of every span."""
+        if self._status is UNSET or self._status.status_code is SpanStatusCode.UNSET:
+            self._status = OK
+        trace = self._trace
+        self._end = end_time_ns or trace.clock + perf_counter_ns()
+        try:
+            trace.sink.ended(self)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("queueing a span")
+
+    def _is_open(self, method: str) -> bool:
+        if self._end is None:
+            return True
+        logger.warning("%s() on the ended span %r is ignored.", method, self._name)
+        return False
+
+    def _set_reserved(self, key: str, value: Any) -> None:
+        """An attribute under one of MLflow's reserved names is the field it stands for."""
+        if key == SPAN_INPUTS:
+            self.set_inputs(value)
+        elif key == SPAN_OUTPUTS:
+            self.set_outputs(value)
+        elif key == SPAN_TYPE:
+            self.set_span_type(str(value))
+        elif key in FIELD_OF_NAME:
+            self.set_fields({FIELD_OF_NAME[key]: value})
+        else:
+            if self._attributes is None:
+                self._attributes = {}
+            self._attributes[key] = encode(value)
+
+
+class NoOpSpan(LiveSpan):
+    """The span that is not recorded: all methods do nothing, ids, name and times are None."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        """A span that records nothing."""
+        self._trace_id = self._span_id = self._start = 0
+        self._parent_id = self._end = self._inputs = self._outputs = None
+        self._attributes = self._fields = self._events = None
+        self._name, self._type, self._status = "", SpanType.UNKNOWN, UNSET
+
+    trace_id = property(lambda self: NO_OP_TRACE_ID)
+    span_id = property(lambda self: None)
+    name = property(lambda self: None)
+    start_time_ns = property(lambda self: None)
+
+    def _is_open(self, method: str) -> bool:
+        return False
+
+    def _finish(self, end_time_ns: int | None = None) -> None:
+        return
+
+    def to_immutable_span(self) -> Span:
+        """Itself: there is nothing to copy."""
+        return self
+
+    def __repr__(self) -> str:
+        return "NoOpSpan()"

@@ -1,0 +1,51 @@
+"""The status of a span."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tracetape.entities.constants import SpanStatusCode
+from tracetape.exceptions import InvalidValueError
+
+__all__ = ["OK", "UNSET", "SpanStatus", "status_from"]
+
+
+@dataclass
+class SpanStatus:
+    """Outcome of a span.
+
+    Attributes:
+        status_code: a `SpanStatusCode` or its name.
+        description: why, for an error; otherwise empty.
+
+    Raises:
+        InvalidValueError: the code is none of UNSET, OK, ERROR.
+    """
+
+    status_code: SpanStatusCode
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.status_code, SpanStatusCode):
+            try:
+                self.status_code = SpanStatusCode(self.status_code)
+            except ValueError:
+                raise InvalidValueError(
+                    f"{self.status_code} is not a valid SpanStatusCode value. "
+                    f"Please use one of {[code.value for code in SpanStatusCode]}"
+                ) from None
+
+
+UNSET = SpanStatus(SpanStatusCode.UNSET)
+OK = SpanStatus(SpanStatusCode.OK)
+
+
+def status_from(value: SpanStatus | SpanStatusCode | str) -> SpanStatus:
+    """A status of its own from whatever `set_status` accepts.
+
+    Raises:
+        InvalidValueError: `value` names no status code.
+    """
+    if isinstance(value, SpanStatus):
+        return SpanStatus(value.status_code, value.description)
+    return SpanStatus(value)  # type: ignore[arg-type]  # __post_init__ takes names

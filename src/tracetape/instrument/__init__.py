@@ -1,0 +1,16 @@
+"""The public seam for integrations: tables of targets, extractors with three verbs."""
+
+from tracetape.instrument.integration import Extractor, Integration, Request, Result, Target
+from tracetape.instrument.registry import autolog, autolog_one
+from tracetape.instrument.template import Template
+
+__all__ = [
+    "Extractor",
+    "Integration",
+    "Request",
+    "Result",
+    "Target",
+    "Template",
+    "autolog",
+    "autolog_one",
+]

@@ -1,0 +1,119 @@
+"""Watches the body of an HTTP response that the user reads, or does not, in his own way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from tracetape.diagnostics import internal_error
+from tracetape.instrument.call import Call
+
+__all__ = ["watch_body"]
+
+_ENCODING = "content-encoding"
+
+
+def watch_body(response: Any, call: Call) -> None:
+    """End `call` with the body of `response` (httpx's or httpx2's), when that has been read."""
+    if response.is_closed:
+        body = _Body(response, call)
+        body.finish(response.content, "exhausted")
+        return
+    response.stream = _observed_class(type(response).__module__.partition(".")[0])(response, call)
+
+
+class _Body:
+    """Copies of the raw parts that passed, and what they say in the end."""
+
+    def __init__(self, response: Any, call: Call) -> None:
+        self._response = response
+        self._stream = response.stream
+        self._call = call
+        self._parts: list[bytes] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for part in self._stream:
+                self._parts.append(part)
+                yield part
+        except GeneratorExit:
+            self.end("closed")
+            raise
+        except BaseException as exception:
+            self._call.failed(exception)
+            raise
+        self.end("exhausted")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._stream:
+                self._parts.append(part)
+                yield part
+        except GeneratorExit:
+            self.end("closed")
+            raise
+        except BaseException as exception:
+            self._call.failed(exception)
+            raise
+        self.end("exhausted")
+
+    def close(self) -> None:
+        self.end("closed")
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        self.end("closed")
+        await self._stream.aclose()
+
+    def end(self, reason: str) -> None:
+        """The body is over: read it, once."""
+        parts, self._parts = self._parts, []
+        try:
+            if parts:
+                self.finish(self._decoded(b"".join(parts)), reason)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("reading a response's body")
+        self._call.ended(reason)
+
+    def finish(self, data: bytes, reason: str) -> None:
+        """Give the decoded body to the call."""
+        if "text/event-stream" in self._response.headers.get("content-type", ""):
+            for event in _events(data):
+                self._call.chunk(event)
+            self._call.ended(reason)
+        else:
+            self._call.answered(data)
+
+    def _decoded(self, data: bytes) -> bytes:
+        # A response of the same library knows how to decode; ours is thrown away after it.
+        encoding = self._response.headers.get(_ENCODING)
+        if encoding is None:
+            return data
+        content: bytes = type(self._response)(
+            200, headers={_ENCODING: encoding}, content=data
+        ).content
+        return content
+
+
+@lru_cache(maxsize=8)
+def _observed_class(library: str) -> type[_Body]:
+    # The library's responses insist on streams of its own base classes.
+    module = sys.modules[library]
+    bases = (_Body, module.SyncByteStream, module.AsyncByteStream)
+    return type("ObservedBody", bases, {})
+
+
+def _events(data: bytes) -> Iterator[Any]:
+    """The JSON of each server-sent event; a last one that was cut short is left out."""
+    for line in data.splitlines():
+        if line.startswith(b"data:"):
+            text = line[5:].strip()
+            if text and text != b"[DONE]":
+                try:
+                    yield orjson.loads(text)
+                except orjson.JSONDecodeError:
+                    return

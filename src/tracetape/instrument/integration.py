@@ -1,0 +1,103 @@
+"""What an integration is: tables that say what to patch and how to read what passes there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+__all__ = ["Extractor", "Integration", "Request", "Result", "Target"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of a client library, before it is sent.
+
+    Attributes:
+        path: the path below the API's base, e.g. ``/chat/completions``.
+        body: the JSON body as the caller meant it.
+        is_async: whether an async client makes it.
+        provider: who serves the model, by the base URL.
+        base_url: the API's base, without credentials.
+    """
+
+    path: str
+    body: Mapping[str, Any]
+    is_async: bool
+    provider: str
+    base_url: str
+
+
+@dataclass
+class Result:
+    """What an answer says.
+
+    Attributes:
+        outputs: the answer's JSON; a stream's in the shape of the plain answer.
+        fields: neutral fields by name (`tracetape.entities.names`).
+    """
+
+    outputs: Any
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+class Extractor:
+    """Reads one endpoint family; one instance a call, the same for sync and async.
+
+    Subclasses hold no try/except, thread or context variable: a failure in here is caught and
+    reported by the seam, and the user's call goes on.
+    """
+
+    resource: ClassVar[str] = "Request"
+    span_type: ClassVar[str] = "UNKNOWN"
+
+    def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Attributes and neutral fields of the call; its inputs are the body."""
+        raise NotImplementedError
+
+    def chunk(self, chunk: Any) -> None:
+        """Take one streamed chunk: the client library's object, or a dictionary."""
+        raise NotImplementedError
+
+    def result(self, body: Any | None) -> Result:
+        """What the answer says.
+
+        Args:
+            body: the answer's JSON; None after a stream, whose chunks were taken before.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Target:
+    """A method that is wrapped while the integration is on.
+
+    Attributes:
+        module: the module whose import makes the method available.
+        class_name: the class in it; the method may be inherited.
+        method: the method's name.
+        wrap: makes the replacement from the original, and from a function that says whether
+            calls are to be traced now; called once, after the import.
+    """
+
+    module: str
+    class_name: str
+    method: str
+    wrap: Callable[[Callable[..., Any], Callable[[], bool]], Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class Integration:
+    """One client library.
+
+    Attributes:
+        name: what `autolog(exclude=…)` calls it.
+        package: the import package that it instruments.
+        install: the command that installs it.
+        targets: what is patched.
+    """
+
+    name: str
+    package: str
+    install: str
+    targets: tuple[Target, ...]

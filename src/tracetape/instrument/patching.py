@@ -1,0 +1,88 @@
+"""Puts a wrapper on a class's method and takes it off again without a trace."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from tracetape.diagnostics import internal_error, logger
+from tracetape.instrument.integration import Target
+
+__all__ = ["Patch"]
+
+
+class Patch:
+    """One target, patched from the import of its module on, until it is switched off."""
+
+    def __init__(self, target: Target) -> None:
+        """Nothing is patched yet."""
+        self._target = target
+        self._on = False
+        self._owner: type | None = None
+        self._original: Callable[..., Any] | None = None
+        self._inherited = False
+        self._installed: Callable[..., Any] | None = None
+        self._hooked = False
+
+    def is_on(self) -> bool:
+        """Whether calls are to be traced."""
+        return self._on
+
+    def switch_on(self) -> None:
+        """Wrap the method: now if its module is imported, else right after that."""
+        if self._on:
+            return
+        self._on = True
+        if self._hooked:
+            self._install()
+            return
+        self._hooked = True
+        import wrapt  # it brings asyncio: only for who uses integrations
+
+        wrapt.register_post_import_hook(self._after_import, self._target.module)
+
+    def switch_off(self) -> None:
+        """Unwrap it; where somebody wrapped us meanwhile, ours goes on as a pass-through."""
+        if not self._on:
+            return
+        self._on = False
+        owner, method = self._owner, self._target.method
+        if owner is not None and owner.__dict__.get(method) is self._installed:
+            if self._inherited:
+                delattr(owner, method)
+            else:
+                setattr(owner, method, self._original)
+            self._installed = None
+
+    def _after_import(self, module: Any) -> None:
+        # An exception in here would break the user's import.
+        try:
+            if self._on:
+                self._install()
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error(f"patching {self._target.module}.{self._target.class_name}")
+
+    def _install(self) -> None:
+        target = self._target
+        if self._installed is not None:
+            return  # wrapped by somebody else since: ours is still beneath
+        module = importlib.import_module(target.module)
+        owner = getattr(module, target.class_name, None)
+        original = getattr(owner, target.method, None)
+        if owner is None or original is None:
+            logger.warning(
+                "tracetape: %s has no %s.%s; its calls there are not traced",
+                target.module,
+                target.class_name,
+                target.method,
+            )
+            return
+        # The wrapper asks `is_on`: beneath somebody else's wrapper ours cannot be taken off.
+        replacement = functools.wraps(original)(target.wrap(original, self.is_on))
+        self._owner = owner
+        self._original = original
+        self._inherited = target.method not in owner.__dict__
+        self._installed = replacement
+        setattr(owner, target.method, replacement)

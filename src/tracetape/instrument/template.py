@@ -1,0 +1,173 @@
+"""SDKs generated from OpenAI's template: all their calls pass one method, `request`.
+
+Its signature, ``request(cast_to, options, *, stream, stream_cls)``, is the same in openai 1.0 to
+3.54 and in its kin; each of them is one small `Template`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from tracetape.capture.conversion import is_sentinel
+from tracetape.diagnostics import internal_error
+from tracetape.instrument.body import watch_body
+from tracetape.instrument.call import Call, begin_call
+from tracetape.instrument.integration import Extractor, Request, Target
+from tracetape.instrument.providers import provider_of
+from tracetape.instrument.streams import traced_stream_class
+from tracetape.tracing.runtime import runtime
+
+__all__ = ["Template"]
+
+_REQUEST_ID = "x-request-id"
+
+
+@dataclass(frozen=True)
+class Template:
+    """One SDK.
+
+    Attributes:
+        module: its package; ``Stream`` and ``AsyncStream`` are exported there.
+        client, async_client: the names of its client classes.
+        endpoints: extractor classes by path below the API's base.
+        default_provider: who serves the models when the base URL does not tell.
+    """
+
+    module: str
+    client: str
+    async_client: str
+    endpoints: Mapping[str, type[Extractor]]
+    default_provider: str
+
+    def targets(self) -> tuple[Target, ...]:
+        """`request` of both client classes; it is inherited, so it can be taken off again."""
+        return (
+            Target(self.module, self.client, "request", self._wrap),
+            Target(self.module, self.async_client, "request", self._wrap_async),
+        )
+
+    def _wrap(self, original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
+        seam = _Seam(self, is_async=False)
+
+        def request(client: Any, *args: Any, **kwargs: Any) -> Any:
+            call = seam.begin(client, args, kwargs) if is_on() else None
+            if call is None:
+                return original(client, *args, **kwargs)
+            try:
+                result = original(client, *args, **kwargs)
+            except BaseException as exception:
+                call.failed(exception)
+                raise
+            seam.returned(call, result)
+            return result
+
+        return request
+
+    def _wrap_async(
+        self, original: Callable[..., Any], is_on: Callable[[], bool]
+    ) -> Callable[..., Any]:
+        seam = _Seam(self, is_async=True)
+
+        async def request(client: Any, *args: Any, **kwargs: Any) -> Any:
+            call = seam.begin(client, args, kwargs) if is_on() else None
+            if call is None:
+                return await original(client, *args, **kwargs)
+            try:
+                result = await original(client, *args, **kwargs)
+            except BaseException as exception:
+                call.failed(exception)
+                raise
+            seam.returned(call, result)
+            return result
+
+        return request
+
+
+class _Seam:
+    """What is done before and after `request`, the same for both kinds of client."""
+
+    def __init__(self, template: Template, *, is_async: bool) -> None:
+        self._template = template
+        self._is_async = is_async
+        module = sys.modules[template.module]
+        self._stream: type = module.AsyncStream if is_async else module.Stream
+        self._traced = traced_stream_class(self._stream, is_async=is_async)
+        self._aliases: dict[Any, Any] = {}
+
+    def begin(self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+        """Begin the span of a call; None if it is none of ours."""
+        if not runtime.enabled:
+            return None
+        try:
+            options = args[1] if len(args) > 1 else kwargs["options"]
+            extractor = self._template.endpoints.get(options.url)
+            if extractor is None:
+                return None
+            provider, base_url = provider_of(str(client.base_url), self._template.default_provider)
+            request = Request(options.url, _body(options), self._is_async, provider, base_url)
+            if kwargs.get("stream"):
+                kwargs["stream_cls"] = self._traced_class(args, kwargs)
+            return begin_call(extractor(), request)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("reading a request")
+            return None
+
+    def returned(self, call: Call, result: Any) -> None:
+        """Take what `request` gave: a model, a stream, or a raw response."""
+        try:
+            if isinstance(result, self._traced):
+                call.add_fields(_request_id(result.response))
+                result.watch(call)
+                return
+            response = getattr(result, "http_response", None)
+            if response is not None:
+                call.add_fields(_request_id(response))
+                watch_body(response, call)
+                return
+            request_id = getattr(result, "_request_id", None)
+            if request_id:
+                call.add_fields({"request_id": request_id})
+            call.answered(_json(result))
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("reading an answer")
+
+    def _traced_class(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """`stream_cls` with our class in the place of the SDK's; the user's own stays."""
+        given = kwargs.get("stream_cls")
+        key = args[0] if given is None and args else given
+        alias = self._aliases.get(key)
+        if alias is None:
+            if given is None:
+                alias = self._traced[args[0] if args else kwargs["cast_to"]]
+            elif get_origin(given) is self._stream:
+                alias = self._traced[get_args(given)[0]]
+            else:
+                return given
+            if len(self._aliases) > 256:  # types made at run time must not pile up
+                self._aliases.clear()
+            self._aliases[key] = alias
+        return alias
+
+
+def _body(options: Any) -> dict[str, Any]:
+    """The JSON body as the caller meant it, `extra_body` merged and "not given" left out."""
+    body = options.json_data if isinstance(options.json_data, dict) else {}
+    extra = getattr(options, "extra_json", None) or {}
+    return {key: value for key, value in {**body, **extra}.items() if not is_sentinel(type(value))}
+
+
+def _json(result: Any) -> Any:
+    """A model's JSON as it came: what the provider left unsaid stays unsaid."""
+    serializer = getattr(type(result), "__pydantic_serializer__", None)
+    if serializer is None:
+        return result
+    data: bytes = serializer.to_json(result, exclude_unset=True, by_alias=True, warnings=False)
+    return data
+
+
+def _request_id(response: Any) -> dict[str, Any]:
+    value = response.headers.get(_REQUEST_ID)
+    return {"request_id": value} if value else {}

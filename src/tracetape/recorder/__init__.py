@@ -1,0 +1,5 @@
+"""Takes ended (and long-open) spans off the user's thread."""
+
+from tracetape.recorder.recorder import Recorder, RecorderStats
+
+__all__ = ["Recorder", "RecorderStats"]

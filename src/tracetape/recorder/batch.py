@@ -1,0 +1,103 @@
+"""Ended spans, grouped by trace, as the updates that a store keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
+from time import time_ns
+
+from tracetape.entities import SpanStatusCode
+from tracetape.entities.live_span import LiveSpan, LiveTrace
+from tracetape.entities.summary import preview, state_of, token_sum
+from tracetape.store import TraceUpdate
+
+__all__ = ["LONG_OPEN_NS", "Batch", "make_batch"]
+
+LONG_OPEN_NS = 1_000_000_000  # a span that is open for longer is written as open
+
+
+@dataclass
+class Batch:
+    """What is written in one transaction."""
+
+    updates: list[TraceUpdate] = field(default_factory=list)
+    ended: list[LiveSpan] = field(default_factory=list)
+    opened: list[LiveSpan] = field(default_factory=list)
+
+
+def make_batch(
+    ended: list[LiveSpan], open_traces: Iterable[LiveTrace], shown: Container[int]
+) -> Batch:
+    """A batch of `ended` spans, and of those that have been open for long.
+
+    Args:
+        ended: spans to write.
+        open_traces: where to look for long-open spans.
+        shown: ids of spans that were written as open before.
+    """
+    by_trace: dict[int, list[LiveSpan]] = {}
+    for span in ended:
+        by_trace.setdefault(span._trace_id, []).append(span)
+    opened = [span for trace in open_traces for span in _long_open(trace, shown)]
+    for span in opened:
+        by_trace.setdefault(span._trace_id, []).append(span)
+    return Batch([_update(spans) for spans in by_trace.values()], ended, opened)
+
+
+def _long_open(trace: LiveTrace, shown: Container[int]) -> list[LiveSpan]:
+    deadline = time_ns() - LONG_OPEN_NS
+    return [
+        span
+        for span in list(trace.spans.values())
+        if span._end is None and span._start < deadline and span._span_id not in shown
+    ]
+
+
+def _update(spans: list[LiveSpan]) -> TraceUpdate:
+    trace = spans[0]._trace
+    ended = [span for span in spans if span._end is not None]
+    update = TraceUpdate(
+        trace_id=trace.trace_id,
+        start_ns=min(span._start for span in spans),
+        spans=[span.to_immutable_span() for span in spans],
+        span_count=len(ended),
+        error_count=sum(span._status.status_code is SpanStatusCode.ERROR for span in ended),
+        tokens=_new_tokens(trace, ended),
+    )
+    root = trace.root
+    if root is not None:
+        update.name = root._name
+        update.request_preview = preview(root._inputs)
+        if any(span is root for span in ended):
+            update.state = state_of(root)
+            update.end_ns = root._end
+            update.response_preview = preview(root._outputs)
+    return update
+
+
+def _new_tokens(trace: LiveTrace, ended: list[LiveSpan]) -> dict[str, int] | None:
+    """What `ended` change in the trace's tokens.
+
+    A parent ends after its children: when it brings a sum of its own, theirs are taken back.
+    """
+    new = [
+        (span._span_id, _ids_above(span), dict(span._fields["usage"]))
+        for span in ended
+        if span._fields and span._fields.get("usage")
+    ]
+    if not new:
+        return None
+    before = token_sum(trace.usages)
+    trace.usages += new
+    after = token_sum(trace.usages)
+    kinds = [*after, *(kind for kind in before if kind not in after)]
+    return {kind: after.get(kind, 0) - before.get(kind, 0) for kind in kinds}
+
+
+def _ids_above(span: LiveSpan) -> tuple[int, ...]:
+    ids = []
+    parent = span._previous
+    while parent is not None:
+        ids.append(parent._span_id)
+        parent = parent._previous
+    return tuple(ids)

@@ -1,0 +1,343 @@
+"""Takes spans off the user's thread: a bounded queue and the one thread that writes."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from tracetape.diagnostics import internal_error, logger, warn_once
+from tracetape.entities.live_span import LiveSpan, LiveTrace
+from tracetape.exceptions import StoreError
+from tracetape.recorder.batch import Batch, make_batch
+from tracetape.store import Store
+
+__all__ = ["Recorder", "RecorderStats"]
+
+_GATHER_SECONDS = 0.05  # spans that end close together share a transaction
+_LOOK_SECONDS = 0.25  # how often long-open spans are looked for
+_RETRY_SECONDS = 0.5
+_MAX_BATCH = 2000  # spans
+_MAX_DELAY_SECONDS = 0.005  # at most, for a caller that finds the queue full
+_SPAN_BYTES = 600  # what a span takes beside its inputs and outputs
+_EXIT_SECONDS = 10.0
+_EXIT_SECONDS_FAILING = 1.0
+_FORK_SECONDS = 0.05
+
+
+@dataclass
+class RecorderStats:
+    """Counters since the process began.
+
+    Attributes:
+        recorded: spans that ended and were queued.
+        written: spans that are durable in the store.
+        lost: spans that could not be written.
+        dropped_spans, dropped_traces: left out because the queue was full.
+    """
+
+    recorded: int = 0
+    written: int = 0
+    lost: int = 0
+    dropped_spans: int = 0
+    dropped_traces: int = 0
+
+
+class Recorder:
+    """Queues ended spans and writes them to a store in batches, off the user's thread.
+
+    The worker starts with the first span. Ended spans are durable within 200 ms while the queue
+    holds less than one batch; spans that stay open for more than a second are written as open.
+    """
+
+    def __init__(self, open_store: Callable[[], Store], *, max_bytes: int = 64 << 20) -> None:
+        """Nothing is opened or started yet.
+
+        Args:
+            open_store: gives the store, at the first span.
+            max_bytes: bound of the queue, in bytes of JSON.
+        """
+        self._open_store = open_store
+        self._max_bytes = max_bytes
+        self._store: Store | None = None
+        self._start_lock = threading.RLock()
+        self._fresh()
+        self.stats = RecorderStats()
+        # Traces with spans that are not both ended and written (a dict keeps their order).
+        self.live: dict[LiveTrace, None] = {}
+        self.last_root: LiveSpan | None = None
+        _recorders.add(self)
+
+    def _fresh(self) -> None:
+        # Reentrant: a finaliser run inside these few lines may end a span of its own.
+        self._lock = threading.RLock()
+        self._queue: deque[LiveSpan] = deque()
+        self._bytes = 0
+        self._dropped: set[int] = set()
+        self._worker: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._hurry = threading.Event()
+        self._progress = threading.Condition()
+        self._sleeping = False
+        self._stopping = False
+        self._failing = False  # the store's last answer was an error
+        self._shown: set[int] = set()  # ids of the spans written as open
+
+    # -- called on the user's threads ------------------------------------------------------
+
+    def began(self, trace: LiveTrace) -> None:
+        """Take note of a trace whose first span of this process has begun."""
+        self.live[trace] = None
+        if self._worker is None:
+            self._start()
+        elif self._sleeping:
+            self._sleeping = False
+            self._wake.set()
+
+    def ended(self, span: LiveSpan) -> None:
+        """Queue a span that has just ended."""
+        size = _SPAN_BYTES
+        if span._inputs is not None:
+            size += len(span._inputs)
+        if span._outputs is not None:
+            size += len(span._outputs)
+        trace = span._trace
+        if trace.root is span:
+            self.last_root = span
+        full = self._bytes + size > self._max_bytes or trace.trace_id in self._dropped
+        if full and not self._make_room(size, span):
+            return
+        with self._lock:
+            self._bytes += size
+            self.stats.recorded += 1
+            self._queue.append(span)
+        if self._sleeping:
+            self._sleeping = False
+            self._wake.set()
+        elif self._worker is None:
+            self._start()
+
+    @property
+    def store(self) -> Store:
+        """The store, opened if need be; readers may use it from any thread."""
+        with self._start_lock:
+            if self._store is None:
+                self._store = self._open_store()
+            return self._store
+
+    def flush(self, timeout: float | None = None) -> int:
+        """Wait until what has ended so far is durable.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
+
+        Returns:
+            How many spans are still unwritten.
+        """
+        target = self.stats.recorded
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if self._queue and self._worker is None:
+            self._start()
+        with self._progress:
+            while self._settled() < target and self._worker is not None:
+                self._hurry.set()
+                self._wake.set()
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    break
+                self._progress.wait(min(left, 0.1) if left is not None else 0.1)
+        return max(0, target - self._settled())
+
+    def close(self, timeout: float = _EXIT_SECONDS) -> None:
+        """Write what is queued, stop the worker, close the store; a later span starts anew."""
+        try:
+            # A store that fails anyway must not hold up the end of the user's program.
+            left = self.flush(min(timeout, _EXIT_SECONDS_FAILING) if self._failing else timeout)
+            self._stop()
+            with self._lock:
+                self._queue.clear()
+                self._bytes = 0
+                self.stats.lost += left
+            if left:
+                logger.error("tracetape: %d spans could not be written and are lost", left)
+            dropped = self.stats.dropped_spans
+            if dropped:
+                warn_once(
+                    "dropped",
+                    "tracetape: %d spans of %d traces were dropped, the queue being full",
+                    dropped,
+                    self.stats.dropped_traces,
+                )
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("closing the recorder")
+
+    def as_dict(self) -> dict[str, int]:
+        """The counters, and what is queued now."""
+        return {**asdict(self.stats), "queued": len(self._queue), "queued_bytes": self._bytes}
+
+    def _settled(self) -> int:
+        return self.stats.written + self.stats.lost
+
+    def _make_room(self, size: int, span: LiveSpan) -> bool:
+        """Wait a moment for a full queue; then the whole trace is dropped, and counted."""
+        trace = span._trace
+        if trace.trace_id not in self._dropped:
+            deadline = time.monotonic() + _MAX_DELAY_SECONDS
+            while not _on_event_loop() and time.monotonic() < deadline:
+                self._hurry.set()
+                time.sleep(0.0005)
+                if self._bytes + size <= self._max_bytes:
+                    return True
+            self._dropped.add(trace.trace_id)
+            self.stats.dropped_traces += 1
+        self.stats.dropped_spans += 1
+        trace.spans.pop(span._span_id, None)
+        if not trace.spans:
+            self.live.pop(trace, None)
+            self._dropped.discard(trace.trace_id)
+        return False
+
+    def _start(self) -> None:
+        with self._start_lock:
+            if self._worker is None:
+                self._stopping = False
+                self._worker = threading.Thread(
+                    target=self._run, name="tracetape-recorder", daemon=True
+                )
+                self._worker.start()
+
+    def _stop(self) -> None:
+        with self._start_lock:
+            worker, self._worker = self._worker, None
+            self._stopping = True
+            self._hurry.set()
+            self._wake.set()
+            if worker is not None and worker is not threading.current_thread():
+                worker.join(timeout=5.0)
+            if self._store is not None:
+                self._store.close()
+
+    # -- fork ------------------------------------------------------------------------------
+
+    def _before_fork(self) -> None:
+        # Neither a thread nor an open database may be carried into a child.
+        if self._worker is not None:
+            self.flush(_FORK_SECONDS)
+            self._stop()
+
+    def _after_fork_in_parent(self) -> None:
+        if self._queue or self.live:
+            self._start()
+
+    def _after_fork_in_child(self) -> None:
+        # What is still queued is the parent's to write.
+        self._start_lock = threading.RLock()
+        self._fresh()
+        self.live = {}
+        self.stats = RecorderStats()
+        self._store = None
+
+    # -- the worker ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            self._sleeping = True
+            # Looked at after the flag is up: a span queued before it must not be slept over.
+            if not self._queue and not self._stopping:
+                self._wake.wait(_LOOK_SECONDS if self.live else None)
+            self._sleeping = False
+            self._wake.clear()
+            if not self._stopping:
+                self._hurry.wait(_GATHER_SECONDS)
+            self._hurry.clear()
+            try:
+                while self._write_next() and not self._stopping:
+                    pass
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("writing spans")
+            with self._progress:
+                self._progress.notify_all()
+            if self._stopping:
+                return
+
+    def _write_next(self) -> bool:
+        """Write one batch; whether there was anything to write."""
+        spans: list[LiveSpan] = []
+        while self._queue and len(spans) < _MAX_BATCH:
+            spans.append(self._queue.popleft())
+        try:
+            batch = make_batch(spans, list(self.live), self._shown)
+            if not batch.updates:
+                return False
+            done = self._write(batch)
+        except Exception:
+            self._settle(spans, written=False)
+            raise
+        self._settle(spans, written=done)
+        if done:
+            self._shown.update(span._span_id for span in batch.opened if span._end is None)
+        return True
+
+    def _write(self, batch: Batch) -> bool:
+        """Whether the batch became durable; as long as the store only fails for now, retry."""
+        while True:
+            try:
+                self.store.write(batch.updates)
+                self._failing = False
+                return True
+            except StoreError as error:
+                self._failing = True
+                warn_once("store", "tracetape: %s (spans are kept in memory meanwhile)", error)
+                if self._stopping:
+                    return False
+                self._wake.wait(_RETRY_SECONDS)
+                self._wake.clear()
+
+    def _settle(self, spans: list[LiveSpan], *, written: bool) -> None:
+        size = 0
+        for span in spans:
+            size += _SPAN_BYTES + len(span._inputs or b"") + len(span._outputs or b"")
+            trace = span._trace
+            trace.spans.pop(span._span_id, None)
+            self._shown.discard(span._span_id)
+            if not trace.spans:
+                self.live.pop(trace, None)
+        with self._lock:
+            self._bytes -= size
+            if written:
+                self.stats.written += len(spans)
+            else:
+                self.stats.lost += len(spans)
+        with self._progress:
+            self._progress.notify_all()
+
+
+def _on_event_loop() -> bool:
+    """Whether this thread runs an event loop, which must never be held up."""
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None
+
+
+_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+def _each(method: Callable[[Recorder], None]) -> Callable[[], None]:
+    def call() -> None:
+        for recorder in list(_recorders):
+            method(recorder)
+
+    return call
+
+
+os.register_at_fork(
+    before=_each(Recorder._before_fork),
+    after_in_parent=_each(Recorder._after_fork_in_parent),
+    after_in_child=_each(Recorder._after_fork_in_child),
+)
+atexit.register(_each(Recorder.close))

@@ -1,0 +1,49 @@
+"""Where the store is: by argument, by TRACETAPE_STORE, or near the working directory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tracetape.exceptions import InvalidValueError
+from tracetape.store.sqlite import SQLiteStore
+
+__all__ = ["DEFAULT", "find_store", "open_store", "writer_url"]
+
+DEFAULT = Path(".tracetape") / "traces.db"
+
+
+def open_store(url: str, *, read_only: bool = False) -> SQLiteStore:
+    """The store at `url`: ``sqlite:///path``, ``memory://`` or a plain path.
+
+    Raises:
+        InvalidValueError: the URL has another scheme.
+    """
+    if url == "memory://":
+        return SQLiteStore(None)
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return SQLiteStore(Path(url).absolute(), read_only=read_only)
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        # As in SQLAlchemy, three slashes begin a relative path and four an absolute one.
+        return SQLiteStore(Path(rest[1:]).absolute(), read_only=read_only)
+    raise InvalidValueError(
+        f"{url!r} is no store: use sqlite:///path/to/traces.db, memory://, or a path"
+    )
+
+
+def writer_url() -> str:
+    """Where a program that names no store writes: absolute from its first use on."""
+    return os.environ.get("TRACETAPE_STORE") or f"sqlite:///{DEFAULT.absolute()}"
+
+
+def find_store() -> SQLiteStore:
+    """The store that a reader means who names none: TRACETAPE_STORE, else the nearest upwards."""
+    url = os.environ.get("TRACETAPE_STORE")
+    if url:
+        return open_store(url, read_only=True)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / DEFAULT).is_file():
+            return SQLiteStore(folder / DEFAULT, read_only=True)
+    return SQLiteStore(here / DEFAULT, read_only=True)

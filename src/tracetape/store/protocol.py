@@ -1,0 +1,73 @@
+"""What a store must do, so that another kind of store is one more file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tracetape.entities import Span, Trace, TraceInfo, TraceState
+
+__all__ = ["TOKEN_KINDS", "Store", "TraceUpdate"]
+
+TOKEN_KINDS = (
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "reasoning_tokens",
+)
+
+
+@dataclass
+class TraceUpdate:
+    """What one process learnt of one trace since its last update; numbers are differences.
+
+    Attributes:
+        trace_id: the 128-bit id.
+        start_ns: earliest start among the spans of this update, ns since the epoch.
+        name, end_ns, request_preview, response_preview: of the root; None while unknown.
+        state: IN_PROGRESS until the root has ended.
+        span_count, error_count: ended spans, and those with status ERROR, in this update.
+        tokens: by `TOKEN_KINDS`, what to add to the trace's sums.
+    """
+
+    trace_id: int
+    start_ns: int
+    spans: list[Span]
+    state: TraceState = TraceState.IN_PROGRESS
+    name: str | None = None
+    end_ns: int | None = None
+    request_preview: str | None = None
+    response_preview: str | None = None
+    span_count: int = 0
+    error_count: int = 0
+    tokens: dict[str, int] | None = None
+
+
+class Store(Protocol):
+    """Where traces are kept. Methods may be called from any thread."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, as `tracetape.configure(store=…)` takes it."""
+
+    def write(self, updates: Sequence[TraceUpdate]) -> None:
+        """Keep all of `updates`, or none; a span that is there already is brought up to date.
+
+        Raises:
+            StoreError: it could not be done now; the same call may succeed later.
+        """
+
+    def get_trace(self, trace_id: int) -> Trace | None:
+        """The trace with this 128-bit id."""
+
+    def list_traces(self, limit: int | None = None) -> list[TraceInfo]:
+        """The newest `limit` traces (None: all), running ones too, newest first."""
+
+    def resolve(self, prefix: str) -> list[int]:
+        """Ids of at most ten traces whose hexadecimal id begins with `prefix`."""
+
+    def close(self) -> None:
+        """Let go of files; the next call opens them again."""

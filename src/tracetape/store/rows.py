@@ -1,0 +1,159 @@
+"""Spans and trace infos to table rows and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from tracetape.capture import encode
+from tracetape.entities import Span, SpanStatus, SpanStatusCode, TraceInfo, TraceState
+from tracetape.entities.span import span_id_text
+from tracetape.store.protocol import TOKEN_KINDS, TraceUpdate
+
+__all__ = [
+    "SPAN_COLUMNS",
+    "TRACE_COLUMNS",
+    "info_from_row",
+    "span_from_row",
+    "span_row",
+    "update_row",
+]
+
+TRACE_COLUMNS = (
+    "trace_id",
+    "state",
+    "start_ns",
+    "end_ns",
+    "name",
+    "span_count",
+    "error_count",
+    *TOKEN_KINDS,
+    "request_preview",
+    "response_preview",
+)
+SPAN_COLUMNS = (
+    "span_id",
+    "parent_id",
+    "name",
+    "type",
+    "start_ns",
+    "end_ns",
+    "status",
+    "status_description",
+    "fields",
+    "attributes",
+    "events",
+    "inputs",
+    "outputs",
+)
+
+
+def update_row(update: TraceUpdate) -> tuple[Any, ...]:
+    """The values of `TRACE_COLUMNS`."""
+    tokens = update.tokens or {}
+    return (
+        f"{update.trace_id:032x}",
+        update.state.value,
+        update.start_ns,
+        update.end_ns,
+        update.name,
+        update.span_count,
+        update.error_count,
+        *[tokens.get(kind) for kind in TOKEN_KINDS],
+        update.request_preview,
+        update.response_preview,
+    )
+
+
+def info_from_row(row: tuple[Any, ...]) -> TraceInfo:
+    """What `TRACE_COLUMNS` hold, as an entity."""
+    trace_id, state, start, end, name, spans, errors, *rest = row
+    counts = dict(zip(TOKEN_KINDS, rest, strict=False))
+    return TraceInfo(
+        trace_id=f"tr-{trace_id}",
+        request_time=start // 1_000_000,
+        state=TraceState(state),
+        name=name,
+        execution_duration=None if end is None else (end - start) // 1_000_000,
+        duration_ns=None if end is None else end - start,
+        request_preview=rest[-2],
+        response_preview=rest[-1],
+        token_usage={k: n for k, n in counts.items() if n is not None} or None,
+        span_count=spans,
+        error_count=errors,
+    )
+
+
+def span_row(trace: int, span: Span) -> tuple[Any, ...]:
+    """The values of ``trace`` and `SPAN_COLUMNS`."""
+    status = span._status
+    parent = span._parent_id
+    return (
+        trace,
+        span_id_text(span._span_id),
+        None if parent is None else span_id_text(parent),
+        _plain(span._name),
+        _plain(span._type),
+        span._start,
+        span._end,
+        status.status_code.value,
+        _plain(status.description),
+        encode(span._fields).decode() if span._fields else None,
+        _attributes_json(span._attributes) if span._attributes else None,
+        _events_json(span._events) if span._events else None,
+        None if span._inputs is None else span._inputs.decode(),
+        None if span._outputs is None else span._outputs.decode(),
+    )
+
+
+def span_from_row(trace_id: int, row: tuple[Any, ...]) -> Span:
+    """The span that `SPAN_COLUMNS` hold."""
+    span_id, parent, name, kind, start, end, code, description, *rest = row
+    fields, attributes, events, inputs, outputs = rest
+    return Span(
+        trace_id=trace_id,
+        span_id=int(span_id, 16),
+        parent_id=None if parent is None else int(parent, 16),
+        name=name,
+        span_type=kind,
+        start_time_ns=start,
+        end_time_ns=end,
+        inputs=None if inputs is None else inputs.encode(),
+        outputs=None if outputs is None else outputs.encode(),
+        attributes=None if attributes is None else _attributes_from_json(attributes),
+        fields=None if fields is None else orjson.loads(fields),
+        events=None if events is None else _events_from_json(events),
+        status=SpanStatus(SpanStatusCode(code), description),
+    )
+
+
+def _plain(text: Any) -> str:
+    # SQLite takes neither a subclass of str nor a lone surrogate.
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
+def _attributes_json(attributes: dict[str, Any]) -> str:
+    parts = {
+        _plain(key): orjson.Fragment(value if type(value) is bytes else encode(value))
+        for key, value in list(attributes.items())
+    }
+    return orjson.dumps(parts).decode()
+
+
+def _attributes_from_json(text: str) -> dict[str, Any]:
+    # Scalars as they are; the rest as JSON, so that each access decodes its own copy.
+    return {
+        key: orjson.dumps(value) if isinstance(value, (dict, list)) else value
+        for key, value in orjson.loads(text).items()
+    }
+
+
+def _events_json(events: list[tuple[str, int, bytes]]) -> str:
+    return orjson.dumps(
+        [[_plain(name), at, orjson.Fragment(data)] for name, at, data in list(events)]
+    ).decode()
+
+
+def _events_from_json(text: str) -> list[tuple[str, int, bytes]]:
+    return [(name, at, orjson.dumps(data)) for name, at, data in orjson.loads(text)]

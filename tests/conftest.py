@@ -26,9 +26,8 @@ STRICT = "TRACETAPE_RAISE_INTERNAL_ERRORS"
 DEADLINE = 20.0  # seconds; only a test that fails waits so long
 
 
-def _forget_environment() -> None:
-    for name in [name for name in os.environ if name.startswith("TRACETAPE_")]:
-        del os.environ[name]
+def _our_variables() -> list[str]:
+    return [name for name in os.environ if name.startswith("TRACETAPE_")]
 
 
 def _workers() -> list[threading.Thread]:
@@ -47,9 +46,9 @@ def isolated(
 ) -> Iterator[None]:
     """A store and a working directory of its own; no fault of ours is hidden."""
     monkeypatch.chdir(tmp_path)
-    before = {key: value for key, value in os.environ.items() if key.startswith("TRACETAPE_")}
-    _forget_environment()
-    os.environ[STRICT] = "1"
+    for name in _our_variables():
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(STRICT, "1")
     forget_faults()
     enabled, runtime.enabled = runtime.enabled, True
     tracetape.configure(store=f"sqlite:///{store_path}")
@@ -62,8 +61,8 @@ def isolated(
     runtime.recorder.close()
     runtime.enabled = enabled
     forget_faults()
-    _forget_environment()
-    os.environ.update(before)
+    for name in _our_variables():
+        del os.environ[name]
     assert left is None, f"this test left {left!r} current"
     assert not _workers(), "this test left a recorder's thread running"
 

@@ -44,7 +44,7 @@ class LiveTrace:
         # Spans of this process that are not both ended and written.
         self.spans: dict[int, LiveSpan] = {}
         # (span id, ids of the spans above it, tokens) of the written LLM spans, for the sum.
-        self.usages: list[tuple[int, tuple[int, ...], dict[str, int]]] = []
+        self.usages: list[tuple[int, tuple[int, ...], dict[str, int]]] | None = None
 
 
 class LiveSpan(Span):
@@ -133,7 +133,9 @@ class LiveSpan(Span):
         if self._is_open("add_event"):
             if self._events is None:
                 self._events = []
-            self._events.append((event.name, event.timestamp, encode(event.attributes)))
+            at = _time_from(event.timestamp, "an event")
+            at = time_ns() if at is None else at
+            self._events.append((event.name, at, encode(event.attributes)))
 
     def record_exception(self, exception: BaseException | str) -> None:
         """Record an exception as an event and mark the span ERROR.
@@ -160,7 +162,11 @@ class LiveSpan(Span):
         """
         if self._is_open("set_status"):
             new = status_from(status)
-            if self._status.status_code is not SpanStatusCode.OK:
+            # OpenTelemetry's rules: OK is final, and UNSET takes nothing back.
+            if (
+                self._status.status_code is not SpanStatusCode.OK
+                and new.status_code is not SpanStatusCode.UNSET
+            ):
                 self._status = new
 
     def end(
@@ -191,7 +197,7 @@ class LiveSpan(Span):
             logger.warning("Span %s ended with a bad value: %s", self._name, error)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("ending a span")
-        self._finish(end_time_ns)
+        self._finish(_time_from(end_time_ns, "the end of a span"))
 
     def to_immutable_span(self) -> Span:
         """A read-only copy of the span as it is now."""
@@ -254,6 +260,16 @@ class LiveSpan(Span):
             self._attributes[key] = encode(value)
 
 
+def _time_from(value: Any, what: str) -> int | None:
+    """Nanoseconds since the epoch; None, with a warning, for what no clock can show."""
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and 0 <= value < 1 << 63:  # also false for NaN
+        return int(value)
+    logger.warning("The time of %s must be nanoseconds since the epoch: taken as now.", what)
+    return None
+
+
 class NoOpSpan(LiveSpan):
     """The span that is not recorded: all methods do nothing, ids, name and times are None."""
 
@@ -276,6 +292,9 @@ class NoOpSpan(LiveSpan):
 
     def _finish(self, end_time_ns: int | None = None) -> None:
         return
+
+    def record_exception(self, exception: BaseException | str) -> None:
+        """Nothing."""
 
     def to_immutable_span(self) -> Span:
         """Itself: there is nothing to copy."""

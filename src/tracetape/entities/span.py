@@ -168,7 +168,7 @@ class Span:
         for field, value in (self._fields or {}).items():
             merged[NAME_OF_FIELD[field]] = decode(encode(value))
         for key, value in (self._attributes or {}).items():
-            merged[key] = decode(value) if type(value) is bytes else value
+            merged[key] = decode(value if type(value) is bytes else encode(value))
         return merged
 
     def get_attribute(self, key: str) -> Any:

@@ -87,9 +87,9 @@ def _new_tokens(trace: LiveTrace, ended: list[LiveSpan]) -> dict[str, int] | Non
     ]
     if not new:
         return None
-    before = token_sum(trace.usages)
-    trace.usages += new
-    after = token_sum(trace.usages)
+    known = trace.usages or []
+    trace.usages = known + new
+    before, after = token_sum(known), token_sum(trace.usages)
     kinds = [*after, *(kind for kind in before if kind not in after)]
     return {kind: after.get(kind, 0) - before.get(kind, 0) for kind in kinds}
 

@@ -25,7 +25,8 @@ _LOOK_SECONDS = 0.25  # how often long-open spans are looked for
 _RETRY_SECONDS = 0.5
 _MAX_BATCH = 2000  # spans
 _MAX_DELAY_SECONDS = 0.005  # at most, for a caller that finds the queue full
-_SPAN_BYTES = 600  # what a span takes beside its inputs and outputs
+_SMALL = 1024  # bytes of inputs and outputs that the flat price of a span covers
+_SPAN_BYTES = 600 + _SMALL
 _EXIT_SECONDS = 10.0
 _EXIT_SECONDS_FAILING = 1.0
 _FORK_SECONDS = 0.05
@@ -36,13 +37,11 @@ class RecorderStats:
     """Counters since the process began.
 
     Attributes:
-        recorded: spans that ended and were queued.
         written: spans that are durable in the store.
         lost: spans that could not be written.
         dropped_spans, dropped_traces: left out because the queue was full.
     """
 
-    recorded: int = 0
     written: int = 0
     lost: int = 0
     dropped_spans: int = 0
@@ -78,7 +77,10 @@ class Recorder:
         # Reentrant: a finaliser run inside these few lines may end a span of its own.
         self._lock = threading.RLock()
         self._queue: deque[LiveSpan] = deque()
-        self._bytes = 0
+        self._large = 0  # bytes, queued or being written, of what is not small
+        self._room = self._max_bytes // _SPAN_BYTES  # how many spans the queue may hold now
+        self._taken = 0  # spans that the worker took off the queue so far
+        self._settled = 0  # and those whose fate is known
         self._dropped: set[int] = set()
         self._worker: threading.Thread | None = None
         self._wake = threading.Event()
@@ -102,21 +104,16 @@ class Recorder:
 
     def ended(self, span: LiveSpan) -> None:
         """Queue a span that has just ended."""
-        size = _SPAN_BYTES
-        if span._inputs is not None:
-            size += len(span._inputs)
-        if span._outputs is not None:
-            size += len(span._outputs)
         trace = span._trace
         if trace.root is span:
             self.last_root = span
-        full = self._bytes + size > self._max_bytes or trace.trace_id in self._dropped
-        if full and not self._make_room(size, span):
+        queue = self._queue
+        if (len(queue) > self._room or self._dropped) and not self._make_room(span):
             return
-        with self._lock:
-            self._bytes += size
-            self.stats.recorded += 1
-            self._queue.append(span)
+        size = _size(span)
+        if size > _SMALL:
+            self._add_large(size)
+        queue.append(span)
         if self._sleeping:
             self._sleeping = False
             self._wake.set()
@@ -140,19 +137,21 @@ class Recorder:
         Returns:
             How many spans are still unwritten.
         """
-        target = self.stats.recorded
+        # In this order: the worker may take some in between, and none may be missed.
+        waiting = len(self._queue)
+        target = self._taken + waiting
         deadline = None if timeout is None else time.monotonic() + timeout
-        if self._queue and self._worker is None:
+        if waiting and self._worker is None:
             self._start()
         with self._progress:
-            while self._settled() < target and self._worker is not None:
+            while self._settled < target and self._unsettled() and self._worker is not None:
                 self._hurry.set()
                 self._wake.set()
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     break
-                self._progress.wait(min(left, 0.1) if left is not None else 0.1)
-        return max(0, target - self._settled())
+                self._progress.wait(0.1 if left is None else min(left, 0.1))
+        return min(max(0, target - self._settled), self._unsettled())
 
     def close(self, timeout: float = _EXIT_SECONDS) -> None:
         """Write what is queued, stop the worker, close the store; a later span starts anew."""
@@ -160,10 +159,8 @@ class Recorder:
             # A store that fails anyway must not hold up the end of the user's program.
             left = self.flush(min(timeout, _EXIT_SECONDS_FAILING) if self._failing else timeout)
             self._stop()
-            with self._lock:
-                self._queue.clear()
-                self._bytes = 0
-                self.stats.lost += left
+            self._queue.clear()
+            self.stats.lost += left
             if left:
                 logger.error("tracetape: %d spans could not be written and are lost", left)
             dropped = self.stats.dropped_spans
@@ -178,21 +175,29 @@ class Recorder:
             internal_error("closing the recorder")
 
     def as_dict(self) -> dict[str, int]:
-        """The counters, and what is queued now."""
-        return {**asdict(self.stats), "queued": len(self._queue), "queued_bytes": self._bytes}
+        """The counters; ``recorded`` are all spans that ended, ``queued`` those in memory."""
+        recorded = self._taken + len(self._queue) + self.stats.dropped_spans
+        return {"recorded": recorded, "queued": self._unsettled(), **asdict(self.stats)}
 
-    def _settled(self) -> int:
-        return self.stats.written + self.stats.lost
+    def _unsettled(self) -> int:
+        return len(self._queue) + self._taken - self._settled
 
-    def _make_room(self, size: int, span: LiveSpan) -> bool:
+    def _add_large(self, size: int) -> None:
+        with self._lock:
+            self._large += size
+            self._room = (self._max_bytes - self._large) // _SPAN_BYTES
+
+    def _make_room(self, span: LiveSpan) -> bool:
         """Wait a moment for a full queue; then the whole trace is dropped, and counted."""
         trace = span._trace
         if trace.trace_id not in self._dropped:
+            if len(self._queue) <= self._room:
+                return True  # it is other traces that are being dropped
             deadline = time.monotonic() + _MAX_DELAY_SECONDS
             while not _on_event_loop() and time.monotonic() < deadline:
                 self._hurry.set()
                 time.sleep(0.0005)
-                if self._bytes + size <= self._max_bytes:
+                if len(self._queue) <= self._room:
                     return True
             self._dropped.add(trace.trace_id)
             self.stats.dropped_traces += 1
@@ -268,9 +273,9 @@ class Recorder:
 
     def _write_next(self) -> bool:
         """Write one batch; whether there was anything to write."""
-        spans: list[LiveSpan] = []
-        while self._queue and len(spans) < _MAX_BATCH:
-            spans.append(self._queue.popleft())
+        count = min(len(self._queue), _MAX_BATCH)
+        self._taken += count
+        spans = [self._queue.popleft() for _ in range(count)]
         try:
             batch = make_batch(spans, list(self.live), self._shown)
             if not batch.updates:
@@ -300,22 +305,28 @@ class Recorder:
                 self._wake.clear()
 
     def _settle(self, spans: list[LiveSpan], *, written: bool) -> None:
-        size = 0
+        large = 0
         for span in spans:
-            size += _SPAN_BYTES + len(span._inputs or b"") + len(span._outputs or b"")
+            size = _size(span)
+            large += size if size > _SMALL else 0
             trace = span._trace
             trace.spans.pop(span._span_id, None)
             self._shown.discard(span._span_id)
             if not trace.spans:
                 self.live.pop(trace, None)
-        with self._lock:
-            self._bytes -= size
-            if written:
-                self.stats.written += len(spans)
-            else:
-                self.stats.lost += len(spans)
+        self._add_large(-large)
+        if written:
+            self.stats.written += len(spans)
+        else:
+            self.stats.lost += len(spans)
         with self._progress:
+            self._settled += len(spans)
             self._progress.notify_all()
+
+
+def _size(span: LiveSpan) -> int:
+    inputs, outputs = span._inputs, span._outputs
+    return (0 if inputs is None else len(inputs)) + (0 if outputs is None else len(outputs))
 
 
 def _on_event_loop() -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from tracetape.capture import encode
+from tracetape.capture.conversion import text_of
 from tracetape.entities import Span, SpanStatus, SpanStatusCode, TraceInfo, TraceState
 from tracetape.entities.span import span_id_text
 from tracetape.store.protocol import TOKEN_KINDS, TraceUpdate
@@ -57,7 +58,7 @@ def update_row(update: TraceUpdate) -> tuple[Any, ...]:
         update.state.value,
         update.start_ns,
         update.end_ns,
-        update.name,
+        None if update.name is None else _plain(update.name),
         update.span_count,
         update.error_count,
         *[tokens.get(kind) for kind in TOKEN_KINDS],
@@ -130,7 +131,7 @@ def span_from_row(trace_id: int, row: tuple[Any, ...]) -> Span:
 
 def _plain(text: Any) -> str:
     # SQLite takes neither a subclass of str nor a lone surrogate.
-    return str(text).encode("utf-8", "backslashreplace").decode()
+    return text_of(text).encode("utf-8", "backslashreplace").decode()
 
 
 def _attributes_json(attributes: dict[str, Any]) -> str:

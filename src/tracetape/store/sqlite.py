@@ -166,6 +166,8 @@ class SQLiteStore:
         with connection as opened:
             try:
                 return work(opened)
+            except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
+                raise  # a fault of ours: the same call would never succeed
             except sqlite3.Error as error:
                 raise StoreError(f"the store {self.url} failed: {error}") from error
 

@@ -40,7 +40,7 @@ def _fast(signature: inspect.Signature) -> Callable[[tuple[Any, ...], dict[str, 
 
     def bind(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if len(args) == count and not kwargs:
-            bound = dict(zip(positional, args, strict=True))
+            bound = dict(zip(positional, args))  # noqa: B905 - as many, and `strict` costs time
         else:
             bound = {**template, **dict(zip(positional, args, strict=False)), **kwargs}
             if (

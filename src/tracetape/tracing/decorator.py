@@ -79,7 +79,7 @@ def _wrap(
             span._fields = {"function_name": function_name}
             arguments = bind(args, kwargs)
             if arguments is not None:
-                span.set_inputs(arguments)
+                span._inputs = encode(arguments)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("recording a function's arguments")
 

@@ -76,14 +76,13 @@ class SpanScope(AbstractContextManager[LiveSpan]):
             previous = current.get()
             if previous is not None and previous._end is not None:
                 previous = current_span()
-            span = begin_span(self._name, self._type, previous)
+            span = self._span = begin_span(self._name, self._type, previous)
             if self._attributes is not None:
                 span.set_attributes(self._attributes)
             current.set(span)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("starting a span")
             return NoOpSpan()
-        self._span = span
         return span
 
     def __exit__(

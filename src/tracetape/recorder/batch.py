@@ -35,13 +35,13 @@ def make_batch(
         open_traces: where to look for long-open spans.
         shown: ids of spans that were written as open before.
     """
-    by_trace: dict[int, list[LiveSpan]] = {}
+    by_trace: dict[int, tuple[list[LiveSpan], list[LiveSpan]]] = {}
     for span in ended:
-        by_trace.setdefault(span._trace_id, []).append(span)
+        by_trace.setdefault(span._trace_id, ([], []))[0].append(span)
     opened = [span for trace in open_traces for span in _long_open(trace, shown)]
     for span in opened:
-        by_trace.setdefault(span._trace_id, []).append(span)
-    return Batch([_update(spans) for spans in by_trace.values()], ended, opened)
+        by_trace.setdefault(span._trace_id, ([], []))[1].append(span)
+    return Batch([_update(*spans) for spans in by_trace.values()], ended, opened)
 
 
 def _long_open(trace: LiveTrace, shown: Container[int]) -> list[LiveSpan]:
@@ -53,9 +53,10 @@ def _long_open(trace: LiveTrace, shown: Container[int]) -> list[LiveSpan]:
     ]
 
 
-def _update(spans: list[LiveSpan]) -> TraceUpdate:
+def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
+    # An open one may end at any moment: it is counted when it comes out of the queue.
+    spans = ended + opened
     trace = spans[0]._trace
-    ended = [span for span in spans if span._end is not None]
     update = TraceUpdate(
         trace_id=trace.trace_id,
         start_ns=min(span._start for span in spans),
@@ -87,7 +88,9 @@ def _new_tokens(trace: LiveTrace, ended: list[LiveSpan]) -> dict[str, int] | Non
     ]
     if not new:
         return None
-    known = trace.usages or []
+    # A batch that could not be written comes again.
+    again = {span_id for span_id, _, _ in new}
+    known = [usage for usage in trace.usages or () if usage[0] not in again]
     trace.usages = known + new
     before, after = token_sum(known), token_sum(trace.usages)
     kinds = [*after, *(kind for kind in before if kind not in after)]

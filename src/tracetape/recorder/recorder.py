@@ -123,10 +123,13 @@ class Recorder:
     @property
     def store(self) -> Store:
         """The store, opened if need be; readers may use it from any thread."""
-        with self._start_lock:
-            if self._store is None:
-                self._store = self._open_store()
-            return self._store
+        store = self._store
+        if store is None:
+            with self._store_lock:
+                store = self._store
+                if store is None:
+                    store = self._store = self._open_store()
+        return store
 
     def flush(self, timeout: float | None = None) -> int:
         """Wait until what has ended so far is durable.

@@ -69,6 +69,11 @@ def migrate(connection: sqlite3.Connection) -> None:
                 f"the store's schema has version {version}, this tracetape knows up to {VERSION}: "
                 "upgrade tracetape, or name another store by TRACETAPE_STORE"
             )
+        if version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise StoreError(
+                "the file is a database of another program: "
+                "name another store by tracetape.configure(store=…) or TRACETAPE_STORE"
+            )
         for script in _MIGRATIONS[version:]:
             for statement in script.split(";\n"):
                 connection.execute(statement)

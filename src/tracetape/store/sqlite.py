@@ -186,23 +186,30 @@ class SQLiteStore:
             else:
                 _prepare_folder(self._path)
             connection = _connect(str(self._path))
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            if mode != "wal":
-                warn_once(
-                    f"wal {self._path}",
-                    "tracetape: %s cannot use write-ahead logging (it answered %r); "
-                    "readers may delay writers. Name a store on a local disk by TRACETAPE_STORE.",
-                    self._path,
-                    mode,
-                )
-            connection.execute("PRAGMA synchronous = NORMAL")
-            migrate(connection)
+            try:
+                self._set_up(connection)
+            except BaseException:
+                connection.close()
+                raise
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"the store {self._path} cannot be opened: {error}. Name a writable file by "
                 "tracetape.configure(store=…) or TRACETAPE_STORE."
             ) from error
         return connection
+
+    def _set_up(self, connection: sqlite3.Connection) -> None:
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            warn_once(
+                f"wal {self._path}",
+                "tracetape: %s cannot use write-ahead logging (it answered %r); "
+                "readers may delay writers. Name a store on a local disk by TRACETAPE_STORE.",
+                self._path,
+                mode,
+            )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        migrate(connection)
 
 
 class _Connection(AbstractContextManager[sqlite3.Connection]):

@@ -76,7 +76,8 @@ def _wrap(
 
     def before(span: LiveSpan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
-            span._fields = {"function_name": function_name}
+            fields = span._fields  # the attributes may have set some
+            span._fields = {**(fields or {}), "function_name": function_name}
             arguments = bind(args, kwargs)
             if arguments is not None:
                 span._inputs = encode(arguments)

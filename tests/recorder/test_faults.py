@@ -41,14 +41,14 @@ def program(error: BaseException | None) -> Any:
             raise error
         return x
 
-    with tracetape.start_span("root", attributes={"deep": [1]}) as span:
+    with tracetape.start_span("root", attributes={"n": 1}) as span:
         span.set_inputs({"q": [1]})
         span.set_attribute("k", [1])
         span.set_attributes({"l": [1], "mlflow.unheard.of": [1], "mlflow.llm.model": "m"})
         span.add_event(SpanEvent("e", attributes={"x": [1]}))
         span.record_exception(ValueError("handled"))
         span.set_status("OK")
-        with tracetape.start_span("child") as child:
+        with tracetape.start_span("child", attributes={"deep": [1]}) as child:
             child.set_span_type("TOOL")
             child.end(outputs=[1], attributes={"a": [1]}, status="ERROR")
         result = step(RESULT, 1, 2)
@@ -117,7 +117,7 @@ def test_no_fault_of_ours_reaches_the_program(
             assert caught.value is error
             assert error.__cause__ is None
             assert not isinstance(error.__context__, OurFaultError)
-    tracetape.flush(20)
+    runtime.recorder.close()  # the worker has said what it has to say
     assert tracetape.get_current_active_span() is None
     faults = diagnostics.faults()
     assert faults

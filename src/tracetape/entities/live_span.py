@@ -89,12 +89,18 @@ class LiveSpan(Span):
     def set_inputs(self, inputs: Any) -> None:
         """Record what goes in."""
         if self._is_open("set_inputs"):
-            self._inputs = encode(inputs)
+            try:
+                self._inputs = encode(inputs)
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("recording inputs")
 
     def set_outputs(self, outputs: Any) -> None:
         """Record what came out."""
         if self._is_open("set_outputs"):
-            self._outputs = encode(outputs)
+            try:
+                self._outputs = encode(outputs)
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("recording outputs")
 
     def set_span_type(self, span_type: str) -> None:
         """Change the span's type."""
@@ -108,12 +114,15 @@ class LiveSpan(Span):
         if not isinstance(key, str):
             logger.warning("Attribute key must be a string, but got %s: skipped.", key)
             return
-        if key.startswith("mlflow."):
-            self._set_reserved(key, value)
-            return
-        if self._attributes is None:
-            self._attributes = {}
-        self._attributes[key] = value if type(value) in _SCALARS else encode(value)
+        try:
+            if key.startswith("mlflow."):
+                self._set_reserved(key, value)
+                return
+            if self._attributes is None:
+                self._attributes = {}
+            self._attributes[key] = value if type(value) in _SCALARS else encode(value)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("recording an attribute")
 
     def set_attributes(self, attributes: dict[str, Any]) -> None:
         """Record several attributes; anything but a dictionary is skipped with a warning."""
@@ -133,9 +142,12 @@ class LiveSpan(Span):
         if self._is_open("add_event"):
             if self._events is None:
                 self._events = []
-            at = _time_from(event.timestamp, "an event")
-            at = time_ns() if at is None else at
-            self._events.append((event.name, at, encode(event.attributes)))
+            name, at = event.name, _time_from(event.timestamp, "an event")
+            try:
+                at = time_ns() if at is None else at
+                self._events.append((name, at, encode(event.attributes)))
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("recording an event")
 
     def record_exception(self, exception: BaseException | str) -> None:
         """Record an exception as an event and mark the span ERROR.
@@ -147,7 +159,10 @@ class LiveSpan(Span):
             self.add_event(SpanEvent("exception", attributes={"exception.message": exception}))
             self.set_status(SpanStatus(SpanStatusCode.ERROR, exception))
         elif isinstance(exception, BaseException):
-            self._failed(exception)
+            try:
+                self._failed(exception)
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("recording an exception")
         else:
             raise InvalidTypeError(
                 "Parameter 'exception' must be an Exception or a string, "

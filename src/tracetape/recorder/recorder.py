@@ -16,7 +16,7 @@ from tracetape.diagnostics import internal_error, logger, warn_once
 from tracetape.entities.live_span import LiveSpan, LiveTrace
 from tracetape.exceptions import StoreError
 from tracetape.recorder.batch import Batch, make_batch
-from tracetape.store import Store
+from tracetape.store import Store, TraceUpdate
 
 __all__ = ["Recorder", "RecorderStats"]
 
@@ -65,7 +65,6 @@ class Recorder:
         self._open_store = open_store
         self._max_bytes = max_bytes
         self._store: Store | None = None
-        self._start_lock = threading.RLock()
         self._fresh()
         self.stats = RecorderStats()
         # Traces with spans that are not both ended and written (a dict keeps their order).
@@ -76,12 +75,16 @@ class Recorder:
     def _fresh(self) -> None:
         # Reentrant: a finaliser run inside these few lines may end a span of its own.
         self._lock = threading.RLock()
+        self._start_lock = threading.RLock()
+        # Of its own: who stops the worker holds the other one, and waits for it.
+        self._store_lock = threading.RLock()
         self._queue: deque[LiveSpan] = deque()
         self._large = 0  # bytes, queued or being written, of what is not small
         self._room = self._max_bytes // _SPAN_BYTES  # how many spans the queue may hold now
         self._taken = 0  # spans that the worker took off the queue so far
         self._settled = 0  # and those whose fate is known
         self._dropped: set[int] = set()
+        self._refused = 0  # spans that were dropped before they were queued
         self._worker: threading.Thread | None = None
         self._wake = threading.Event()
         self._hurry = threading.Event()
@@ -162,10 +165,13 @@ class Recorder:
             # A store that fails anyway must not hold up the end of the user's program.
             left = self.flush(min(timeout, _EXIT_SECONDS_FAILING) if self._failing else timeout)
             self._stop()
-            self._queue.clear()
-            self.stats.lost += left
             if left:
+                left = len(self._queue)
+                self._taken += left
+                self._settle([self._queue.popleft() for _ in range(left)], "lost")
                 logger.error("tracetape: %d spans could not be written and are lost", left)
+            elif self._queue:  # ended meanwhile, in another thread
+                self._start()
             dropped = self.stats.dropped_spans
             if dropped:
                 warn_once(
@@ -179,7 +185,7 @@ class Recorder:
 
     def as_dict(self) -> dict[str, int]:
         """The counters; ``recorded`` are all spans that ended, ``queued`` those in memory."""
-        recorded = self._taken + len(self._queue) + self.stats.dropped_spans
+        recorded = self._taken + len(self._queue) + self._refused
         return {"recorded": recorded, "queued": self._unsettled(), **asdict(self.stats)}
 
     def _unsettled(self) -> int:
@@ -205,6 +211,7 @@ class Recorder:
             self._dropped.add(trace.trace_id)
             self.stats.dropped_traces += 1
         self.stats.dropped_spans += 1
+        self._refused += 1
         trace.spans.pop(span._span_id, None)
         if not trace.spans:
             self.live.pop(trace, None)
@@ -219,6 +226,7 @@ class Recorder:
                     target=self._run, name="tracetape-recorder", daemon=True
                 )
                 self._worker.start()
+                _close_with_process(self)
 
     def _stop(self) -> None:
         with self._start_lock:
@@ -245,7 +253,6 @@ class Recorder:
 
     def _after_fork_in_child(self) -> None:
         # What is still queued is the parent's to write.
-        self._start_lock = threading.RLock()
         self._fresh()
         self.live = {}
         self.stats = RecorderStats()
@@ -254,6 +261,13 @@ class Recorder:
     # -- the worker ------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            if self._worker is threading.current_thread():
+                self._worker = None  # a fault under our own suite: the next span starts anew
+
+    def _work(self) -> None:
         while True:
             self._sleeping = True
             # Looked at after the flag is up: a span queued before it must not be slept over.
@@ -279,24 +293,48 @@ class Recorder:
         count = min(len(self._queue), _MAX_BATCH)
         self._taken += count
         spans = [self._queue.popleft() for _ in range(count)]
+        live = list(self.live)
+        if self._dropped:
+            # Of a trace that lacks a span nothing is written.
+            dropped = [span for span in spans if span._trace_id in self._dropped]
+            spans = [span for span in spans if span._trace_id not in self._dropped]
+            live = [trace for trace in live if trace.trace_id not in self._dropped]
+            self._settle(dropped, "dropped_spans")
+        batch = Batch()
         try:
-            batch = make_batch(spans, list(self.live), self._shown)
+            batch = make_batch(spans, live, self._shown)
             if not batch.updates:
                 return False
-            done = self._write(batch)
+            done = self._write(batch.updates)
         except Exception:
-            self._settle(spans, written=False)
+            self._shown.update(span._span_id for span in batch.opened)
+            self._write_singly(spans, batch.updates)
             raise
-        self._settle(spans, written=done)
-        if done:
-            self._shown.update(span._span_id for span in batch.opened if span._end is None)
+        if not done:  # being stopped while the store fails
+            self._queue.extendleft(reversed(spans))
+            self._taken -= len(spans)
+            return False
+        self._settle(spans, "written")
+        self._shown.update(span._span_id for span in batch.opened if span._end is None)
         return True
 
-    def _write(self, batch: Batch) -> bool:
-        """Whether the batch became durable; as long as the store only fails for now, retry."""
+    def _write_singly(self, spans: list[LiveSpan], updates: list[TraceUpdate]) -> None:
+        """A trace that no store can take must not take others of its batch along."""
+        written: set[int] = set()
+        for update in updates if len(updates) > 1 else ():
+            try:
+                if self._write([update]):
+                    written.add(update.trace_id)
+            except Exception:  # noqa: BLE001, S112 - the caller raises the fault again
+                continue
+        self._settle([span for span in spans if span._trace_id in written], "written")
+        self._settle([span for span in spans if span._trace_id not in written], "lost")
+
+    def _write(self, updates: list[TraceUpdate]) -> bool:
+        """Whether they became durable; as long as the store only fails for now, retry."""
         while True:
             try:
-                self.store.write(batch.updates)
+                self.store.write(updates)
                 self._failing = False
                 return True
             except StoreError as error:
@@ -307,7 +345,7 @@ class Recorder:
                 self._wake.wait(_RETRY_SECONDS)
                 self._wake.clear()
 
-    def _settle(self, spans: list[LiveSpan], *, written: bool) -> None:
+    def _settle(self, spans: list[LiveSpan], counter: str) -> None:
         large = 0
         for span in spans:
             size = _size(span)
@@ -317,14 +355,21 @@ class Recorder:
             self._shown.discard(span._span_id)
             if not trace.spans:
                 self.live.pop(trace, None)
+                self._dropped.discard(trace.trace_id)
         self._add_large(-large)
-        if written:
-            self.stats.written += len(spans)
-        else:
-            self.stats.lost += len(spans)
+        setattr(self.stats, counter, getattr(self.stats, counter) + len(spans))
         with self._progress:
             self._settled += len(spans)
             self._progress.notify_all()
+
+
+def _close_with_process(recorder: Recorder) -> None:
+    """The children of multiprocessing end by os._exit, after finalizers of its own."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, recorder.close, exitpriority=100)
 
 
 def _size(span: LiveSpan) -> int:

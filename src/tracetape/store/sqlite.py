@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -199,7 +200,7 @@ class SQLiteStore:
         return connection
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        mode = _use_wal(connection)
         if mode != "wal":
             warn_once(
                 f"wal {self._path}",
@@ -244,6 +245,19 @@ def _connect(database: str) -> sqlite3.Connection:
     return sqlite3.connect(
         database, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
+
+
+def _use_wal(connection: sqlite3.Connection) -> str:
+    # SQLite does not wait when several processes ask for it in a new file at once.
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            return str(mode)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)
 
 
 def _prepare_folder(path: Path) -> None:

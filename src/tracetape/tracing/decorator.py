@@ -76,8 +76,10 @@ def _wrap(
 
     def before(span: LiveSpan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
-            fields = span._fields  # the attributes may have set some
-            span._fields = {**(fields or {}), "function_name": function_name}
+            if span._fields is None:
+                span._fields = {"function_name": function_name}
+            else:  # the attributes have set some
+                span._fields["function_name"] = function_name
             arguments = bind(args, kwargs)
             if arguments is not None:
                 span._inputs = encode(arguments)

@@ -32,8 +32,8 @@ class Runtime:
         else:
             opened = store
             self.store_url = store.url
-        self.recorder.close()
-        self.recorder = Recorder(lambda: _usable(opened))
+        old, self.recorder = self.recorder, Recorder(lambda: _usable(opened))
+        old.close()
 
     def _open(self) -> Store:
         url = writer_url()

@@ -68,7 +68,7 @@ class Matcher:
 
     def distance(self, request: Request, recorded: Request) -> float:
         """How unlike two requests are: small for the one that was probably meant."""
-        unequal = sum(
+        unequal: float = sum(
             _WEIGHTS[part] * (_PARTS[part](self, request) != _PARTS[part](self, recorded))
             for part in self._parts
         )

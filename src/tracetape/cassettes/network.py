@@ -21,16 +21,20 @@ def block() -> None:
     _originals["connect"] = socket.socket.connect
     _originals["connect_ex"] = socket.socket.connect_ex
     _originals["getaddrinfo"] = socket.getaddrinfo
-    socket.socket.connect = _connect  # type: ignore[method-assign]
-    socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign]
+    _set("connect", _connect)
+    _set("connect_ex", _connect_ex)
     socket.getaddrinfo = _getaddrinfo
 
 
 def unblock() -> None:
     """Put the originals back."""
-    socket.socket.connect = _originals["connect"]  # type: ignore[method-assign]
-    socket.socket.connect_ex = _originals["connect_ex"]  # type: ignore[method-assign]
+    _set("connect", _originals["connect"])
+    _set("connect_ex", _originals["connect_ex"])
     socket.getaddrinfo = _originals["getaddrinfo"]
+
+
+def _set(method: str, function: Callable[..., Any]) -> None:
+    setattr(socket.socket, method, function)
 
 
 def _connect(self: socket.socket, address: Any) -> Any:

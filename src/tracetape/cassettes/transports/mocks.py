@@ -11,12 +11,8 @@ __all__ = ["respx_answers"]
 def respx_answers(request: Any) -> bool:
     """Whether an active route of respx is meant for a request (of httpx only: it sees no other)."""
     mocks = sys.modules.get("respx.mocks")
-    if mocks is None or not type(request).__module__.startswith("httpx."):
-        return type(request).__module__ == "httpx" and mocks is not None and _any(mocks, request)
-    return _any(mocks, request)
-
-
-def _any(mocks: Any, request: Any) -> bool:
+    if mocks is None or type(request).__module__.partition(".")[0] != "httpx":
+        return False
     return any(
         route.pattern is not None and route.pattern.match(request)
         for mocker in mocks.Mocker.registry.values()

@@ -29,5 +29,5 @@ async def describe_all(cities: list[str]) -> dict[str, str]:
     return dict(zip(cities, answers, strict=True))
 
 
-for city, text in asyncio.run(describe_all(["Paris", "Cairo", "Lima"])).items():
+for city, text in asyncio.run(describe_all(["Paris", "Oslo", "Rome"])).items():
     print(f"{city}: {' '.join(text.split())}")

@@ -60,16 +60,16 @@ class Program:
             return _INTERRUPTED
 
     def _script(self) -> None:
-        path = Path(self._name)
-        with io.open_code(str(path.absolute())) as file:
-            code = compile(file.read(), self._name, "exec", dont_inherit=True)
+        path = str(Path(self._name).absolute())
+        with io.open_code(path) as file:
+            code = compile(file.read(), path, "exec", dont_inherit=True)
         module = types.ModuleType("__main__")
-        module.__file__ = self._name
+        module.__file__ = path
         module.__builtins__ = __builtins__  # type: ignore[attr-defined]
         # It stays: threads and exit handlers of the program may need it after its last line.
         sys.modules["__main__"] = module
         sys.argv = [self._name, *self._args]
-        sys.path[0] = str(path.absolute().parent)
+        sys.path[0] = str(Path(path).parent)
         _autolog()
         exec(code, module.__dict__)  # noqa: S102 - the user's own program
 

@@ -13,6 +13,7 @@ import click
 
 from tracetape.cli.programs import Program
 from tracetape.exceptions import CassetteError, InvalidValueError
+from tracetape.store import open_store
 
 if TYPE_CHECKING:
     from tracetape.cassettes import Player
@@ -65,7 +66,7 @@ def run(
     Python programs that it starts are traced as well.
     """
     if store is not None:
-        os.environ["TRACETAPE_STORE"] = store
+        os.environ["TRACETAPE_STORE"] = open_store(store).url  # checked before anything runs
     chosen = Program(program, list(args), module=module)
     tape = _tape(cassette, cassette_mode, _renames(cassette_rename))
     from tracetape.cli.report import Report

@@ -6,7 +6,7 @@ import os
 from random import Random
 
 from tracetape.diagnostics import logger
-from tracetape.exceptions import StoreError
+from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.recorder import Recorder
 from tracetape.store import SQLiteStore, Store, open_store, writer_url
 
@@ -39,7 +39,10 @@ class Runtime:
         url = writer_url()
         # Children write where their parent does, wherever they are started.
         os.environ.setdefault("TRACETAPE_STORE", url)
-        return _usable(open_store(url))
+        try:
+            return _usable(open_store(url))
+        except InvalidValueError as error:
+            return _memory(error)
 
 
 def _usable(store: Store) -> Store:
@@ -47,9 +50,14 @@ def _usable(store: Store) -> Store:
         try:
             store.open()
         except StoreError as error:
-            logger.warning("tracetape: %s Traces are kept in memory only, until the end.", error)
-            return SQLiteStore(None)
+            return _memory(error)
     return store
+
+
+def _memory(error: TracetapeException) -> Store:
+    reason = str(error).rstrip(".")
+    logger.warning("tracetape: %s. Traces are kept in memory only, until the end.", reason)
+    return SQLiteStore(None)
 
 
 runtime = Runtime()

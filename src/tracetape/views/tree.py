@@ -102,14 +102,18 @@ def _add_details(branch: Tree, span: Span, full: bool) -> None:
         for sign, preview in (("→", input_preview(span)), ("←", output_preview(span))):
             if preview:
                 branch.add(_line(f"{sign} {one_line(preview, _PREVIEW)}", "dim"))
+    failed = span.status.status_code is SpanStatusCode.ERROR
     for event in span.events:
+        said = event.attributes.get("exception.message")
         if event.name != "exception":
             branch.add(_line(f"• {one_line(event.name, _PREVIEW)}", "dim"))
         elif full and event.attributes.get("exception.stacktrace"):
-            branch.add(
-                _line(clean(str(event.attributes["exception.stacktrace"])), "red", wrap=True)
-            )
-    if span.status.status_code is SpanStatusCode.ERROR:
+            stack = clean(str(event.attributes["exception.stacktrace"]))
+            branch.add(_line(stack, "red", wrap=True))
+        elif not failed:  # one that was handled
+            kind = event.attributes.get("exception.type", "exception")
+            branch.add(_line(f"• {one_line(f'{kind}: {said}', _PREVIEW)}", "dim"))
+    if failed:
         description = span.status.description or "no description"
         branch.add(_line(f"✗ {one_line(description, _PREVIEW)}", "red"))
 

@@ -4,47 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import perf_counter_ns, time_ns
-from typing import Any, Protocol
+from typing import Any
 
 from tracetape.capture import encode
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanStatusCode, SpanType
 from tracetape.entities.event import SpanEvent
+from tracetape.entities.live_trace import LiveTrace
 from tracetape.entities.names import FIELD_OF_NAME, SPAN_INPUTS, SPAN_OUTPUTS, SPAN_TYPE
 from tracetape.entities.span import Span
 from tracetape.entities.status import OK, UNSET, SpanStatus, status_from
 from tracetape.exceptions import InvalidTypeError, TracetapeException
 
-__all__ = ["NO_OP_TRACE_ID", "LiveSpan", "LiveTrace", "NoOpSpan", "SpanSink"]
+__all__ = ["NO_OP_TRACE_ID", "LiveSpan", "NoOpSpan"]
 
 NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"  # MLflow's own, which programs compare with
 _SCALARS = frozenset({str, int, bool, type(None)})
-
-
-class SpanSink(Protocol):
-    """Where ended spans go."""
-
-    def ended(self, span: LiveSpan) -> None:
-        """Take `span`, which has just ended."""
-
-
-class LiveTrace:
-    """What the spans of one trace share while it is being made in this process."""
-
-    __slots__ = ("clock", "root", "sink", "spans", "trace_id", "usages")
-
-    def __init__(self, trace_id: int, sink: SpanSink) -> None:
-        """Begin trace `trace_id`, whose ended spans go to `sink`."""
-        self.trace_id = trace_id
-        self.sink = sink
-        # Adding it to the monotonic clock gives ns since the epoch; read once a trace, so that
-        # durations are monotonic and a changed wall clock touches later traces only.
-        self.clock = time_ns() - perf_counter_ns()
-        self.root: LiveSpan | None = None
-        # Spans of this process that are not both ended and written.
-        self.spans: dict[int, LiveSpan] = {}
-        # (span id, ids of the spans above it, tokens) of the written LLM spans, for the sum.
-        self.usages: list[tuple[int, tuple[int, ...], dict[str, int]]] | None = None
 
 
 class LiveSpan(Span):

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from time import time_ns
 
 from tracetape.entities import SpanStatusCode
-from tracetape.entities.live_span import LiveSpan, LiveTrace
+from tracetape.entities.live_span import LiveSpan
+from tracetape.entities.live_trace import LiveTrace
 from tracetape.entities.summary import preview, state_of, token_sum
 from tracetape.store import TraceUpdate
 

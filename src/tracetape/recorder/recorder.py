@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from tracetape.diagnostics import internal_error, logger, warn_once
-from tracetape.entities.live_span import LiveSpan, LiveTrace
+from tracetape.entities.live_span import LiveSpan
+from tracetape.entities.live_trace import LiveTrace
 from tracetape.exceptions import StoreError
 from tracetape.recorder.batch import Batch, make_batch
 from tracetape.store import Store

@@ -8,7 +8,7 @@ from typing import Any
 
 from tracetape.diagnostics import internal_error
 from tracetape.entities import LiveSpan, NoOpSpan, SpanType
-from tracetape.entities.live_span import LiveTrace
+from tracetape.entities.live_trace import LiveTrace
 from tracetape.tracing.context import current, current_span
 from tracetape.tracing.runtime import runtime
 

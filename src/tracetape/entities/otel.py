@@ -132,8 +132,7 @@ def values_from_proto(proto: Any, location_id: str | None) -> dict[str, Any]:
         "start_time_ns": proto.start_time_unix_nano,
         "end_time_ns": proto.end_time_unix_nano or None,
         "events": [
-            (event.name, event.time_unix_nano, encode(_attributes(event)))
-            for event in proto.events
+            (event.name, event.time_unix_nano, encode(_attributes(event))) for event in proto.events
         ],
         "status": status_from_proto(proto.status),
         **content_values(trace_id, values, links),

@@ -13,12 +13,6 @@ from tracetape.entities.log_level import SpanLogLevel
 from tracetape.entities.span import Span
 from tracetape.entities.status import SpanStatus
 from tracetape.entities.trace import Trace, TraceData, TraceInfo
-from tracetape.entities.trace_location import (
-    MlflowExperimentLocation,
-    TraceLocation,
-    TraceLocationType,
-    UCSchemaLocation,
-)
 
 if TYPE_CHECKING:
     from tracetape.entities.assessment import (
@@ -33,6 +27,12 @@ if TYPE_CHECKING:
         AssessmentSourceType,
     )
     from tracetape.entities.session import Session
+    from tracetape.entities.trace_location import (
+        MlflowExperimentLocation,
+        TraceLocation,
+        TraceLocationType,
+        UCSchemaLocation,
+    )
 
 __all__ = [
     "Assessment",
@@ -72,7 +72,11 @@ _LAZY = {
     "Expectation": "assessment",
     "Feedback": "assessment",
     "IssueReference": "assessment",
+    "MlflowExperimentLocation": "trace_location",
     "Session": "session",
+    "TraceLocation": "trace_location",
+    "TraceLocationType": "trace_location",
+    "UCSchemaLocation": "trace_location",
 }
 
 

@@ -18,8 +18,7 @@ from tracetape.entities.names import (
 )
 from tracetape.entities.preview import preview
 from tracetape.entities.span import Span
-from tracetape.entities.trace_info import TraceInfo
-from tracetape.entities.trace_location import TraceLocation, TraceLocationType
+from tracetape.entities.trace_info import TraceInfo, location_of
 
 __all__ = ["make_info", "preview", "root_metadata", "state_of", "summarise", "token_sum"]
 
@@ -97,9 +96,7 @@ def make_info(
     duration = None if end_ns is None else end_ns - start_ns
     return TraceInfo(
         trace_id,
-        TraceLocation(TraceLocationType.TRACE_LOCATION_TYPE_UNSPECIFIED)
-        if experiment_id is None
-        else TraceLocation.from_experiment_id(experiment_id),
+        location_of(experiment_id),
         start_ns // 1_000_000,
         state,
         request_preview,

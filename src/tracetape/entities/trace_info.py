@@ -10,13 +10,13 @@ from tracetape.capture.conversion import text_of
 from tracetape.entities.constants import TraceState
 from tracetape.entities.names import COST, TOKEN_USAGE, TRACE_NAME
 from tracetape.entities.timestamps import milliseconds_of, rfc3339
-from tracetape.entities.trace_location import TraceLocation, TraceLocationType
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
 
 if TYPE_CHECKING:
     from tracetape.entities.assessment import Assessment
+    from tracetape.entities.trace_location import TraceLocation
 
-__all__ = ["TraceInfo"]
+__all__ = ["TraceInfo", "location_of"]
 
 
 @dataclass
@@ -94,7 +94,7 @@ class TraceInfo:
 
     @experiment_id.setter
     def experiment_id(self, value: str) -> None:
-        self.trace_location = TraceLocation.from_experiment_id(value)
+        self.trace_location = location_of(value)
 
     # The names of MLflow 2.
 
@@ -181,20 +181,28 @@ class TraceInfo:
             return None
 
 
+def location_of(experiment_id: str | None) -> TraceLocation:
+    """The location of a trace in an MLflow experiment, or, without one, in a store of ours."""
+    # Loaded here: half a dozen dataclasses that a program which only records never needs.
+    from tracetape.entities.trace_location import TraceLocation, TraceLocationType
+
+    if experiment_id is None:
+        return TraceLocation(TraceLocationType.TRACE_LOCATION_TYPE_UNSPECIFIED)
+    return TraceLocation.from_experiment_id(experiment_id)
+
+
 def _texts(values: dict[str, Any]) -> dict[str, str]:
     return {text_of(key): text_of(value) for key, value in values.items()}
 
 
 def _from_3(data: dict[str, Any]) -> TraceInfo:
+    from tracetape.entities.trace_location import TraceLocation
+
     location = data.get("trace_location")
     duration = data.get("execution_duration_ms")
     return TraceInfo(
         trace_id=data["trace_id"],
-        trace_location=(
-            TraceLocation.from_dict(location)
-            if location
-            else TraceLocation(TraceLocationType.TRACE_LOCATION_TYPE_UNSPECIFIED)
-        ),
+        trace_location=TraceLocation.from_dict(location) if location else location_of(None),
         request_time=milliseconds_of(data["request_time"]),
         state=TraceState(data.get("state") or TraceState.STATE_UNSPECIFIED),
         request_preview=data.get("request_preview"),
@@ -211,7 +219,7 @@ def _from_2(data: dict[str, Any]) -> TraceInfo:
     status = data["status"]
     return TraceInfo(
         trace_id=data["request_id"],
-        trace_location=TraceLocation.from_experiment_id(data["experiment_id"]),
+        trace_location=location_of(data["experiment_id"]),
         request_time=data["timestamp_ms"],
         state=(
             TraceState.STATE_UNSPECIFIED

@@ -128,6 +128,7 @@ def summarise(trace_id: int, spans: Sequence[Span]) -> TraceInfo:
         response_preview=None if root is None else preview(root._outputs, "assistant"),
         tokens=_field_sum(spans, "usage"),
         cost=_field_sum(spans, "cost"),
+        metadata=None if root is None or root._end is None else root_metadata(root),
         span_count=len(spans),
         error_count=sum(span._status.status_code is SpanStatusCode.ERROR for span in spans),
     )

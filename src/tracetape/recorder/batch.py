@@ -8,7 +8,7 @@ from time import time_ns
 
 from tracetape.entities import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
-from tracetape.entities.live_trace import LiveTrace
+from tracetape.entities.live_trace import LiveTrace, TraceDetails
 from tracetape.entities.summary import preview, state_of, token_sum
 from tracetape.store import TraceUpdate
 
@@ -65,14 +65,18 @@ def _update(spans: list[LiveSpan]) -> TraceUpdate:
         error_count=sum(span._status.status_code is SpanStatusCode.ERROR for span in ended),
         tokens=_new_tokens(trace, ended),
     )
-    root = trace.root
+    root, details = trace.root, trace.details or TraceDetails()
+    update.details = trace.details
+    update.request_preview = details.request_preview
+    update.response_preview = details.response_preview
     if root is not None:
+        update.is_part = root._parent_id is not None
         update.name = root._name
-        update.request_preview = preview(root._inputs)
+        update.request_preview = details.request_preview or preview(root._inputs)
         if any(span is root for span in ended):
-            update.state = state_of(root)
+            update.state = details.state or state_of(root)
             update.end_ns = root._end
-            update.response_preview = preview(root._outputs)
+            update.response_preview = details.response_preview or preview(root._outputs)
     return update
 
 
@@ -97,8 +101,9 @@ def _new_tokens(trace: LiveTrace, ended: list[LiveSpan]) -> dict[str, int] | Non
 
 def _ids_above(span: LiveSpan) -> tuple[int, ...]:
     ids = []
-    parent = span._previous
-    while parent is not None:
-        ids.append(parent._span_id)
-        parent = parent._previous
+    above = span._previous
+    while above is not None:
+        if isinstance(above, LiveSpan):  # and no scope
+            ids.append(above._span_id)
+        above = above._previous
     return tuple(ids)

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from tracetape.diagnostics import internal_error, logger, warn_once
+from tracetape.entities import SpanStatusCode, Trace
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace
 from tracetape.exceptions import StoreError
 from tracetape.recorder.batch import Batch, make_batch
-from tracetape.store import Store
+from tracetape.recorder.reading import read_trace
+from tracetape.store import Store, TraceUpdate
 
 __all__ = ["Recorder", "RecorderStats"]
 
@@ -71,13 +73,17 @@ class Recorder:
         self.stats = RecorderStats()
         # Traces with spans that are not both ended and written (a dict keeps their order).
         self.live: dict[LiveTrace, None] = {}
-        self.last_root: LiveSpan | None = None
+        # Ids of the traces whose roots ended last: in this process, and in each thread.
+        self.last_trace: int | None = None
+        self.last_here = threading.local()
+        # Called with each span that has ended, before it is queued.
+        self.before: Callable[[LiveSpan], None] | None = None
         _recorders.add(self)
 
     def _fresh(self) -> None:
         # Reentrant: a finaliser run inside these few lines may end a span of its own.
         self._lock = threading.RLock()
-        self._queue: deque[LiveSpan] = deque()
+        self._queue: deque[LiveSpan | TraceUpdate] = deque()
         self._large = 0  # bytes, queued or being written, of what is not small
         self._room = self._max_bytes // _SPAN_BYTES  # how many spans the queue may hold now
         self._taken = 0  # spans that the worker took off the queue so far
@@ -105,9 +111,13 @@ class Recorder:
 
     def ended(self, span: LiveSpan) -> None:
         """Queue a span that has just ended."""
+        if self.before is not None:
+            self.before(span)
         trace = span._trace
         if trace.root is span:
-            self.last_root = span
+            self.last_trace = self.last_here.trace = trace.trace_id
+        if trace.held is not None and not self._release(trace, span):
+            return
         queue = self._queue
         if (len(queue) > self._room or self._dropped) and not self._make_room(span):
             return
@@ -120,6 +130,24 @@ class Recorder:
             self._wake.set()
         elif self._worker is None:
             self._start()
+
+    def change(self, update: TraceUpdate) -> None:
+        """Queue a change of a trace without spans: tags, and what else is said of it."""
+        self._queue.append(update)
+        self._wake.set()
+        if self._worker is None:
+            self._start()
+
+    def running(self, number: int) -> LiveTrace | None:
+        """The trace with this 128-bit id, if its root is open in this process."""
+        for trace in list(self.live):
+            if trace.trace_id == number and trace.root is not None and trace.root._end is None:
+                return trace
+        return None
+
+    def read(self, number: int) -> Trace | None:
+        """A copy of the trace with this 128-bit id, as soon as it has begun; None if unknown."""
+        return read_trace(number, list(self.live), self.store)
 
     @property
     def store(self) -> Store:
@@ -177,8 +205,9 @@ class Recorder:
 
     def as_dict(self) -> dict[str, int]:
         """The counters; ``recorded`` are all spans that ended, ``queued`` those in memory."""
-        recorded = self._taken + len(self._queue) + self.stats.dropped_spans
-        return {"recorded": recorded, "queued": self._unsettled(), **asdict(self.stats)}
+        stats, queued = self.stats, self._unsettled()
+        recorded = stats.written + stats.lost + stats.dropped_spans + queued
+        return {"recorded": recorded, "queued": queued, **asdict(stats)}
 
     def _unsettled(self) -> int:
         return len(self._queue) + self._taken - self._settled
@@ -187,6 +216,25 @@ class Recorder:
         with self._lock:
             self._large += size
             self._room = (self._max_bytes - self._large) // _SPAN_BYTES
+
+    def _release(self, trace: LiveTrace, span: LiveSpan) -> bool:
+        """Whether a span of a trace that was not sampled is to be queued after all.
+
+        Such a trace is held back until its root ends, and kept if anything in it failed.
+        """
+        held = trace.held or []
+        held.append(span)
+        trace.held = held
+        if trace.root is not span:
+            return False
+        if any(one._status.status_code is SpanStatusCode.ERROR for one in held):
+            trace.held = None
+            self._queue.extend(held[:-1])
+            return True
+        held.clear()
+        trace.spans.clear()  # what ends later is held, for good
+        self.live.pop(trace, None)
+        return False
 
     def _make_room(self, span: LiveSpan) -> bool:
         """Wait a moment for a full queue; then the whole trace is dropped, and counted."""
@@ -276,16 +324,18 @@ class Recorder:
         """Write one batch; whether there was anything to write."""
         count = min(len(self._queue), _MAX_BATCH)
         self._taken += count
-        spans = [self._queue.popleft() for _ in range(count)]
+        items = [self._queue.popleft() for _ in range(count)]
+        spans = [item for item in items if isinstance(item, LiveSpan)]
+        changes = [item for item in items if isinstance(item, TraceUpdate)]
+        done = False
         try:
             batch = make_batch(spans, list(self.live), self._shown)
+            batch.updates += changes
             if not batch.updates:
                 return False
             done = self._write(batch)
-        except Exception:
-            self._settle(spans, written=False)
-            raise
-        self._settle(spans, written=done)
+        finally:
+            self._settle(spans, len(changes), written=done)
         if done:
             self._shown.update(span._span_id for span in batch.opened if span._end is None)
         return True
@@ -305,7 +355,7 @@ class Recorder:
                 self._wake.wait(_RETRY_SECONDS)
                 self._wake.clear()
 
-    def _settle(self, spans: list[LiveSpan], *, written: bool) -> None:
+    def _settle(self, spans: list[LiveSpan], changes: int, *, written: bool) -> None:
         large = 0
         for span in spans:
             size = _size(span)
@@ -321,7 +371,7 @@ class Recorder:
         else:
             self.stats.lost += len(spans)
         with self._progress:
-            self._settled += len(spans)
+            self._settled += len(spans) + changes
             self._progress.notify_all()
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tracetape.entities import Span, Trace, TraceInfo, TraceState
+from tracetape.entities.live_trace import TraceDetails
 
-__all__ = ["TOKEN_KINDS", "Store", "TraceUpdate"]
+__all__ = ["MAX_TIME", "TOKEN_KINDS", "Store", "TraceUpdate"]
 
+MAX_TIME = (1 << 63) - 1  # later than any span
 TOKEN_KINDS = (
     "input_tokens",
     "output_tokens",
@@ -31,6 +33,8 @@ class TraceUpdate:
         state: IN_PROGRESS until the root has ended.
         span_count, error_count: ended spans, and those with status ERROR, in this update.
         tokens: by `TOKEN_KINDS`, what to add to the trace's sums.
+        details: what is said of the trace beside its spans.
+        is_part: the root is in another process, which knows the trace's name, state and end.
     """
 
     trace_id: int
@@ -44,6 +48,13 @@ class TraceUpdate:
     span_count: int = 0
     error_count: int = 0
     tokens: dict[str, int] | None = None
+    details: TraceDetails | None = None
+    is_part: bool = False
+
+    @classmethod
+    def of_details(cls, trace_id: int, details: TraceDetails) -> TraceUpdate:
+        """A change of a trace that is in the store, without spans."""
+        return cls(trace_id, MAX_TIME, [], details=details, is_part=True)
 
 
 class Store(Protocol):

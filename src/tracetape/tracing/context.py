@@ -28,9 +28,7 @@ class Scope:
         "enabled",
         "metadata",
         "remote",
-        "session_id",
         "tags",
-        "user",
     )
 
     def __init__(

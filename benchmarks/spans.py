@@ -128,9 +128,7 @@ def main(contender: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cases, flush = globals()[f"{contender}_cases"](folder)
         slow = contender == "mlflow"
-        figures = measure(
-            cases, between=flush, rounds=7 if slow else 31, count=50 if slow else 500
-        )
+        figures = measure(cases, between=flush, rounds=7 if slow else 31, count=50 if slow else 500)
         for name in ("decorator_async", "nested"):
             many = figures.pop(f"{name}_x10", None)
             if many is not None:

@@ -3,13 +3,22 @@
 Needs DATABRICKS_HOST and DATABRICKS_TOKEN, or any other login that the Databricks SDK knows.
 """
 
+import warnings
+
 import tracetape
 from databricks.sdk import WorkspaceClient
 from tracetape.entities import SpanEvent, SpanType
 
 tracetape.autolog()
 
+# The SDK points to its successor, the package databricks-openai.
+warnings.filterwarnings("ignore", message="get_open_ai_client")
 client = WorkspaceClient().serving_endpoints.get_open_ai_client()
+QUESTIONS = [
+    "What is the capital of France?",
+    "Which river flows through it?",
+    "Name a famous museum there.",
+]
 history = [{"role": "system", "content": "You are a helpful assistant. Answer in one sentence."}]
 
 
@@ -28,5 +37,5 @@ def answer(question: str) -> str:
     return text
 
 
-for question in ["What is machine learning?", "Name one use of it.", "And who invented it?"]:
+for question in QUESTIONS:
     print(f"> {question}\n{answer(question)}\n")

@@ -11,9 +11,11 @@ from tracetape.entities import SpanType
 
 tracetape.autolog()
 
+client = AsyncOpenAI()
+
 
 @tracetape.trace(span_type=SpanType.CHAIN)
-async def describe(client: AsyncOpenAI, city: str) -> str:
+async def describe(city: str) -> str:
     completion = await client.chat.completions.create(
         model="gpt-4o-mini",
         messages=[{"role": "user", "content": f"In which country is {city}?"}],
@@ -24,10 +26,9 @@ async def describe(client: AsyncOpenAI, city: str) -> str:
 
 @tracetape.trace(span_type=SpanType.WORKFLOW)
 async def describe_all(cities: list[str]) -> dict[str, str]:
-    async with AsyncOpenAI() as client:
-        answers = await asyncio.gather(*(describe(client, city) for city in cities))
+    answers = await asyncio.gather(*(describe(city) for city in cities))
     return dict(zip(cities, answers, strict=True))
 
 
-for city, text in asyncio.run(describe_all(["Paris", "Cairo", "Lima"])).items():
+for city, text in asyncio.run(describe_all(["Paris", "Oslo", "Rome"])).items():
     print(f"{city}: {' '.join(text.split())}")

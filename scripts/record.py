@@ -1,7 +1,8 @@
 """Record the cassettes of the examples and of the tests anew, from a real model on loopback.
 
-`make record` runs it. Each `examples/NAME.py` is recorded into `cassettes/NAME.yaml`, then the
-tests marked `cassette` into theirs; `--only NAME` records one example, `--only tests` the tests.
+`make record` runs it. Each `examples/NAME.py` is recorded into `cassettes/examples/NAME.yaml`,
+then the tests marked `cassette` into theirs; `--only NAME` records one example, `--only tests`
+the tests.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def environment(openai: str, workspace: str) -> dict[str, str]:
 
 
 def record_example(example: Path, renames: dict[str, str], env: dict[str, str]) -> bool:
-    options = ["--cassette", f"cassettes/{example.stem}.yaml", "--cassette-mode", "all"]
+    options = ["--cassette", f"cassettes/examples/{example.stem}.yaml", "--cassette-mode", "all"]
     for recorded, real in renames.items():
         options += ["--cassette-rename", f"{recorded}={real}"]
     return run(["tracetape", "run", *options, str(example.relative_to(ROOT))], env) == 0
@@ -78,7 +79,9 @@ def record_example(example: Path, renames: dict[str, str], env: dict[str, str]) 
 
 def record_tests(renames: dict[str, str], env: dict[str, str]) -> bool:
     pairs = ",".join(f"{recorded}={real}" for recorded, real in renames.items())
-    command = ["pytest", "--cassette-mode=all", "-m", "cassette", TESTS]
+    # The clients' real sockets, which a replay does not have, may be left to the collector.
+    sockets = "ignore::pytest.PytestUnraisableExceptionWarning"
+    command = ["pytest", "--cassette-mode=all", "-m", "cassette", "-W", sockets, TESTS]
     return run(command, env | {"TRACETAPE_CASSETTE_RENAME": pairs}) in (0, NO_TESTS_COLLECTED)
 
 

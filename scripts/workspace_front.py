@@ -93,18 +93,24 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def _respond(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        route = self.server.router(self.command, self.path, body)
+    command = path = "-"  # what the log says of a connection that asked nothing
+
+    def handle_one_request(self) -> None:
+        """Answer one request of the connection, if the client stays for it."""
         try:
-            if isinstance(route, Answer):
-                self._answer(route)
-            else:
-                self._forward(route, body)
+            super().handle_one_request()
         except (BrokenPipeError, ConnectionResetError) as error:
             # A client may leave a stream early; leaving the model server too ends its work.
             self.log_message("connection lost: %s", error)
             self.close_connection = True
+
+    def _respond(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        route = self.server.router(self.command, self.path, body)
+        if isinstance(route, Answer):
+            self._answer(route)
+        else:
+            self._forward(route, body)
 
     do_GET = do_POST = _respond  # noqa: N815
 

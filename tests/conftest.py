@@ -18,7 +18,7 @@ import pytest
 import tracetape
 from tracetape.diagnostics import forget_faults
 from tracetape.entities import Span, Trace
-from tracetape.tracing.context import current
+from tracetape.tracing.current import current, current_span
 from tracetape.tracing.runtime import runtime
 
 WORKER = "tracetape-recorder"
@@ -41,9 +41,7 @@ def store_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def isolated(
-    tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def isolated(tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A store and a working directory of its own; no fault of ours is hidden."""
     monkeypatch.chdir(tmp_path)
     for name in _our_variables():
@@ -56,7 +54,7 @@ def isolated(
 
     yield
 
-    left = current.get()
+    left = current_span()
     current.set(None)
     runtime.recorder.close()
     runtime.enabled = enabled

@@ -76,7 +76,7 @@ def test_an_odd_event_harms_nobody(event: SpanEvent, last_span: Callable[[], Spa
     assert len(last_span().events) == 1
 
 
-class _Silent(Exception):
+class _SilentError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
@@ -118,7 +118,7 @@ def test_from_an_exception_that_was_not_raised() -> None:
 
 def test_from_an_exception_that_has_no_text() -> None:
     """The user's __str__ may fail; we do not."""
-    attributes = SpanEvent.from_exception(_Silent()).attributes
-    assert attributes["exception.type"] == "_Silent"
-    assert "_Silent" in attributes["exception.message"]
-    assert "_Silent" in attributes["exception.stacktrace"]
+    attributes = SpanEvent.from_exception(_SilentError()).attributes
+    assert attributes["exception.type"] == "_SilentError"
+    assert "_SilentError" in attributes["exception.message"]
+    assert "_SilentError" in attributes["exception.stacktrace"]

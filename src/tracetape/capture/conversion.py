@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -31,12 +32,16 @@ def convert(value: Any) -> Any:
 
 def is_sentinel(cls: type) -> bool:
     """Whether `cls` is an SDK's mark for "argument not given" (openai and its template's kin)."""
-    return cls.__name__ in _SENTINEL_NAMES and cls.__module__.endswith("._types")
+    if cls.__name__ not in _SENTINEL_NAMES or "__bool__" not in cls.__dict__:
+        return False
+    # They are defined in openai._types and say that they are of openai.
+    return cls.__module__.endswith("._types") or "." not in cls.__module__
 
 
 def text_of(value: Any) -> str:
     """``str(value)``, or the type's name when the object's own code fails."""
-    if isinstance(value, (bytes, bytearray, memoryview)) and len(value) > MAX_BUFFER:
+    # Not isinstance: it asks the object for __class__, which a lazy proxy may refuse.
+    if issubclass(type(value), (bytes, bytearray, memoryview)) and len(value) > MAX_BUFFER:
         return f"<{type(value).__name__} of {len(value):,} bytes>"
     try:
         return str.__str__(str(value))
@@ -59,6 +64,10 @@ def _choose(cls: type) -> Callable[[Any], Any]:
         return _pydantic_v1
     if dataclasses.is_dataclass(cls):
         return _dataclass
+    if issubclass(cls, tuple):
+        return _tuple
+    if issubclass(cls, float):
+        return _float
     return text_of
 
 
@@ -83,6 +92,17 @@ def _attempt(dump: Callable[[], Any], value: Any) -> Any:
         return dump()
     except Exception:  # noqa: BLE001 - serializers are the user's code
         return text_of(value)
+
+
+def _tuple(value: Any) -> Any:  # a named tuple
+    return list(tuple.__iter__(value))
+
+
+def _float(value: Any) -> Any:  # numpy's float64
+    number = float.__float__(value)
+    if not math.isfinite(number):
+        raise UnencodableError(type(value).__name__)
+    return number
 
 
 def _dataclass(value: Any) -> Any:

@@ -24,14 +24,13 @@ def encode(value: Any) -> bytes:
     """
     try:
         data = orjson.dumps(value, convert, _OPTIONS)
+        # orjson writes NaN and infinities as null; only then is a walk worth its price.
+        odd = b"null" in data and holds_odd_float(value)
     except (TypeError, ValueError, RecursionError, UnencodableError):
         return encode_safely(value)
     except Exception:  # noqa: BLE001 - a subclass of str or dict may run any code of the user
         return encode_safely(value)
-    # orjson writes NaN and infinities as null; only then is a walk worth its price.
-    if b"null" in data and holds_odd_float(value):
-        return encode_safely(value)
-    return data
+    return encode_safely(value) if odd else data
 
 
 def decode(data: bytes | None) -> Any:

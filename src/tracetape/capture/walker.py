@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+from collections.abc import Iterable
+from enum import Enum
 from typing import Any
 
 import orjson
@@ -14,7 +17,7 @@ __all__ = ["encode_safely", "holds_odd_float"]
 
 _MAX_DEPTH = 200
 _MAX_REPR = 100_000
-_I64 = 1 << 63
+_MIN_INT, _MAX_INT = -(1 << 63), (1 << 64) - 1  # what orjson writes
 
 
 class _Unwalkable(Exception):  # noqa: N818 - never leaves this module
@@ -30,53 +33,71 @@ def encode_safely(value: Any) -> bytes:
 
 
 def holds_odd_float(value: Any, depth: int = 0) -> bool:
-    """Whether a NaN or an infinity hides in plain dicts, lists and tuples."""
-    if isinstance(value, float):
+    """Whether a NaN or an infinity hides in dicts, lists, tuples and dataclasses."""
+    cls = type(value)
+    if cls is str:
+        return False
+    if issubclass(cls, float):
         return not math.isfinite(value)
     if depth > _MAX_DEPTH:
         return True
-    if isinstance(value, dict):
-        return any(holds_odd_float(item, depth + 1) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(holds_odd_float(item, depth + 1) for item in value)
-    return False
+    inner: Iterable[Any]
+    if issubclass(cls, dict):
+        inner = dict.values(value)
+    elif issubclass(cls, list):
+        inner = list.__iter__(value)
+    elif issubclass(cls, tuple):
+        inner = tuple.__iter__(value)
+    elif dataclasses.is_dataclass(cls):
+        converted = convert(value)
+        return type(converted) is dict and holds_odd_float(converted, depth + 1)
+    else:
+        return False
+    return any(holds_odd_float(item, depth + 1) for item in inner)
 
 
+# Types are asked by issubclass, because isinstance reads the object's __class__, and containers
+# through their base's methods, as orjson does: what a subclass overrides is the user's code.
 def _walk(value: Any, above: tuple[int, ...], depth: int) -> Any:
     if value is None or value is True or value is False:
         return value
-    if isinstance(value, str):
+    cls = type(value)
+    if issubclass(cls, Enum):
+        return _walk(value.value, above, depth + 1)
+    if issubclass(cls, str):
         return _clean(value)
-    if isinstance(value, int):
+    if issubclass(cls, int):
         # JSON readers, orjson among them, lose digits beyond 64 bits: kept as text.
-        return int(value) if -_I64 <= value < _I64 else str(int(value))
-    if isinstance(value, float):
+        return int(value) if _MIN_INT <= value <= _MAX_INT else text_of(int(value))
+    if issubclass(cls, float):
         return float(value) if math.isfinite(value) else _odd_float(value)
     if depth >= _MAX_DEPTH or id(value) in above:
         raise _Unwalkable
     inside = (*above, id(value))
-    if isinstance(value, dict):
+    if issubclass(cls, dict):
         return {
             _key(key): _walk(item, inside, depth + 1)
-            for key, item in value.items()
+            for key, item in dict.items(value)
             if not is_sentinel(type(item))
         }
-    if isinstance(value, (list, tuple)):
-        return [_walk(item, inside, depth + 1) for item in value if not is_sentinel(type(item))]
-    if is_sentinel(type(value)):
+    if issubclass(cls, (list, tuple)):
+        items = list.__iter__(value) if issubclass(cls, list) else tuple.__iter__(value)
+        return [_walk(item, inside, depth + 1) for item in items if not is_sentinel(type(item))]
+    if is_sentinel(cls):
         return None
-    converted = convert(value)
-    if isinstance(converted, orjson.Fragment):
-        return converted
-    if converted is value:
+    try:
+        converted = convert(value)
+    except Exception:  # noqa: BLE001 - the user's objects may raise anything
         return _clean(text_of(value))
+    if type(converted) is orjson.Fragment:
+        return converted
     return _walk(converted, inside, depth + 1)
 
 
 def _key(key: Any) -> str:
-    if isinstance(key, str):
+    if issubclass(type(key), str):
         return _clean(key)
-    if key is None or isinstance(key, (bool, int, float)):
+    if key is None or issubclass(type(key), (int, float)):
         return json.dumps(key).strip('"')
     raise _Unwalkable
 
@@ -89,12 +110,12 @@ def _odd_float(value: float) -> str:
 
 def _clean(text: str) -> str:
     """`text` as a plain str without lone surrogates, which UTF-8 cannot hold."""
-    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    return str.__str__(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _repr(value: Any) -> str:
     try:
-        text = repr(value)
+        text = str.__str__(repr(value))
     except Exception:  # noqa: BLE001 - __repr__ is the user's code
         return f"<{type(value).__name__}: repr() failed>"
     if len(text) > _MAX_REPR:

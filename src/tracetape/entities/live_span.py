@@ -34,7 +34,7 @@ class LiveSpan(Span):
     __slots__ = ("_previous", "_trace")
 
     _trace: LiveTrace
-    # What was current before this span (see tracing/context.py).
+    # What was current before this span (see tracing/current.py).
     _previous: Any
 
     def __init__(
@@ -67,12 +67,18 @@ class LiveSpan(Span):
     def set_inputs(self, inputs: Any) -> None:
         """Record what goes in."""
         if self._is_open("set_inputs"):
-            self._inputs = encode(inputs)
+            try:
+                self._inputs = encode(inputs)
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("recording inputs")
 
     def set_outputs(self, outputs: Any) -> None:
         """Record what came out."""
         if self._is_open("set_outputs"):
-            self._outputs = encode(outputs)
+            try:
+                self._outputs = encode(outputs)
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("recording outputs")
 
     def set_span_type(self, span_type: str) -> None:
         """Change the span's type."""
@@ -112,12 +118,15 @@ class LiveSpan(Span):
         if not isinstance(key, str):
             logger.warning("Attribute key must be a string, but got %s: skipped.", key)
             return
-        if key.startswith("mlflow."):
-            self._set_reserved(key, value)
-            return
-        if self._attributes is None:
-            self._attributes = {}
-        self._attributes[key] = value if type(value) in _SCALARS else encode(value)
+        try:
+            if key.startswith("mlflow."):
+                self._set_reserved(key, value)
+                return
+            if self._attributes is None:
+                self._attributes = {}
+            self._attributes[key] = value if type(value) in _SCALARS else encode(value)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("recording an attribute")
 
     def set_attributes(self, attributes: dict[str, Any]) -> None:
         """Record several attributes; anything but a dictionary is skipped with a warning."""
@@ -137,9 +146,12 @@ class LiveSpan(Span):
         if self._is_open("add_event"):
             if self._events is None:
                 self._events = []
-            at = _time_from(event.timestamp, "an event")
-            at = time_ns() if at is None else at
-            self._events.append((event.name, at, encode(event.attributes)))
+            name, at = event.name, _time_from(event.timestamp, "an event")
+            try:
+                at = time_ns() if at is None else at
+                self._events.append((name, at, encode(event.attributes)))
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("recording an event")
 
     def record_exception(self, exception: BaseException | str) -> None:
         """Record an exception as an event and mark the span ERROR.
@@ -150,7 +162,10 @@ class LiveSpan(Span):
         if isinstance(exception, str):
             self._failed(Exception(exception))
         elif isinstance(exception, BaseException):
-            self._failed(exception)
+            try:
+                self._failed(exception)
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("recording an exception")
         elif self._is_open("record_exception"):
             raise InvalidTypeError(
                 "Parameter 'exception' must be an Exception or a string, "
@@ -247,9 +262,16 @@ class LiveSpan(Span):
         if self._status is UNSET or self._status.status_code is SpanStatusCode.UNSET:
             self._status = OK
         trace = self._trace
-        self._end = end_time_ns or trace.clock + perf_counter_ns()
+        end = end_time_ns or trace.clock + perf_counter_ns()
+        sink = trace.sink
         try:
-            trace.sink.ended(self)
+            if sink.before is not None:
+                sink.before(self)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("processing a span")
+        self._end = end
+        try:
+            sink.ended(self)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("queueing a span")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +16,13 @@ __all__ = ["LiveTrace", "SpanSink", "TraceDetails"]
 
 
 class SpanSink(Protocol):
-    """Where ended spans go."""
+    """Where ended spans go.
+
+    Attributes:
+        before: called with each span that is about to end, while it can still be changed.
+    """
+
+    before: Callable[[LiveSpan], None] | None
 
     def ended(self, span: LiveSpan) -> None:
         """Take `span`, which has just ended."""
@@ -61,7 +67,7 @@ class TraceDetails:
 class LiveTrace:
     """What the spans of one trace share while it is being made in this process."""
 
-    __slots__ = ("clock", "details", "held", "root", "sink", "spans", "trace_id", "usages")
+    __slots__ = ("clock", "details", "held", "root", "sink", "spans", "sums", "trace_id")
 
     def __init__(self, trace_id: int, sink: SpanSink) -> None:
         """Begin trace `trace_id`, whose ended spans go to `sink`."""
@@ -74,8 +80,9 @@ class LiveTrace:
         self.root: LiveSpan | None = None
         # Spans of this process that are not both ended and written.
         self.spans: dict[int, LiveSpan] = {}
-        # (span id, ids of the spans above it, tokens) of the written LLM spans, for the sum.
-        self.usages: list[tuple[int, tuple[int, ...], dict[str, int]]] | None = None
+        # For the trace's sums of "usage" and "cost", of each span with its own that was written:
+        # (its id, ids of the spans above it, its own).
+        self.sums: dict[str, list[tuple[int, tuple[int, ...], dict[str, float]]]] | None = None
         self.details: TraceDetails | None = None
         # Ended spans of a trace that is kept only if something in it fails.
         self.held: list[LiveSpan] | None = None

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from tracetape.instrument.integration import Integration, Target
-from tracetape.tracing.context import current
+from tracetape.tracing.current import current
 from tracetape.tracing.threads import call_inside
 
 __all__ = ["INTEGRATION"]

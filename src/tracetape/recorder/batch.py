@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import time_ns
 
 from tracetape.entities import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
-from tracetape.entities.summary import preview, state_of, token_sum
+from tracetape.entities.summary import preview, root_metadata, state_of, token_sum
 from tracetape.store import TraceUpdate
 
 __all__ = ["LONG_OPEN_NS", "Batch", "make_batch"]
@@ -36,13 +36,13 @@ def make_batch(
         open_traces: where to look for long-open spans.
         shown: ids of spans that were written as open before.
     """
-    by_trace: dict[int, list[LiveSpan]] = {}
+    by_trace: dict[LiveTrace, tuple[list[LiveSpan], list[LiveSpan]]] = {}
     for span in ended:
-        by_trace.setdefault(span._trace_id, []).append(span)
+        by_trace.setdefault(span._trace, ([], []))[0].append(span)
     opened = [span for trace in open_traces for span in _long_open(trace, shown)]
     for span in opened:
-        by_trace.setdefault(span._trace_id, []).append(span)
-    return Batch([_update(spans) for spans in by_trace.values()], ended, opened)
+        by_trace.setdefault(span._trace, ([], []))[1].append(span)
+    return Batch([_update(*spans) for spans in by_trace.values()], ended, opened)
 
 
 def _long_open(trace: LiveTrace, shown: Container[int]) -> list[LiveSpan]:
@@ -54,16 +54,17 @@ def _long_open(trace: LiveTrace, shown: Container[int]) -> list[LiveSpan]:
     ]
 
 
-def _update(spans: list[LiveSpan]) -> TraceUpdate:
+def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
+    # An open one may end at any moment: it is counted when it comes out of the queue.
+    spans = ended + opened
     trace = spans[0]._trace
-    ended = [span for span in spans if span._end is not None]
     update = TraceUpdate(
         trace_id=trace.trace_id,
         start_ns=min(span._start for span in spans),
         spans=[span.to_immutable_span() for span in spans],
         span_count=len(ended),
         error_count=sum(span._status.status_code is SpanStatusCode.ERROR for span in ended),
-        tokens=_new_tokens(trace, ended),
+        sums={**_new_sum(trace, ended, "usage"), **_new_sum(trace, ended, "cost")},
     )
     root, details = trace.root, trace.details or TraceDetails()
     update.details = trace.details
@@ -76,25 +77,33 @@ def _update(spans: list[LiveSpan]) -> TraceUpdate:
         if any(span is root for span in ended):
             update.state = details.state or state_of(root)
             update.end_ns = root._end
-            update.response_preview = details.response_preview or preview(root._outputs)
+            update.response_preview = details.response_preview or preview(
+                root._outputs, "assistant"
+            )
+            metadata = {**root_metadata(root), **details.metadata}
+            update.details = replace(details, metadata=metadata)
     return update
 
 
-def _new_tokens(trace: LiveTrace, ended: list[LiveSpan]) -> dict[str, int] | None:
-    """What `ended` change in the trace's tokens.
+def _new_sum(trace: LiveTrace, ended: list[LiveSpan], kind_of: str) -> dict[str, float]:
+    """What `ended` change in the trace's tokens (``usage``) or in its ``cost``.
 
     A parent ends after its children: when it brings a sum of its own, theirs are taken back.
     """
     new = [
-        (span._span_id, _ids_above(span), dict(span._fields["usage"]))
+        (span._span_id, _ids_above(span), dict(span._fields[kind_of]))
         for span in ended
-        if span._fields and span._fields.get("usage")
+        if span._fields and span._fields.get(kind_of)
     ]
     if not new:
-        return None
-    known = trace.usages or []
-    trace.usages = known + new
-    before, after = token_sum(known), token_sum(trace.usages)
+        return {}
+    if trace.sums is None:
+        trace.sums = {}
+    # A batch that could not be written comes again.
+    again = {span_id for span_id, _, _ in new}
+    known = [entry for entry in trace.sums.get(kind_of, ()) if entry[0] not in again]
+    trace.sums[kind_of] = known + new
+    before, after = token_sum(known), token_sum(known + new)
     kinds = [*after, *(kind for kind in before if kind not in after)]
     return {kind: after.get(kind, 0) - before.get(kind, 0) for kind in kinds}
 

@@ -68,7 +68,6 @@ class Recorder:
         self._open_store = open_store
         self._max_bytes = max_bytes
         self._store: Store | None = None
-        self._start_lock = threading.RLock()
         self._fresh()
         self.stats = RecorderStats()
         # Traces with spans that are not both ended and written (a dict keeps their order).
@@ -76,13 +75,16 @@ class Recorder:
         # Ids of the traces whose roots ended last: in this process, and in each thread.
         self.last_trace: int | None = None
         self.last_here = threading.local()
-        # Called with each span that has ended, before it is queued.
+        # Called with each span that is about to end.
         self.before: Callable[[LiveSpan], None] | None = None
         _recorders.add(self)
 
     def _fresh(self) -> None:
         # Reentrant: a finaliser run inside these few lines may end a span of its own.
         self._lock = threading.RLock()
+        self._start_lock = threading.RLock()
+        # Of its own: who stops the worker holds the other one, and waits for it.
+        self._store_lock = threading.RLock()
         self._queue: deque[LiveSpan | TraceUpdate] = deque()
         self._large = 0  # bytes, queued or being written, of what is not small
         self._room = self._max_bytes // _SPAN_BYTES  # how many spans the queue may hold now
@@ -111,8 +113,6 @@ class Recorder:
 
     def ended(self, span: LiveSpan) -> None:
         """Queue a span that has just ended."""
-        if self.before is not None:
-            self.before(span)
         trace = span._trace
         if trace.root is span:
             self.last_trace = self.last_here.trace = trace.trace_id
@@ -152,10 +152,13 @@ class Recorder:
     @property
     def store(self) -> Store:
         """The store, opened if need be; readers may use it from any thread."""
-        with self._start_lock:
-            if self._store is None:
-                self._store = self._open_store()
-            return self._store
+        store = self._store
+        if store is None:
+            with self._store_lock:
+                store = self._store
+                if store is None:
+                    store = self._store = self._open_store()
+        return store
 
     def flush(self, timeout: float | None = None) -> int:
         """Wait until what has ended so far is durable.
@@ -188,10 +191,15 @@ class Recorder:
             # A store that fails anyway must not hold up the end of the user's program.
             left = self.flush(min(timeout, _EXIT_SECONDS_FAILING) if self._failing else timeout)
             self._stop()
-            self._queue.clear()
-            self.stats.lost += left
             if left:
+                left = len(self._queue)
+                self._taken += left
+                lost = [self._queue.popleft() for _ in range(left)]
+                self._settle([one for one in lost if isinstance(one, LiveSpan)], "lost")
+                self._settled_changes(sum(isinstance(one, TraceUpdate) for one in lost))
                 logger.error("tracetape: %d spans could not be written and are lost", left)
+            elif self._queue:  # ended meanwhile, in another thread
+                self._start()
             dropped = self.stats.dropped_spans
             if dropped:
                 warn_once(
@@ -265,6 +273,7 @@ class Recorder:
                     target=self._run, name="tracetape-recorder", daemon=True
                 )
                 self._worker.start()
+                _close_with_process(self)
 
     def _stop(self) -> None:
         with self._start_lock:
@@ -291,7 +300,6 @@ class Recorder:
 
     def _after_fork_in_child(self) -> None:
         # What is still queued is the parent's to write.
-        self._start_lock = threading.RLock()
         self._fresh()
         self.live = {}
         self.stats = RecorderStats()
@@ -300,6 +308,13 @@ class Recorder:
     # -- the worker ------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            if self._worker is threading.current_thread():
+                self._worker = None  # a fault under our own suite: the next span starts anew
+
+    def _work(self) -> None:
         while True:
             self._sleeping = True
             # Looked at after the flag is up: a span queued before it must not be slept over.
@@ -327,24 +342,51 @@ class Recorder:
         items = [self._queue.popleft() for _ in range(count)]
         spans = [item for item in items if isinstance(item, LiveSpan)]
         changes = [item for item in items if isinstance(item, TraceUpdate)]
-        done = False
+        live = list(self.live)
+        if self._dropped:
+            # Of a trace that lacks a span nothing is written.
+            dropped = [span for span in spans if span._trace_id in self._dropped]
+            spans = [span for span in spans if span._trace_id not in self._dropped]
+            live = [trace for trace in live if trace.trace_id not in self._dropped]
+            self._settle(dropped, "dropped_spans")
+        batch = Batch()
         try:
-            batch = make_batch(spans, list(self.live), self._shown)
-            batch.updates += changes
-            if not batch.updates:
+            batch = make_batch(spans, live, self._shown)
+            updates = batch.updates + changes
+            if not updates:
                 return False
-            done = self._write(batch)
-        finally:
-            self._settle(spans, len(changes), written=done)
-        if done:
-            self._shown.update(span._span_id for span in batch.opened if span._end is None)
+            done = self._write(updates)
+        except Exception:
+            self._shown.update(span._span_id for span in batch.opened)
+            self._write_singly(spans, batch.updates)
+            self._settled_changes(len(changes))
+            raise
+        if not done:  # being stopped while the store fails
+            self._queue.extendleft(reversed([*spans, *changes]))
+            self._taken -= len(spans) + len(changes)
+            return False
+        self._settle(spans, "written")
+        self._settled_changes(len(changes))
+        self._shown.update(span._span_id for span in batch.opened if span._end is None)
         return True
 
-    def _write(self, batch: Batch) -> bool:
-        """Whether the batch became durable; as long as the store only fails for now, retry."""
+    def _write_singly(self, spans: list[LiveSpan], updates: list[TraceUpdate]) -> None:
+        """A trace that no store can take must not take others of its batch along."""
+        written: set[int] = set()
+        for update in updates if len(updates) > 1 else ():
+            try:
+                if self._write([update]):
+                    written.add(update.trace_id)
+            except Exception:  # noqa: BLE001, S112 - the caller raises the fault again
+                continue
+        self._settle([span for span in spans if span._trace_id in written], "written")
+        self._settle([span for span in spans if span._trace_id not in written], "lost")
+
+    def _write(self, updates: list[TraceUpdate]) -> bool:
+        """Whether they became durable; as long as the store only fails for now, retry."""
         while True:
             try:
-                self.store.write(batch.updates)
+                self.store.write(updates)
                 self._failing = False
                 return True
             except StoreError as error:
@@ -355,7 +397,12 @@ class Recorder:
                 self._wake.wait(_RETRY_SECONDS)
                 self._wake.clear()
 
-    def _settle(self, spans: list[LiveSpan], changes: int, *, written: bool) -> None:
+    def _settled_changes(self, count: int) -> None:
+        with self._progress:
+            self._settled += count
+            self._progress.notify_all()
+
+    def _settle(self, spans: list[LiveSpan], counter: str) -> None:
         large = 0
         for span in spans:
             size = _size(span)
@@ -365,14 +412,21 @@ class Recorder:
             self._shown.discard(span._span_id)
             if not trace.spans:
                 self.live.pop(trace, None)
+                self._dropped.discard(trace.trace_id)
         self._add_large(-large)
-        if written:
-            self.stats.written += len(spans)
-        else:
-            self.stats.lost += len(spans)
+        setattr(self.stats, counter, getattr(self.stats, counter) + len(spans))
         with self._progress:
-            self._settled += len(spans) + changes
+            self._settled += len(spans)
             self._progress.notify_all()
+
+
+def _close_with_process(recorder: Recorder) -> None:
+    """The children of multiprocessing end by os._exit, after finalizers of its own."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, recorder.close, exitpriority=100)
 
 
 def _size(span: LiveSpan) -> int:

@@ -9,7 +9,7 @@ from typing import Protocol
 from tracetape.entities import Span, Trace, TraceInfo, TraceState
 from tracetape.entities.live_trace import TraceDetails
 
-__all__ = ["MAX_TIME", "TOKEN_KINDS", "Store", "TraceUpdate"]
+__all__ = ["COST_KINDS", "MAX_TIME", "TOKEN_KINDS", "Store", "TraceUpdate"]
 
 MAX_TIME = (1 << 63) - 1  # later than any span
 TOKEN_KINDS = (
@@ -20,6 +20,7 @@ TOKEN_KINDS = (
     "cache_creation_input_tokens",
     "reasoning_tokens",
 )
+COST_KINDS = ("input_cost", "output_cost", "total_cost")  # US dollars
 
 
 @dataclass
@@ -32,7 +33,7 @@ class TraceUpdate:
         name, end_ns, request_preview, response_preview: of the root; None while unknown.
         state: IN_PROGRESS until the root has ended.
         span_count, error_count: ended spans, and those with status ERROR, in this update.
-        tokens: by `TOKEN_KINDS`, what to add to the trace's sums.
+        sums: by `TOKEN_KINDS` and `COST_KINDS`, what to add to the trace's.
         details: what is said of the trace beside its spans.
         is_part: the root is in another process, which knows the trace's name, state and end.
     """
@@ -47,7 +48,7 @@ class TraceUpdate:
     response_preview: str | None = None
     span_count: int = 0
     error_count: int = 0
-    tokens: dict[str, int] | None = None
+    sums: dict[str, float] | None = None
     details: TraceDetails | None = None
     is_part: bool = False
 

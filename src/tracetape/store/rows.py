@@ -12,7 +12,7 @@ from tracetape.entities import Span, SpanStatus, SpanStatusCode, TraceInfo, Trac
 from tracetape.entities.live_trace import TraceDetails
 from tracetape.entities.span import span_id_text
 from tracetape.entities.summary import make_info
-from tracetape.store.protocol import TOKEN_KINDS, TraceUpdate
+from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 
 __all__ = [
     "SPAN_COLUMNS",
@@ -32,6 +32,7 @@ TRACE_COLUMNS = (
     "span_count",
     "error_count",
     *TOKEN_KINDS,
+    *COST_KINDS,
     "client_request_id",
     "experiment_id",
     "request_preview",
@@ -58,7 +59,7 @@ SPAN_COLUMNS = (
 
 def update_row(update: TraceUpdate) -> tuple[Any, ...]:
     """The values of `TRACE_COLUMNS`."""
-    tokens = update.tokens or {}
+    sums = update.sums or {}
     details = update.details or TraceDetails()
     return (
         f"{update.trace_id:032x}",
@@ -68,7 +69,7 @@ def update_row(update: TraceUpdate) -> tuple[Any, ...]:
         None if update.name is None else _plain(update.name),
         update.span_count,
         update.error_count,
-        *[tokens.get(kind) for kind in TOKEN_KINDS],
+        *[sums.get(kind) for kind in (*TOKEN_KINDS, *COST_KINDS)],
         details.client_request_id,
         details.experiment_id,
         update.request_preview,
@@ -81,8 +82,9 @@ def update_row(update: TraceUpdate) -> tuple[Any, ...]:
 def info_from_row(row: tuple[Any, ...]) -> TraceInfo:
     """What `TRACE_COLUMNS` hold, as an entity."""
     trace_id, state, start, end, name, spans, errors, *rest = row
-    counts = dict(zip(TOKEN_KINDS, rest, strict=False))
-    request_id, experiment_id, request, response, tags, metadata = rest[len(TOKEN_KINDS) :]
+    tokens = dict(zip(TOKEN_KINDS, rest, strict=False))
+    costs = dict(zip(COST_KINDS, rest[len(TOKEN_KINDS) :], strict=False))
+    request_id, experiment_id, request, response, tags, metadata = rest[-6:]
     return make_info(
         f"tr-{trace_id}",
         state=TraceState(state),
@@ -91,7 +93,8 @@ def info_from_row(row: tuple[Any, ...]) -> TraceInfo:
         name=name,
         request_preview=request,
         response_preview=response,
-        tokens={k: n for k, n in counts.items() if n is not None},
+        tokens={kind: n for kind, n in tokens.items() if n is not None},
+        cost={kind: n for kind, n in costs.items() if n is not None},
         tags=orjson.loads(tags),
         metadata=orjson.loads(metadata),
         client_request_id=request_id,

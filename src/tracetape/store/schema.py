@@ -26,6 +26,9 @@ _MIGRATIONS = [
         cache_read_input_tokens INTEGER,
         cache_creation_input_tokens INTEGER,
         reasoning_tokens INTEGER,
+        input_cost REAL,                        -- US dollars
+        output_cost REAL,
+        total_cost REAL,
         client_request_id TEXT,
         experiment_id TEXT,
         request_preview TEXT,
@@ -72,6 +75,11 @@ def migrate(connection: sqlite3.Connection) -> None:
             raise StoreError(
                 f"the store's schema has version {version}, this tracetape knows up to {VERSION}: "
                 "upgrade tracetape, or name another store by TRACETAPE_STORE"
+            )
+        if version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise StoreError(
+                "the file is a database of another program: "
+                "name another store by tracetape.configure(store=…) or TRACETAPE_STORE"
             )
         for script in _MIGRATIONS[version:]:
             for statement in script.split(";\n"):

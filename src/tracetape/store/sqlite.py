@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TypeVar
 from tracetape.diagnostics import warn_once
 from tracetape.entities import Trace, TraceData, TraceInfo
 from tracetape.exceptions import StoreError
-from tracetape.store.protocol import TOKEN_KINDS, TraceUpdate
+from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 from tracetape.store.rows import (
     SPAN_COLUMNS,
     TRACE_COLUMNS,
@@ -38,7 +39,7 @@ _SUMS = ", ".join(
     + [
         f"{c} = CASE WHEN excluded.{c} IS NULL THEN traces.{c} "
         f"ELSE coalesce(traces.{c}, 0) + excluded.{c} END"
-        for c in TOKEN_KINDS
+        for c in (*TOKEN_KINDS, *COST_KINDS)
     ]
 )
 _INSERT = f"""
@@ -197,23 +198,30 @@ class SQLiteStore:
             else:
                 _prepare_folder(self._path)
             connection = _connect(str(self._path))
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            if mode != "wal":
-                warn_once(
-                    f"wal {self._path}",
-                    "tracetape: %s cannot use write-ahead logging (it answered %r); "
-                    "readers may delay writers. Name a store on a local disk by TRACETAPE_STORE.",
-                    self._path,
-                    mode,
-                )
-            connection.execute("PRAGMA synchronous = NORMAL")
-            migrate(connection)
+            try:
+                self._set_up(connection)
+            except BaseException:
+                connection.close()
+                raise
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"the store {self._path} cannot be opened: {error}. Name a writable file by "
                 "tracetape.configure(store=…) or TRACETAPE_STORE."
             ) from error
         return connection
+
+    def _set_up(self, connection: sqlite3.Connection) -> None:
+        mode = _use_wal(connection)
+        if mode != "wal":
+            warn_once(
+                f"wal {self._path}",
+                "tracetape: %s cannot use write-ahead logging (it answered %r); "
+                "readers may delay writers. Name a store on a local disk by TRACETAPE_STORE.",
+                self._path,
+                mode,
+            )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        migrate(connection)
 
 
 class _Connection(AbstractContextManager[sqlite3.Connection]):
@@ -248,6 +256,19 @@ def _connect(database: str) -> sqlite3.Connection:
     return sqlite3.connect(
         database, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
+
+
+def _use_wal(connection: sqlite3.Connection) -> str:
+    # SQLite does not wait when several processes ask for it in a new file at once.
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            return str(mode)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)
 
 
 def _prepare_folder(path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 if TYPE_CHECKING:  # pytest loads this file in every project: what is heavy comes on first use
     from tracetape.testing.capturing import CapturedTraces
 
+_RENAMES = pytest.StashKey[dict[str, str]]()
 _MODES = ("none", "once", "new_episodes", "all")
 
 
@@ -33,7 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the marker."""
+    """Announce the marker, and read how hosts are to stand on new tapes."""
+    pairs = os.environ.get("TRACETAPE_CASSETTE_RENAME", "")
+    config.stash[_RENAMES] = dict(pair.split("=", 1) for pair in pairs.split(",") if pair)
     config.addinivalue_line(
         "markers",
         "cassette(name=None, *, mode=None, **options): replay HTTP from "
@@ -53,7 +56,7 @@ def _tracetape_cassette(request: pytest.FixtureRequest) -> Iterator[Any]:
         return name, options
 
     name, options = arguments(*marker.args, **marker.kwargs)
-    options.setdefault("rename_hosts", _renames())
+    options.setdefault("rename_hosts", request.config.stash[_RENAMES])
     # The command line wins over the marker, and that over where we are.
     mode = request.config.getoption("--cassette-mode") or options.pop("mode", None)
     options["mode"] = mode or ("none" if os.environ.get("CI") else "once")
@@ -80,12 +83,6 @@ def traces() -> Iterator[CapturedTraces]:
     with capture() as captured:
         yield captured
     autolog(disable=True, exclude=before)
-
-
-def _renames() -> dict[str, str]:
-    """Hosts as they are to stand on the tape, when the recording is made elsewhere."""
-    pairs = os.environ.get("TRACETAPE_CASSETTE_RENAME", "")
-    return dict(pair.split("=", 1) for pair in pairs.split(",") if pair)
 
 
 def _path(request: pytest.FixtureRequest, name: str | None) -> Path:

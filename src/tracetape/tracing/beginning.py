@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tracetape.entities import Link, LiveSpan, SpanLogLevel
 from tracetape.entities.live_trace import LiveTrace
 from tracetape.entities.names import SOURCE_RUN
-from tracetape.tracing.context import Current, Place, current, place
+from tracetape.tracing.current import Current, Place, current, place
 from tracetape.tracing.runtime import runtime
 
 __all__ = ["Extras", "begin_at", "begin_span"]

@@ -11,7 +11,7 @@ from tracetape.entities.live_trace import TraceDetails
 from tracetape.entities.names import SESSION, USER
 from tracetape.exceptions import InvalidTypeError, InvalidValueError, TracetapeException
 from tracetape.store import TraceUpdate
-from tracetape.tracing.context import current_span
+from tracetape.tracing.current import current_span
 from tracetape.tracing.reading import number_of
 from tracetape.tracing.runtime import runtime
 

@@ -13,7 +13,7 @@ from tracetape.entities import Link, LiveSpan, NoOpSpan, SpanLogLevel, SpanType
 from tracetape.exceptions import InvalidTypeError
 from tracetape.tracing.arguments import binder
 from tracetape.tracing.beginning import Extras
-from tracetape.tracing.context import current
+from tracetape.tracing.current import current
 from tracetape.tracing.generators import Reducer, Run, traced_async_generator, traced_generator
 from tracetape.tracing.runtime import checked_ratio, runtime
 from tracetape.tracing.spans import SpanScope
@@ -180,7 +180,10 @@ class _Decoration:
         if span.__class__ is NoOpSpan:
             return
         try:
-            span._fields = {**(span._fields or {}), "function_name": self._function_name}
+            if span._fields is None:
+                span._fields = {"function_name": self._function_name}
+            else:  # the attributes have set some
+                span._fields["function_name"] = self._function_name
             arguments = self._bind(args, kwargs)
             if arguments is not None:
                 span._inputs = encode(arguments)

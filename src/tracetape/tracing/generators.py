@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from tracetape.capture import encode
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities import LiveSpan, NoOpSpan, SpanEvent
-from tracetape.tracing.context import Current, current
+from tracetape.tracing.current import Current, current
 
 __all__ = ["traced_async_generator", "traced_generator"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from tracetape.diagnostics import warn_once
 from tracetape.entities import LiveSpan, Span, Trace, TraceState
 from tracetape.exceptions import InvalidValueError, TracetapeException
-from tracetape.tracing.context import current_span
+from tracetape.tracing.current import current_span
 from tracetape.tracing.runtime import runtime
 from tracetape.tracing.spans import start_span_no_context
 

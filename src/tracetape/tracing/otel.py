@@ -10,7 +10,7 @@ from typing import Any
 
 from tracetape.entities import LiveSpan
 from tracetape.exceptions import IntegrationMissingError
-from tracetape.tracing.context import Remote
+from tracetape.tracing.current import Remote
 
 __all__ = ["OtelContext"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracetape.diagnostics import logger
 from tracetape.entities import LiveSpan
-from tracetape.exceptions import InvalidValueError, StoreError
+from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.recorder import Recorder
 from tracetape.store import SQLiteStore, Store, open_store, writer_url
 from tracetape.tracing.costs import set_cost
@@ -74,6 +74,7 @@ class Runtime:
         self.use_recorder(Recorder(opener)).close()
 
     def _process(self, span: LiveSpan) -> None:
+        """What is done to a span that is about to end."""
         if self.prices:
             set_cost(span, self.prices)
         for processor in self.processors:
@@ -93,7 +94,10 @@ class Runtime:
         url = writer_url()
         # Children write where their parent does, wherever they are started.
         os.environ.setdefault("TRACETAPE_STORE", url)
-        return _usable(open_store(url))
+        try:
+            return _usable(open_store(url))
+        except InvalidValueError as error:
+            return _memory(error)
 
 
 def checked_ratio(value: Any, name: str) -> float:
@@ -129,9 +133,14 @@ def _usable(store: Store) -> Store:
         try:
             store.open()
         except StoreError as error:
-            logger.warning("tracetape: %s Traces are kept in memory only, until the end.", error)
-            return SQLiteStore(None)
+            return _memory(error)
     return store
+
+
+def _memory(error: TracetapeException) -> Store:
+    reason = str(error).rstrip(".")
+    logger.warning("tracetape: %s. Traces are kept in memory only, until the end.", reason)
+    return SQLiteStore(None)
 
 
 runtime = Runtime()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tracetape.diagnostics import logger
 from tracetape.entities.names import SESSION, USER
-from tracetape.tracing.context import Remote, Scope, current, current_span
+from tracetape.tracing.current import Remote, Scope, current, current_span
 
 __all__ = [
     "context",

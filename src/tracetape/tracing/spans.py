@@ -9,7 +9,7 @@ from typing import Any
 from tracetape.diagnostics import internal_error
 from tracetape.entities import Link, LiveSpan, NoOpSpan, SpanLogLevel, SpanType
 from tracetape.tracing.beginning import Extras, begin_at, begin_span
-from tracetape.tracing.context import Current, Place, Scope, current, current_span
+from tracetape.tracing.current import Current, Place, Scope, current, current_span
 from tracetape.tracing.runtime import runtime
 
 __all__ = [
@@ -182,7 +182,8 @@ class SpanScope(AbstractContextManager[LiveSpan]):
         try:
             if self._otel is not None and runtime.otel is not None:
                 runtime.otel.leave(self._otel)
-            if exc is not None:
+            # A generator that is closed has not failed.
+            if exc is not None and not isinstance(exc, GeneratorExit):
                 entered._failed(exc)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("ending a span")

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
-from tracetape.tracing.context import Current, current
+from tracetape.tracing.current import Current, current
 
 __all__ = ["call_inside", "carry"]
 

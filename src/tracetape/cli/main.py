@@ -1,0 +1,37 @@
+"""The commands' group, and how errors are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tracetape._version import __version__
+from tracetape.cli.listing import ls
+from tracetape.cli.running import run
+from tracetape.cli.showing import show
+from tracetape.exceptions import TracetapeException
+
+__all__ = ["main"]
+
+
+class _Group(click.Group):
+    """An error of ours is one line, not a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TracetapeException as error:
+            click.echo(f"tracetape: error: {error}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tracetape")
+def main() -> None:
+    """See what your LLM program does, and replay it."""
+
+
+main.add_command(run)
+main.add_command(ls)
+main.add_command(show)

@@ -1,0 +1,136 @@
+"""`tracetape ls` and `tracetape show`."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import tracetape
+from tracetape.entities import SpanType
+
+Tracetape = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def two_traces(store_path: Path) -> list[str]:
+    """Ids of a good trace and of a later one that failed."""
+    with tracetape.start_span("good", span_type=SpanType.CHAIN) as good:
+        good.set_inputs({"question": "why?"})
+        good.set_outputs("because")
+    with pytest.raises(ValueError, match="no"), tracetape.start_span("bad") as bad:
+        raise ValueError("no")
+    assert tracetape.flush() == 0
+    return [good.trace_id, bad.trace_id]
+
+
+def read(command: Tracetape, store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return command(*arguments, "--store", str(store))
+
+
+def test_ls_lists_the_newest_first(
+    tracetape_command: Tracetape, store_path: Path, two_traces: list[str]
+) -> None:
+    """With state, duration, number of spans and errors."""
+    header, bad, good = read(tracetape_command, store_path, "ls").stdout.splitlines()
+    assert header.split() == [
+        *["id", "name", "state", "duration", "spans", "errors", "tokens", "when"]
+    ]
+    assert bad.split()[1:3] == ["bad", "ERROR"]
+    assert good.split()[1:3] == ["good", "OK"]
+    assert two_traces[0].startswith(f"tr-{good.split()[0]}")
+    assert len(read(tracetape_command, store_path, "ls", "--limit", "1").stdout.splitlines()) == 2
+
+
+def test_ls_gives_json_for_programs(
+    tracetape_command: Tracetape, store_path: Path, two_traces: list[str]
+) -> None:
+    """One object a line, with the whole id."""
+    import json
+
+    lines = read(tracetape_command, store_path, "ls", "--json").stdout.splitlines()
+    bad, good = map(json.loads, lines)
+    assert [good["trace_id"], bad["trace_id"]] == two_traces
+    assert (good["state"], bad["state"], bad["error_count"]) == ("OK", "ERROR", 1)
+
+
+def test_show_gives_the_last_trace(
+    tracetape_command: Tracetape, store_path: Path, two_traces: list[str]
+) -> None:
+    """Errors stand under their span."""
+    lines = read(tracetape_command, store_path, "show").stdout.splitlines()
+    assert lines[0].startswith("bad  ERROR")
+    assert lines[1].startswith(two_traces[1])
+    assert lines[-1] == "    └── ✗ ValueError: no"
+
+
+@pytest.mark.parametrize("form", ["{}", "{:.12}", "{:.12}|upper"])
+def test_show_takes_the_beginning_of_an_id(
+    form: str, tracetape_command: Tracetape, store_path: Path, two_traces: list[str]
+) -> None:
+    """With or without `tr-`, in any case."""
+    name = form.removesuffix("|upper").format(two_traces[0].removeprefix("tr-"))
+    name = name.upper() if form.endswith("upper") else name
+    done = read(tracetape_command, store_path, "show", name)
+    assert done.stdout.startswith("good  OK")
+    assert read(tracetape_command, store_path, "show", f"tr-{name}").stdout == done.stdout
+
+
+def test_show_full_prints_everything(
+    tracetape_command: Tracetape, store_path: Path, two_traces: list[str]
+) -> None:
+    """Whole inputs and outputs, and the stack trace of an error."""
+    good = read(tracetape_command, store_path, "show", "--full", two_traces[0]).stdout
+    assert '"question": "why?"' in good
+    bad = read(tracetape_command, store_path, "show", "--full", two_traces[1]).stdout
+    assert "Traceback (most recent call last)" in bad
+
+
+def test_an_unknown_id_is_an_error_that_names_it(
+    tracetape_command: Tracetape, store_path: Path, two_traces: list[str]
+) -> None:
+    """And says how to find one."""
+    done = read(tracetape_command, store_path, "show", "tr-nothing")
+    assert done.returncode == 1
+    assert done.stderr.startswith("tracetape: error: there is no trace whose id begins with 'tr-n")
+    assert "tracetape ls" in done.stderr
+
+
+def test_an_ambiguous_id_is_an_error(tracetape_command: Tracetape, store_path: Path) -> None:
+    """With 17 traces two begin with the same digit."""
+    for _ in range(17):
+        with tracetape.start_span("one"):
+            pass
+    assert tracetape.flush() == 0
+    for digit in "0123456789abcdef":
+        done = read(tracetape_command, store_path, "show", digit)
+        if "is the beginning of several ids" in done.stderr:
+            return
+    pytest.fail("no digit was ambiguous")
+
+
+def test_a_missing_store_says_how_to_get_one(tracetape_command: Tracetape) -> None:
+    """No file is made by looking."""
+    done = tracetape_command("ls")
+    assert done.returncode == 1
+    assert "there is no trace store at" in done.stderr
+    assert "TRACETAPE_STORE" in done.stderr
+
+
+def test_an_empty_store_is_no_error(tracetape_command: Tracetape, store_path: Path) -> None:
+    """It says how to make a trace."""
+    tracetape.stats()
+    from tracetape.store import open_store
+
+    open_store(str(store_path)).open()
+    done = read(tracetape_command, store_path, "ls")
+    assert done.returncode == 0
+    assert "tracetape run" in done.stdout
+
+
+def test_help_and_version(tracetape_command: Tracetape) -> None:
+    """Both are there, and `python -m tracetape` calls itself tracetape."""
+    assert tracetape_command("--version").stdout.startswith("tracetape, version ")
+    assert "Usage: tracetape [OPTIONS]" in tracetape_command("--help").stdout

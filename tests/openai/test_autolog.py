@@ -1,0 +1,148 @@
+"""Switching the integration on and off."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+import tracetape
+import tracetape.openai
+from tracetape.exceptions import InvalidValueError
+from tracetape.testing import CapturedTraces
+
+RunPython = Callable[..., subprocess.CompletedProcess[str]]
+CLIENTS = (OpenAI, AsyncOpenAI)
+
+# A server's far end within the process, so that no tape is needed to see whether a call is traced.
+PROGRAM = """
+import httpx2
+def client():
+    import openai
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": []}
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=body))
+    return openai.OpenAI(api_key="k", http_client=httpx2.Client(transport=transport))
+def ask(client):
+    client.chat.completions.create(model="m", messages=[])
+import tracetape
+tracetape.configure(store="memory://")
+"""
+COUNT = "print(tracetape.flush(), tracetape.stats()['recorded'])"
+
+
+@pytest.fixture(autouse=True)
+def off_afterwards() -> Iterator[None]:
+    """No test leaves the integration on."""
+    yield
+    tracetape.autolog(disable=True)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "import openai; tracetape.autolog(); ask(client())",
+        "tracetape.autolog(); import openai; ask(client())",
+        "early = client(); tracetape.openai.autolog(); ask(early)",
+        "import tracetape.openai; tracetape.openai.autolog(); tracetape.autolog(); ask(client())",
+    ],
+)
+def test_it_works_whenever_openai_is_imported(order: str, run_python: RunPython) -> None:
+    """Before or after, also for clients that exist already; twice is once."""
+    assert run_python(f"{PROGRAM}\n{order}\n{COUNT}").stdout == "0 1\n"
+
+
+def test_disabling_restores_the_originals() -> None:
+    """`request` is inherited, and so it is again; a second round works as well."""
+    for _ in range(2):
+        tracetape.autolog()
+        assert all("request" in vars(client) for client in CLIENTS)
+        tracetape.autolog(disable=True)
+        assert not any("request" in vars(client) for client in CLIENTS)
+
+
+def test_beneath_another_wrapper_it_becomes_a_pass_through(
+    monkeypatch: pytest.MonkeyPatch, run_python: RunPython
+) -> None:
+    """Who wrapped us later keeps working, and nothing is traced any more."""
+    program = f"""{PROGRAM}
+tracetape.autolog()
+import openai
+ours = openai.OpenAI.request
+def theirs(self, *args, **kwargs):
+    print("theirs")
+    return ours(self, *args, **kwargs)
+openai.OpenAI.request = theirs
+tracetape.autolog(disable=True)
+assert openai.OpenAI.request is theirs
+ask(client())
+{COUNT}
+tracetape.autolog()
+ask(client())
+{COUNT}
+"""
+    assert run_python(program).stdout.split() == ["theirs", "0", "0", "theirs", "0", "1"]
+
+
+def test_an_absent_package_is_no_error_unless_it_is_asked_for_by_name(
+    run_python: RunPython,
+) -> None:
+    """`autolog()` goes on; `tracetape.openai.autolog()` says what to install."""
+    program = """
+    import sys
+    class Absent:
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] == "openai":
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    sys.meta_path.insert(0, Absent())
+    import importlib.util
+    real = importlib.util.find_spec
+    importlib.util.find_spec = lambda name, *a: None if name == "openai" else real(name, *a)
+    import tracetape, tracetape.openai
+    tracetape.configure(store="memory://")
+    tracetape.autolog()
+    try:
+        tracetape.openai.autolog()
+    except ImportError as error:
+        print(isinstance(error, tracetape.TracetapeException), error)
+    """
+    done = run_python(program)
+    assert "True tracetape.openai.autolog() needs the package 'openai'" in done.stdout
+    assert "pip install openai" in done.stdout
+    assert done.stderr == ""
+
+
+def test_disabled_by_the_environment_nothing_is_recorded(run_python: RunPython) -> None:
+    """TRACETAPE_DISABLED=1 wins over `autolog()`."""
+    program = f"{PROGRAM}\ntracetape.autolog(); ask(client())\n{COUNT}"
+    assert run_python(program, TRACETAPE_DISABLED="1").stdout == "0 0\n"
+
+
+def test_an_unknown_name_to_exclude_is_an_error() -> None:
+    """The message names the value and what there is."""
+    with pytest.raises(InvalidValueError, match="'opanai': choose from openai"):
+        tracetape.autolog(exclude=["opanai"])
+
+
+def test_excluded_integrations_stay_off() -> None:
+    """`exclude` leaves a library as it is."""
+    tracetape.autolog(exclude=["openai"])
+    assert "request" not in vars(OpenAI)
+
+
+def test_calls_that_are_no_model_calls_make_no_span(
+    traces: CapturedTraces, run_python: RunPython
+) -> None:
+    """Listing models, for example."""
+    program = f"{PROGRAM}\ntracetape.autolog(); client().models.list()\n{COUNT}"
+    assert run_python(program).stdout == "0 0\n"
+
+
+def test_wrapping_keeps_the_signature() -> None:
+    """Tools that look at `OpenAI.request` see the original's name and documentation."""
+    original: Any = OpenAI.request
+    tracetape.autolog()
+    assert OpenAI.request.__name__ == "request"
+    assert OpenAI.request.__wrapped__ is original  # type: ignore[attr-defined]

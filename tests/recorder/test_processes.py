@@ -1,0 +1,311 @@
+"""Exit, crash, fork, and many processes at one store."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Query = Callable[..., list[tuple[Any, ...]]]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def store(store_path: Path) -> dict[str, str]:
+    """The environment of a program that writes to this test's store."""
+    return {"TRACETAPE_STORE": f"sqlite:///{store_path}"}
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ("pass", 0),
+        ("sys.exit(3)", 3),
+        ("raise ValueError('mine')", 1),
+        ("threading.Thread(target=late).start()", 0),
+        ("signal.raise_signal(signal.SIGINT)", -2),
+    ],
+    ids=["end", "sys.exit", "exception", "thread", "ctrl-c"],
+)
+def test_exit_writes_everything(
+    ending: str, code: int, run_python: Run, query: Query, store: dict[str, str]
+) -> None:
+    """However a program ends, its own exit code and its last spans are there."""
+    done = run_python(
+        f"""
+        import signal, sys, threading, time
+        import tracetape
+
+        def late():
+            time.sleep(0.1)
+            with tracetape.start_span("late"):
+                pass
+
+        for n in range(50):
+            with tracetape.start_span("step") as span:
+                span.set_inputs(n)
+        with tracetape.start_span("last"):
+            {ending}
+        """,
+        check=False,
+        **store,
+    )
+    assert done.returncode == code, done.stderr
+    assert "tracetape" not in done.stderr.replace("<string>", "").split("Traceback")[0]
+    status = "OK" if code == 0 else "ERROR"
+    assert query("SELECT count(*) FROM spans WHERE name = 'step'") == [(50,)]
+    assert query("SELECT status FROM spans WHERE name = 'last'") == [(status,)]
+    assert query("SELECT count(*) FROM spans WHERE name = 'late'") == [("late" in ending,)]
+
+
+def test_without_a_word_a_program_writes_below_its_folder(run_python: Run, tmp_path: Path) -> None:
+    """And says nothing about it."""
+    done = run_python("import tracetape\nwith tracetape.start_span('s'): pass")
+    assert (done.stdout, done.stderr) == ("", "")
+    assert (tmp_path / ".tracetape" / "traces.db").is_file()
+    assert (tmp_path / ".tracetape" / ".gitignore").read_text() == "*\n"
+
+
+def test_a_program_that_makes_no_span_leaves_nothing(run_python: Run, tmp_path: Path) -> None:
+    """No file, no thread."""
+    run_python(
+        """
+        import threading, tracetape
+        tracetape.trace(lambda: 1)
+        assert threading.active_count() == 1
+        assert tracetape.flush() == 0
+        """
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disabled_nothing_is_done(run_python: Run, tmp_path: Path) -> None:
+    """TRACETAPE_DISABLED=1: results and exceptions as ever, no file, no thread."""
+    run_python(
+        """
+        import threading, tracetape
+        from tracetape.entities import NoOpSpan
+
+        @tracetape.trace
+        def double(x):
+            return 2 * x
+
+        with tracetape.start_span("s") as span:
+            assert isinstance(span, NoOpSpan)
+            span.set_inputs(1)
+            assert double(4) == 8
+            assert tracetape.get_current_active_span() is None
+        try:
+            double()
+        except TypeError:
+            pass
+        else:
+            raise AssertionError
+        assert tracetape.get_last_active_trace_id() is None
+        assert threading.active_count() == 1
+        """,
+        TRACETAPE_DISABLED="1",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_program_keeps_what_ended_before(
+    start_python: Start, query: Query, store: dict[str, str]
+) -> None:
+    """Spans that ended 200 ms before kill -9 are in the file; so is what was long under way."""
+    process = start_python(
+        """
+        import sys, time
+        import tracetape
+
+        for n in range(100):
+            with tracetape.start_span("before") as span:
+                span.set_inputs("x" * 100)
+        time.sleep(0.4)
+        with tracetape.start_span("under way"):
+            time.sleep(1.8)
+            print("ready", flush=True)
+            time.sleep(60)
+        """,
+        **store,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    process.wait(20)
+    assert query("SELECT count(*) FROM spans WHERE name = 'before'") == [(100,)]
+    assert query("SELECT end_ns, status FROM spans WHERE name = 'under way'") == [(None, "UNSET")]
+    assert query("SELECT state FROM traces WHERE name = 'under way'") == [("IN_PROGRESS",)]
+    assert query("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_fork(run_python: Run, query: Query, store: dict[str, str]) -> None:
+    """Parent and child both record, in one trace if they fork inside it; neither hangs."""
+    run_python(
+        """
+        import os, sys, warnings
+        warnings.simplefilter("ignore")
+        import tracetape
+
+        with tracetape.start_span("before"):
+            pass
+        with tracetape.start_span("root"):
+            with tracetape.start_span("parent 1"):
+                pass
+            children = []
+            for n in range(3):
+                pid = os.fork()
+                if pid == 0:
+                    for m in range(10):
+                        with tracetape.start_span(f"child {n}"):
+                            pass
+                    left = tracetape.flush(20)
+                    assert tracetape.stats()["recorded"] == 10, tracetape.stats()
+                    os._exit(left)
+                children.append(pid)
+            with tracetape.start_span("parent 2"):
+                pass
+            codes = [os.waitpid(pid, 0)[1] for pid in children]
+        assert codes == [0, 0, 0], codes
+        """,
+        **store,
+    )
+    assert query("SELECT name, count(*) FROM spans GROUP BY name ORDER BY name") == [
+        ("before", 1),
+        ("child 0", 10),
+        ("child 1", 10),
+        ("child 2", 10),
+        ("parent 1", 1),
+        ("parent 2", 1),
+        ("root", 1),
+    ]
+    assert query("SELECT name, state, span_count FROM traces ORDER BY name") == [
+        ("before", "OK", 1),
+        ("root", "OK", 33),
+    ]
+    ids = query("SELECT count(DISTINCT span_id) FROM spans")
+    assert ids == [(34,)]
+
+
+def test_fork_while_the_store_fails(run_python: Run, query: Query, store: dict[str, str]) -> None:
+    """It does not wait for the store, and what was queued is written when the store is back."""
+    done = run_python(
+        """
+        import os, time, warnings
+        warnings.simplefilter("ignore")
+        import tracetape
+        from tracetape.exceptions import StoreError
+        from tracetape.store import SQLiteStore
+
+        write, failing = SQLiteStore.write, True
+        def troubled(self, updates):
+            if failing:
+                raise StoreError("the disk is full")
+            write(self, updates)
+        SQLiteStore.write = troubled
+
+        for n in range(20):
+            with tracetape.start_span("before"):
+                pass
+        tracetape.flush(0.3)
+        began = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        took = time.monotonic() - began
+        os.waitpid(pid, 0)
+        failing = False
+        assert tracetape.flush(20) == 0
+        print(took)
+        """,
+        **store,
+    )
+    assert query("SELECT count(*) FROM spans") == [(20,)]
+    assert float(done.stdout) < 2
+
+
+def test_multiprocessing(run_python: Run, query: Query, store: dict[str, str]) -> None:
+    """Processes of the standard library, which end by os._exit, lose nothing."""
+    run_python(
+        """
+        import multiprocessing, warnings
+        warnings.simplefilter("ignore")
+        import tracetape
+
+        def work(n):
+            with tracetape.start_span(f"work {n}"):
+                pass
+
+        with tracetape.start_span("root"):
+            context = multiprocessing.get_context("fork")
+            processes = [context.Process(target=work, args=(n,)) for n in range(3)]
+            for process in processes:
+                process.start()
+            for process in processes:
+                process.join()
+                assert process.exitcode == 0
+        """,
+        **store,
+    )
+    assert query("SELECT name FROM spans ORDER BY name") == [
+        ("root",),
+        ("work 0",),
+        ("work 1",),
+        ("work 2",),
+    ]
+
+
+def test_four_processes_at_one_store(
+    start_python: Start, query: Query, store: dict[str, str]
+) -> None:
+    """All of their spans are there, though they begin at the same moment in an empty folder."""
+    source = """
+        import sys, tracetape
+        print("ready", flush=True)
+        sys.stdin.readline()
+        for n in range(500):
+            with tracetape.start_span(sys.argv[1]) as span:
+                span.set_inputs({"n": n})
+        sys.exit(tracetape.flush(30))
+    """
+    processes = [start_python(source, f"process {n}", **store) for n in range(4)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        assert process.wait(60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert query("SELECT name, count(*) FROM spans GROUP BY name ORDER BY name") == [
+        (f"process {n}", 500) for n in range(4)
+    ]
+    assert query("SELECT count(*) FROM traces WHERE state = 'OK'") == [(2000,)]
+
+
+def test_importing_brings_nothing_heavy(run_python: Run) -> None:
+    """Neither asyncio nor wrapt, nor the parts that are used later."""
+    done = run_python(
+        """
+        import sys
+        import tracetape
+        print(*(name for name in sys.argv[1:] if name in sys.modules))
+        """,
+        "asyncio",
+        "wrapt",
+        "pydantic",
+        "respx",
+        "yaml",
+        "click",
+        "rich",
+        "tracetape.instrument",
+        "tracetape.cassettes",
+    )
+    assert done.stdout.split() == []

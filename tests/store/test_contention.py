@@ -1,0 +1,44 @@
+"""Many processes that open one new file at the same moment."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize("readers", [False, True], ids=["writers", "readers too"])
+def test_a_new_file_opened_by_many_at_once(
+    readers: bool, start_python: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """None of them is turned away: SQLite does not wait by itself while WAL is switched on."""
+    source = """
+        import sys
+        from pathlib import Path
+        from tracetape.store import SQLiteStore
+        print("ready", flush=True)
+        for line in sys.stdin:
+            path = Path(line.strip())
+            store = SQLiteStore(path, read_only=sys.argv[1] == "True")
+            store.list_traces(1)
+            store.close()
+            print("done", flush=True)
+        """
+    processes = [start_python(source, str(readers and n == 3)) for n in range(4)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for index in range(20):
+        path = tmp_path / f"{index}.db"
+        if readers:
+            path.touch()
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(f"{path}\n")
+            process.stdin.flush()
+        for process in processes:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line == "done\n", process.stderr is not None and process.stderr.read()

@@ -18,7 +18,7 @@ import pytest
 import tracetape
 from tracetape.diagnostics import forget_faults
 from tracetape.entities import Span, Trace
-from tracetape.tracing.context import current, current_span
+from tracetape.tracing.current import current, current_span
 from tracetape.tracing.runtime import runtime
 
 WORKER = "tracetape-recorder"

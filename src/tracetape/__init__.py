@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracetape import tracing
 from tracetape._version import __version__
 from tracetape.exceptions import TracetapeException
 from tracetape.tracing import (
+    add_trace,
+    carry,
     configure,
+    context,
+    delete_trace_tag,
     flush,
+    flush_trace_async_logging,
+    get_active_trace_id,
     get_current_active_span,
     get_last_active_trace_id,
     get_trace,
+    log_trace,
+    set_trace_tag,
     start_span,
+    start_span_no_context,
     stats,
     trace,
+    update_current_trace,
 )
 
 if TYPE_CHECKING:
@@ -25,19 +36,30 @@ if TYPE_CHECKING:
 __all__ = [
     "TracetapeException",
     "__version__",
+    "add_trace",
     "autolog",
+    "carry",
     "cassette",
     "configure",
+    "context",
+    "delete_trace_tag",
     "entities",
     "flush",
+    "flush_trace_async_logging",
+    "get_active_trace_id",
     "get_current_active_span",
     "get_last_active_trace_id",
     "get_trace",
+    "log_trace",
     "openai",
+    "set_trace_tag",
     "start_span",
+    "start_span_no_context",
     "stats",
     "testing",
     "trace",
+    "tracing",
+    "update_current_trace",
 ]
 
 # Loaded on first use: `import tracetape` must cost next to nothing.

@@ -9,7 +9,7 @@ import pytest
 
 import tracetape
 from tracetape import diagnostics
-from tracetape.entities import SpanEvent, live_span
+from tracetape.entities import SpanEvent, live_span, live_trace
 from tracetape.recorder import Recorder, recorder
 from tracetape.tracing import decorator
 from tracetape.tracing.runtime import runtime
@@ -86,7 +86,7 @@ def break_events(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def break_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_span, "time_ns", broken)
+    monkeypatch.setattr(live_trace, "time_ns", broken)
 
 
 SEAMS = {

@@ -116,7 +116,7 @@ def test_a_span_that_ends_while_it_is_being_shown_is_counted_once(
     while root.end_time_ns is None:
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    tracetape.tracing.context.current.set(None)
+    tracetape.tracing.current.current.set(None)
     assert tracetape.flush() == 0
     assert query("SELECT span_count FROM traces") == [(1,)]
 

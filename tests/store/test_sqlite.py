@@ -111,7 +111,7 @@ def test_every_field_of_a_trace_reads_back(store: SQLiteStore) -> None:
                 response_preview="ü",
                 span_count=1,
                 error_count=1,
-                tokens=tokens,
+                sums=tokens,
             )
         ]
     )
@@ -160,13 +160,13 @@ def test_parts_of_one_trace_from_several_processes(
             response_preview="a",
             span_count=1,
             error_count=1,
-            tokens={"input_tokens": 1},
+            sums={"input_tokens": 1},
         ),
         update(
             make_span(CHILD, ROOT),
             start_ns=50,  # its clock is behind
             span_count=1,
-            tokens={"input_tokens": 10, "output_tokens": 5},
+            sums={"input_tokens": 10, "output_tokens": 5},
         ),
         update(make_span(0xC, ROOT), start_ns=300, span_count=1, error_count=1),
     ]
@@ -184,8 +184,8 @@ def test_parts_of_one_trace_from_several_processes(
 
 def test_tokens_may_be_taken_back(store: SQLiteStore) -> None:
     """When a parent brings a sum of its own, a difference may be negative."""
-    store.write([update(make_span(CHILD, ROOT), tokens={"input_tokens": 5, "output_tokens": 2})])
-    store.write([update(make_span(), tokens={"input_tokens": 3, "output_tokens": -2})])
+    store.write([update(make_span(CHILD, ROOT), sums={"input_tokens": 5, "output_tokens": 2})])
+    store.write([update(make_span(), sums={"input_tokens": 3, "output_tokens": -2})])
     assert store.list_traces(1)[0].token_usage == {"input_tokens": 8, "output_tokens": 0}
 
 

@@ -126,7 +126,7 @@ def test_a_span_left_in_another_thread_leaves_nothing_behind() -> None:
         assert after.parent_id is None
         assert after.trace_id != span.trace_id
     # Nothing may stay behind in this context, ended or not.
-    tracetape.tracing.context.current.set(None)
+    tracetape.tracing.current.current.set(None)
 
 
 def test_a_span_ended_in_another_thread_while_it_is_current_here() -> None:

@@ -74,7 +74,6 @@ class OddError(Exception):
         KeyboardInterrupt("stop"),
         SystemExit(3),
         asyncio.CancelledError("enough"),
-        GeneratorExit(),
         StopIteration(7),
     ],
     ids=lambda error: type(error).__name__,

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
+
+from tracetape.exceptions import InvalidValueError
 
 __all__ = ["SpanStatusCode", "SpanType", "TraceState"]
+
+_PROTO_PREFIX = "STATUS_CODE_"  # of the status codes' names in OpenTelemetry's protobuf
 
 
 class SpanType:
@@ -34,6 +39,26 @@ class SpanStatusCode(str, Enum):
     OK = "OK"
     ERROR = "ERROR"
 
+    def to_otel_proto_status_code_name(self) -> str:
+        """Its name in OpenTelemetry's protobuf, such as ``STATUS_CODE_OK``."""
+        return _PROTO_PREFIX + self.value
+
+    @staticmethod
+    def from_otel_proto_status_code_name(status_code_name: str) -> SpanStatusCode:
+        """The code that has this name in OpenTelemetry's protobuf.
+
+        Raises:
+            InvalidValueError: none has.
+        """
+        names = {code.to_otel_proto_status_code_name(): code for code in SpanStatusCode}
+        try:
+            return names[status_code_name]
+        except (KeyError, TypeError):
+            raise InvalidValueError(
+                f"Invalid status code name: {status_code_name}. "
+                f"Valid values are: {', '.join(names)}"
+            ) from None
+
 
 class TraceState(str, Enum):
     """State of a trace; ``TraceState.OK == "OK"``."""
@@ -42,3 +67,12 @@ class TraceState(str, Enum):
     OK = "OK"
     ERROR = "ERROR"
     IN_PROGRESS = "IN_PROGRESS"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @staticmethod
+    def from_otel_status(otel_status: Any) -> TraceState:
+        """The state of a trace whose root has this OpenTelemetry status."""
+        code = otel_status.status_code.name
+        return TraceState.STATE_UNSPECIFIED if code == "UNSET" else TraceState(code)

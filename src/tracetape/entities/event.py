@@ -45,6 +45,16 @@ class SpanEvent:
         """The event as a dictionary of its three fields."""
         return {"name": self.name, "timestamp": self.timestamp, "attributes": self.attributes}
 
+    def to_otel_proto(self) -> Any:
+        """The event as a message of OpenTelemetry's protobuf.
+
+        Raises:
+            IntegrationMissingError: the package opentelemetry-proto is absent.
+        """
+        from tracetape.entities.otel import event_to_proto
+
+        return event_to_proto(self)
+
 
 def _text(exception: BaseException) -> str:
     try:

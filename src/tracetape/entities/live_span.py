@@ -4,47 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import perf_counter_ns, time_ns
-from typing import Any, Protocol
+from typing import Any, NoReturn
 
-from tracetape.capture import encode
+from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanStatusCode, SpanType
 from tracetape.entities.event import SpanEvent
-from tracetape.entities.names import FIELD_OF_NAME, SPAN_INPUTS, SPAN_OUTPUTS, SPAN_TYPE
+from tracetape.entities.link import Link, checked_link
+from tracetape.entities.live_trace import LiveTrace
+from tracetape.entities.log_level import SpanLogLevel
+from tracetape.entities.names import LINKS, SPAN_INPUTS, SPAN_OUTPUTS, SPAN_TYPE, TRACE_ID
 from tracetape.entities.span import Span
+from tracetape.entities.span_json import as_field
 from tracetape.entities.status import OK, UNSET, SpanStatus, status_from
 from tracetape.exceptions import InvalidTypeError, TracetapeException
 
-__all__ = ["NO_OP_TRACE_ID", "LiveSpan", "LiveTrace", "NoOpSpan", "SpanSink"]
+__all__ = ["NO_OP_TRACE_ID", "LiveSpan", "NoOpSpan"]
 
 NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"  # MLflow's own, which programs compare with
 _SCALARS = frozenset({str, int, bool, type(None)})
-
-
-class SpanSink(Protocol):
-    """Where ended spans go."""
-
-    def ended(self, span: LiveSpan) -> None:
-        """Take `span`, which has just ended."""
-
-
-class LiveTrace:
-    """What the spans of one trace share while it is being made in this process."""
-
-    __slots__ = ("clock", "root", "sink", "spans", "trace_id", "usages")
-
-    def __init__(self, trace_id: int, sink: SpanSink) -> None:
-        """Begin trace `trace_id`, whose ended spans go to `sink`."""
-        self.trace_id = trace_id
-        self.sink = sink
-        # Adding it to the monotonic clock gives ns since the epoch; read once a trace, so that
-        # durations are monotonic and a changed wall clock touches later traces only.
-        self.clock = time_ns() - perf_counter_ns()
-        self.root: LiveSpan | None = None
-        # Spans of this process that are not both ended and written.
-        self.spans: dict[int, LiveSpan] = {}
-        # (span id, ids of the spans above it, tokens) of the written LLM spans, for the sum.
-        self.usages: list[tuple[int, tuple[int, ...], dict[str, int]]] | None = None
 
 
 class LiveSpan(Span):
@@ -56,7 +34,7 @@ class LiveSpan(Span):
     __slots__ = ("_previous", "_trace")
 
     _trace: LiveTrace
-    # What was current before this span (see tracing/context.py).
+    # What was current before this span (see tracing/current.py).
     _previous: Any
 
     def __init__(
@@ -107,6 +85,32 @@ class LiveSpan(Span):
         if self._is_open("set_span_type"):
             self._type = span_type
 
+    def set_log_level(self, level: SpanLogLevel | int | str) -> None:
+        """Say how important the span is.
+
+        Raises:
+            InvalidValueError: no level has this name or number.
+            InvalidTypeError: `level` is neither a level, a number nor a name.
+        """
+        if self._is_open("set_log_level"):
+            self.set_fields({"log_level": int(SpanLogLevel.from_value(level))})
+
+    def set_description(self, description: str) -> None:
+        """Say what the span is about, for readers."""
+        if self._is_open("set_description"):
+            self.set_fields({"description": decode(encode(description))})
+
+    def add_link(self, link: Link) -> None:
+        """Record that a span of another trace has to do with this one.
+
+        Raises:
+            InvalidTypeError: it is no `Link`.
+            InvalidValueError: its ids are none.
+        """
+        if self._is_open("add_link"):
+            links = (self._fields or {}).get(LINKS, [])
+            self.set_fields({LINKS: [*links, checked_link(link)]})
+
     def set_attribute(self, key: str, value: Any) -> None:
         """Record one attribute; a key that is no string is skipped with a warning."""
         if not self._is_open("set_attribute"):
@@ -156,14 +160,13 @@ class LiveSpan(Span):
             InvalidTypeError: `exception` is neither an exception nor a string.
         """
         if isinstance(exception, str):
-            self.add_event(SpanEvent("exception", attributes={"exception.message": exception}))
-            self.set_status(SpanStatus(SpanStatusCode.ERROR, exception))
+            self._failed(Exception(exception))
         elif isinstance(exception, BaseException):
             try:
                 self._failed(exception)
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("recording an exception")
-        else:
+        elif self._is_open("record_exception"):
             raise InvalidTypeError(
                 "Parameter 'exception' must be an Exception or a string, "
                 f"but got {type(exception).__name__}."
@@ -232,8 +235,20 @@ class LiveSpan(Span):
             status=self._status,
         )
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> NoReturn:
+        """Not for live spans: `Span.from_dict`."""
+        raise NotImplementedError("The `from_dict` method is not supported for the LiveSpan class.")
+
     def __reduce__(self) -> Any:
-        raise TypeError("A LiveSpan cannot be pickled; use to_immutable_span().")
+        raise TypeError(
+            f"'{type(self).__name__}' cannot be pickled or copied while active. "
+            "Call `span.to_immutable_span()` to get a span that can."
+        )
+
+    # A span that changes is equal to itself only.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def _failed(self, exception: BaseException) -> None:
         """Record an exception that passes the span."""
@@ -247,9 +262,16 @@ class LiveSpan(Span):
         if self._status is UNSET or self._status.status_code is SpanStatusCode.UNSET:
             self._status = OK
         trace = self._trace
-        self._end = end_time_ns or trace.clock + perf_counter_ns()
+        end = end_time_ns or trace.clock + perf_counter_ns()
+        sink = trace.sink
         try:
-            trace.sink.ended(self)
+            if sink.before is not None:
+                sink.before(self)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("processing a span")
+        self._end = end
+        try:
+            sink.ended(self)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("queueing a span")
 
@@ -267,12 +289,19 @@ class LiveSpan(Span):
             self.set_outputs(value)
         elif key == SPAN_TYPE:
             self.set_span_type(str(value))
-        elif key in FIELD_OF_NAME:
-            self.set_fields({FIELD_OF_NAME[key]: value})
+        elif key == TRACE_ID:
+            if value != self.trace_id:
+                logger.warning("%s is the trace's id, which cannot be set: skipped.", TRACE_ID)
         else:
+            data = encode(value)
+            value = decode(data)
+            field = as_field(key, value)
+            if field is not None:
+                self.set_fields({field: value})
+                return
             if self._attributes is None:
                 self._attributes = {}
-            self._attributes[key] = encode(value)
+            self._attributes[key] = data
 
 
 def _time_from(value: Any, what: str) -> int | None:
@@ -308,12 +337,21 @@ class NoOpSpan(LiveSpan):
     def _finish(self, end_time_ns: int | None = None) -> None:
         return
 
-    def record_exception(self, exception: BaseException | str) -> None:
-        """Nothing."""
+    attributes = property(lambda self: {})
+
+    def get_attribute(self, key: str) -> None:
+        """None: it has none."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """An empty dictionary."""
+        return {}
 
     def to_immutable_span(self) -> Span:
         """Itself: there is nothing to copy."""
         return self
+
+    def __reduce__(self) -> Any:
+        return NoOpSpan, ()
 
     def __repr__(self) -> str:
         return "NoOpSpan()"

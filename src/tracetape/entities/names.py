@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
-__all__ = ["FIELD_OF_NAME", "NAME_OF_FIELD", "SPAN_INPUTS", "SPAN_OUTPUTS", "SPAN_TYPE", "TRACE_ID"]
+__all__ = [
+    "COST",
+    "FIELD_OF_NAME",
+    "FOREIGN_TRACE_ID",
+    "INTERMEDIATE_OUTPUTS",
+    "LINKS",
+    "NAME_OF_FIELD",
+    "ROOT_INPUTS",
+    "ROOT_OUTPUTS",
+    "SCHEMA_VERSION",
+    "SESSION",
+    "SOURCE_RUN",
+    "SPAN_INPUTS",
+    "SPAN_OUTPUTS",
+    "SPAN_TYPE",
+    "TOKEN_USAGE",
+    "TRACE_ID",
+    "TRACE_NAME",
+    "USER",
+]
 
 TRACE_ID = "mlflow.traceRequestId"
 SPAN_INPUTS = "mlflow.spanInputs"
 SPAN_OUTPUTS = "mlflow.spanOutputs"
 SPAN_TYPE = "mlflow.spanType"
+INTERMEDIATE_OUTPUTS = "mlflow.trace.intermediate_outputs"
+# Tags and metadata of traces.
+TRACE_NAME = "mlflow.traceName"
+SCHEMA_VERSION = "mlflow.trace_schema.version"
+ROOT_INPUTS = "mlflow.traceInputs"
+ROOT_OUTPUTS = "mlflow.traceOutputs"
+TOKEN_USAGE = "mlflow.trace.tokenUsage"  # noqa: S105 - tokens of language, not of access
+COST = "mlflow.trace.cost"
+SESSION = "mlflow.trace.session"
+USER = "mlflow.trace.user"
+SOURCE_RUN = "mlflow.sourceRun"
+
+# Fields that are no attributes: links stand beside them in MLflow too, and a foreign trace id is
+# what `TRACE_ID` shows for a trace that was not made here (see `Span.trace_id`).
+LINKS = "links"
+FOREIGN_TRACE_ID = "foreign_trace_id"
 
 # What MLflow has no name for stands under a prefix of ours.
 NAME_OF_FIELD = {
     "function_name": "mlflow.spanFunctionName",
+    "description": "mlflow.spanDescription",
+    "log_level": "mlflow.spanLogLevel",
     "tools": "mlflow.chat.tools",
     "usage": "mlflow.chat.tokenUsage",
     "model": "mlflow.llm.model",

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from tracetape.capture import decode, encode
 from tracetape.entities.event import SpanEvent
+from tracetape.entities.identifiers import span_id_text, trace_id_text
+from tracetape.entities.link import Link
+from tracetape.entities.log_level import SpanLogLevel
 from tracetape.entities.names import (
+    FOREIGN_TRACE_ID,
+    LINKS,
     NAME_OF_FIELD,
     SPAN_INPUTS,
     SPAN_OUTPUTS,
     SPAN_TYPE,
     TRACE_ID,
 )
+from tracetape.entities.span_json import span_to_dict, span_values
 from tracetape.entities.status import SpanStatus
+from tracetape.exceptions import InvalidValueError, TracetapeException
 
 __all__ = ["Span", "span_id_text", "trace_id_text"]
 
 _MUTATORS = {"add_event", "add_link", "end", "record_exception"}
 
 
-def trace_id_text(trace_id: int) -> str:
-    """A 128-bit trace id as MLflow shows it: ``tr-`` and 32 hexadecimal digits."""
-    return f"tr-{trace_id:032x}"
-
-
-def span_id_text(span_id: int) -> str:
-    """A 64-bit span id as 16 hexadecimal digits."""
-    return f"{span_id:016x}"
-
-
 class Span:
     """One timed step of a trace.
 
     Inputs, outputs and attributes are kept as JSON and decoded anew on each access, so that
-    changing what an accessor returned changes nothing that was recorded.
+    changing what an accessor returned changes nothing that was recorded. Finished spans are equal
+    if all that they hold is, and can be members of sets; live spans are equal to themselves only.
     """
 
     __slots__ = (
@@ -104,8 +102,17 @@ class Span:
 
     @property
     def trace_id(self) -> str:
-        """Id of the trace: ``tr-`` and 32 hexadecimal digits."""
-        return trace_id_text(self._trace_id)
+        """Id of the trace: ``tr-`` and 32 hexadecimal digits.
+
+        Spans that were loaded from elsewhere keep what stands there, such as MLflow 2's own ids.
+        """
+        foreign: str | None = (self._fields or {}).get(FOREIGN_TRACE_ID)
+        return trace_id_text(self._trace_id) if foreign is None else foreign
+
+    @property
+    def request_id(self) -> str:
+        """Deprecated: use `trace_id`."""
+        return self.trace_id
 
     @property
     def span_id(self) -> str:
@@ -160,25 +167,56 @@ class Span:
     @property
     def attributes(self) -> dict[str, Any]:
         """All attributes as JSON values, MLflow's reserved names among them."""
-        merged: dict[str, Any] = {TRACE_ID: self.trace_id, SPAN_TYPE: self._type}
-        if self._inputs is not None:
-            merged[SPAN_INPUTS] = decode(self._inputs)
-        if self._outputs is not None:
-            merged[SPAN_OUTPUTS] = decode(self._outputs)
-        for field, value in (self._fields or {}).items():
-            merged[NAME_OF_FIELD[field]] = decode(encode(value))
-        for key, value in (self._attributes or {}).items():
-            merged[key] = decode(value if type(value) is bytes else encode(value))
-        return merged
+        return {key: decode(data) for key, data in self._json_attributes().items()}
 
     def get_attribute(self, key: str) -> Any:
         """One attribute by name, reserved ones too; None if it is not set."""
-        return self.attributes.get(key)
+        if key == SPAN_INPUTS:
+            return self.inputs
+        if key == SPAN_OUTPUTS:
+            return self.outputs
+        return decode(self._json_attributes(large=False).get(key))
+
+    def _json_attributes(self, large: bool = True) -> dict[str, bytes]:
+        """All attributes as JSON; without inputs and outputs if not `large`."""
+        merged = {TRACE_ID: encode(self.trace_id), SPAN_TYPE: encode(self._type)}
+        if large and self._inputs is not None:
+            merged[SPAN_INPUTS] = self._inputs
+        if large and self._outputs is not None:
+            merged[SPAN_OUTPUTS] = self._outputs
+        for field, value in (self._fields or {}).items():
+            if field in NAME_OF_FIELD:
+                merged[NAME_OF_FIELD[field]] = encode(value)
+        # A copy: another thread may be adding to those of a live span.
+        for key, value in dict(self._attributes or ()).items():
+            merged[key] = value if type(value) is bytes else encode(value)
+        return merged
 
     @property
     def events(self) -> list[SpanEvent]:
         """What happened meanwhile, in order."""
         return [SpanEvent(name, at, decode(data)) for name, at, data in self._events or ()]
+
+    @property
+    def links(self) -> list[Link]:
+        """Spans of other traces that this one has to do with."""
+        return [
+            Link.from_dict(decode(encode(link))) for link in (self._fields or {}).get(LINKS, ())
+        ]
+
+    @property
+    def log_level(self) -> SpanLogLevel | None:
+        """How important it is; None if nothing was said."""
+        level = (self._fields or {}).get("log_level")
+        try:
+            return None if level is None else SpanLogLevel.from_value(level)
+        except TracetapeException:  # set as an attribute, which takes any value
+            return None
+
+    @property
+    def description(self) -> str | None:
+        """What it is about, in the program's words; None if nothing was said."""
+        return (self._fields or {}).get("description")
 
     @property
     def model_name(self) -> str | None:
@@ -203,20 +241,116 @@ class Span:
         return dict(usage) if usage else None
 
     @property
+    def llm_cost(self) -> dict[str, float] | None:
+        """Costs in US dollars: ``input_cost``, ``output_cost``, ``total_cost``; None if unknown."""
+        cost = (self._fields or {}).get("cost")
+        return dict(cost) if cost else None
+
+    @property
     def time_to_first_token_ns(self) -> int | None:
         """From the call to the first streamed chunk, in nanoseconds; None without a stream."""
         return (self._fields or {}).get("time_to_first_token_ns")
 
+    def to_dict(self) -> dict[str, Any]:
+        """The span as MLflow's trace JSON has it (schema 3): ids in base64, attributes as JSON."""
+        return span_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Span:
+        """The span of a dictionary in MLflow's trace JSON, of schema 3 or 2.
+
+        Raises:
+            InvalidValueError: it is no such dictionary, or its ids are missing.
+        """
+        try:
+            return cls(**span_values(data))
+        except Exception as error:
+            # Whatever it is that the dictionary lacks.
+            raise InvalidValueError(
+                "Failed to create a Span object from the given dictionary: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def to_otel_proto(self) -> Any:
+        """The span as a message of OpenTelemetry's protobuf.
+
+        Raises:
+            IntegrationMissingError: the package opentelemetry-proto is absent.
+        """
+        from tracetape.entities.otel import span_to_proto
+
+        return span_to_proto(self)
+
+    @classmethod
+    def from_otel_proto(cls, otel_proto_span: Any, location_id: str | None = None) -> Span:
+        """The span of a message of OpenTelemetry's protobuf.
+
+        Args:
+            otel_proto_span: an ``opentelemetry.proto.trace.v1.trace_pb2.Span``.
+            location_id: where the trace is in Unity Catalog, which its id then names.
+
+        Raises:
+            InvalidValueError: it has no ids.
+        """
+        from tracetape.entities.otel import values_from_proto
+
+        return cls(**values_from_proto(otel_proto_span, location_id))
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not Span or type(other) is not Span:
+            return NotImplemented
+        return self is other or _content(self) == _content(other)
+
+    def __hash__(self) -> int:
+        return hash((self._trace_id, self._span_id))
+
+    # With `__getitem__` alone `iter(span)` and `"x" in span` would seem to work.
+    __iter__ = None
+
+    def __getitem__(self, item: Any) -> NoReturn:
+        hint = (
+            "Use attribute access instead, e.g. `span.inputs`, `span.outputs`, "
+            "or `span.attributes`."
+        )
+        if isinstance(item, str):
+            if item.isidentifier() and not item.startswith("_") and item in dir(self):
+                hint = f"Use attribute access instead, e.g. `span.{item}`."
+            elif item in self.attributes:
+                hint = (
+                    f"To access span attributes, use `span.get_attribute({item!r})` "
+                    f"or `span.attributes[{item!r}]`."
+                )
+        raise TypeError(f"'{type(self).__name__}' object is not subscriptable. {hint}")
+
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("set_") or name in _MUTATORS:
-            raise AttributeError(
-                f"'{type(self).__name__}' object has no attribute '{name}': a finished span is "
-                f"read-only. Call '{name}' on the LiveSpan, before it ends."
+        hint = ""
+        if name == "get":
+            hint = (
+                "; a span is not a dict. Use attribute access such as `span.name`, `span.inputs`, "
+                "`span.outputs`, or `span.attributes`, or `span.get_attribute(key)` for a span "
+                "attribute."
             )
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        elif name.startswith("set_") or name in _MUTATORS:
+            hint = f": a finished span is read-only. Call '{name}' on the LiveSpan, before it ends."
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}")
 
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(name={self._name!r}, trace_id={self.trace_id!r}, "
             f"span_id={self.span_id!r}, parent_id={self.parent_id!r})"
         )
+
+
+def _content(span: Span) -> tuple[Any, ...]:
+    # Attributes hold inputs, outputs, type and the trace's id, too.
+    return (
+        span._span_id,
+        span._parent_id,
+        span._name,
+        span._start,
+        span._end,
+        span._status,
+        span.events,
+        span.links,
+        span.attributes,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from tracetape.entities.constants import SpanStatusCode
 from tracetape.exceptions import InvalidValueError
@@ -34,6 +35,44 @@ class SpanStatus:
                     f"{self.status_code} is not a valid SpanStatusCode value. "
                     f"Please use one of {[code.value for code in SpanStatusCode]}"
                 ) from None
+
+    def to_otel_status(self) -> Any:
+        """An ``opentelemetry.trace.Status``, which keeps a description only of an error.
+
+        Raises:
+            IntegrationMissingError: the package opentelemetry-api is absent.
+        """
+        from tracetape.entities.otel import status_to_otel
+
+        return status_to_otel(self)
+
+    @classmethod
+    def from_otel_status(cls, otel_status: Any) -> SpanStatus:
+        """The status that an ``opentelemetry.trace.Status`` stands for.
+
+        Raises:
+            InvalidValueError: its code is none of UNSET, OK, ERROR.
+        """
+        from tracetape.entities.otel import status_from_otel
+
+        return status_from_otel(otel_status)
+
+    def to_otel_proto_status(self) -> Any:
+        """A ``Status`` message of OpenTelemetry's protobuf.
+
+        Raises:
+            IntegrationMissingError: the package opentelemetry-proto is absent.
+        """
+        from tracetape.entities.otel import status_to_proto
+
+        return status_to_proto(self)
+
+    @classmethod
+    def from_otel_proto_status(cls, otel_proto_status: Any) -> SpanStatus:
+        """The status that a ``Status`` message of OpenTelemetry's protobuf stands for."""
+        from tracetape.entities.otel import status_from_proto
+
+        return status_from_proto(otel_proto_status)
 
 
 UNSET = SpanStatus(SpanStatusCode.UNSET)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from tracetape.capture import encode
 from tracetape.entities.constants import SpanStatusCode, TraceState
-from tracetape.entities.span import Span, trace_id_text
-from tracetape.entities.trace import TraceInfo
+from tracetape.entities.identifiers import trace_id_text
+from tracetape.entities.names import (
+    COST,
+    ROOT_INPUTS,
+    ROOT_OUTPUTS,
+    SCHEMA_VERSION,
+    TOKEN_USAGE,
+    TRACE_NAME,
+)
+from tracetape.entities.preview import preview
+from tracetape.entities.span import Span
+from tracetape.entities.trace_info import TraceInfo, location_of
 
-__all__ = ["preview", "state_of", "summarise", "token_sum"]
+__all__ = ["make_info", "preview", "root_metadata", "state_of", "summarise", "token_sum"]
 
-_PREVIEW = 1000  # characters, as in MLflow
-
-
-def preview(data: bytes | None) -> str | None:
-    """The beginning of JSON text."""
-    # A character has at most four bytes; cutting first keeps a long prompt cheap.
-    return None if data is None else data[: 4 * _PREVIEW].decode(errors="ignore")[:_PREVIEW]
+_METADATA = 250  # characters of one value, as in MLflow
+_SCHEMA = "3"
 
 
 def state_of(root: Span) -> TraceState:
@@ -27,45 +34,119 @@ def state_of(root: Span) -> TraceState:
     return TraceState.ERROR if failed else TraceState.OK
 
 
-def token_sum(usages: Iterable[tuple[int, Sequence[int], dict[str, int]]]) -> dict[str, int]:
-    """Tokens of a trace from (span id, ids of the spans above it, the span's tokens).
+def token_sum(usages: Iterable[tuple[int, Sequence[int], dict[str, Any]]]) -> dict[str, Any]:
+    """Tokens, or costs, of a trace from (span id, ids of the spans above it, the span's own).
 
     The spans below one that has its own are left out: it counts them already.
     """
     entries = list(usages)
     own = {span_id for span_id, _, _ in entries}
-    total: dict[str, int] = {}
+    total: dict[str, Any] = {}
     for _, above, usage in entries:
         if own.isdisjoint(above):
             for kind, n in usage.items():
-                total[kind] = total.get(kind, 0) + n
+                if isinstance(n, (int, float)):  # the user may have set anything
+                    total[kind] = total.get(kind, 0) + n
     return total
+
+
+def root_metadata(root: Span) -> dict[str, str]:
+    """What MLflow keeps of an ended root span in its trace's metadata; empty text for nothing."""
+    return {ROOT_INPUTS: _shortened(root._inputs), ROOT_OUTPUTS: _shortened(root._outputs)}
+
+
+def make_info(
+    trace_id: str,
+    *,
+    state: TraceState,
+    start_ns: int,
+    end_ns: int | None = None,
+    name: str | None = None,
+    request_preview: str | None = None,
+    response_preview: str | None = None,
+    tokens: dict[str, int] | None = None,
+    cost: dict[str, float] | None = None,
+    tags: dict[str, str] | None = None,
+    metadata: dict[str, str] | None = None,
+    client_request_id: str | None = None,
+    experiment_id: str | None = None,
+    span_count: int = 0,
+    error_count: int = 0,
+) -> TraceInfo:
+    """A trace's info from neutral values: MLflow's names for them stand here.
+
+    Args:
+        trace_id: ``tr-`` and 32 hexadecimal digits.
+        state: the state.
+        start_ns: when it began, ns since the epoch.
+        end_ns: when it ended; None while it runs.
+        name: the root's name; a tag ``mlflow.traceName`` that the user set wins.
+        request_preview: the beginning of the request.
+        response_preview: the beginning of the response.
+        tokens: their sums; None or empty: there are none.
+        cost: their sums, likewise.
+        tags: the user's.
+        metadata: the user's, and `root_metadata`.
+        client_request_id: the id that the caller's own system has for it.
+        experiment_id: MLflow's experiment, if any.
+        span_count: spans so far.
+        error_count: spans with status ERROR.
+    """
+    sums = {TOKEN_USAGE: tokens, COST: cost}
+    duration = None if end_ns is None else end_ns - start_ns
+    return TraceInfo(
+        trace_id,
+        location_of(experiment_id),
+        start_ns // 1_000_000,
+        state,
+        request_preview,
+        response_preview,
+        client_request_id,
+        None if duration is None else duration // 1_000_000,
+        {
+            SCHEMA_VERSION: _SCHEMA,
+            **(metadata or {}),
+            **{key: encode(value).decode() for key, value in sums.items() if value},
+        },
+        {**({} if name is None else {TRACE_NAME: name}), **(tags or {})},
+        span_count=span_count,
+        error_count=error_count,
+        duration_ns=duration,
+    )
 
 
 def summarise(trace_id: int, spans: Sequence[Span]) -> TraceInfo:
     """What `spans` say of their trace."""
-    parents = {span._span_id: span._parent_id for span in spans}
     root = next((span for span in spans if span._parent_id is None), None)
-    start = min((span._start for span in spans), default=0)
-    end = None if root is None else root._end
-    tokens = token_sum(
-        (span._span_id, _above(span._span_id, parents), span._fields["usage"])
-        for span in spans
-        if span._fields and span._fields.get("usage")
-    )
-    return TraceInfo(
-        trace_id=trace_id_text(trace_id),
-        request_time=start // 1_000_000,
+    return make_info(
+        trace_id_text(trace_id),
         state=TraceState.IN_PROGRESS if root is None else state_of(root),
+        start_ns=min((span._start for span in spans), default=0),
+        end_ns=None if root is None else root._end,
         name=None if root is None else root._name,
-        execution_duration=None if end is None else (end - start) // 1_000_000,
-        duration_ns=None if end is None else end - start,
         request_preview=None if root is None else preview(root._inputs),
-        response_preview=None if root is None else preview(root._outputs),
-        token_usage=tokens or None,
+        response_preview=None if root is None else preview(root._outputs, "assistant"),
+        tokens=_field_sum(spans, "usage"),
+        cost=_field_sum(spans, "cost"),
+        metadata=None if root is None or root._end is None else root_metadata(root),
         span_count=len(spans),
         error_count=sum(span._status.status_code is SpanStatusCode.ERROR for span in spans),
     )
+
+
+def _field_sum(spans: Sequence[Span], field: str) -> dict[str, Any]:
+    parents = {span._span_id: span._parent_id for span in spans}
+    return token_sum(
+        (span._span_id, _above(span._span_id, parents), span._fields[field])
+        for span in spans
+        if span._fields and span._fields.get(field)
+    )
+
+
+def _shortened(data: bytes | None) -> str:
+    # A character has at most four bytes.
+    text = "" if data is None else data[: 4 * _METADATA + 4].decode(errors="ignore")
+    return text if len(text) <= _METADATA else f"{text[: _METADATA - 3]}..."
 
 
 def _above(span_id: int, parents: dict[int, int | None]) -> list[int]:

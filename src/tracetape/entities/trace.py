@@ -2,87 +2,42 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from tracetape.entities.constants import TraceState
+from tracetape.capture import encode
+from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.span import Span
-from tracetape.exceptions import InvalidTypeError
+from tracetape.entities.trace_data import TraceData
+from tracetape.entities.trace_info import TraceInfo
+from tracetape.exceptions import InvalidTypeError, InvalidValueError
+
+if TYPE_CHECKING:
+    from tracetape.entities.assessment import Assessment
 
 __all__ = ["Trace", "TraceData", "TraceInfo"]
 
+_SHOWN = 500  # characters of bad JSON in an error
+
 
 @dataclass
-class TraceInfo:
-    """What is known of a trace as a whole.
+class Trace:
+    """A tree of spans under one root.
 
     Attributes:
-        trace_id: ``tr-`` and 32 hexadecimal digits.
-        request_time: when it began, in milliseconds since the epoch.
-        state: a `TraceState`.
-        name: the root span's name.
-        execution_duration: how long it took, in milliseconds; None while it runs.
-        request_preview: the root's inputs as JSON text, shortened to 1,000 characters.
-        response_preview: the root's outputs, likewise.
-        token_usage: tokens summed over the spans, the spans below one that has its own left
-            out; None if there are none.
-        span_count: spans so far.
-        error_count: spans with status ERROR.
+        info: what is known of the whole.
+        data: the spans.
     """
 
-    trace_id: str
-    request_time: int
-    state: TraceState
-    name: str | None = None
-    execution_duration: int | None = None
-    request_preview: str | None = None
-    response_preview: str | None = None
-    token_usage: dict[str, int] | None = None
-    span_count: int = 0
-    error_count: int = 0
-    duration_ns: int | None = None
-    tags: dict[str, str] = field(default_factory=dict)
-    trace_metadata: dict[str, str] = field(default_factory=dict)
-
-
-class TraceData:
-    """The spans of a trace, in the order they began, parents first."""
-
-    def __init__(self, spans: Sequence[Span] | None = None) -> None:
-        """Hold `spans`, put in order."""
-        self.spans: list[Span] = in_order(spans or ())
+    info: TraceInfo
+    data: TraceData
 
     @property
-    def request(self) -> str | None:
-        """The root span's inputs as JSON text."""
-        return self._root_json("_inputs")
-
-    @property
-    def response(self) -> str | None:
-        """The root span's outputs as JSON text."""
-        return self._root_json("_outputs")
-
-    def _root_json(self, slot: str) -> str | None:
-        for span in self.spans:
-            if span.parent_id is None:
-                data: bytes | None = getattr(span, slot)
-                return None if data is None else data.decode()
-        return None
-
-    def __repr__(self) -> str:
-        return f"TraceData(spans={self.spans!r})"
-
-
-class Trace:
-    """A tree of spans under one root."""
-
-    def __init__(self, info: TraceInfo, data: TraceData) -> None:
-        """Hold what is known of the trace, and its spans."""
-        self.info = info
-        self.data = data
+    def trace_id(self) -> str:
+        """Id of the trace."""
+        return self.info.trace_id
 
     @property
     def duration_ns(self) -> int | None:
@@ -121,6 +76,115 @@ class Trace:
             and (name is None or _name_matches(span.name, name))
         ]
 
+    def search_assessments(
+        self,
+        name: str | None = None,
+        *,
+        span_id: str | None = None,
+        all: bool = False,  # noqa: A002 - MLflow's name
+        type: Literal["expectation", "feedback"] | None = None,  # noqa: A002 - MLflow's name
+    ) -> list[Assessment]:
+        """The assessments that meet all given conditions, in order.
+
+        Args:
+            name: the assessment's name.
+            span_id: of the span that it is about.
+            all: also those that another assessment has overridden.
+            type: ``expectation`` or ``feedback``; None: any.
+        """
+        from tracetape.entities.assessment import Expectation, Feedback
+
+        kind = {"expectation": Expectation, "feedback": Feedback}.get(type or "", object)
+        return [
+            each
+            for each in self.info.assessments
+            if (name is None or each.name == name)
+            and (span_id is None or each.span_id == span_id)
+            and (all or each.valid is not False)
+            and isinstance(each, kind)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trace as MLflow's trace JSON has it (schema 3)."""
+        return {"info": self.info.to_dict(), "data": self.data.to_dict()}
+
+    @classmethod
+    def from_dict(cls, trace_dict: dict[str, Any]) -> Trace:
+        """The trace of a dictionary in MLflow's trace JSON, of schema 3 or 2.
+
+        Raises:
+            InvalidValueError: it is no such dictionary.
+        """
+        parts = trace_dict if isinstance(trace_dict, dict) else {}
+        if parts.get("info") is None or parts.get("data") is None:
+            raise InvalidValueError(
+                "Unable to parse Trace from dictionary. Expected keys: 'info' and 'data'. "
+                f"Received keys: {list(parts)}"
+            )
+        info, data = TraceInfo.from_dict(parts["info"]), TraceData.from_dict(parts["data"])
+        root = data._root()
+        info.duration_ns = None if root is None else root.duration_ns
+        info.span_count = len(data.spans)
+        info.error_count = sum(
+            span._status.status_code is SpanStatusCode.ERROR for span in data.spans
+        )
+        return cls(info, data)
+
+    def to_json(self, pretty: bool = False) -> str:
+        """The trace as JSON text that `from_json` and MLflow read."""
+        text = encode(self.to_dict()).decode()
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False) if pretty else text
+
+    @classmethod
+    def from_json(cls, trace_json: str) -> Trace:
+        """The trace of JSON text that `to_json` or MLflow wrote.
+
+        Raises:
+            InvalidValueError: it is no JSON, or none of a trace.
+        """
+        try:
+            data = json.loads(trace_json)
+        except (TypeError, ValueError) as error:
+            raise InvalidValueError(
+                f"Unable to parse trace JSON: {str(trace_json)[:_SHOWN]}. Error: {error}"
+            ) from None
+        return cls.from_dict(data)
+
+    def to_pandas_dataframe_row(self) -> dict[str, Any]:
+        """One row of the table that `search_traces` gives, by column."""
+        return {
+            "trace_id": self.info.trace_id,
+            "trace": self.to_json(),
+            "client_request_id": self.info.client_request_id,
+            "state": self.info.state,
+            "request_time": self.info.request_time,
+            "execution_duration": self.info.execution_duration,
+            "request": _decoded(self.data.request),
+            "response": _decoded(self.data.response),
+            "trace_metadata": self.info.trace_metadata,
+            "tags": self.info.tags,
+            "spans": [span.to_dict() for span in self.data.spans],
+            "assessments": [each.to_dictionary() for each in self.info.assessments],
+        }
+
+    @staticmethod
+    def pandas_dataframe_columns() -> list[str]:
+        """The names of the columns of `to_pandas_dataframe_row`, in order."""
+        return [
+            "trace_id",
+            "trace",
+            "client_request_id",
+            "state",
+            "request_time",
+            "execution_duration",
+            "request",
+            "response",
+            "trace_metadata",
+            "tags",
+            "spans",
+            "assessments",
+        ]
+
     def __repr__(self) -> str:
         return f"Trace(trace_id={self.info.trace_id})"
 
@@ -129,23 +193,5 @@ def _name_matches(name: str, wanted: str | re.Pattern[str]) -> bool:
     return wanted == name if isinstance(wanted, str) else wanted.search(name) is not None
 
 
-def in_order(spans: Sequence[Span]) -> list[Span]:
-    """Spans by start time, a parent always before its children, whatever the clock says."""
-    ids = {span._span_id for span in spans}
-    children: dict[int | None, list[Span]] = {}
-    for span in spans:
-        # A parent in another process may not be there (yet); and no span is its own parent.
-        inside = span._parent_id in ids and span._parent_id != span._span_id
-        children.setdefault(span._parent_id if inside else None, []).append(span)
-    turn = itertools.count()  # among equal times, the order in which they came
-    ready = [(span._start, next(turn), span) for span in children.pop(None, [])]
-    heapq.heapify(ready)
-    ordered: list[Span] = []
-    while ready:
-        span = heapq.heappop(ready)[2]
-        ordered.append(span)
-        for child in children.pop(span._span_id, ()):
-            heapq.heappush(ready, (child._start, next(turn), child))
-    for circle in children.values():  # damaged data: parents in a circle; kept, at the end
-        ordered.extend(circle)
-    return ordered
+def _decoded(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

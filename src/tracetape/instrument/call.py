@@ -11,8 +11,7 @@ from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error
 from tracetape.entities import LiveSpan
 from tracetape.instrument.integration import Extractor, Request
-from tracetape.tracing.context import current_span
-from tracetape.tracing.spans import begin_span
+from tracetape.tracing.beginning import begin_span
 
 __all__ = ["Call", "begin_call"]
 
@@ -32,11 +31,16 @@ def _guarded(method: Callable[_P, None]) -> Callable[_P, None]:
     return guarded
 
 
-def begin_call(extractor: Extractor, request: Request) -> Call:
-    """Begin the span of a call, below the current span; it never is the current one itself."""
+def begin_call(extractor: Extractor, request: Request) -> Call | None:
+    """Begin the span of a call, below the current span; it never is the current one itself.
+
+    None: it is not to be recorded.
+    """
     resource = extractor.resource
     name = f"Async{resource}" if request.is_async else resource
-    span = begin_span(name, extractor.span_type, current_span())
+    span = begin_span(name, extractor.span_type)
+    if span is None:
+        return None
     call = Call(span, extractor)
     call.describe(request)
     return call

@@ -15,13 +15,13 @@ from tracetape.instrument.providers import register_provider
 __all__ = ["active", "autolog", "autolog_one"]
 
 # Our own; their modules are imported when an integration is first switched on.
-_MODULES = {"openai": "tracetape_openai"}
+_MODULES = {"openai": "tracetape_openai", "threads": "tracetape.instrument.threads"}
 _PROVIDER_RULES = ("tracetape_databricks",)
 
 _patches: dict[str, list[Patch]] = {}
 
 
-def autolog(*, disable: bool = False, exclude: Collection[str] = ()) -> None:
+def autolog(*, disable: bool = False, exclude: Collection[str] = (), threads: bool = True) -> None:
     """Trace the calls of every client library that we know, now or once it is imported.
 
     A library that is not installed is no error. Calling it twice is calling it once.
@@ -29,6 +29,8 @@ def autolog(*, disable: bool = False, exclude: Collection[str] = ()) -> None:
     Args:
         disable: switch everything off instead, and put the originals back.
         exclude: names of integrations to leave as they are, such as ``"openai"``.
+        threads: work that is submitted to a `ThreadPoolExecutor` (or `loop.run_in_executor`), and
+            a `threading.Thread` that your own code starts, keeps the current span as its parent.
 
     Raises:
         InvalidValueError: `exclude` names an integration that does not exist.
@@ -40,7 +42,7 @@ def autolog(*, disable: bool = False, exclude: Collection[str] = ()) -> None:
             )
     for name in _MODULES:
         if name not in exclude:
-            _switch(name, on=not disable)
+            _switch(name, on=not disable and (threads or name != "threads"))
 
 
 def autolog_one(name: str, *, disable: bool = False) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import time_ns
 
 from tracetape.entities import SpanStatusCode
-from tracetape.entities.live_span import LiveSpan, LiveTrace
-from tracetape.entities.summary import preview, state_of, token_sum
+from tracetape.entities.live_span import LiveSpan
+from tracetape.entities.live_trace import LiveTrace, TraceDetails
+from tracetape.entities.summary import preview, root_metadata, state_of, token_sum
 from tracetape.store import TraceUpdate
 
 __all__ = ["LONG_OPEN_NS", "Batch", "make_batch"]
@@ -35,12 +36,12 @@ def make_batch(
         open_traces: where to look for long-open spans.
         shown: ids of spans that were written as open before.
     """
-    by_trace: dict[int, tuple[list[LiveSpan], list[LiveSpan]]] = {}
+    by_trace: dict[LiveTrace, tuple[list[LiveSpan], list[LiveSpan]]] = {}
     for span in ended:
-        by_trace.setdefault(span._trace_id, ([], []))[0].append(span)
+        by_trace.setdefault(span._trace, ([], []))[0].append(span)
     opened = [span for trace in open_traces for span in _long_open(trace, shown)]
     for span in opened:
-        by_trace.setdefault(span._trace_id, ([], []))[1].append(span)
+        by_trace.setdefault(span._trace, ([], []))[1].append(span)
     return Batch([_update(*spans) for spans in by_trace.values()], ended, opened)
 
 
@@ -63,44 +64,55 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
         spans=[span.to_immutable_span() for span in spans],
         span_count=len(ended),
         error_count=sum(span._status.status_code is SpanStatusCode.ERROR for span in ended),
-        tokens=_new_tokens(trace, ended),
+        sums={**_new_sum(trace, ended, "usage"), **_new_sum(trace, ended, "cost")},
     )
-    root = trace.root
+    root, details = trace.root, trace.details or TraceDetails()
+    update.details = trace.details
+    update.request_preview = details.request_preview
+    update.response_preview = details.response_preview
     if root is not None:
+        update.is_part = root._parent_id is not None
         update.name = root._name
-        update.request_preview = preview(root._inputs)
+        update.request_preview = details.request_preview or preview(root._inputs)
         if any(span is root for span in ended):
-            update.state = state_of(root)
+            update.state = details.state or state_of(root)
             update.end_ns = root._end
-            update.response_preview = preview(root._outputs)
+            update.response_preview = details.response_preview or preview(
+                root._outputs, "assistant"
+            )
+            metadata = {**root_metadata(root), **details.metadata}
+            update.details = replace(details, metadata=metadata)
     return update
 
 
-def _new_tokens(trace: LiveTrace, ended: list[LiveSpan]) -> dict[str, int] | None:
-    """What `ended` change in the trace's tokens.
+def _new_sum(trace: LiveTrace, ended: list[LiveSpan], kind_of: str) -> dict[str, float]:
+    """What `ended` change in the trace's tokens (``usage``) or in its ``cost``.
 
     A parent ends after its children: when it brings a sum of its own, theirs are taken back.
     """
     new = [
-        (span._span_id, _ids_above(span), dict(span._fields["usage"]))
+        (span._span_id, _ids_above(span), dict(span._fields[kind_of]))
         for span in ended
-        if span._fields and span._fields.get("usage")
+        if span._fields and span._fields.get(kind_of)
     ]
     if not new:
-        return None
+        return {}
+    if trace.sums is None:
+        trace.sums = {}
     # A batch that could not be written comes again.
     again = {span_id for span_id, _, _ in new}
-    known = [usage for usage in trace.usages or () if usage[0] not in again]
-    trace.usages = known + new
-    before, after = token_sum(known), token_sum(trace.usages)
+    known = [entry for entry in trace.sums.get(kind_of, ()) if entry[0] not in again]
+    trace.sums[kind_of] = known + new
+    before, after = token_sum(known), token_sum(known + new)
     kinds = [*after, *(kind for kind in before if kind not in after)]
     return {kind: after.get(kind, 0) - before.get(kind, 0) for kind in kinds}
 
 
 def _ids_above(span: LiveSpan) -> tuple[int, ...]:
     ids = []
-    parent = span._previous
-    while parent is not None:
-        ids.append(parent._span_id)
-        parent = parent._previous
+    above = span._previous
+    while above is not None:
+        if isinstance(above, LiveSpan):  # and no scope
+            ids.append(above._span_id)
+        above = above._previous
     return tuple(ids)

@@ -13,9 +13,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from tracetape.diagnostics import internal_error, logger, warn_once
-from tracetape.entities.live_span import LiveSpan, LiveTrace
+from tracetape.entities import SpanStatusCode, Trace
+from tracetape.entities.live_span import LiveSpan
+from tracetape.entities.live_trace import LiveTrace
 from tracetape.exceptions import StoreError
 from tracetape.recorder.batch import Batch, make_batch
+from tracetape.recorder.reading import read_trace
 from tracetape.store import Store, TraceUpdate
 
 __all__ = ["Recorder", "RecorderStats"]
@@ -69,7 +72,11 @@ class Recorder:
         self.stats = RecorderStats()
         # Traces with spans that are not both ended and written (a dict keeps their order).
         self.live: dict[LiveTrace, None] = {}
-        self.last_root: LiveSpan | None = None
+        # Ids of the traces whose roots ended last: in this process, and in each thread.
+        self.last_trace: int | None = None
+        self.last_here = threading.local()
+        # Called with each span that is about to end.
+        self.before: Callable[[LiveSpan], None] | None = None
         _recorders.add(self)
 
     def _fresh(self) -> None:
@@ -78,13 +85,12 @@ class Recorder:
         self._start_lock = threading.RLock()
         # Of its own: who stops the worker holds the other one, and waits for it.
         self._store_lock = threading.RLock()
-        self._queue: deque[LiveSpan] = deque()
+        self._queue: deque[LiveSpan | TraceUpdate] = deque()
         self._large = 0  # bytes, queued or being written, of what is not small
         self._room = self._max_bytes // _SPAN_BYTES  # how many spans the queue may hold now
         self._taken = 0  # spans that the worker took off the queue so far
         self._settled = 0  # and those whose fate is known
         self._dropped: set[int] = set()
-        self._refused = 0  # spans that were dropped before they were queued
         self._worker: threading.Thread | None = None
         self._wake = threading.Event()
         self._hurry = threading.Event()
@@ -109,7 +115,9 @@ class Recorder:
         """Queue a span that has just ended."""
         trace = span._trace
         if trace.root is span:
-            self.last_root = span
+            self.last_trace = self.last_here.trace = trace.trace_id
+        if trace.held is not None and not self._release(trace, span):
+            return
         queue = self._queue
         if (len(queue) > self._room or self._dropped) and not self._make_room(span):
             return
@@ -122,6 +130,24 @@ class Recorder:
             self._wake.set()
         elif self._worker is None:
             self._start()
+
+    def change(self, update: TraceUpdate) -> None:
+        """Queue a change of a trace without spans: tags, and what else is said of it."""
+        self._queue.append(update)
+        self._wake.set()
+        if self._worker is None:
+            self._start()
+
+    def running(self, number: int) -> LiveTrace | None:
+        """The trace with this 128-bit id, if its root is open in this process."""
+        for trace in list(self.live):
+            if trace.trace_id == number and trace.root is not None and trace.root._end is None:
+                return trace
+        return None
+
+    def read(self, number: int) -> Trace | None:
+        """A copy of the trace with this 128-bit id, as soon as it has begun; None if unknown."""
+        return read_trace(number, list(self.live), self.store)
 
     @property
     def store(self) -> Store:
@@ -168,7 +194,9 @@ class Recorder:
             if left:
                 left = len(self._queue)
                 self._taken += left
-                self._settle([self._queue.popleft() for _ in range(left)], "lost")
+                lost = [self._queue.popleft() for _ in range(left)]
+                self._settle([one for one in lost if isinstance(one, LiveSpan)], "lost")
+                self._settled_changes(sum(isinstance(one, TraceUpdate) for one in lost))
                 logger.error("tracetape: %d spans could not be written and are lost", left)
             elif self._queue:  # ended meanwhile, in another thread
                 self._start()
@@ -185,8 +213,9 @@ class Recorder:
 
     def as_dict(self) -> dict[str, int]:
         """The counters; ``recorded`` are all spans that ended, ``queued`` those in memory."""
-        recorded = self._taken + len(self._queue) + self._refused
-        return {"recorded": recorded, "queued": self._unsettled(), **asdict(self.stats)}
+        stats, queued = self.stats, self._unsettled()
+        recorded = stats.written + stats.lost + stats.dropped_spans + queued
+        return {"recorded": recorded, "queued": queued, **asdict(stats)}
 
     def _unsettled(self) -> int:
         return len(self._queue) + self._taken - self._settled
@@ -195,6 +224,25 @@ class Recorder:
         with self._lock:
             self._large += size
             self._room = (self._max_bytes - self._large) // _SPAN_BYTES
+
+    def _release(self, trace: LiveTrace, span: LiveSpan) -> bool:
+        """Whether a span of a trace that was not sampled is to be queued after all.
+
+        Such a trace is held back until its root ends, and kept if anything in it failed.
+        """
+        held = trace.held or []
+        held.append(span)
+        trace.held = held
+        if trace.root is not span:
+            return False
+        if any(one._status.status_code is SpanStatusCode.ERROR for one in held):
+            trace.held = None
+            self._queue.extend(held[:-1])
+            return True
+        held.clear()
+        trace.spans.clear()  # what ends later is held, for good
+        self.live.pop(trace, None)
+        return False
 
     def _make_room(self, span: LiveSpan) -> bool:
         """Wait a moment for a full queue; then the whole trace is dropped, and counted."""
@@ -211,7 +259,6 @@ class Recorder:
             self._dropped.add(trace.trace_id)
             self.stats.dropped_traces += 1
         self.stats.dropped_spans += 1
-        self._refused += 1
         trace.spans.pop(span._span_id, None)
         if not trace.spans:
             self.live.pop(trace, None)
@@ -292,7 +339,9 @@ class Recorder:
         """Write one batch; whether there was anything to write."""
         count = min(len(self._queue), _MAX_BATCH)
         self._taken += count
-        spans = [self._queue.popleft() for _ in range(count)]
+        items = [self._queue.popleft() for _ in range(count)]
+        spans = [item for item in items if isinstance(item, LiveSpan)]
+        changes = [item for item in items if isinstance(item, TraceUpdate)]
         live = list(self.live)
         if self._dropped:
             # Of a trace that lacks a span nothing is written.
@@ -303,18 +352,21 @@ class Recorder:
         batch = Batch()
         try:
             batch = make_batch(spans, live, self._shown)
-            if not batch.updates:
+            updates = batch.updates + changes
+            if not updates:
                 return False
-            done = self._write(batch.updates)
+            done = self._write(updates)
         except Exception:
             self._shown.update(span._span_id for span in batch.opened)
             self._write_singly(spans, batch.updates)
+            self._settled_changes(len(changes))
             raise
         if not done:  # being stopped while the store fails
-            self._queue.extendleft(reversed(spans))
-            self._taken -= len(spans)
+            self._queue.extendleft(reversed([*spans, *changes]))
+            self._taken -= len(spans) + len(changes)
             return False
         self._settle(spans, "written")
+        self._settled_changes(len(changes))
         self._shown.update(span._span_id for span in batch.opened if span._end is None)
         return True
 
@@ -344,6 +396,11 @@ class Recorder:
                     return False
                 self._wake.wait(_RETRY_SECONDS)
                 self._wake.clear()
+
+    def _settled_changes(self, count: int) -> None:
+        with self._progress:
+            self._settled += count
+            self._progress.notify_all()
 
     def _settle(self, spans: list[LiveSpan], counter: str) -> None:
         large = 0

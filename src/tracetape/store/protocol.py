@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tracetape.entities import Span, Trace, TraceInfo, TraceState
+from tracetape.entities.live_trace import TraceDetails
 
-__all__ = ["TOKEN_KINDS", "Store", "TraceUpdate"]
+__all__ = ["COST_KINDS", "MAX_TIME", "TOKEN_KINDS", "Store", "TraceUpdate"]
 
+MAX_TIME = (1 << 63) - 1  # later than any span
 TOKEN_KINDS = (
     "input_tokens",
     "output_tokens",
@@ -18,6 +20,7 @@ TOKEN_KINDS = (
     "cache_creation_input_tokens",
     "reasoning_tokens",
 )
+COST_KINDS = ("input_cost", "output_cost", "total_cost")  # US dollars
 
 
 @dataclass
@@ -30,7 +33,9 @@ class TraceUpdate:
         name, end_ns, request_preview, response_preview: of the root; None while unknown.
         state: IN_PROGRESS until the root has ended.
         span_count, error_count: ended spans, and those with status ERROR, in this update.
-        tokens: by `TOKEN_KINDS`, what to add to the trace's sums.
+        sums: by `TOKEN_KINDS` and `COST_KINDS`, what to add to the trace's.
+        details: what is said of the trace beside its spans.
+        is_part: the root is in another process, which knows the trace's name, state and end.
     """
 
     trace_id: int
@@ -43,7 +48,14 @@ class TraceUpdate:
     response_preview: str | None = None
     span_count: int = 0
     error_count: int = 0
-    tokens: dict[str, int] | None = None
+    sums: dict[str, float] | None = None
+    details: TraceDetails | None = None
+    is_part: bool = False
+
+    @classmethod
+    def of_details(cls, trace_id: int, details: TraceDetails) -> TraceUpdate:
+        """A change of a trace that is in the store, without spans."""
+        return cls(trace_id, MAX_TIME, [], details=details, is_part=True)
 
 
 class Store(Protocol):

@@ -9,8 +9,10 @@ import orjson
 from tracetape.capture import encode
 from tracetape.capture.conversion import text_of
 from tracetape.entities import Span, SpanStatus, SpanStatusCode, TraceInfo, TraceState
+from tracetape.entities.live_trace import TraceDetails
 from tracetape.entities.span import span_id_text
-from tracetape.store.protocol import TOKEN_KINDS, TraceUpdate
+from tracetape.entities.summary import make_info
+from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 
 __all__ = [
     "SPAN_COLUMNS",
@@ -30,8 +32,13 @@ TRACE_COLUMNS = (
     "span_count",
     "error_count",
     *TOKEN_KINDS,
+    *COST_KINDS,
+    "client_request_id",
+    "experiment_id",
     "request_preview",
     "response_preview",
+    "tags",
+    "metadata",
 )
 SPAN_COLUMNS = (
     "span_id",
@@ -52,7 +59,8 @@ SPAN_COLUMNS = (
 
 def update_row(update: TraceUpdate) -> tuple[Any, ...]:
     """The values of `TRACE_COLUMNS`."""
-    tokens = update.tokens or {}
+    sums = update.sums or {}
+    details = update.details or TraceDetails()
     return (
         f"{update.trace_id:032x}",
         update.state.value,
@@ -61,26 +69,36 @@ def update_row(update: TraceUpdate) -> tuple[Any, ...]:
         None if update.name is None else _plain(update.name),
         update.span_count,
         update.error_count,
-        *[tokens.get(kind) for kind in TOKEN_KINDS],
+        *[sums.get(kind) for kind in (*TOKEN_KINDS, *COST_KINDS)],
+        details.client_request_id,
+        details.experiment_id,
         update.request_preview,
         update.response_preview,
+        encode(details.tags).decode(),
+        encode(details.metadata).decode(),
     )
 
 
 def info_from_row(row: tuple[Any, ...]) -> TraceInfo:
     """What `TRACE_COLUMNS` hold, as an entity."""
     trace_id, state, start, end, name, spans, errors, *rest = row
-    counts = dict(zip(TOKEN_KINDS, rest, strict=False))
-    return TraceInfo(
-        trace_id=f"tr-{trace_id}",
-        request_time=start // 1_000_000,
+    tokens = dict(zip(TOKEN_KINDS, rest, strict=False))
+    costs = dict(zip(COST_KINDS, rest[len(TOKEN_KINDS) :], strict=False))
+    request_id, experiment_id, request, response, tags, metadata = rest[-6:]
+    return make_info(
+        f"tr-{trace_id}",
         state=TraceState(state),
+        start_ns=start,
+        end_ns=end,
         name=name,
-        execution_duration=None if end is None else (end - start) // 1_000_000,
-        duration_ns=None if end is None else end - start,
-        request_preview=rest[-2],
-        response_preview=rest[-1],
-        token_usage={k: n for k, n in counts.items() if n is not None} or None,
+        request_preview=request,
+        response_preview=response,
+        tokens={kind: n for kind, n in tokens.items() if n is not None},
+        cost={kind: n for kind, n in costs.items() if n is not None},
+        tags=orjson.loads(tags),
+        metadata=orjson.loads(metadata),
+        client_request_id=request_id,
+        experiment_id=experiment_id,
         span_count=spans,
         error_count=errors,
     )

@@ -26,8 +26,15 @@ _MIGRATIONS = [
         cache_read_input_tokens INTEGER,
         cache_creation_input_tokens INTEGER,
         reasoning_tokens INTEGER,
+        input_cost REAL,                        -- US dollars
+        output_cost REAL,
+        total_cost REAL,
+        client_request_id TEXT,
+        experiment_id TEXT,
         request_preview TEXT,
-        response_preview TEXT
+        response_preview TEXT,
+        tags TEXT NOT NULL,                     -- JSON objects of strings
+        metadata TEXT NOT NULL
     );
     CREATE INDEX traces_by_start ON traces (start_ns);
     CREATE TABLE spans (

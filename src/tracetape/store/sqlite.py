@@ -14,7 +14,7 @@ from typing import TypeVar
 from tracetape.diagnostics import warn_once
 from tracetape.entities import Trace, TraceData, TraceInfo
 from tracetape.exceptions import StoreError
-from tracetape.store.protocol import TOKEN_KINDS, TraceUpdate
+from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 from tracetape.store.rows import (
     SPAN_COLUMNS,
     TRACE_COLUMNS,
@@ -32,28 +32,37 @@ _T = TypeVar("_T")
 _BUSY_SECONDS = 5.0
 
 _ADDED = ("span_count", "error_count")
+_MERGED = ("tags", "metadata")  # JSON merge patches (RFC 7396): null removes a key
+_OF_ROOT = ("end_ns", "name", "request_preview", "response_preview")
 _SUMS = ", ".join(
     [f"{c} = traces.{c} + excluded.{c}" for c in _ADDED]
     + [
         f"{c} = CASE WHEN excluded.{c} IS NULL THEN traces.{c} "
         f"ELSE coalesce(traces.{c}, 0) + excluded.{c} END"
-        for c in TOKEN_KINDS
+        for c in (*TOKEN_KINDS, *COST_KINDS)
     ]
 )
-# Several processes may know parts of one trace; only the one with the root knows its end.
-_WRITE_TRACE = f"""
+_INSERT = f"""
     INSERT INTO traces ({", ".join(TRACE_COLUMNS)})
-    VALUES ({", ".join("?" * len(TRACE_COLUMNS))})
+    VALUES ({", ".join("json_patch('{}', ?)" if c in _MERGED else "?" for c in TRACE_COLUMNS)})
     ON CONFLICT (trace_id) DO UPDATE SET
-        state = CASE excluded.state WHEN 'IN_PROGRESS' THEN traces.state ELSE excluded.state END,
         start_ns = min(traces.start_ns, excluded.start_ns),
-        end_ns = coalesce(excluded.end_ns, traces.end_ns),
-        name = coalesce(excluded.name, traces.name),
-        request_preview = coalesce(excluded.request_preview, traces.request_preview),
-        response_preview = coalesce(excluded.response_preview, traces.response_preview),
-        {_SUMS}
-    RETURNING id
+        client_request_id = coalesce(excluded.client_request_id, traces.client_request_id),
+        experiment_id = coalesce(excluded.experiment_id, traces.experiment_id),
+        tags = json_patch(traces.tags, ?),
+        metadata = json_patch(traces.metadata, ?),
+        {_SUMS},
 """  # noqa: S608 - column names of ours
+# Several processes may know parts of one trace; only the one with the root knows its end.
+_WRITE_TRACE = f"""{_INSERT}
+        state = CASE excluded.state WHEN 'IN_PROGRESS' THEN traces.state ELSE excluded.state END,
+        {", ".join(f"{c} = coalesce(excluded.{c}, traces.{c})" for c in _OF_ROOT)}
+    RETURNING id
+"""
+_WRITE_PART = f"""{_INSERT}
+        {", ".join(f"{c} = coalesce(traces.{c}, excluded.{c})" for c in _OF_ROOT)}
+    RETURNING id
+"""
 _WRITE_SPAN = f"""
     INSERT INTO spans (trace, {", ".join(SPAN_COLUMNS)})
     VALUES (?, {", ".join("?" * len(SPAN_COLUMNS))})
@@ -108,7 +117,9 @@ class SQLiteStore:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 for update in updates:
-                    ((key,),) = connection.execute(_WRITE_TRACE, update_row(update)).fetchall()
+                    write = _WRITE_PART if update.is_part else _WRITE_TRACE
+                    row = update_row(update)
+                    ((key,),) = connection.execute(write, (*row, *row[-2:])).fetchall()
                     connection.executemany(_WRITE_SPAN, [span_row(key, s) for s in update.spans])
                 connection.execute("COMMIT")
             except BaseException:

@@ -9,7 +9,6 @@ from typing import overload
 from tracetape.entities import Trace
 from tracetape.recorder import Recorder
 from tracetape.store import SQLiteStore
-from tracetape.tracing.reading import read_trace
 from tracetape.tracing.runtime import runtime
 
 __all__ = ["CapturedTraces", "capture"]
@@ -25,9 +24,7 @@ class CapturedTraces(Sequence[Trace]):
     def _now(self) -> list[Trace]:
         self._recorder.flush()
         infos = reversed(self._recorder.store.list_traces())
-        found = [
-            read_trace(self._recorder, int(info.trace_id.removeprefix("tr-"), 16)) for info in infos
-        ]
+        found = [self._recorder.read(int(info.trace_id.removeprefix("tr-"), 16)) for info in infos]
         return [trace for trace in found if trace is not None]
 
     @overload
@@ -52,9 +49,9 @@ def capture() -> Iterator[CapturedTraces]:
     """
     store = SQLiteStore(None)
     recorder = Recorder(lambda: store)
-    before, runtime.recorder = runtime.recorder, recorder
+    before = runtime.use_recorder(recorder)
     try:
         yield CapturedTraces(recorder)
     finally:
-        runtime.recorder = before
+        runtime.use_recorder(before)
         recorder.close()

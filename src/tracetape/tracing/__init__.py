@@ -1,17 +1,59 @@
-"""Making, reading and steering spans and traces."""
+"""Making, reading and steering spans and traces; the names of ``mlflow.tracing``."""
 
-from tracetape.tracing.configuration import configure, flush, stats
+from tracetape.tracing.changing import delete_trace_tag, set_trace_tag, update_current_trace
+from tracetape.tracing.chat_tools import set_span_chat_tools
+from tracetape.tracing.configuration import (
+    TracingConfig,
+    configure,
+    disable,
+    enable,
+    flush,
+    flush_trace_async_logging,
+    get_config,
+    reset,
+    stats,
+)
 from tracetape.tracing.decorator import trace
+from tracetape.tracing.merging import add_trace, log_trace
 from tracetape.tracing.reading import get_last_active_trace_id, get_trace
-from tracetape.tracing.spans import get_current_active_span, start_span
+from tracetape.tracing.scopes import (
+    context,
+    get_tracing_context_headers_for_http_request,
+    set_tracing_context_from_http_request_headers,
+)
+from tracetape.tracing.spans import (
+    get_active_trace_id,
+    get_current_active_span,
+    start_span,
+    start_span_no_context,
+)
+from tracetape.tracing.threads import carry
 
 __all__ = [
+    "TracingConfig",
+    "add_trace",
+    "carry",
     "configure",
+    "context",
+    "delete_trace_tag",
+    "disable",
+    "enable",
     "flush",
+    "flush_trace_async_logging",
+    "get_active_trace_id",
+    "get_config",
     "get_current_active_span",
     "get_last_active_trace_id",
     "get_trace",
+    "get_tracing_context_headers_for_http_request",
+    "log_trace",
+    "reset",
+    "set_span_chat_tools",
+    "set_trace_tag",
+    "set_tracing_context_from_http_request_headers",
     "start_span",
+    "start_span_no_context",
     "stats",
     "trace",
+    "update_current_trace",
 ]

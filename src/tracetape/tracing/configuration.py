@@ -1,29 +1,141 @@
-"""`configure`, `flush`, `stats`: steering what happens to spans."""
+"""`configure`, `enable`, `disable`, `reset`, `flush`, `stats`: steering what happens to spans."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 from tracetape.diagnostics import faults
+from tracetape.exceptions import InvalidTypeError
 from tracetape.store import Store
-from tracetape.tracing.runtime import runtime
+from tracetape.tracing.runtime import Processor, checked_ratio, runtime
 
-__all__ = ["configure", "flush", "stats"]
+__all__ = [
+    "TracingConfig",
+    "configure",
+    "disable",
+    "enable",
+    "flush",
+    "flush_trace_async_logging",
+    "get_config",
+    "reset",
+    "stats",
+]
 
 
-def configure(*, store: str | Store | None = None) -> None:
-    """Change where traces go; what is not given stays as it is.
+@dataclass
+class TracingConfig:
+    """What `configure` has set.
 
-    Args:
-        store: ``sqlite:///path/to/traces.db``, ``memory://``, a path, or a `Store`. The
-            environment variable ``TRACETAPE_STORE`` says the same for programs that call
-            nothing; without either it is ``.tracetape/traces.db`` in the working directory.
+    Attributes:
+        span_processors: called with each `LiveSpan` that has ended, before it is written.
 
     Raises:
-        InvalidValueError: `store` is no URL that we know.
+        InvalidTypeError: a processor cannot be called.
     """
+
+    span_processors: Sequence[Processor] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for processor in self.span_processors:
+            if not callable(processor):
+                raise InvalidTypeError(
+                    f"Span processors must be callables that take one span, got {processor!r}."
+                )
+
+
+class _Restore(AbstractContextManager[None]):
+    """Puts the configuration back at the end of a `with` block, also after an exception."""
+
+    def __init__(self) -> None:
+        self._before = (
+            runtime.processors,
+            runtime.sampling_ratio,
+            runtime.keep_errors,
+            runtime.prices,
+            runtime.otel,
+        )
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exc: object) -> None:
+        processors, runtime.sampling_ratio, runtime.keep_errors, prices, otel = self._before
+        runtime.otel = otel
+        runtime.use_prices(prices)
+        runtime.use_processors(processors)
+
+
+def configure(
+    span_processors: Sequence[Processor] | None = None,
+    *,
+    store: str | Store | None = None,
+    sampling_ratio: float | None = None,
+    keep_errors: bool | None = None,
+    prices: Mapping[str, Mapping[str, float]] | None = None,
+    otel_context: bool | None = None,
+) -> AbstractContextManager[None]:
+    """Change how spans are processed and where they go; what is not given stays as it is.
+
+    As a context manager it puts everything but `store` back at the end of the block.
+
+    Args:
+        span_processors: functions called in order with each `LiveSpan` that has ended, before
+            it is written. One that fails, or returns anything, gives a warning.
+        store: ``sqlite:///path/to/traces.db``, ``memory://``, a path, or a `Store`. Else the
+            environment variable ``TRACETAPE_STORE``, else ``.tracetape/traces.db``.
+        sampling_ratio: the share of traces to record, from 0 to 1
+            (``TRACETAPE_TRACE_SAMPLING_RATIO``).
+        keep_errors: record a trace that is not sampled all the same if anything in it fails
+            (``TRACETAPE_TRACE_SAMPLING_KEEP_ERRORS``).
+        prices: US dollars per million tokens by model: ``{"gpt-4o": {"input": 2.5,
+            "output": 10, "cached_input": 1.25}}``. Without a price there is no cost.
+        otel_context: an active OpenTelemetry span becomes the parent of a trace's root, and
+            ours is visible to OpenTelemetry as the current one. Needs ``opentelemetry-api``.
+
+    Raises:
+        InvalidValueError: `store` is no URL that we know, or `sampling_ratio` is not in 0 to 1.
+        IntegrationMissingError: `otel_context` is True without OpenTelemetry's API.
+    """
+    restore = _Restore()
+    if sampling_ratio is not None:
+        runtime.sampling_ratio = checked_ratio(sampling_ratio, "sampling_ratio")
+    if keep_errors is not None:
+        runtime.keep_errors = keep_errors
+    if prices is not None:
+        runtime.use_prices(prices)
+    if otel_context is not None:
+        from tracetape.tracing.otel import OtelContext
+
+        runtime.otel = OtelContext() if otel_context else None
+    if span_processors is not None:
+        runtime.use_processors(span_processors)
     if store is not None:
         runtime.use_store(store)
+    return restore
+
+
+def get_config() -> TracingConfig:
+    """The current configuration."""
+    return TracingConfig(list(runtime.processors))
+
+
+def enable() -> None:
+    """Record spans again after `disable`."""
+    runtime.enabled = True
+
+
+def disable() -> None:
+    """Record nothing from now on: spans are `NoOpSpan`, decorated functions run as they are."""
+    runtime.enabled = False
+
+
+def reset() -> None:
+    """Back to the defaults: the environment is read again, processors and prices are gone."""
+    runtime.defaults()
+    runtime.use_store(None)
 
 
 def flush(timeout: float | None = None) -> int:
@@ -36,6 +148,15 @@ def flush(timeout: float | None = None) -> int:
         How many spans are still unwritten: 0, unless the time was too short or the store fails.
     """
     return runtime.recorder.flush(timeout)
+
+
+def flush_trace_async_logging(terminate: bool = False) -> None:
+    """MLflow's name for `flush`; never raises.
+
+    Args:
+        terminate: stop the writing thread as well; a later span starts it again.
+    """
+    runtime.recorder.close() if terminate else runtime.recorder.flush()
 
 
 def stats() -> dict[str, Any]:

@@ -1,24 +1,29 @@
-"""Reading traces back: what is still in memory, and the store."""
+"""Reading traces back by their ids."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from tracetape.diagnostics import logger
-from tracetape.entities import Span, Trace, TraceData
-from tracetape.entities.summary import summarise
-from tracetape.recorder import Recorder
+from tracetape.entities import Trace
+from tracetape.entities.span import trace_id_text
 from tracetape.tracing.runtime import runtime
 
-__all__ = ["get_last_active_trace_id", "get_trace", "read_trace"]
+__all__ = ["get_last_active_trace_id", "get_trace", "number_of"]
 
 _TRACE_ID = re.compile(r"(?:tr-)?([0-9a-f]{32})", re.IGNORECASE)
 
 
-def get_last_active_trace_id() -> str | None:
-    """Id of the trace whose root span ended last in this process; None before any."""
-    root = runtime.recorder.last_root
-    return None if root is None else root.trace_id
+def get_last_active_trace_id(thread_local: bool = False) -> str | None:
+    """Id of the trace whose root span ended last; None before any.
+
+    Args:
+        thread_local: look at this thread or task only, not at the whole process.
+    """
+    recorder = runtime.recorder
+    last = getattr(recorder.last_here, "trace", None) if thread_local else recorder.last_trace
+    return None if last is None else trace_id_text(last)
 
 
 def get_trace(trace_id: str, silent: bool = False, flush: bool = False) -> Trace | None:
@@ -38,29 +43,17 @@ def get_trace(trace_id: str, silent: bool = False, flush: bool = False) -> Trace
     Raises:
         StoreError: the store cannot be read.
     """
-    match = _TRACE_ID.fullmatch(str(trace_id))
     recorder = runtime.recorder
     if flush:
         recorder.flush()
-    trace = None if match is None else read_trace(recorder, int(match[1], 16))
+    number = number_of(trace_id)
+    trace = None if number is None else recorder.read(number)
     if trace is None and not silent:
         logger.warning("There is no trace with the id %r in %s.", trace_id, recorder.store.url)
     return trace
 
 
-def read_trace(recorder: Recorder, number: int) -> Trace | None:
-    """The trace with this 128-bit id: what `recorder` still holds, and what its store has."""
-    # Memory before the store: a span that is written in between is then seen twice, not never.
-    spans: dict[int, Span] = {
-        span._span_id: span.to_immutable_span()
-        for live in list(recorder.live)
-        if live.trace_id == number
-        for span in list(live.spans.values())
-    }
-    stored = recorder.store.get_trace(number)
-    if not spans:
-        return stored
-    if stored is not None:
-        spans = {span._span_id: span for span in stored.data.spans} | spans
-    data = TraceData(list(spans.values()))
-    return Trace(summarise(number, data.spans), data)
+def number_of(trace_id: Any) -> int | None:
+    """The 128 bits of a trace id as MLflow shows it; None for what is no id."""
+    match = _TRACE_ID.fullmatch(str(trace_id))
+    return None if match is None else int(match[1], 16)

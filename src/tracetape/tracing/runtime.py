@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
+from typing import TYPE_CHECKING, Any
 
 from tracetape.diagnostics import logger
+from tracetape.entities import LiveSpan
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.recorder import Recorder
 from tracetape.store import SQLiteStore, Store, open_store, writer_url
+from tracetape.tracing.costs import set_cost
 
-__all__ = ["Runtime", "runtime"]
+if TYPE_CHECKING:
+    from tracetape.tracing.otel import OtelContext
+
+__all__ = ["Processor", "Runtime", "checked_ratio", "runtime"]
+
+Processor = Callable[[LiveSpan], Any]
 
 
 class Runtime:
@@ -18,22 +27,68 @@ class Runtime:
 
     def __init__(self) -> None:
         """Defaults; nothing is opened."""
-        self.enabled = os.environ.get("TRACETAPE_DISABLED", "").lower() not in ("1", "true", "yes")
-        self.store_url: str | None = None
-        self.recorder = Recorder(self._open)
         # Not os.urandom: a system call for each span starves the writing thread.
         self.random_bits = Random().getrandbits
+        self.recorder = Recorder(self._open)
+        self.defaults()
 
-    def use_store(self, store: str | Store) -> None:
-        """Write to another store from now on; what is queued goes to the old one first."""
-        if isinstance(store, str):
-            opened: Store = open_store(store)  # raises for a URL that is none
-            self.store_url = store
+    def defaults(self) -> None:
+        """What holds where nothing was configured; the environment is read again."""
+        self.enabled = not _flag("TRACETAPE_DISABLED")
+        self.sampling_ratio = _environment_ratio()
+        self.keep_errors = _flag("TRACETAPE_TRACE_SAMPLING_KEEP_ERRORS")
+        self.prices: Mapping[str, Mapping[str, float]] = {}
+        self.otel: OtelContext | None = None
+        self.use_processors(())
+
+    def use_processors(self, processors: Sequence[Processor]) -> None:
+        """Call these on each span that has ended, before it is queued."""
+        self.processors = tuple(processors)
+        self.use_recorder(self.recorder)
+
+    def use_prices(self, prices: Mapping[str, Mapping[str, float]]) -> None:
+        """Give each span with tokens of a model in `prices` its cost."""
+        self.prices = prices
+        self.use_recorder(self.recorder)
+
+    def use_recorder(self, recorder: Recorder) -> Recorder:
+        """Send spans that begin a trace from now on to another recorder; gives the old one."""
+        before, self.recorder = self.recorder, recorder
+        recorder.before = self._process if self.processors or self.prices else None
+        return before
+
+    def use_store(self, store: str | Store | None) -> None:
+        """Write to another store from now on; what is queued goes to the old one first.
+
+        Args:
+            store: a URL, a path, or a store; None: where the environment says.
+        """
+        if store is None:
+            opener = self._open
         else:
-            opened = store
-            self.store_url = store.url
-        old, self.recorder = self.recorder, Recorder(lambda: _usable(opened))
-        old.close()
+            opened = open_store(store) if isinstance(store, str) else store
+
+            def opener() -> Store:
+                return _usable(opened)
+
+        self.use_recorder(Recorder(opener)).close()
+
+    def _process(self, span: LiveSpan) -> None:
+        """What is done to a span that is about to end."""
+        if self.prices:
+            set_cost(span, self.prices)
+        for processor in self.processors:
+            try:
+                answer = processor(span)
+            except Exception:  # noqa: BLE001 - processors are the user's code
+                logger.warning("The span processor %r failed.", processor, exc_info=True)
+                continue
+            if answer is not None:
+                logger.warning(
+                    "The span processor %r returned %r, which is ignored: change the span instead.",
+                    processor,
+                    type(answer).__name__,
+                )
 
     def _open(self) -> Store:
         url = writer_url()
@@ -43,6 +98,34 @@ class Runtime:
             return _usable(open_store(url))
         except InvalidValueError as error:
             return _memory(error)
+
+
+def checked_ratio(value: Any, name: str) -> float:
+    """A sampling ratio.
+
+    Raises:
+        InvalidValueError: it is no number from 0 to 1.
+    """
+    try:
+        ratio = float(value)
+    except (TypeError, ValueError):
+        ratio = -1.0
+    if not 0.0 <= ratio <= 1.0:
+        raise InvalidValueError(f"{name} must be a number between 0.0 and 1.0, got {value!r}")
+    return ratio
+
+
+def _environment_ratio() -> float:
+    name = "TRACETAPE_TRACE_SAMPLING_RATIO"
+    try:
+        return checked_ratio(os.environ.get(name, "1"), name)
+    except InvalidValueError as error:
+        logger.warning("%s: all traces are recorded.", error)
+        return 1.0
+
+
+def _flag(name: str) -> bool:
+    return os.environ.get(name, "").lower() in ("1", "true", "yes", "on")
 
 
 def _usable(store: Store) -> Store:

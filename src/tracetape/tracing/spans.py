@@ -7,35 +7,111 @@ from types import TracebackType
 from typing import Any
 
 from tracetape.diagnostics import internal_error
-from tracetape.entities import LiveSpan, NoOpSpan, SpanType
-from tracetape.entities.live_span import LiveTrace
-from tracetape.tracing.context import current, current_span
+from tracetape.entities import Link, LiveSpan, NoOpSpan, SpanLogLevel, SpanType
+from tracetape.tracing.beginning import Extras, begin_at, begin_span
+from tracetape.tracing.current import Current, Place, Scope, current, current_span
 from tracetape.tracing.runtime import runtime
 
-__all__ = ["SpanScope", "begin_span", "get_current_active_span", "start_span"]
+__all__ = [
+    "SpanScope",
+    "get_active_trace_id",
+    "get_current_active_span",
+    "start_span",
+    "start_span_no_context",
+]
 
 
 def start_span(
     name: str = "span",
     span_type: str = SpanType.UNKNOWN,
     attributes: dict[str, Any] | None = None,
+    trace_destination: Any = None,
+    log_level: SpanLogLevel | int | str | None = None,
+    run_id: str | None = None,
+    links: list[Link] | None = None,
+    description: str | None = None,
 ) -> AbstractContextManager[LiveSpan]:
     """A span around a block of code; the current one inside it.
 
     A span without an open span above it begins a new trace. When the block ends the span does,
     with status OK unless it is ERROR; an exception is recorded as an event ``exception``, makes
     the span ERROR, and goes on unchanged. A failure of tracing gives a `NoOpSpan` and never
-    raises. After ``mlflow.start_span``.
+    raises, as does a trace that is not recorded (`context(enabled=False)`, `disable()`, not
+    sampled). After ``mlflow.start_span``.
 
     Args:
         name: what the step is called.
         span_type: one of `SpanType`, or any other string.
         attributes: attributes to begin with.
+        trace_destination: no meaning here; see `configure(store=…)`.
+        log_level: how important the span is.
+        run_id: kept as metadata ``mlflow.sourceRun`` of the trace.
+        links: spans of other traces that this one is related to.
+        description: what the span is about, for readers.
 
     Returns:
         A context manager that gives the `LiveSpan`.
     """
-    return SpanScope(name, span_type, attributes)
+    del trace_destination
+    if log_level is None and run_id is None and links is None and description is None:
+        return SpanScope(name, span_type, attributes)
+    return SpanScope(
+        name, span_type, attributes, Extras(log_level, links or (), description, run_id=run_id)
+    )
+
+
+def start_span_no_context(
+    name: str,
+    span_type: str = SpanType.UNKNOWN,
+    parent_span: LiveSpan | None = None,
+    inputs: Any | None = None,
+    attributes: dict[str, Any] | None = None,
+    tags: dict[str, str] | None = None,
+    metadata: dict[str, str] | None = None,
+    experiment_id: str | None = None,
+    start_time_ns: int | None = None,
+    log_level: SpanLogLevel | int | str | None = None,
+    links: list[Link] | None = None,
+    description: str | None = None,
+) -> LiveSpan:
+    """A span that is not made current; the caller must `end` it.
+
+    Without a parent it begins a new trace, even inside an active span. After
+    ``mlflow.start_span_no_context``.
+
+    Args:
+        name: what the step is called.
+        span_type: one of `SpanType`, or any other string.
+        parent_span: the span above it; a `NoOpSpan` gives a `NoOpSpan`.
+        inputs: what goes in.
+        attributes: attributes to begin with.
+        tags: tags of the trace.
+        metadata: metadata of the trace.
+        experiment_id: kept as the trace's location.
+        start_time_ns: when it began, ns since the epoch; now, if not given.
+        log_level: how important the span is.
+        links: spans of other traces that this one is related to.
+        description: what the span is about, for readers.
+
+    Returns:
+        The open span; a `NoOpSpan` if tracing is off, the trace not sampled, or something failed.
+    """
+    if not runtime.enabled or isinstance(parent_span, NoOpSpan):
+        return NoOpSpan()
+    try:
+        where = Place(parent=parent_span, tags=tags or {}, metadata=metadata or {})
+        span = begin_at(where, name, span_type, parent_span)
+        if span is None:
+            return NoOpSpan()
+        Extras(log_level, links or (), description, start_time_ns, experiment_id).apply(span)
+        if inputs is not None:
+            span.set_inputs(inputs)
+        if attributes is not None:
+            span.set_attributes(attributes)
+    except Exception:  # noqa: BLE001 - the guard
+        internal_error("starting a span")
+        return NoOpSpan()
+    return span
 
 
 def get_current_active_span() -> LiveSpan | None:
@@ -43,46 +119,50 @@ def get_current_active_span() -> LiveSpan | None:
     return current_span()
 
 
-def begin_span(name: str, span_type: str, previous: LiveSpan | None) -> LiveSpan:
-    """A new span below `previous`, or of a new trace; not made current."""
-    bits = runtime.random_bits
-    if previous is not None:
-        return LiveSpan(
-            previous._trace, bits(64) or 1, previous._span_id, previous, name, span_type
-        )
-    recorder = runtime.recorder
-    trace = LiveTrace(bits(128) or 1, recorder)
-    span = trace.root = LiveSpan(trace, bits(64) or 1, None, None, name, span_type)
-    recorder.began(trace)
-    return span
+def get_active_trace_id() -> str | None:
+    """Id of the trace of the innermost open span, or None."""
+    span = current_span()
+    return None if span is None else span.trace_id
 
 
 class SpanScope(AbstractContextManager[LiveSpan]):
     """Begins a span on entering, ends it on leaving."""
 
-    __slots__ = ("_attributes", "_name", "_span", "_type")
+    __slots__ = ("_attributes", "_entered", "_extras", "_name", "_otel", "_type")
 
-    def __init__(self, name: str, span_type: str, attributes: dict[str, Any] | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        span_type: str,
+        attributes: dict[str, Any] | None = None,
+        extras: Extras | None = None,
+    ) -> None:
         """Nothing begins yet."""
         self._name = name
         self._type = span_type
         self._attributes = attributes
-        self._span: LiveSpan | None = None
+        self._extras = extras
+        self._entered: Current = None
+        self._otel: Any = None
 
     def __enter__(self) -> LiveSpan:
         if not runtime.enabled:
             return NoOpSpan()
         try:
-            previous = current.get()
-            if previous is not None and previous._end is not None:
-                previous = current_span()
-            span = self._span = begin_span(self._name, self._type, previous)
+            span = begin_span(self._name, self._type, self._extras)
+            if span is None:
+                return self._drop()
             if self._attributes is not None:
                 span.set_attributes(self._attributes)
+            if self._extras is not None:
+                self._extras.apply(span)
             current.set(span)
+            if runtime.otel is not None:
+                self._otel = runtime.otel.enter(span)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("starting a span")
             return NoOpSpan()
+        self._entered = span
         return span
 
     def __exit__(
@@ -91,16 +171,26 @@ class SpanScope(AbstractContextManager[LiveSpan]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        span = self._span
-        if span is None:
+        entered = self._entered
+        if entered is None:
+            return
+        # In another task or thread something else may be current: it stays so.
+        if current.get() is entered:
+            current.set(entered._previous)
+        if isinstance(entered, Scope) or entered._end is not None:
             return
         try:
-            if exc is not None and span._end is None:
-                span._failed(exc)
-            # In another task or thread something else may be current: it stays so.
-            if current.get() is span:
-                current.set(span._previous)
+            if self._otel is not None and runtime.otel is not None:
+                runtime.otel.leave(self._otel)
+            # A generator that is closed has not failed.
+            if exc is not None and not isinstance(exc, GeneratorExit):
+                entered._failed(exc)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("ending a span")
-        if span._end is None:
-            span._finish()
+        entered._finish()
+
+    def _drop(self) -> LiveSpan:
+        """What begins inside is not recorded either: children follow the root."""
+        scope = self._entered = Scope(current.get(), dropped=True)
+        current.set(scope)
+        return NoOpSpan()

@@ -1,0 +1,120 @@
+"""Who or what judged, and why judging failed."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from tracetape.capture.conversion import text_of
+from tracetape.exceptions import InvalidTypeError, InvalidValueError
+
+__all__ = ["AssessmentError", "AssessmentSource", "AssessmentSourceType"]
+
+
+class AssessmentSourceType:
+    """Kinds of sources: plain string constants."""
+
+    SOURCE_TYPE_UNSPECIFIED = "SOURCE_TYPE_UNSPECIFIED"
+    LLM_JUDGE = "LLM_JUDGE"
+    AI_JUDGE = "AI_JUDGE"  # deprecated: LLM_JUDGE
+    HUMAN = "HUMAN"
+    CODE = "CODE"
+
+
+_SOURCE_TYPES = ["SOURCE_TYPE_UNSPECIFIED", "LLM_JUDGE", "HUMAN", "CODE"]
+
+
+@dataclass
+class AssessmentSource:
+    """Who or what made an assessment.
+
+    Attributes:
+        source_type: one of `AssessmentSourceType`, in either case.
+        source_id: a user's name, a model's name, a script's path.
+
+    Raises:
+        InvalidValueError: there is no such type.
+    """
+
+    source_type: str
+    source_id: str | None = "default"
+
+    def __post_init__(self) -> None:
+        kind = str(self.source_type).upper()
+        if kind == AssessmentSourceType.AI_JUDGE:
+            warnings.warn(
+                "AI_JUDGE is deprecated. Use LLM_JUDGE instead.", FutureWarning, stacklevel=3
+            )
+            kind = AssessmentSourceType.LLM_JUDGE
+        if kind not in _SOURCE_TYPES:
+            raise InvalidValueError(
+                f"Invalid assessment source type: {kind}. Valid source types: {_SOURCE_TYPES}"
+            )
+        self.source_type = kind
+
+    def to_dictionary(self) -> dict[str, Any]:
+        """As in MLflow's JSON."""
+        fields: dict[str, Any] = {"source_type": self.source_type}
+        if self.source_id is not None:
+            fields["source_id"] = self.source_id
+        return fields
+
+    @classmethod
+    def from_dictionary(cls, data: dict[str, Any]) -> AssessmentSource:
+        """What `to_dictionary` gave."""
+        return cls(data["source_type"], data.get("source_id"))
+
+    to_dict = to_dictionary
+    from_dict = from_dictionary
+
+
+@dataclass
+class AssessmentError:
+    """Why there is no judgement.
+
+    Attributes:
+        error_code: such as ``RATE_LIMIT_EXCEEDED``.
+        error_message: the details.
+        stack_trace: where it happened.
+    """
+
+    error_code: str
+    error_message: str | None = None
+    stack_trace: str | None = None
+
+    @classmethod
+    def from_value(cls, error: Exception | AssessmentError | str) -> AssessmentError:
+        """The error that an exception, a text or an error stands for.
+
+        Raises:
+            InvalidTypeError: it is none of these.
+        """
+        if isinstance(error, AssessmentError):
+            return error
+        if isinstance(error, Exception):
+            lines = traceback.format_exception(error)
+            return cls(type(error).__name__, text_of(error), "".join(lines).strip())
+        if isinstance(error, str):
+            return cls("ASSESSMENT_ERROR", error)
+        raise InvalidTypeError(
+            f"'error' must be an Exception, AssessmentError, or string. Got: {type(error)}"
+        )
+
+    def to_dictionary(self) -> dict[str, Any]:
+        """As in MLflow's JSON; what is not known is left out."""
+        fields = {
+            "error_code": self.error_code,
+            "error_message": self.error_message,
+            "stack_trace": self.stack_trace,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    @classmethod
+    def from_dictionary(cls, data: dict[str, Any]) -> AssessmentError:
+        """What `to_dictionary` gave."""
+        return cls(data["error_code"], data.get("error_message"), data.get("stack_trace"))
+
+    to_dict = to_dictionary
+    from_dict = from_dictionary

@@ -1,0 +1,182 @@
+"""Spans in MLflow's trace JSON: written in schema 3, read in 3, in 3.5.0's variant, and in 2."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tracetape.capture import decode, encode
+from tracetape.entities.constants import SpanStatusCode, SpanType
+from tracetape.entities.identifiers import (
+    base64_of,
+    parse_span_id,
+    parse_trace_id,
+    trace_id_text,
+)
+from tracetape.entities.link import Link
+from tracetape.entities.names import (
+    FIELD_OF_NAME,
+    FOREIGN_TRACE_ID,
+    LINKS,
+    SPAN_INPUTS,
+    SPAN_OUTPUTS,
+    SPAN_TYPE,
+    TRACE_ID,
+)
+from tracetape.entities.status import SpanStatus
+from tracetape.exceptions import InvalidValueError
+
+if TYPE_CHECKING:
+    from tracetape.entities.span import Span
+
+__all__ = ["as_field", "content_values", "span_to_dict", "span_values"]
+
+# More digits than a 64-bit number has: orjson would read it as a float.
+_LONG_NUMBER = re.compile(r"\d{19}")
+_MAPPINGS = ("usage", "cost")
+
+
+def span_to_dict(span: Span) -> dict[str, Any]:
+    """The dictionary of a span in schema 3."""
+    status = span.status
+    parent = span._parent_id
+    return {
+        "trace_id": base64_of(span._trace_id, 16),
+        "span_id": base64_of(span._span_id, 8),
+        "parent_span_id": None if parent is None else base64_of(parent, 8),
+        "name": span.name,
+        "start_time_unix_nano": span.start_time_ns,
+        "end_time_unix_nano": span.end_time_ns,
+        "events": [
+            {"name": event.name, "time_unix_nano": event.timestamp, "attributes": event.attributes}
+            for event in span.events
+        ],
+        "status": {
+            "code": status.status_code.to_otel_proto_status_code_name(),
+            "message": status.description,
+        },
+        "attributes": {key: data.decode() for key, data in span._json_attributes().items()},
+        "links": [link.to_dict() for link in span.links],
+    }
+
+
+def span_values(data: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `Span` for a dictionary of any schema.
+
+    Raises:
+        Exception: something is missing or of a wrong kind.
+    """
+    given = (data.get("attributes") or {}).get(TRACE_ID)
+    if not given:
+        raise InvalidValueError(f"The {TRACE_ID} attribute is empty or missing.")
+    return _from_2(data) if "context" in data else _from_3(data)
+
+
+def _from_3(data: dict[str, Any]) -> dict[str, Any]:
+    trace_id = parse_trace_id(data["trace_id"])
+    parent = data["parent_span_id"]
+    code = data["status"]["code"]
+    status = SpanStatus(
+        # 3.5.0 has the bare code.
+        SpanStatusCode(code.removeprefix("STATUS_CODE_")),
+        data["status"].get("message") or "",
+    )
+    end = data.get("end_time_unix_nano")
+    return {
+        "trace_id": trace_id,
+        "span_id": parse_span_id(data["span_id"]),
+        "parent_id": parse_span_id(parent) if parent else None,
+        "name": data["name"],
+        "start_time_ns": int(data["start_time_unix_nano"]),
+        "end_time_ns": int(end) if end else None,
+        "events": [
+            (event["name"], int(event["time_unix_nano"]), encode(event.get("attributes") or {}))
+            for event in data.get("events") or ()
+        ],
+        "status": status,
+        **content_values(trace_id, data["attributes"], data.get("links")),
+    }
+
+
+def _from_2(data: dict[str, Any]) -> dict[str, Any]:
+    trace_id = parse_trace_id(data["context"]["trace_id"])
+    parent = data["parent_id"]
+    end = data["end_time"]
+    return {
+        "trace_id": trace_id,
+        "span_id": parse_span_id(data["context"]["span_id"]),
+        "parent_id": parse_span_id(parent) if parent else None,
+        "name": data["name"],
+        "start_time_ns": int(data["start_time"]),
+        "end_time_ns": int(end) if end else None,
+        "events": [
+            (event["name"], int(event["timestamp"]), encode(event.get("attributes") or {}))
+            for event in data.get("events") or ()
+        ],
+        "status": SpanStatus(data["status_code"], data["status_message"] or ""),
+        **content_values(trace_id, data["attributes"], data.get("links")),
+    }
+
+
+def content_values(
+    trace_id: int, named: dict[str, Any], links: list[dict[str, Any]] | None
+) -> dict[str, Any]:
+    """The arguments of `Span` that attributes under MLflow's names, as JSON text, stand for."""
+    inputs = outputs = None
+    span_type: str = SpanType.UNKNOWN
+    fields: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
+    for key, text in named.items():
+        data = _json_of(text)
+        if key == TRACE_ID:
+            shown = decode(data)
+            if shown != trace_id_text(trace_id):
+                fields[FOREIGN_TRACE_ID] = str(shown)
+        elif key == SPAN_INPUTS:
+            inputs = data
+        elif key == SPAN_OUTPUTS:
+            outputs = data
+        elif key == SPAN_TYPE:
+            span_type = str(decode(data) or SpanType.UNKNOWN)
+        elif (field := as_field(key, value := decode(data))) is not None:
+            fields[field] = value
+        else:
+            attributes[key] = data
+    if links:
+        fields[LINKS] = [Link.from_dict(link).to_dict() for link in links]
+    return {
+        "span_type": span_type,
+        "inputs": inputs,
+        "outputs": outputs,
+        "attributes": attributes or None,
+        "fields": fields or None,
+    }
+
+
+def as_field(name: str, value: Any) -> str | None:
+    """The neutral field that an attribute of this name and value is; None if it is a plain one."""
+    field = FIELD_OF_NAME.get(name)
+    # What is not of the field's kind, a user's own words under that name, must not be summed.
+    return None if field in _MAPPINGS and not isinstance(value, dict) else field
+
+
+def _json_of(text: Any) -> bytes:
+    """JSON that our decoder reads without loss; what is no JSON is the value itself."""
+    if not isinstance(text, str):
+        return encode(text)
+    if not text:
+        return b"null"  # as MLflow reads it
+    if _LONG_NUMBER.search(text) is None:
+        try:
+            orjson.loads(text)
+        except ValueError:
+            pass
+        else:
+            return text.encode()
+    try:
+        return encode(json.loads(text))  # also NaN, numbers of any size, lone surrogates
+    except (ValueError, RecursionError):
+        return encode(text)

@@ -1,0 +1,115 @@
+"""The spans of a trace."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from tracetape.entities.names import INTERMEDIATE_OUTPUTS
+from tracetape.entities.span import Span
+from tracetape.exceptions import InvalidTypeError
+
+__all__ = ["TraceData"]
+
+
+class TraceData:
+    """The spans of a trace, in the order they began, parents first."""
+
+    def __init__(self, spans: Sequence[Span] | None = None) -> None:
+        """Hold `spans`, put in order."""
+        self.spans: list[Span] = in_order(spans or ())
+
+    @property
+    def request(self) -> str | None:
+        """The root span's inputs as JSON text."""
+        return self._root_json("_inputs")
+
+    @property
+    def response(self) -> str | None:
+        """The root span's outputs as JSON text."""
+        return self._root_json("_outputs")
+
+    @property
+    def intermediate_outputs(self) -> dict[str, Any] | None:
+        """Outputs of the spans below the root, by name; what `log_trace` was given, if anything.
+
+        Of spans that share a name the first is ``<name>_1``, the second ``<name>_2`` and so on.
+        None if there is nothing but a root.
+        """
+        root = self._root()
+        given = None if root is None else root.get_attribute(INTERMEDIATE_OUTPUTS)
+        if given:
+            outputs: dict[str, Any] = given
+            return outputs
+        if len(self.spans) < 2:
+            return None
+        counts = Counter(span.name for span in self.spans)
+        turns: Counter[str] = Counter()
+        outputs = {}
+        for span in self.spans:
+            name = span.name
+            if counts[name] > 1:
+                turns[name] += 1
+                name = f"{name}_{turns[name]}"
+            if span.parent_id is not None and (value := span.outputs) is not None:
+                outputs[name] = value
+        return outputs
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in MLflow's trace JSON (schema 3)."""
+        return {"spans": [span.to_dict() for span in self.spans]}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> TraceData:
+        """The spans of MLflow's trace JSON, of schema 3 or 2.
+
+        Raises:
+            InvalidTypeError: it is no dictionary.
+            InvalidValueError: a span cannot be read.
+        """
+        if not isinstance(data, dict):
+            raise InvalidTypeError(
+                f"TraceData.from_dict() expects a dictionary. Got: {type(data).__name__}"
+            )
+        return cls([Span.from_dict(span) for span in data.get("spans") or ()])
+
+    def _root(self) -> Span | None:
+        return next((span for span in self.spans if span.parent_id is None), None)
+
+    def _root_json(self, slot: str) -> str | None:
+        root = self._root()
+        data: bytes | None = None if root is None else getattr(root, slot)
+        return None if data is None else data.decode()
+
+    def __eq__(self, other: object) -> bool:
+        return self.spans == other.spans if isinstance(other, TraceData) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # its list of spans may change
+
+    def __repr__(self) -> str:
+        return f"TraceData(spans={self.spans!r})"
+
+
+def in_order(spans: Sequence[Span]) -> list[Span]:
+    """Spans by start time, a parent always before its children, whatever the clock says."""
+    ids = {span._span_id for span in spans}
+    children: dict[int | None, list[Span]] = {}
+    for span in spans:
+        # A parent in another process may not be there (yet); and no span is its own parent.
+        inside = span._parent_id in ids and span._parent_id != span._span_id
+        children.setdefault(span._parent_id if inside else None, []).append(span)
+    turn = itertools.count()  # among equal times, the order in which they came
+    ready = [(span._start, next(turn), span) for span in children.pop(None, [])]
+    heapq.heapify(ready)
+    ordered: list[Span] = []
+    while ready:
+        span = heapq.heappop(ready)[2]
+        ordered.append(span)
+        for child in children.pop(span._span_id, ()):
+            heapq.heappush(ready, (child._start, next(turn), child))
+    for circle in children.values():  # damaged data: parents in a circle; kept, at the end
+        ordered.extend(circle)
+    return ordered

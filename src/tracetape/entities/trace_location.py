@@ -1,0 +1,224 @@
+"""Where a trace is kept, in MLflow's terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from tracetape.exceptions import InvalidValueError
+
+__all__ = [
+    "InferenceTableLocation",
+    "MlflowExperimentLocation",
+    "TraceLocation",
+    "TraceLocationType",
+    "UCSchemaLocation",
+    "UnityCatalog",
+]
+
+
+class TraceLocationType(str, Enum):
+    """Kind of a location."""
+
+    TRACE_LOCATION_TYPE_UNSPECIFIED = "TRACE_LOCATION_TYPE_UNSPECIFIED"
+    MLFLOW_EXPERIMENT = "MLFLOW_EXPERIMENT"
+    INFERENCE_TABLE = "INFERENCE_TABLE"
+    UC_SCHEMA = "UC_SCHEMA"
+    UC_TABLE_PREFIX = "UC_TABLE_PREFIX"
+
+
+@dataclass
+class MlflowExperimentLocation:
+    """An experiment of an MLflow server."""
+
+    experiment_id: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in MLflow's JSON."""
+        return {"experiment_id": self.experiment_id}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> MlflowExperimentLocation:
+        """What `to_dict` gave."""
+        return cls(data["experiment_id"])
+
+
+@dataclass
+class InferenceTableLocation:
+    """A Databricks inference table: ``<catalog>.<schema>.<table>``."""
+
+    full_table_name: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in MLflow's JSON."""
+        return {"full_table_name": self.full_table_name}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> InferenceTableLocation:
+        """What `to_dict` gave."""
+        return cls(data["full_table_name"])
+
+
+@dataclass
+class UCSchemaLocation:
+    """A schema of Databricks' Unity Catalog."""
+
+    catalog_name: str
+    schema_name: str
+    # Set by the server.
+    _otel_spans_table_name: str | None = "mlflow_experiment_trace_otel_spans"
+    _otel_logs_table_name: str | None = "mlflow_experiment_trace_otel_logs"
+
+    @property
+    def schema_location(self) -> str:
+        """``<catalog>.<schema>``."""
+        return f"{self.catalog_name}.{self.schema_name}"
+
+    @property
+    def full_otel_spans_table_name(self) -> str | None:
+        """The table of spans with catalog and schema."""
+        return self._full(self._otel_spans_table_name)
+
+    @property
+    def full_otel_logs_table_name(self) -> str | None:
+        """The table of logs with catalog and schema."""
+        return self._full(self._otel_logs_table_name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in MLflow's JSON."""
+        return _given(
+            catalog_name=self.catalog_name,
+            schema_name=self.schema_name,
+            otel_spans_table_name=self._otel_spans_table_name,
+            otel_logs_table_name=self._otel_logs_table_name,
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> UCSchemaLocation:
+        """What `to_dict` gave."""
+        location = cls(data["catalog_name"], data["schema_name"])
+        location._otel_spans_table_name = (
+            data.get("otel_spans_table_name") or location._otel_spans_table_name
+        )
+        location._otel_logs_table_name = (
+            data.get("otel_logs_table_name") or location._otel_logs_table_name
+        )
+        return location
+
+    def _full(self, table: str | None) -> str | None:
+        return f"{self.schema_location}.{table}" if table else None
+
+
+@dataclass
+class UnityCatalog:
+    """Tables of Databricks' Unity Catalog whose names begin with a prefix."""
+
+    catalog_name: str
+    schema_name: str
+    table_prefix: str | None = None
+
+    @property
+    def schema_location(self) -> str:
+        """``<catalog>.<schema>``."""
+        return f"{self.catalog_name}.{self.schema_name}"
+
+    @property
+    def full_table_prefix(self) -> str:
+        """``<catalog>.<schema>.<prefix>``.
+
+        Raises:
+            InvalidValueError: there is no prefix.
+        """
+        if self.table_prefix is None:
+            raise InvalidValueError("table_prefix is required but was not set.")
+        return f"{self.schema_location}.{self.table_prefix}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in MLflow's JSON."""
+        return _given(
+            catalog_name=self.catalog_name,
+            schema_name=self.schema_name,
+            table_prefix=self.table_prefix,
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> UnityCatalog:
+        """What `to_dict` gave."""
+        return cls(data["catalog_name"], data["schema_name"], data.get("table_prefix"))
+
+
+@dataclass
+class TraceLocation:
+    """Where a trace is kept; a trace of tracetape's own store has the type UNSPECIFIED.
+
+    Raises:
+        InvalidValueError: there are two locations, or one of another type.
+    """
+
+    type: TraceLocationType
+    mlflow_experiment: MlflowExperimentLocation | None = None
+    inference_table: InferenceTableLocation | None = None
+    uc_schema: UCSchemaLocation | None = None
+    uc_table_prefix: UnityCatalog | None = None
+
+    def __post_init__(self) -> None:
+        given = {name: place for name, _ in _PLACES if (place := getattr(self, name)) is not None}
+        if len(given) > 1:
+            raise InvalidValueError(
+                "Only one of mlflow_experiment, inference_table, uc_schema, or uc_table_prefix "
+                "can be provided."
+            )
+        for name, place in given.items():
+            if self.type != TraceLocationType[name.upper()]:
+                raise InvalidValueError(
+                    f"Trace location type {self.type} does not match the provided location {place}."
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in MLflow's JSON."""
+        places = {name: place.to_dict() for name, _ in _PLACES if (place := getattr(self, name))}
+        return {"type": TraceLocationType(self.type).value, **places}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> TraceLocation:
+        """What `to_dict` gave."""
+        places = {name: kind.from_dict(data[name]) for name, kind in _PLACES if data.get(name)}
+        return cls(TraceLocationType(data["type"]), **places)
+
+    @classmethod
+    def from_experiment_id(cls, experiment_id: str) -> TraceLocation:
+        """An experiment of an MLflow server."""
+        return cls(
+            TraceLocationType.MLFLOW_EXPERIMENT,
+            mlflow_experiment=MlflowExperimentLocation(experiment_id),
+        )
+
+    @classmethod
+    def from_databricks_uc_schema(cls, catalog_name: str, schema_name: str) -> TraceLocation:
+        """A schema of Unity Catalog."""
+        return cls(
+            TraceLocationType.UC_SCHEMA, uc_schema=UCSchemaLocation(catalog_name, schema_name)
+        )
+
+    @classmethod
+    def from_databricks_uc_table_prefix(
+        cls, catalog_name: str, schema_name: str, table_prefix: str
+    ) -> TraceLocation:
+        """Tables of Unity Catalog whose names begin with a prefix."""
+        return cls(
+            TraceLocationType.UC_TABLE_PREFIX,
+            uc_table_prefix=UnityCatalog(catalog_name, schema_name, table_prefix),
+        )
+
+
+_PLACES: tuple[tuple[str, Any], ...] = (
+    ("mlflow_experiment", MlflowExperimentLocation),
+    ("inference_table", InferenceTableLocation),
+    ("uc_schema", UCSchemaLocation),
+    ("uc_table_prefix", UnityCatalog),
+)
+
+
+def _given(**values: str | None) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

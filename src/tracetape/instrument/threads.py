@@ -1,0 +1,73 @@
+"""Threads and thread pools keep the parent span: the targets behind `autolog(threads=True)`.
+
+Only our own variable is carried. A pool's task always sets it, also to nothing, so that no task
+lands under a stranger's request.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tracetape.instrument.integration import Integration, Target
+from tracetape.tracing.current import current
+from tracetape.tracing.threads import call_inside
+
+__all__ = ["INTEGRATION"]
+
+
+def _wrap_submit(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
+    def submit(pool: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        if not is_on():
+            return original(pool, fn, *args, **kwargs)
+        return original(pool, call_inside, current.get(), fn, *args, **kwargs)
+
+    return submit
+
+
+def _wrap_start(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
+    def start(thread: Any) -> None:
+        place = current.get()
+        if place is None or not is_on() or _is_library(sys._getframe(1)):
+            original(thread)
+            return
+        run = thread.run
+
+        def run_inside() -> None:
+            del thread.run  # the user's own method is back before it runs
+            call_inside(place, run)
+
+        thread.run = run_inside
+        try:
+            original(thread)
+        except BaseException:
+            thread.__dict__.pop("run", None)
+            raise
+
+    return start
+
+
+def _is_library(frame: FrameType) -> bool:
+    """Whether a thread is started by the standard library or an installed package."""
+    return frame.f_code.co_filename.startswith(_LIBRARIES)
+
+
+_PATHS = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+_LIBRARIES = (
+    "<frozen ",
+    *sorted({f"{place}/" for path in _PATHS for place in (path, str(Path(path).resolve()))}),
+)
+
+INTEGRATION = Integration(
+    name="threads",
+    package="threading",
+    install="",
+    targets=(
+        Target("concurrent.futures.thread", "ThreadPoolExecutor", "submit", _wrap_submit),
+        Target("threading", "Thread", "start", _wrap_start),
+    ),
+)

@@ -1,0 +1,51 @@
+"""Traces as they are now: what is still in memory, over what the store has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tracetape.entities import Span, Trace, TraceData, TraceInfo, TraceState
+from tracetape.entities.live_trace import LiveTrace, TraceDetails
+from tracetape.entities.summary import summarise
+from tracetape.store import Store
+
+__all__ = ["read_trace"]
+
+
+def read_trace(number: int, live_traces: Iterable[LiveTrace], store: Store) -> Trace | None:
+    """A copy of the trace with this 128-bit id; None if there is none."""
+    # Memory before the store: a span that is written in between is then seen twice, not never.
+    spans: dict[int, Span] = {}
+    details = TraceDetails()
+    for live in live_traces:
+        if live.trace_id == number:
+            spans.update((s._span_id, s.to_immutable_span()) for s in list(live.spans.values()))
+            details = live.details or details
+    stored = store.get_trace(number)
+    if not spans:
+        return stored
+    if stored is not None:
+        spans = {span._span_id: span for span in stored.data.spans} | spans
+    data = TraceData(list(spans.values()))
+    info = summarise(number, data.spans)
+    if stored is not None:
+        # What was said of it before; of what the spans say, these are the newer ones.
+        info.tags = {**info.tags, **stored.info.tags}
+        info.trace_metadata = {**stored.info.trace_metadata, **info.trace_metadata}
+        info.client_request_id = stored.info.client_request_id
+    _say(info, details)
+    return Trace(info, data)
+
+
+def _say(info: TraceInfo, details: TraceDetails) -> None:
+    for key, value in details.tags.items():
+        if value is None:
+            info.tags.pop(key, None)
+        else:
+            info.tags[key] = value
+    info.trace_metadata.update(details.metadata)
+    info.client_request_id = details.client_request_id or info.client_request_id
+    info.request_preview = details.request_preview or info.request_preview
+    info.response_preview = details.response_preview or info.response_preview
+    if details.state is not None and info.state is not TraceState.IN_PROGRESS:
+        info.state = details.state

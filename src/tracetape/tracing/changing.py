@@ -1,0 +1,148 @@
+"""What is said of a trace beside its spans, while it runs and afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tracetape.diagnostics import logger
+from tracetape.entities import TraceState
+from tracetape.entities.live_trace import TraceDetails
+from tracetape.entities.names import SESSION, USER
+from tracetape.exceptions import InvalidTypeError, InvalidValueError, TracetapeException
+from tracetape.store import TraceUpdate
+from tracetape.tracing.current import current_span
+from tracetape.tracing.reading import number_of
+from tracetape.tracing.runtime import runtime
+
+__all__ = ["delete_trace_tag", "set_trace_tag", "update_current_trace"]
+
+
+def update_current_trace(
+    tags: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    client_request_id: str | None = None,
+    request_preview: str | None = None,
+    response_preview: str | None = None,
+    state: TraceState | str | None = None,
+    model_id: str | None = None,
+    session_id: str | None = None,
+    user: str | None = None,
+) -> None:
+    """Say something of the trace in progress; the last word wins.
+
+    Without an active span there is a warning and nothing else. After
+    ``mlflow.update_current_trace``.
+
+    Args:
+        tags: tags to set; values that are no strings become strings, with a warning.
+        metadata: metadata to set, likewise.
+        client_request_id: the id that the caller's own system has for the request.
+        request_preview: shown in lists in place of the root's inputs.
+        response_preview: shown in lists in place of the root's outputs.
+        state: the trace's state whatever its root's status will be: OK or ERROR.
+        model_id: kept as metadata ``mlflow.modelId``.
+        session_id: kept as metadata ``mlflow.trace.session``.
+        user: kept as metadata ``mlflow.trace.user``.
+
+    Raises:
+        InvalidTypeError: a preview is no string.
+        InvalidValueError: `state` is neither OK nor ERROR.
+    """
+    for name, preview in (("request", request_preview), ("response", response_preview)):
+        if preview is not None and not isinstance(preview, str):
+            raise InvalidTypeError(
+                f"The `{name}_preview` parameter must be a string, got {type(preview).__name__}."
+            )
+    if state is not None and state not in (TraceState.OK, TraceState.ERROR):
+        raise InvalidValueError(f"State must be either 'OK' or 'ERROR', but got '{state}'.")
+    span = current_span()
+    if span is None:
+        logger.warning("No active trace found: call update_current_trace() inside of a span.")
+        return
+    named = {"mlflow.modelId": model_id, SESSION: session_id, USER: user}
+    span._trace.described().update(
+        _strings("tags", tags),
+        _strings("metadata", {**(metadata or {}), **_said(named)}),
+        client_request_id=None if client_request_id is None else str(client_request_id),
+        request_preview=request_preview,
+        response_preview=response_preview,
+        state=None if state is None else TraceState(state),
+    )
+
+
+def set_trace_tag(
+    trace_id: str | None = None,
+    key: str | None = None,
+    value: str | None = None,
+    request_id: str | None = None,
+) -> None:
+    """Set a tag of a running or finished trace.
+
+    Args:
+        trace_id: the trace.
+        key: the tag's name.
+        value: its value; made a string.
+        request_id: deprecated, an older name of `trace_id`.
+
+    Raises:
+        ValueError: both ids are given.
+        TracetapeException: there is no such trace.
+    """
+    _change_tag(_one_id(trace_id, request_id), str(key), str(value))
+
+
+def delete_trace_tag(
+    trace_id: str | None = None, key: str | None = None, request_id: str | None = None
+) -> None:
+    """Remove a tag of a running or finished trace.
+
+    Args:
+        trace_id: the trace.
+        key: the tag's name.
+        request_id: deprecated, an older name of `trace_id`.
+
+    Raises:
+        ValueError: both ids are given.
+        TracetapeException: there is no such trace, or it has no such tag.
+    """
+    name = _one_id(trace_id, request_id)
+    number = number_of(name)
+    trace = None if number is None else runtime.recorder.read(number)
+    if trace is not None and key not in trace.info.tags:
+        raise TracetapeException(f"No tag with the key {key!r} on the trace {name}.")
+    _change_tag(name, str(key), None)
+
+
+def _one_id(trace_id: str | None, request_id: str | None) -> str:
+    if trace_id is not None and request_id is not None:
+        raise InvalidValueError("trace_id and request_id are the same: give only trace_id.")
+    if request_id is not None:
+        logger.warning("request_id is deprecated: use trace_id.")
+    name = trace_id if trace_id is not None else request_id
+    if name is None:
+        raise InvalidValueError("trace_id is missing.")
+    return name
+
+
+def _change_tag(name: str, key: str, value: str | None) -> None:
+    number = number_of(name)
+    recorder = runtime.recorder
+    live = None if number is None else recorder.running(number)
+    if live is not None:
+        live.described().update({key: value})
+    elif number is not None and recorder.read(number) is not None:
+        recorder.change(TraceUpdate.of_details(number, TraceDetails(tags={key: value})))
+    else:
+        raise TracetapeException(f"There is no trace with the id {name!r}.")
+
+
+def _said(values: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _strings(what: str, values: Mapping[str, Any] | None) -> dict[str, str]:
+    odd = {key: value for key, value in (values or {}).items() if not isinstance(value, str)}
+    if odd:
+        logger.warning("Values of %s must be strings; these are made strings: %s", what, odd)
+    return {str(key): str(value) for key, value in (values or {}).items()}

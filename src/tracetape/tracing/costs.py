@@ -1,0 +1,43 @@
+"""What a span's tokens cost, by the price table that the user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tracetape.entities import LiveSpan
+
+__all__ = ["cost_of", "set_cost"]
+
+_PER = 1_000_000  # prices are for a million tokens
+
+
+def cost_of(usage: Mapping[str, int], prices: Mapping[str, float]) -> dict[str, float]:
+    """``input_cost``, ``output_cost`` and ``total_cost`` in US dollars.
+
+    Args:
+        usage: neutral token counts; ``input_tokens`` include the cached ones.
+        prices: for a million tokens: ``input``, ``output``, and ``cached_input`` and
+            ``cache_creation`` where they differ from ``input``.
+    """
+    fresh = prices.get("input", 0.0)
+    read = usage.get("cache_read_input_tokens", 0)
+    created = usage.get("cache_creation_input_tokens", 0)
+    other = max(0, usage.get("input_tokens", 0) - read - created)
+    input_cost = (
+        other * fresh
+        + read * prices.get("cached_input", fresh)
+        + created * prices.get("cache_creation", fresh)
+    ) / _PER
+    output_cost = usage.get("output_tokens", 0) * prices.get("output", 0.0) / _PER
+    total = input_cost + output_cost
+    return {"input_cost": input_cost, "output_cost": output_cost, "total_cost": total}
+
+
+def set_cost(span: LiveSpan, table: Mapping[str, Mapping[str, float]]) -> None:
+    """Record the cost of a span that ended, unless it has one or its model has no price."""
+    fields = span._fields
+    if not fields or "cost" in fields or not fields.get("usage"):
+        return
+    prices = table.get(fields.get("model") or "") or table.get(fields.get("request_model") or "")
+    if prices is not None:
+        span._fields = {**fields, "cost": cost_of(fields["usage"], prices)}

@@ -1,0 +1,156 @@
+"""Decorated generators: their span is current while the body runs, never between items."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncGenerator, Callable, Generator
+from types import TracebackType
+from typing import Any, TypeAlias
+
+from tracetape.capture import encode
+from tracetape.diagnostics import internal_error, logger
+from tracetape.entities import LiveSpan, NoOpSpan, SpanEvent
+from tracetape.tracing.current import Current, current
+
+__all__ = ["traced_async_generator", "traced_generator"]
+
+Reducer = Callable[[list[Any]], Any]
+_EXHAUSTED = (StopIteration, StopAsyncIteration)
+
+
+class Run:
+    """One run of a generator; sync and async drivers call the same few steps."""
+
+    def __init__(self, span: LiveSpan, inside: Current, reducer: Reducer | None) -> None:
+        """Watch over `span`, which has just begun.
+
+        Args:
+            span: the span.
+            inside: what is current while the body runs: the span, or one that the body entered.
+            reducer: makes the output from the items.
+        """
+        self._span = span
+        self._reducer = reducer
+        self._inside = inside
+        self._outside: Current = None
+        self._items: list[bytes] = []
+        self._kept: list[Any] = []  # the items themselves, for a reducer
+
+    def __enter__(self) -> None:
+        """The body goes on."""
+        self._outside = current.get()
+        current.set(self._inside)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """The body stands still, or is over."""
+        self._inside = current.get()
+        current.set(self._outside)
+        if exc is not None:
+            self.end(None if isinstance(exc, _EXHAUSTED) else exc)
+
+    def item(self, item: Any) -> None:
+        """The body gave an item."""
+        if self._span.__class__ is NoOpSpan:
+            return
+        try:
+            data = encode(item)
+            name = f"mlflow.chunk.item.{len(self._items)}"
+            self._span.add_event(SpanEvent(name, attributes={"mlflow.chunk.value": data.decode()}))
+            self._items.append(data)
+            if self._reducer is not None:
+                self._kept.append(item)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("recording a generator's item")
+
+    def end(self, error: BaseException | None = None) -> None:
+        """The generator is over: exhausted, closed or failed, with what came so far."""
+        span = self._span
+        if span._end is not None or span.__class__ is NoOpSpan:
+            return
+        try:
+            if span._outputs is None:
+                span._outputs = self._outputs()
+            if error is not None:
+                span._failed(error)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("recording a generator's result")
+        span._finish()
+
+    def _outputs(self) -> bytes:
+        if self._reducer is not None:
+            try:
+                return encode(self._reducer(self._kept))
+            except Exception:  # noqa: BLE001 - reducers are the user's code
+                logger.warning("The output_reducer failed; the items are kept.", exc_info=True)
+        return b"[" + b",".join(self._items) + b"]"
+
+
+Begin: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Run]
+
+
+def traced_generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    """A generator function that drives `function`'s generator inside a span.
+
+    `send`, `throw`, `close` and the return value pass through (PEP 342, PEP 380).
+    """
+
+    @functools.wraps(function)
+    def traced(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        run = begin(args, kwargs)
+        try:
+            with run:
+                generator = function(*args, **kwargs)
+            step, argument = generator.send, None
+            while True:
+                with run:
+                    item = step(argument)
+                run.item(item)
+                try:
+                    step, argument = generator.send, (yield item)
+                except GeneratorExit:
+                    with run:
+                        generator.close()
+                    raise
+                except BaseException as error:  # noqa: BLE001 - thrown in by the consumer
+                    step, argument = generator.throw, error
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            run.end()
+
+    return traced
+
+
+def traced_async_generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    """An async generator function that drives `function`'s inside a span (PEP 525)."""
+
+    @functools.wraps(function)
+    async def traced(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        run = begin(args, kwargs)
+        try:
+            with run:
+                generator = function(*args, **kwargs)
+            step, argument = generator.asend, None
+            while True:
+                with run:
+                    item = await step(argument)
+                run.item(item)
+                try:
+                    step, argument = generator.asend, (yield item)
+                except GeneratorExit:
+                    with run:
+                        await generator.aclose()
+                    raise
+                except BaseException as error:  # noqa: BLE001 - thrown in by the consumer
+                    step, argument = generator.athrow, error
+        except StopAsyncIteration:
+            return
+        finally:
+            run.end()
+
+    return traced

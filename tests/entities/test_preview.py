@@ -1,0 +1,108 @@
+"""Previews: the beginning of JSON text, or the message that counts; what MLflow keeps of a root."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+import tracetape
+from tracetape.entities.summary import preview, root_metadata
+
+
+def message(role: str, content: Any) -> dict[str, Any]:
+    """A chat message."""
+    return {"role": role, "content": content}
+
+
+CHAT = [
+    message("system", "Be kind."),
+    message("user", "first"),
+    message("assistant", "reply"),
+    message("user", "last"),
+    message("tool", "42"),
+]
+
+
+@pytest.mark.parametrize(
+    ("value", "role", "text"),
+    [
+        ({"messages": CHAT, "model": "m"}, "user", "last"),
+        ({"messages": CHAT}, "assistant", "reply"),
+        ({"messages": CHAT[:1]}, "user", "Be kind."),
+        ({"input": CHAT}, "user", "last"),
+        ({"request": {"input": CHAT}}, "user", "last"),
+        ({"choices": [{"message": message("assistant", "hi")}]}, "assistant", "hi"),
+        (
+            {
+                "output": [
+                    {"type": "reasoning"},
+                    message("assistant", [{"type": "output_text", "text": "a"}]),
+                ]
+            },
+            "assistant",
+            "a",
+        ),
+        (
+            {"messages": [message("user", [{"type": "image_url"}, {"type": "text", "text": "b"}])]},
+            "user",
+            "b",
+        ),
+        ({"messages": [message("user", ["c", "d"])]}, "user", "c"),
+    ],
+)
+def test_conversations_show_the_message_that_counts(value: Any, role: str, text: str) -> None:
+    """The last one of the role, or else the last one."""
+    assert preview(orjson.dumps(value), role) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"question": "x"},
+        {"messages": "x"},
+        {"messages": []},
+        {"messages": ["x", {"role": "user"}]},
+        {"messages": [message("user", None)]},
+        {"messages": [message("user", [])]},
+        {"messages": [message("user", [{"type": "text", "text": 5}])]},
+        {"choices": []},
+        {"choices": [{}]},
+        {"choices": [{"message": None}]},
+        {"input": "words", "model": "m"},
+        {"request": 5, "input": None},
+        ['"messages"'],
+        '"messages"',
+        None,
+    ],
+)
+def test_anything_else_shows_its_json(value: Any) -> None:
+    """From the beginning."""
+    data = orjson.dumps(value)
+    assert preview(data) == data.decode()
+
+
+def test_previews_are_short() -> None:
+    """A thousand characters, of messages too; a huge conversation is not parsed for it."""
+    assert preview(orjson.dumps({"messages": [message("user", "ü" * 5000)]})) == "ü" * 1000
+    huge = orjson.dumps({"messages": [message("user", "x" * 400_000)]})
+    assert preview(huge) == huge[:1000].decode()
+    assert preview(None) is None
+
+
+def test_what_mlflow_keeps_of_a_root() -> None:
+    """250 characters each; nothing is an empty text."""
+    with tracetape.start_span() as span:
+        span.set_inputs("ü" * 300)
+    assert root_metadata(span) == {
+        "mlflow.traceInputs": '"' + "ü" * 246 + "...",
+        "mlflow.traceOutputs": "",
+    }
+    with tracetape.start_span() as short:
+        short.set_inputs("ü" * 248)
+        short.set_outputs(None)
+    assert root_metadata(short) == {
+        "mlflow.traceInputs": '"' + "ü" * 248 + '"',
+        "mlflow.traceOutputs": "null",
+    }

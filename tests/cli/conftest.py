@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,14 @@ from pathlib import Path
 
 import pytest
 
+# The far end of an OpenAI call within the process: it is traced if `autolog` is on.
+CALL = """
+import httpx2, openai
+body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": []}
+transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=body))
+client = openai.OpenAI(api_key="k", http_client=httpx2.Client(transport=transport))
+client.chat.completions.create(model="m", messages=[])
+"""
 Tracetape = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -40,3 +49,27 @@ def script(tmp_path: Path) -> Callable[[str], str]:
         return name
 
     return write
+
+
+@pytest.fixture
+def openai_call() -> str:
+    """A program that knows nothing of us, and calls a model."""
+    return CALL
+
+
+@pytest.fixture
+def span_names(tmp_path: Path) -> Callable[[], list[str]]:
+    """Names of the spans in the default store, in their order; none, if there is no store."""
+
+    def read() -> list[str]:
+        database = tmp_path / ".tracetape" / "traces.db"
+        if not database.exists():
+            return []
+        connection = sqlite3.connect(database)
+        try:
+            found = connection.execute("SELECT name FROM spans ORDER BY start_ns")
+            return [name for (name,) in found]
+        finally:
+            connection.close()
+
+    return read

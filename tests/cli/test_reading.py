@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import tracetape
-from tracetape.entities import SpanType
+from tracetape.cli import main
+from tracetape.entities import SpanType, Trace
+from tracetape.store import TraceUpdate, open_store
 
 Tracetape = Callable[..., subprocess.CompletedProcess[str]]
+Script = Callable[[str], str]
 
 
 @pytest.fixture
@@ -30,16 +35,22 @@ def read(command: Tracetape, store: Path, *arguments: str) -> subprocess.Complet
     return command(*arguments, "--store", str(store))
 
 
+def make_empty(store_path: Path) -> None:
+    store = open_store(str(store_path))
+    store.open()
+    store.close()
+
+
 def test_ls_lists_the_newest_first(
     tracetape_command: Tracetape, store_path: Path, two_traces: list[str]
 ) -> None:
-    """With state, duration, number of spans and errors."""
+    """With state, duration, number of spans, tokens and errors."""
     header, bad, good = read(tracetape_command, store_path, "ls").stdout.splitlines()
     assert header.split() == [
-        *["id", "name", "state", "duration", "spans", "errors", "tokens", "when"]
+        *["id", "when", "name", "state", "duration", "spans", "tokens", "errors"]
     ]
-    assert bad.split()[1:3] == ["bad", "ERROR"]
-    assert good.split()[1:3] == ["good", "OK"]
+    assert bad.split()[4:6] == ["bad", "ERROR"]
+    assert good.split()[4:6] == ["good", "OK"]
     assert two_traces[0].startswith(f"tr-{good.split()[0]}")
     assert len(read(tracetape_command, store_path, "ls", "--limit", "1").stdout.splitlines()) == 2
 
@@ -121,10 +132,7 @@ def test_a_missing_store_says_how_to_get_one(tracetape_command: Tracetape) -> No
 
 def test_an_empty_store_is_no_error(tracetape_command: Tracetape, store_path: Path) -> None:
     """It says how to make a trace."""
-    tracetape.stats()
-    from tracetape.store import open_store
-
-    open_store(str(store_path)).open()
+    make_empty(store_path)
     done = read(tracetape_command, store_path, "ls")
     assert done.returncode == 0
     assert "tracetape run" in done.stdout
@@ -134,3 +142,73 @@ def test_help_and_version(tracetape_command: Tracetape) -> None:
     """Both are there, and `python -m tracetape` calls itself tracetape."""
     assert tracetape_command("--version").stdout.startswith("tracetape, version ")
     assert "Usage: tracetape [OPTIONS]" in tracetape_command("--help").stdout
+
+
+def test_what_is_running_is_listed_as_running(store_path: Path) -> None:
+    """Also when its process was killed meanwhile."""
+    store = open_store(str(store_path))
+    store.write([TraceUpdate(trace_id=1, start_ns=time.time_ns(), spans=[], name="slow")])
+    store.close()
+    done = CliRunner().invoke(main, ["ls", "--store", str(store_path)])
+    assert done.output.splitlines()[1].split()[4:7] == ["slow", "running", "…"]
+
+
+def test_ids_are_shown_as_long_as_they_must_be(store_path: Path) -> None:
+    """What `ls` prints is enough for `show`."""
+    store = open_store(str(store_path))
+    for trace_id in (0xABCDEF0123 << 88, 0xABCDEF0124 << 88):
+        store.write([TraceUpdate(trace_id=trace_id, start_ns=time.time_ns(), spans=[], name="one")])
+    store.close()
+    listed = CliRunner().invoke(main, ["ls", "--store", str(store_path)]).output.splitlines()[1:]
+    assert [line.split()[0] for line in listed] == ["abcdef0124", "abcdef0123"]
+
+
+def test_show_gives_json_for_programs(store_path: Path, two_traces: list[str]) -> None:
+    """All there is, in the form that `Trace.from_json` and MLflow read."""
+    arguments = ["show", "--json", two_traces[0], "--store", str(store_path)]
+    trace = Trace.from_json(CliRunner().invoke(main, arguments).output)
+    assert trace.info.trace_id == two_traces[0]
+    assert trace.data.spans[0].outputs == "because"
+
+
+def test_an_empty_store_has_no_last_trace(store_path: Path) -> None:
+    """`show` says how to make one."""
+    make_empty(store_path)
+    done = CliRunner().invoke(main, ["show", "--store", str(store_path)])
+    assert done.exit_code == 1
+    assert "tracetape: error: there are no traces in" in done.output
+    assert "`tracetape run app.py`" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ls", "--limit", "0"], "0 is not in the range"),
+        (["show", "--full", "--json"], "exclude each other"),
+        (["shwo"], "No such command 'shwo'"),
+    ],
+)
+def test_a_wrong_use_is_explained(arguments: list[str], message: str) -> None:
+    """As click does it, with exit status 2."""
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert message in done.output
+
+
+def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+    """And left as it is."""
+    (tmp_path / "notes.txt").write_text("no database, but longer than the header of one " * 9)
+    done = CliRunner().invoke(main, ["ls", "--store", "notes.txt"])
+    assert done.exit_code == 1
+    assert "notes.txt cannot be opened" in done.output
+    assert (tmp_path / "notes.txt").read_text().startswith("no database")
+
+
+def test_colours_are_for_terminals_only(tracetape_command: Tracetape, script: Script) -> None:
+    """What is piped has none, and is not cut where no width is known."""
+    name = "long " * 20
+    tracetape_command("run", script(f"import tracetape\nwith tracetape.start_span({name!r}): pass"))
+    listed = tracetape_command("ls", COLUMNS="")
+    assert name.strip() in listed.stdout
+    assert "\x1b" not in listed.stdout + tracetape_command("show").stdout
+    assert "\x1b[" in tracetape_command("show", FORCE_COLOR="1", TERM="xterm").stdout

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,37 +13,21 @@ Tracetape = Callable[..., subprocess.CompletedProcess[str]]
 Script = Callable[..., str]
 
 SPAN = "import tracetape\nwith tracetape.start_span('work'): pass\n"
-# The far end of an OpenAI call within the process: it is traced if `autolog` is on.
-CALL = """
-import httpx2, openai
-body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": []}
-transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=body))
-client = openai.OpenAI(api_key="k", http_client=httpx2.Client(transport=transport))
-client.chat.completions.create(model="m", messages=[])
-"""
-
-
-def names(folder: Path) -> list[str]:
-    database = folder / ".tracetape" / "traces.db"
-    if not database.exists():
-        return []
-    connection = sqlite3.connect(database)
-    try:
-        return [name for (name,) in connection.execute("SELECT name FROM spans ORDER BY start_ns")]
-    finally:
-        connection.close()
 
 
 def test_a_program_that_knows_nothing_of_us_is_traced(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path
+    tracetape_command: Tracetape,
+    script: Script,
+    tmp_path: Path,
+    span_names: Callable[[], list[str]],
+    openai_call: str,
 ) -> None:
     """Its OpenAI calls become spans, and one line says where they are."""
-    done = tracetape_command("run", script(CALL))
+    done = tracetape_command("run", script(openai_call))
     assert done.returncode == 0
-    assert names(tmp_path) == ["Completions"]
+    assert span_names() == ["Completions"]
     assert done.stderr == (
-        "tracetape: 1 trace in .tracetape/traces.db — look at it with: "
-        "tracetape ls, tracetape show\n"
+        "tracetape: 1 trace in .tracetape/traces.db — look at it with: tracetape show\n"
     )
 
 
@@ -65,13 +47,42 @@ def test_a_script_finds_itself_as_python_runs_it(
 
 
 def test_a_module_is_run_with_m(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path
+    tracetape_command: Tracetape,
+    script: Script,
+    tmp_path: Path,
+    span_names: Callable[[], list[str]],
 ) -> None:
     """As `python -m` does."""
     script("import sys\nprint(__name__, sys.argv[1:])\n" + SPAN, "tool.py")
     done = tracetape_command("run", "-m", "tool", "a")
     assert done.stdout == "__main__ ['a']\n"
-    assert names(tmp_path) == ["work"]
+    assert span_names() == ["work"]
+
+
+def test_a_package_is_run_by_its_main_module(
+    tracetape_command: Tracetape, script: Script, tmp_path: Path
+) -> None:
+    """Which finds in itself what Python puts there, and can be found again by name."""
+    (tmp_path / "tool").mkdir()
+    (tmp_path / "tool" / "__init__.py").touch()
+    source = """
+import pickle, sys
+class Kept: pass
+pickle.loads(pickle.dumps(Kept()))
+print(__name__, __package__, __spec__.name, __file__, sys.argv)
+"""
+    script(source, "tool/__main__.py")
+    arguments = ["-m", "tool", "a"]
+    plain = subprocess.run(
+        [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert tracetape_command("run", *arguments).stdout == plain.stdout
+
+
+def test_a_script_needs_no_suffix(tracetape_command: Tracetape, script: Script) -> None:
+    """A file is Python's if it says so, or if it could not be run by itself."""
+    name = script("print(__name__, __file__.rpartition('/')[2])\n", "tool")
+    assert tracetape_command("run", name).stdout == "__main__ tool\n"
 
 
 @pytest.mark.parametrize(
@@ -91,64 +102,35 @@ def test_a_program_ends_as_it_would_without_us(
     tracetape_command: Tracetape,
     script: Script,
     tmp_path: Path,
+    span_names: Callable[[], list[str]],
 ) -> None:
     """Exit status, message and traceback are its own, and its spans are kept."""
     done = tracetape_command("run", script(SPAN + end))
     assert done.returncode == status
     assert said in done.stderr
     assert "tracetape/cli" not in done.stderr
-    assert names(tmp_path) == ["work"]
-
-
-def test_any_command_is_run_and_its_python_children_are_traced(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path
-) -> None:
-    """Through the environment; the exit status is the command's."""
-    name = script(CALL)
-    done = tracetape_command("run", "sh", "-c", f"{sys.executable} {name}; exit 7")
-    assert done.returncode == 7
-    assert names(tmp_path) == ["Completions"]
-    assert "1 trace in .tracetape/traces.db" in done.stderr
-
-
-def test_children_of_a_script_write_to_the_same_store(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path
-) -> None:
-    """Also when they run in another folder."""
-    (tmp_path / "elsewhere").mkdir()
-    script(CALL, "child.py")
-    child = f"subprocess.run([sys.executable, {str(tmp_path / 'child.py')!r}], cwd='elsewhere')"
-    tracetape_command("run", script(f"import subprocess, sys\n{SPAN}{child}\n"))
-    assert sorted(names(tmp_path)) == ["Completions", "work"]
-    assert not (tmp_path / "elsewhere" / ".tracetape").exists()
-
-
-def test_a_users_own_sitecustomize_still_runs(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path
-) -> None:
-    """Ours takes its place in the children, and runs it first."""
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text("print('mine')\n")
-    path = os.pathsep.join(filter(None, [str(tmp_path / "site"), os.environ.get("PYTHONPATH")]))
-    done = tracetape_command("run", "sh", "-c", f"{sys.executable} -c 'print(1)'", PYTHONPATH=path)
-    assert "mine\n1\n" in done.stdout
+    assert span_names() == ["work"]
 
 
 def test_disabled_it_only_runs_the_program(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path
+    tracetape_command: Tracetape, script: Script, tmp_path: Path, openai_call: str
 ) -> None:
     """TRACETAPE_DISABLED=1 patches nothing and makes no store."""
-    done = tracetape_command("run", script(CALL + SPAN), TRACETAPE_DISABLED="1")
+    done = tracetape_command("run", script(openai_call + SPAN), TRACETAPE_DISABLED="1")
     assert done.returncode == 0
-    assert "no traces were recorded" in done.stderr
+    assert done.stderr == "tracetape: tracing is off (TRACETAPE_DISABLED)\n"
     assert not (tmp_path / ".tracetape").exists()
+    seen = "import os; print([name for name in os.environ if name.startswith('TRACETAPE')])"
+    off = tracetape_command("run", script(seen), TRACETAPE_DISABLED="1")
+    assert off.stdout == "['TRACETAPE_DISABLED']\n"
 
 
 def test_the_store_can_be_named(
     tracetape_command: Tracetape, script: Script, tmp_path: Path
 ) -> None:
-    """By an option; `ls` and `show` take the same."""
-    tracetape_command("run", "--store", "sqlite:///other.db", script(SPAN))
+    """By an option; `ls` and `show` take the same, and the last line says so."""
+    done = tracetape_command("run", "--store", "sqlite:///other.db", script(SPAN))
+    assert "look at it with: tracetape show --store other.db" in done.stderr
     assert "work" in tracetape_command("ls", "--store", "other.db").stdout
     assert tracetape_command("show", "--store", "sqlite:///other.db").stdout.startswith("work  OK")
 
@@ -168,8 +150,10 @@ def test_show_prints_the_traces_of_this_run_only(
     [
         (["missing.py"], "there is no script 'missing.py'"),
         (["no-such-command"], "a Python module is run with -m no-such-command"),
+        (["-m", "no.such.module"], "there is no module no.such.module to run"),
         (["--cassette-rename", "x", "--cassette", "t.yaml", "app.py"], "write FROM=TO"),
         (["--cassette", "t.yaml", "--cassette-mode", "none", "app.py"], "no cassette t.yaml"),
+        (["--cassette", "t.yaml", "sh", "-c", "true"], "the command 'sh' runs in another"),
         (["--store", "redis://x", "app.py"], "'redis://x' is no store"),
     ],
 )
@@ -195,69 +179,67 @@ def test_an_unwritable_store_is_one_warning_and_the_program_runs(
     assert "in memory only, and gone now" in done.stderr
 
 
-def test_a_tape_is_held_by_one_process(tracetape_command: Tracetape, script: Script) -> None:
-    """A child that is to use the same one gets an error that names the holder."""
-    child = (
-        "subprocess.run([sys.executable, '-m', 'tracetape', 'run', '--cassette', 't.yaml', 'a.py'])"
-    )
-    script("", "a.py")
-    done = tracetape_command(
-        "run", "--cassette", "t.yaml", script(f"import subprocess, sys\n{child}\n")
-    )
-    assert "the cassette t.yaml is held by the process" in done.stderr
-
-
-def test_a_program_is_recorded_once_and_then_replayed_without_key_or_server(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path
+def test_the_tape_and_the_report_wait_for_the_programs_last_thread(
+    tracetape_command: Tracetape,
+    script: Script,
+    tmp_path: Path,
+    span_names: Callable[[], list[str]],
 ) -> None:
-    """The first run needs the server, the second neither it nor the variables."""
-    server = """
-import http.server, json, threading
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.rfile.read(int(self.headers["content-length"]))
-        message = {"role": "assistant", "content": "hello"}
-        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-        body = json.dumps({"id": "1", "object": "chat.completion", "created": 1, "model": "m",
-                           "choices": choices}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *args): pass
-if __name__ == "__main__":
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    print(server.server_port, flush=True)
-    server.serve_forever()
+    """Threads, pools and exit handlers go on after the last line, as in Python."""
+    source = """
+import atexit, concurrent.futures, threading, time, tracetape
+def work(name):
+    time.sleep(0.2)
+    with tracetape.start_span(name):
+        print(name)
+threading.Thread(target=work, args=["thread"]).start()
+concurrent.futures.ThreadPoolExecutor().submit(work, "pool").add_done_callback(lambda _: None)
+atexit.register(work, "exit")
+print("main")
 """
-    program = script(
-        "import openai\n"
-        "message = [{'role': 'user', 'content': 'hi'}]\n"
-        "answer = openai.OpenAI().chat.completions.create(model='m', messages=message)\n"
-        "print(answer.choices[0].message.content)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", server], stdout=subprocess.PIPE, text=True, cwd=tmp_path
-    )
-    assert process.stdout is not None
-    port = process.stdout.readline().strip()
-    key = "sk-" + "a" * 40
-    recorded = tracetape_command(
-        "run",
-        "--cassette",
-        "tapes/t.yaml",
-        program,
-        OPENAI_API_KEY=key,
-        OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1",
-    )
-    process.kill()
-    process.communicate()
-    assert recorded.stdout == "hello\n"
-    assert "recorded 1 interaction to tapes/t.yaml" in recorded.stderr
-    assert key not in (tmp_path / "tapes" / "t.yaml").read_text()
+    done = tracetape_command("run", "--show", script(source))
+    assert done.stdout.startswith("main\n")
+    assert set(done.stdout.splitlines()[1:3]) == {"thread", "pool"}
+    assert done.stdout.splitlines()[3] == "exit"
+    assert "3 traces in" in done.stderr
+    assert sorted(span_names()) == ["exit", "pool", "thread"]
 
-    replayed = tracetape_command("run", "--cassette", "tapes/t.yaml", program)
-    assert replayed.stdout == "hello\n"
-    assert "replayed 1 interaction from tapes/t.yaml" in replayed.stderr
-    assert names(tmp_path) == ["Completions", "Completions"]
+
+def test_a_forked_child_tells_nothing(tracetape_command: Tracetape, script: Script) -> None:
+    """The report is the parent's."""
+    source = "import os\nif os.fork(): os.wait()\n"
+    done = tracetape_command("run", script(source))
+    assert done.stderr == "tracetape: no traces were recorded\n"
+
+
+def test_a_program_may_close_its_output(tracetape_command: Tracetape, script: Script) -> None:
+    """The exit status and our line are the same."""
+    done = tracetape_command("run", script(SPAN + "import sys; sys.stdout.close(); sys.exit(3)"))
+    assert done.returncode == 3
+    assert done.stderr.startswith("tracetape: 1 trace in")
+
+
+def test_a_fault_in_the_programs_own_hook_is_shown_like_python_does(
+    tracetape_command: Tracetape, script: Script
+) -> None:
+    """The program's error is not lost over it."""
+    source = "import sys\nsys.excepthook = lambda *error: 1 / 0\nraise KeyError('mine')\n"
+    done = tracetape_command("run", script(source))
+    assert done.returncode == 1
+    assert "KeyError: 'mine'" in done.stderr
+
+
+def test_many_traces_are_listed_not_shown(tracetape_command: Tracetape, script: Script) -> None:
+    """With --show the last of more than five is printed."""
+    source = "import tracetape\nfor n in range(120):\n  with tracetape.start_span(f'n{n}'): pass\n"
+    done = tracetape_command("run", "--show", script(source))
+    assert done.stdout.startswith("… 119 earlier traces: `tracetape ls` lists them\n\nn119  OK")
+    assert "120 traces in" in done.stderr
+
+
+def test_a_folder_is_no_tape(tracetape_command: Tracetape, script: Script) -> None:
+    """In one line, before the program is run."""
+    done = tracetape_command("run", "--cassette", ".", script("print('ran')"))
+    assert done.returncode == 2
+    assert "is a directory" in done.stderr
+    assert done.stdout == ""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Callable
 
+import pytest
+from rich.console import Console
+
 import tracetape
-from tracetape.entities import Document, SpanEvent, SpanType, Trace
-from tracetape.views import tree_text
+from tracetape.entities import Document, SpanEvent, SpanType, Trace, TraceData
+from tracetape.views import render_tree, tree_text
 
 
 def test_a_tree_without_times_is_the_same_for_every_run(
@@ -73,11 +77,93 @@ def test_long_values_are_cut_to_the_width(last_trace: Callable[[], Trace]) -> No
     assert max(map(len, tree_text(last_trace(), width=60).splitlines())) <= 60
 
 
-def test_a_running_trace_says_so(store_path: object) -> None:
+def test_a_running_trace_says_so() -> None:
     """Its open spans have no duration yet."""
     with tracetape.start_span("outer") as span:
         trace = tracetape.get_trace(span.trace_id)
         assert trace is not None
-        text = tree_text(trace)
-    assert text.startswith("outer  IN PROGRESS  …")
-    assert "running" in text
+        lines = tree_text(trace).splitlines()
+    assert lines[0] == "outer  running  …"
+    assert lines[2] == "└── outer  running"
+
+
+def test_what_is_too_wide_for_one_line_goes_on_below(last_trace: Callable[[], Trace]) -> None:
+    """Model, tokens and times of a span are never cut, only inputs and outputs."""
+    with tracetape.start_span("Completions", span_type=SpanType.CHAT_MODEL) as span:
+        usage = {"input_tokens": 1234, "output_tokens": 56, "total_tokens": 1290}
+        span.set_fields({"model": "gpt-4o-2024-08-06", "provider": "openai", "usage": usage})
+
+    assert tree_text(last_trace(), times=False, width=50).splitlines()[1:] == [
+        "└── Completions  CHAT_MODEL",
+        "    openai/gpt-4o-2024-08-06  1,234 → 56 tokens",
+    ]
+
+
+def test_a_tree_deeper_than_the_screen_is_shown(last_trace: Callable[[], Trace]) -> None:
+    """The guides are shortened, the names are not."""
+    with contextlib.ExitStack() as stack:
+        for number in range(60):
+            stack.enter_context(tracetape.start_span(f"level {number}"))
+
+    lines = tree_text(last_trace(), times=False, width=60).splitlines()
+    assert lines[1] == "└── level 0"
+    assert lines[-1].startswith("…")
+    assert lines[-1].endswith("└── level 59")
+    assert max(map(len, lines)) <= 60
+
+
+def test_a_span_without_its_parent_hangs_from_the_root(last_trace: Callable[[], Trace]) -> None:
+    """As one does whose parent is in a process that was killed; a ring is opened."""
+    with tracetape.start_span("lost"), tracetape.start_span("a"), tracetape.start_span("b"):
+        pass
+    trace = last_trace()
+    lost, a, b = trace.data.spans
+
+    assert tree_text(Trace(trace.info, TraceData([b, a])), times=False) == (
+        "lost  OK\n└── a\n    └── b"
+    )
+    a._parent_id = b._span_id
+    ring = tree_text(Trace(trace.info, TraceData([lost, a, b])), times=False)
+    assert ring == "lost  OK\n├── lost\n└── a\n    └── b"
+
+
+def test_a_retriever_is_previewed_by_the_titles_of_its_first_documents(
+    last_trace: Callable[[], Trace],
+) -> None:
+    """A document without a title, by its beginning."""
+    with tracetape.start_span("find", span_type=SpanType.RETRIEVER) as span:
+        titled = [Document("…", {"title": f"Chapter {number}"}) for number in (1, 2)]
+        span.set_outputs([*titled, Document("word " * 100), Document("not shown")])
+
+    (line,) = tree_text(last_trace(), times=False, width=200).splitlines()[2:]
+    assert line.startswith("    └── ← 4 documents: Chapter 1 · Chapter 2 · word word")
+    assert line.endswith("… · …")
+
+
+def test_in_full_everything_is_said(last_trace: Callable[[], Trace]) -> None:
+    """Whole values as JSON, the stack of an error; folded where they are wider than the screen."""
+
+    @tracetape.trace
+    def work(text: str) -> None:
+        raise ValueError("no\x1b[2J")
+
+    with pytest.raises(ValueError, match="no"):
+        work("word " * 40)
+
+    text = tree_text(last_trace(), full=True, width=60)
+    assert text.count("word") == 40
+    assert "Traceback (most recent call last):" in text
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 60
+
+
+def test_where_lines_cannot_be_drawn_letters_stand_for_them(
+    last_trace: Callable[[], Trace],
+) -> None:
+    """A console that knows ASCII only gets a tree, not an error."""
+    with tracetape.start_span("outer"), tracetape.start_span("inner"):
+        pass
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    Console(file=file, width=60).print(render_tree(last_trace(), times=False))
+    file.seek(0)
+    assert file.read().splitlines()[1:] == ["`-- outer", "    `-- inner"]

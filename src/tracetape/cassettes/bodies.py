@@ -5,38 +5,92 @@ from __future__ import annotations
 import base64
 import binascii
 import importlib
+import importlib.util
+import json
+import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 
 from tracetape.exceptions import CassetteFormatError
 
-__all__ = ["MAX_BODY", "decoded", "from_stored", "is_event_stream", "to_stored"]
+__all__ = ["MAX_BODY", "decoded", "decoded_parts", "from_stored", "is_known", "to_stored"]
 
 MAX_BODY = 256 << 20  # bytes; a compressed body that grows beyond it is a bomb
+_BIG_NUMBER = re.compile(rb"\d{17}|[eE][+-]?\d{3}")  # what orjson may read as another number
+_NUMBERS = re.compile(r"\[\n\s+(-?[\d.eE+-]+(?:,\n\s+-?[\d.eE+-]+)*)\n\s+\]")
+_SPACED = re.compile(r",\s+")
+_NAMES = {"x-gzip": "gzip", "x-deflate": "deflate"}
 
 
-def is_event_stream(content_type: str) -> bool:
-    """Whether a body is a stream of server-sent events."""
-    return content_type.partition(";")[0].strip().lower() == "text/event-stream"
+def is_known(encoding: str) -> bool:
+    """Whether a content encoding can be undone here."""
+    return all(
+        name == "identity" or (name in _DECODERS and _is_installed(name))
+        for name in _names(encoding)
+    )
 
 
 def decoded(data: bytes, encoding: str) -> bytes | None:
-    """`data` without its content encodings; None if one is unknown or was not really used."""
-    for name in reversed([part.strip().lower() for part in encoding.split(",") if part.strip()]):
+    """`data` without its content encodings; None if it was not really so encoded.
+
+    Raises:
+        CassetteFormatError: it is a bomb.
+    """
+    for name in reversed(_names(encoding)):
+        if name == "identity":
+            continue
         try:
             data = _DECODERS[name](data)
-        except Exception:  # noqa: BLE001 - unknown, not installed, or not so encoded at all
+        except Exception:  # noqa: BLE001 - each library has its own, and all mean the same
             return None
         if len(data) > MAX_BODY:
             raise CassetteFormatError(f"a {name} body is larger than {MAX_BODY:,} bytes unpacked")
     return data
 
 
-def _limited(decompressor: Any, data: bytes) -> bytes:
-    result: bytes = decompressor.decompress(data, MAX_BODY + 1)
+def decoded_parts(parts: list[bytes], encoding: str) -> list[bytes] | None:
+    """What each part of an encoded body adds to the decoded one, which may end early.
+
+    None if the encoding is unknown, or was not really used.
+    """
+    names = [name for name in _names(encoding) if name != "identity"]
+    if not names:
+        return parts
+    if len(names) > 1 or not is_known(encoding):
+        return None
+    for feed in _feeds(names[0]):
+        try:
+            return [feed(part) for part in parts]
+        except Exception:  # noqa: BLE001, S112 - each library has its own, and all mean the same
+            continue
+    return None
+
+
+def _names(encoding: str) -> list[str]:
+    parts = [part.strip().lower() for part in encoding.split(",")]
+    return [_NAMES.get(part, part) for part in parts if part]
+
+
+def _is_installed(name: str) -> bool:
+    module = {"br": "brotli", "zstd": "zstandard"}.get(name)
+    return module is None or importlib.util.find_spec(module) is not None
+
+
+def _feeds(name: str) -> list[Callable[[bytes], bytes]]:
+    if name == "br":
+        return [importlib.import_module("brotli").Decompressor().process]
+    if name == "zstd":
+        return [importlib.import_module("zstandard").ZstdDecompressor().decompressobj().decompress]
+    windows = [16 + zlib.MAX_WBITS] if name == "gzip" else [zlib.MAX_WBITS, -zlib.MAX_WBITS]
+    return [zlib.decompressobj(window).decompress for window in windows]
+
+
+def _inflated(data: bytes, window: int) -> bytes:
+    decompressor = zlib.decompressobj(window)
+    result = decompressor.decompress(data, MAX_BODY + 1)
     if len(result) <= MAX_BODY and not decompressor.eof:
         raise zlib.error("the body ends early")
     return result
@@ -44,26 +98,30 @@ def _limited(decompressor: Any, data: bytes) -> bytes:
 
 def _deflate(data: bytes) -> bytes:
     try:
-        return _limited(zlib.decompressobj(), data)
+        return _inflated(data, zlib.MAX_WBITS)
     except zlib.error:
-        return _limited(zlib.decompressobj(-zlib.MAX_WBITS), data)  # without zlib's header
+        return _inflated(data, -zlib.MAX_WBITS)  # without zlib's header
 
 
 def _brotli(data: bytes) -> bytes:
-    result: bytes = importlib.import_module("brotli").decompress(data)
+    decompressor = importlib.import_module("brotli").Decompressor()
+    try:
+        result: bytes = decompressor.process(data, output_buffer_limit=MAX_BODY + 1)
+    except TypeError:  # before brotli 1.2
+        result = decompressor.process(data)
+    if len(result) <= MAX_BODY and not decompressor.is_finished():
+        raise ValueError("the body ends early")
     return result
 
 
 def _zstd(data: bytes) -> bytes:
-    decompressor = importlib.import_module("zstandard").ZstdDecompressor()
-    result: bytes = decompressor.decompressobj().decompress(data)
+    reader = importlib.import_module("zstandard").ZstdDecompressor().stream_reader(data)
+    result: bytes = reader.read(MAX_BODY + 1)
     return result
 
 
-_DECODERS = {
-    "identity": lambda data: data,
-    "gzip": lambda data: _limited(zlib.decompressobj(16 + zlib.MAX_WBITS), data),
-    "x-gzip": lambda data: _limited(zlib.decompressobj(16 + zlib.MAX_WBITS), data),
+_DECODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda data: _inflated(data, 16 + zlib.MAX_WBITS),
     "deflate": _deflate,
     "br": _brotli,
     "zstd": _zstd,
@@ -75,13 +133,16 @@ def from_stored(body: Any) -> bytes:
 
     ``string`` and ``base64_string`` are vcrpy's; ``parsed_body``, the JSON itself, is what
     several projects' serializers write in their place.
+
+    Raises:
+        CassetteFormatError: it is none of them.
     """
     if body is None:
         return b""
     if isinstance(body, bytes):
         return body
     if isinstance(body, str):
-        return body.encode("utf-8", "surrogateescape")
+        return body.encode("utf-8", "surrogatepass")
     if isinstance(body, Mapping):
         if body.get("base64_string") is not None:
             try:
@@ -89,19 +150,38 @@ def from_stored(body: Any) -> bytes:
             except (binascii.Error, TypeError, ValueError) as error:
                 raise CassetteFormatError(f"a base64_string is no base64: {error}") from error
         if "parsed_body" in body:
-            return orjson.dumps(body["parsed_body"])
+            return _from_parsed(body["parsed_body"])
         return from_stored(body.get("string"))
     raise CassetteFormatError(f"a body must be text or binary, not {type(body).__name__}")
+
+
+def _from_parsed(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer of more than 64 bits, for example
+        try:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        except (TypeError, ValueError) as error:
+            raise CassetteFormatError(f"a parsed_body is no JSON: {error}") from error
 
 
 def to_stored(data: bytes, content_type: str) -> str | bytes:
     """What is written for a body: JSON pretty-printed, text as text, the rest as binary."""
     if "json" in content_type:
         try:
-            return orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode()
-        except orjson.JSONDecodeError:
+            return _pretty(data)
+        except (ValueError, RecursionError):
             pass  # whatever it says, it is stored as it is
     try:
         return data.decode()
     except UnicodeDecodeError:
         return data
+
+
+def _pretty(data: bytes) -> str:
+    if _BIG_NUMBER.search(data):
+        text = json.dumps(json.loads(data), indent=2, ensure_ascii=False, allow_nan=False)
+    else:
+        text = orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode()
+    # An embedding's thousand numbers on one line; inside JSON strings there are no line ends.
+    return _NUMBERS.sub(lambda found: f"[{_SPACED.sub(', ', found[1])}]", text)

@@ -9,19 +9,22 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from tracetape.cassettes import network, transports
 from tracetape.cassettes.context import close_player, open_player
 from tracetape.cassettes.matching import Matcher
 from tracetape.cassettes.placeholders import Placeholders
-from tracetape.cassettes.player import Player, Scrub
+from tracetape.cassettes.player import MODES, Player, Scrub
+from tracetape.exceptions import CassetteError, InvalidTypeError, InvalidValueError
 
 __all__ = ["Cassette", "cassette"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_SCOPES = ("context", "process")
 _lock = threading.Lock()
+_recorded: set[Path] = set()  # files that an open tape writes
 
 
 def cassette(
@@ -35,6 +38,7 @@ def cassette(
     allow_hosts: Collection[str] = (),
     ignore_hosts: Collection[str] = (),
     rename_hosts: Mapping[str, str] | None = None,
+    scope: Literal["context", "process"] = "context",
 ) -> Cassette:
     """Record the HTTP requests of a block once, and replay them ever after.
 
@@ -48,54 +52,61 @@ def cassette(
             recording was cut short; ``new_episodes`` replays and records what is new; ``all``
             records everything anew.
         match_on: what must be equal, out of ``method``, ``scheme``, ``host``, ``port``, ``path``,
-            ``query``, ``body``; all, if not given. JSON bodies are compared as JSON.
+            ``query``, ``body``, and ``uri`` for all of the URL; everything, if not given. JSON
+            bodies are compared as JSON.
         ignore: fields that vary, such as ``body.user`` or ``query.api-version``.
         scrub: called with each `Interaction` before it is written; may change it.
         speed: 0 replays streams at once, 1 at the recorded speed, 2 twice as fast.
-        allow_hosts: hosts that are reached for real, also in replay.
+        allow_hosts: hosts that are reached for real, also in replay, by any kind of connection.
         ignore_hosts: hosts whose requests are reached for real and never recorded.
         rename_hosts: beginnings of URLs as they are to stand on the tape, by the real ones.
+        scope: ``context`` is for the code of this block, the tasks that it starts, and threads
+            as long as no other tape is open; ``process`` for whoever has no tape of his own.
 
     Raises:
         InvalidValueError: an argument has no meaning.
-        CassetteError: on entering, there is no tape to replay; on leaving, it cannot be written,
-            or held secrets.
+        CassetteError: on entering, there is no tape to replay, or another block is recording it;
+            on leaving, it cannot be written, or something was refused for the secrets in it.
     """
-    return Cassette(
-        Path(path),
-        mode,
-        Matcher(match_on, ignore),
-        {
-            "scrub": scrub,
-            "speed": speed,
-            "allow_hosts": allow_hosts,
-            "ignore_hosts": ignore_hosts,
-            "rename_hosts": rename_hosts,
-        },
-    )
+    if mode not in MODES:
+        raise InvalidValueError(f"{mode!r} is no mode: choose from {', '.join(MODES)}")
+    if scope not in _SCOPES:
+        raise InvalidValueError(f"{scope!r} is no scope: choose from {', '.join(_SCOPES)}")
+    options = {
+        "scrub": scrub,
+        "speed": speed,
+        "allow_hosts": allow_hosts,
+        "ignore_hosts": ignore_hosts,
+        "rename_hosts": rename_hosts,
+    }
+    return Cassette(Path(path), mode, Matcher(match_on, ignore), scope, options)
 
 
 class Cassette:
     """A tape that can be opened, any number of times."""
 
-    def __init__(self, path: Path, mode: str, matcher: Matcher, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, mode: str, matcher: Matcher, scope: str, options: Mapping[str, Any]
+    ) -> None:
         """Nothing is read yet."""
-        self._path = path
-        self._mode = mode
-        self._matcher = matcher
-        self._options = options
+        self._arguments = (path, mode, matcher, scope, options)
         self._opened: list[tuple[Player, Placeholders | None]] = []
 
     def __enter__(self) -> Player:
-        player = Player(self._path, self._mode, self._matcher, **self._options)
-        placeholders = Placeholders(player.interactions) if player.replays else None
+        path, mode, matcher, scope, options = self._arguments
         with _lock:
-            if open_player(player):
+            if path.absolute() in _recorded:
+                raise CassetteError(f"the cassette {path} is being recorded by another block")
+            player = Player(path, mode, matcher, **options)
+            placeholders = None if player.records else Placeholders(player.interactions)
+            if player.records:
+                _recorded.add(player.file)
+            player.is_open = True
+            if open_player(player, scope):
                 transports.install()
                 network.block()
-        player.is_open = True
-        if placeholders is not None:
-            placeholders.put()
+            if placeholders is not None:
+                placeholders.put()
         self._opened.append((player, placeholders))
         return player
 
@@ -107,15 +118,22 @@ class Cassette:
     ) -> None:
         player, placeholders = self._opened.pop()
         player.is_open = False
-        if placeholders is not None:
-            placeholders.remove()
-        with _lock:
-            if close_player(player):
-                network.unblock()
-                transports.uninstall()
         # An exit by `sys.exit()` is an end like any other.
         ended = exc is None or (isinstance(exc, SystemExit) and not exc.code)
-        player.close(complete=ended)
+        try:
+            player.close(complete=ended)
+        finally:
+            with _lock:
+                if placeholders is not None:
+                    placeholders.remove()
+                if close_player(player):
+                    network.unblock()
+                    transports.uninstall()
+                if player.records:
+                    _recorded.discard(player.file)
+        for miss in player.misses:
+            if exc is not None and miss is not exc and _is_cause(miss, exc):
+                raise miss from exc  # some SDKs, such as openai 1, make their own error of it
 
     async def __aenter__(self) -> Player:
         return self.__enter__()
@@ -129,19 +147,39 @@ class Cassette:
         self.__exit__(exc_type, exc, traceback)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
-        """The function, each call of it inside the tape."""
+        """The function, each call of it inside the tape.
+
+        Raises:
+            InvalidTypeError: it is a generator, whose body runs after the call.
+        """
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            name = function.__name__
+            raise InvalidTypeError(
+                f"a cassette decorates functions: open it inside of the generator {name}"
+            )
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def taped_async(*args: Any, **kwargs: Any) -> Any:
-                with self:
+                with Cassette(*self._arguments):  # calls may overlap, so each has its own
                     return await function(*args, **kwargs)
 
             return cast("Callable[_P, _R]", taped_async)
 
         @functools.wraps(function)
         def taped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            with self:
+            with Cassette(*self._arguments):
                 return function(*args, **kwargs)
 
         return taped
+
+
+def _is_cause(miss: BaseException, error: BaseException | None) -> bool:
+    """Whether one error was raised because of the other, or while it was handled."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if error is miss:
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False

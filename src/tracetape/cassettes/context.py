@@ -8,42 +8,71 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from tracetape.exceptions import CassetteError
+
 if TYPE_CHECKING:
     from tracetape.cassettes.player import Player
 
-__all__ = ["bypass", "close_player", "open_player", "players"]
+__all__ = ["bypass", "close_player", "open_player", "players", "players_of_sockets"]
 
-# Innermost last. None: this context has opened none, as in a thread of a pool.
-_here: ContextVar[tuple[Player, ...] | None] = ContextVar("tracetape_cassettes", default=None)
+_Chain = tuple["Player", ...]  # innermost last
+
+# Empty: this context has opened none, as in a thread of a pool.
+_here: ContextVar[_Chain] = ContextVar("tracetape_cassettes", default=())
 _bypassed: ContextVar[bool] = ContextVar("tracetape_cassettes_bypassed", default=False)
-_open: list[Player] = []
+_open: list[tuple[_Chain, str]] = []  # newest last, each with its scope
 _lock = threading.Lock()
 
 
-def players() -> tuple[Player, ...]:
-    """The open tapes to ask, innermost first; empty if requests are to go their way."""
-    if _bypassed.get():
+def players() -> _Chain:
+    """The open tapes to ask, innermost first; empty if requests are to go their way.
+
+    Raises:
+        CassetteError: two tapes that know nothing of each other are open, and this context has
+            neither.
+    """
+    if _bypassed.get() or not _open:
         return ()
-    here = tuple(player for player in _here.get() or () if player.is_open)
+    here = _still_open(_here.get())
     if here:
-        return here[::-1]
+        return here
     with _lock:
-        return tuple(_open[-1:])
+        chains = [chain for chain, scope in _open if scope == "process"]
+        if not chains:
+            chains = [chain for chain, _ in _open]
+            if any(not _is_nested(chain, chains[-1]) for chain in chains):
+                raise CassetteError(
+                    "two cassettes are open, and this thread belongs to neither: start it with "
+                    "contextvars.copy_context().run, or open one by cassette(scope='process')"
+                )
+        return _still_open(chains[-1]) if chains else ()
 
 
-def open_player(player: Player) -> bool:
+def players_of_sockets() -> _Chain:
+    """The tapes that may forbid a connection made here.
+
+    Lookups of names run in threads without context: for them that is all open tapes.
+    """
+    if _bypassed.get() or not _open:
+        return ()
+    with _lock:
+        return _still_open(_here.get()) or tuple(chain[-1] for chain, _ in _open)
+
+
+def open_player(player: Player, scope: str) -> bool:
     """Make a tape the innermost one here; whether it is the first in the process."""
-    _here.set((*(_here.get() or ()), player))
+    chain = (*_here.get(), player)
+    _here.set(chain)
     with _lock:
-        _open.append(player)
+        _open.append((chain, scope))
         return len(_open) == 1
 
 
 def close_player(player: Player) -> bool:
     """Take a tape away; whether it was the last in the process."""
-    _here.set(tuple(one for one in _here.get() or () if one is not player) or None)
+    _here.set(tuple(one for one in _here.get() if one is not player))
     with _lock:
-        _open.remove(player)
+        _open[:] = [entry for entry in _open if entry[0][-1] is not player]
         return not _open
 
 
@@ -56,3 +85,11 @@ def bypass() -> Iterator[None]:
         yield
     finally:
         _bypassed.set(before)
+
+
+def _still_open(chain: _Chain) -> _Chain:
+    return tuple(player for player in reversed(chain) if player.is_open)
+
+
+def _is_nested(chain: _Chain, newest: _Chain) -> bool:
+    return chain == newest[: len(chain)]

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["Chunk", "Headers", "Interaction", "RecordedError", "Request", "Response"]
+__all__ = [
+    "ENCODING_HEADERS",
+    "OURS",
+    "Chunk",
+    "Headers",
+    "Interaction",
+    "RecordedError",
+    "Request",
+    "Response",
+]
 
+OURS = "tracetape"  # the key of what vcrpy has no place for
+# They describe the body on the wire; a tape holds it decoded.
+ENCODING_HEADERS = ("content-encoding", "transfer-encoding", "content-length")
 Headers = list[tuple[str, str]]
 
 
@@ -27,7 +39,7 @@ class Request:
 
     def header(self, name: str) -> str:
         """A header's first value, or an empty string."""
-        return next((value for key, value in self.headers if key == name), "")
+        return _first(self.headers, name)
 
 
 @dataclass
@@ -65,12 +77,29 @@ class Response:
 
     @property
     def body(self) -> bytes:
-        """All chunks together."""
+        """All chunks together; set, it is one chunk."""
         return b"".join(chunk.data for chunk in self.chunks)
+
+    @body.setter
+    def body(self, data: bytes) -> None:
+        self.chunks = [Chunk(data)] if data else []
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether the body is a stream of server-sent events."""
+        return self.header("content-type").partition(";")[0].strip().lower() == "text/event-stream"
+
+    @property
+    def headers_for_replay(self) -> Headers:
+        """The headers, with the length of the body as it is now if it came with one."""
+        names = {name for name, _ in self.encoding}
+        if "content-length" in names and "content-encoding" not in names and not self.cut:
+            return [*self.headers, ("content-length", str(len(self.body)))]
+        return self.headers
 
     def header(self, name: str) -> str:
         """A header's first value, or an empty string."""
-        return next((value for key, value in self.headers if key == name), "")
+        return _first(self.headers, name)
 
 
 @dataclass
@@ -93,3 +122,7 @@ class Interaction:
     request: Request
     response: Response | None = None
     error: RecordedError | None = None
+
+
+def _first(headers: Headers, name: str) -> str:
+    return next((value for key, value in headers if key == name), "")

@@ -7,66 +7,75 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tracetape.cassettes.context import players
+from tracetape.cassettes.context import players_of_sockets
+from tracetape.cassettes.patching import Patches
 from tracetape.exceptions import CassetteMissError
 
 __all__ = ["block", "unblock"]
 
 _LOCAL = {"localhost", "ip6-localhost", "", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-_originals: dict[str, Callable[..., Any]] = {}
+_patches = Patches()
+# Addresses of hosts that a tape allows: a connection is made to an address, not to a name.
+_allowed: set[str] = set()
 
 
 def block() -> None:
     """Watch all connections of this process; the open tapes say which are refused."""
-    _originals["connect"] = socket.socket.connect
-    _originals["connect_ex"] = socket.socket.connect_ex
-    _originals["getaddrinfo"] = socket.getaddrinfo
-    _set("connect", _connect)
-    _set("connect_ex", _connect_ex)
-    socket.getaddrinfo = _getaddrinfo
+    _patches.wrap(socket.socket, "connect", _checked)
+    _patches.wrap(socket.socket, "connect_ex", _checked)
+    _patches.wrap(socket, "getaddrinfo", _checked_lookup)
 
 
 def unblock() -> None:
     """Put the originals back."""
-    _set("connect", _originals["connect"])
-    _set("connect_ex", _originals["connect_ex"])
-    socket.getaddrinfo = _originals["getaddrinfo"]
+    _patches.undo()
+    _allowed.clear()
 
 
-def _set(method: str, function: Callable[..., Any]) -> None:
-    setattr(socket.socket, method, function)
+def _checked(original: Callable[..., Any]) -> Callable[..., Any]:
+    def connect(self: socket.socket, address: Any) -> Any:
+        # Sockets of this machine, such as Unix's, have other families.
+        if self.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
+            _check(address[0])
+        return original(self, address)
+
+    return connect
 
 
-def _connect(self: socket.socket, address: Any) -> Any:
-    _check(self.family, address)
-    return _originals["connect"](self, address)
+def _checked_lookup(original: Callable[..., Any]) -> Callable[..., Any]:
+    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        # Looking a name up is the first that goes out; without a network it may take minutes.
+        is_allowed = _check(host)
+        found = original(host, port, *args, **kwargs)
+        if is_allowed:
+            _allowed.update(str(address[0]) for *_, address in found)
+        return found
+
+    return getaddrinfo
 
 
-def _connect_ex(self: socket.socket, address: Any) -> Any:
-    _check(self.family, address)
-    return _originals["connect_ex"](self, address)
+def _check(host: Any) -> bool:
+    """Whether a tape allows the host by name.
 
-
-def _getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-    # Looking a name up is the first that goes out; without a network it may take minutes.
-    _check(socket.AF_INET, (host, port))
-    return _originals["getaddrinfo"](host, port, *args, **kwargs)
-
-
-def _check(family: int, address: Any) -> None:
-    if family not in (socket.AF_INET, socket.AF_INET6) or not isinstance(address, tuple):
-        return  # sockets of this machine, such as Unix's
-    host = address[0]
+    Raises:
+        CassetteMissError: all tapes that are concerned forbid it.
+    """
+    tapes = players_of_sockets()
+    if not tapes:
+        return False
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
-    tapes = players()
-    if not tapes or any(not tape.replays for tape in tapes) or _is_local(text):
-        return
-    if any(tape.passes(f"//{text}") for tape in tapes):
-        return
+    if any(tape.passes(f"//{_bracketed(text)}") for tape in tapes):
+        return True
+    if any(tape.records for tape in tapes) or text in _allowed or _is_local(text):
+        return False
     raise CassetteMissError(
         f"a connection to {text} was refused: the cassette {tapes[0].path} is being replayed, and "
         "nothing may reach the network. Allow the host by cassette(allow_hosts=[…])."
     )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_local(host: str) -> bool:

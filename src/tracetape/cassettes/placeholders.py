@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -11,55 +12,94 @@ from tracetape.cassettes.interaction import Interaction
 __all__ = ["Placeholders"]
 
 _KEY = "placeholder-of-tracetape-for-replay"
-_OPENAI_HOST = "api.openai.com"
+_OPENAI = "https://api.openai.com"
+_AZURE_PATH = "/openai/deployments/"  # Azure's client has other variables
 _OPENAI_PATHS = (
     "/chat/completions",
     "/completions",
     "/embeddings",
-    "/responses",
-    "/models",
     "/moderations",
-    "/images/",
-    "/audio/",
+    "/responses",
+    "/audio/speech",
+    "/audio/transcriptions",
+    "/images/generations",
+    "/v1/models",
 )
 # Paths of the Databricks REST reference and of the SDK's own discovery.
 _DATABRICKS_PATHS = ("/serving-endpoints", "/.well-known/databricks-config", "/api/2.", "/oidc/")
+# Where one of these is set, the user has another way to log in, and two are an error of the SDK's.
+_DATABRICKS_LOGINS = (
+    "DATABRICKS_CLIENT_ID",
+    "DATABRICKS_USERNAME",
+    "DATABRICKS_AUTH_TYPE",
+    "DATABRICKS_CONFIG_PROFILE",
+    "ARM_CLIENT_ID",
+    "GOOGLE_CREDENTIALS",
+)
+
+_lock = threading.Lock()
+_active: list[Placeholders] = []
+_put: dict[str, str] = {}
 
 
 class Placeholders:
-    """Sets environment variables that are missing, and takes them away again."""
+    """Environment variables that are missing; those of the newest tape count."""
 
     def __init__(self, interactions: Iterable[Interaction]) -> None:
         """Find out which clients a tape was recorded with."""
-        self._wanted = {"OPENAI_API_KEY": _KEY}
+        self._wanted: dict[str, str] = {}
+        bases: set[str] = set()
         for interaction in interactions:
-            self._wanted.update(_variables(interaction.request.url))
-        self._set: list[str] = []
+            parts = urlsplit(interaction.request.url)
+            origin = f"{parts.scheme}://{parts.netloc}"
+            if parts.path.startswith(_DATABRICKS_PATHS):
+                self._wanted.setdefault("DATABRICKS_HOST", origin)
+                self._wanted["DATABRICKS_TOKEN"] = _KEY
+            elif (base := _openai_base(origin, parts.path)) is not None:
+                self._wanted["OPENAI_API_KEY"] = _KEY
+                bases.add(base)
+        # With two services on one tape the program itself must say which it means.
+        if len(bases) == 1 and not bases & {_OPENAI, f"{_OPENAI}/v1"}:
+            self._wanted["OPENAI_BASE_URL"] = bases.pop()
 
     def put(self) -> None:
         """Set what is missing."""
-        for name, value in self._wanted.items():
-            if not os.environ.get(name):
-                os.environ[name] = value
-                self._set.append(name)
+        with _lock:
+            _active.append(self)
+            _apply()
 
     def remove(self) -> None:
         """Undo it, where the program has not set the variable itself meanwhile."""
-        for name in self._set:
-            if os.environ.get(name) == self._wanted[name]:
-                del os.environ[name]
-        self._set.clear()
+        with _lock:
+            _active.remove(self)
+            _apply()
 
 
-def _variables(url: str) -> dict[str, str]:
-    parts = urlsplit(url)
-    origin = f"{parts.scheme}://{parts.netloc}"
-    if parts.path.startswith(_DATABRICKS_PATHS):
-        return {"DATABRICKS_HOST": origin, "DATABRICKS_TOKEN": _KEY}
-    if parts.hostname == _OPENAI_HOST:
-        return {}
-    for path in _OPENAI_PATHS:
-        base, found, _ = parts.path.partition(path)
-        if found:
-            return {"OPENAI_BASE_URL": origin + base}
-    return {}
+def _openai_base(origin: str, path: str) -> str | None:
+    if _AZURE_PATH in path:
+        return None
+    if origin == _OPENAI:
+        return _OPENAI
+    for known in _OPENAI_PATHS:
+        base, found, rest = path.partition(known)
+        if found and (not rest or rest.startswith("/")):
+            return origin + base + ("/v1" if known.startswith("/v1/") else "")
+    return None
+
+
+def _apply() -> None:
+    """Bring the environment to what the open tapes want, leaving alone what is the user's."""
+    wanted: dict[str, str] = {}
+    for placeholders in _active:
+        wanted.update(placeholders._wanted)
+    if any(os.environ.get(name) for name in _DATABRICKS_LOGINS):
+        wanted.pop("DATABRICKS_TOKEN", None)
+    for name in {*wanted, *_put}:
+        current = os.environ.get(name)
+        if current and current != _put.get(name):
+            _put.pop(name, None)  # the user's own
+        elif name in wanted:
+            _put[name] = os.environ[name] = wanted[name]
+        else:
+            del _put[name]
+            os.environ.pop(name, None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -11,37 +12,36 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tracetape.cassettes.interaction import (
-    Chunk,
-    Headers,
-    Interaction,
-    RecordedError,
-    Request,
-    Response,
-)
+from tracetape.cassettes.cleaning import cleaned_request, cleaned_response, credentials
+from tracetape.cassettes.interaction import Interaction, Request
 from tracetape.cassettes.matching import Matcher
-from tracetape.cassettes.secrets import cleaned_request, cleaned_response, findings
-from tracetape.cassettes.tape import Tape, load, save
+from tracetape.cassettes.missing import miss_message
+from tracetape.cassettes.recording import Recording
+from tracetape.cassettes.renames import Renames
+from tracetape.cassettes.secrets import findings
+from tracetape.cassettes.tape import Draft, Tape, load, save
 from tracetape.exceptions import CassetteError, CassetteMissError, InvalidValueError
 
-__all__ = ["MODES", "Player", "Recording"]
+__all__ = ["MODES", "Player", "Scrub"]
 
 MODES = ("none", "once", "new_episodes", "all")
-_NEAREST = 200  # recordings that are looked at for the nearest one
-_SAVE_SECONDS = 1.0  # how much of a recording a killed program may lose
-
 Scrub = Callable[[Interaction], Any]
+_log = logging.getLogger("tracetape")
 
 
 class Player:
     """What a `with cassette(...)` block gives.
 
     Attributes:
-        path: the file.
+        path: the file, as it was given.
+        file: the same, absolute.
         mode: one of `MODES`.
         speed: 0 replays at once, 1 at the recorded speed.
-        played: interactions answered from the tape.
-        recorded: interactions taken onto it.
+        interactions: what is on the tape.
+        played: how many interactions were answered from the tape.
+        recorded: how many were taken onto it.
+        misses: what was asked for in vain.
+        records: whether requests that are not on the tape are recorded.
     """
 
     def __init__(
@@ -60,36 +60,40 @@ class Player:
 
         Raises:
             CassetteError: the mode is ``none`` and there is no file, or it cannot be read.
-            InvalidValueError: the mode is unknown.
+            InvalidValueError: the mode or the speed is none.
         """
         if mode not in MODES:
             raise InvalidValueError(f"{mode!r} is no mode: choose from {', '.join(MODES)}")
+        if not 0 <= speed < float("inf"):
+            raise InvalidValueError(f"{speed!r} is no speed: give 0, 1 or another factor")
         self.path = path
+        self.file = path.absolute()  # the program may go elsewhere
         self.mode = mode
         self.speed = speed
         self.played = self.recorded = 0
+        self.misses: list[CassetteMissError] = []
         self.is_open = False
         self._matcher = matcher
         self._scrub = scrub
         self._passed = {host.lower() for host in (*allow_hosts, *ignore_hosts)}
-        self._renames = dict(rename_hosts or {})
+        self._renames = Renames(rename_hosts or {})
         self._lock = threading.RLock()
-        self._refused: list[str] = []
-        self._saved = 0.0
-        self._dirty = False
-        exists = path.exists()
-        if not exists and mode == "none":
-            raise CassetteError(
-                f"there is no cassette {path}: record it first, with mode 'once' and the real "
-                "service's key"
-            )
-        tape = load(path) if exists and mode != "all" else Tape([], incomplete=True)
+        self._process = os.getpid()
+        self._problems: list[str] = []
+        self._draft = Draft(self.file)
+        tape = self._loaded()
         self.interactions = tape.interactions
         self.records = mode in ("new_episodes", "all") or (mode == "once" and tape.incomplete)
+        self._is_incomplete = tape.incomplete
+        # Cleaned like what will be looked for: other people's tapes have other placeholders.
+        self._keys = [matcher.key(cleaned_request(one.request)) for one in self.interactions]
         self._waiting: dict[Any, deque[int]] = {}
-        self._unplayed = set(range(len(self.interactions)))
-        for number, interaction in enumerate(self.interactions):
-            self._waiting.setdefault(self._key(interaction.request), deque()).append(number)
+        for number, key in enumerate(self._keys):
+            self._waiting.setdefault(key, deque()).append(number)
+        self._unplayed = set(range(len(self._keys)))
+        self._under_way: dict[Recording, tuple[int, list[bytes]]] = {}
+        self._begun = 0
+        self._places = [-1] * len(self._keys)  # where each stands when its beginning counts
 
     @property
     def replays(self) -> bool:
@@ -99,16 +103,22 @@ class Player:
     @property
     def unused(self) -> list[Interaction]:
         """What was on the tape and not played."""
-        return [self.interactions[number] for number in sorted(self._unplayed)]
+        with self._lock:
+            return [self.interactions[number] for number in sorted(self._unplayed)]
 
     def passes(self, url: str) -> bool:
         """Whether a request goes to the network, tape or not."""
-        return (urlsplit(url).hostname or "").lower() in self._passed
+        if not self._passed:
+            return False
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2].lower()
+        return host in self._passed or (parts.hostname or "").lower() in self._passed
 
     def play(self, request: Request) -> Interaction | None:
         """The next recording of a request, claimed; None if there is none left."""
+        key = self._matcher.key(self._normal(request))
         with self._lock:
-            waiting = self._waiting.get(self._key(self._normal(request)))
+            waiting = self._waiting.get(key)
             if not waiting:
                 return None
             number = waiting.popleft()
@@ -117,131 +127,104 @@ class Player:
             return self.interactions[number]
 
     def record(self, request: Request) -> Recording:
-        """Begin to record what will come of a request."""
-        return Recording(self, self._normal(request))
+        """Begin to record what will come of a request.
 
-    def keep(self, interaction: Interaction) -> None:
-        """Take a finished interaction onto the tape, without its secrets."""
-        if interaction.response is not None:
-            response = self._renamed_response(interaction.response)
-            interaction = replace(interaction, response=cleaned_response(response))
-        if self._scrub is not None:
-            self._scrub(interaction)
-        found = findings(interaction)
+        Raises:
+            CassetteError: this is a child of the process that has opened the tape.
+        """
+        if os.getpid() != self._process:
+            raise CassetteError(
+                f"the cassette {self.path} is held by the process {self._process} that started "
+                "this one: give the child a cassette of its own"
+            )
+        recording = Recording(self._normal(request), self._finished)
         with self._lock:
-            if found:
-                where = f"{interaction.request.method} {interaction.request.url}"
-                self._refused += [f"{where}: {finding}" for finding in found]
-                return
-            self.interactions.append(interaction)
-            self.recorded += 1
-            self._dirty = True
-            if time.monotonic() - self._saved > _SAVE_SECONDS:
-                self._write(incomplete=True)
+            self._under_way[recording] = (self._begun, credentials(request))
+            self._begun += 1
+        return recording
+
+    def missed(self, request: Request) -> CassetteMissError:
+        """The error for a request that is not on the tape; it shows the nearest recording."""
+        request = self._normal(request)
+        with self._lock:
+            recorded = [interaction.request for interaction in self.interactions]
+            keys = [*self._keys]
+        error = CassetteMissError(miss_message(self.path, self._matcher, request, recorded, keys))
+        self.misses.append(error)
+        return error
 
     def close(self, *, complete: bool) -> None:
-        """Write what was recorded.
+        """Write what was recorded; bodies that are still being read count as cut here.
 
         Args:
             complete: the recording came to its end; else a later ``once`` continues it.
 
         Raises:
-            CassetteError: it cannot be written, or held secrets.
+            CassetteError: it cannot be written, or something was not recorded.
         """
-        with self._lock:
-            if self._dirty:
-                self._write(incomplete=not complete)
-        if self._refused and complete:
+        if os.getpid() != self._process:
+            return
+        for recording in [*self._under_way]:
+            recording.end(exhausted=False)
+        incomplete = not complete or bool(self._problems)
+        continued = self.mode != "all" and self._is_incomplete and self.file.exists()
+        if self.recorded or (continued and not incomplete):
+            order = sorted(range(len(self._places)), key=self._places.__getitem__)
+            self.interactions = [self.interactions[number] for number in order]
+            try:
+                save(self.file, Tape(self.interactions, incomplete=incomplete))
+            except CassetteError as error:
+                self._problems.append(str(error))
+        if not self._problems:
+            return
+        message = f"{self.path}: not all was recorded:\n  " + "\n  ".join(self._problems)
+        if complete:
+            raise CassetteError(message)
+        _log.error(message)  # the exception that ended the block counts for more
+
+    def _loaded(self) -> Tape:
+        if self.mode != "all" and self.file.exists():
+            return load(self.path)
+        if self.mode == "none":
             raise CassetteError(
-                f"{self.path}: not recorded, for there are secrets in it. Remove them by "
-                "cassette(scrub=…), or do not send them:\n  " + "\n  ".join(self._refused)
+                f"there is no cassette {self.path}: record it first, with mode 'once' and the "
+                "real service's key"
             )
+        return Tape([], incomplete=True)
 
-    def miss(self, request: Request) -> CassetteMissError:
-        """The error for a request that is not on the tape; it shows the nearest recording."""
-        request = self._normal(request)
-        lines = [f"{request.method} {request.url} is not on the cassette {self.path}."]
-        if any(self._key(i.request) == self._key(request) for i in self.interactions):
-            lines.append("It is recorded, but was replayed already as often as it was recorded.")
-        elif not self.interactions:
-            lines.append("The cassette has no recordings.")
-        else:
-            near = self.interactions[-_NEAREST:]
-            nearest = min(near, key=lambda i: self._matcher.distance(request, i.request)).request
-            lines.append(f"The nearest recording, {nearest.method} {nearest.url}, differs in")
-            lines += [f"  {line}" for line in self._matcher.differences(request, nearest)]
-        lines.append(
-            "Record it with mode 'new_episodes', record all anew with mode 'all', or declare what "
-            "varies by cassette(ignore=[…])."
-        )
-        return CassetteMissError("\n".join(lines))
+    def _finished(self, recording: Recording) -> None:
+        """Take what ended onto the tape; the call that ended must not fail for it."""
+        interaction = recording.interaction
+        where = f"{interaction.request.method} {interaction.request.url}"
+        with self._lock:
+            place, secrets = self._under_way.pop(recording)
+            if interaction.response is None and interaction.error is None:
+                return
+            try:
+                self._keep(interaction, place, secrets)
+            except Exception as error:  # noqa: BLE001 - a scrubber's, a full disk's: told at the end
+                self._problems.append(f"{where}: {type(error).__name__}: {error}")
 
-    def _write(self, *, incomplete: bool) -> None:
-        save(self.path, Tape(self.interactions, incomplete=incomplete))
-        self._saved = time.monotonic()
-
-    def _key(self, request: Request) -> Any:
-        return self._matcher.key(request)
+    def _keep(self, interaction: Interaction, place: int, secrets: list[bytes]) -> None:
+        if interaction.response is not None:
+            renamed = self._renames.response(interaction.response)
+            interaction.response = cleaned_response(renamed, secrets)
+        if interaction.error is not None:
+            message = self._renames.text(interaction.error.message)
+            interaction.error = replace(interaction.error, message=message)
+        if self._scrub is not None:
+            self._scrub(interaction)
+        found = findings(interaction)
+        if found:
+            what = "; ".join(f"{kind} in {where}" for kind, where in found)
+            raise CassetteError(
+                f"there is {what}: remove it by cassette(scrub=…), or do not send it"
+            )
+        self.interactions.append(interaction)
+        self._keys.append(self._matcher.key(cleaned_request(interaction.request)))
+        self._places.append(place)
+        self.recorded += 1
+        self._draft.add(self.interactions)
 
     def _normal(self, request: Request) -> Request:
-        return cleaned_request(replace(request, url=self._renamed(request.url)))
-
-    def _renamed(self, text: str) -> str:
-        for real, shown in self._renames.items():
-            if text.startswith(real):
-                return shown + text[len(real) :]
-        return text
-
-    def _renamed_response(self, response: Response) -> Response:
-        chunks = response.chunks
-        for real, shown in self._renames.items():
-            if real.encode() in response.body:
-                chunks = [Chunk(response.body.replace(real.encode(), shown.encode()))]
-                response = replace(response, chunks=chunks)
-        return response
-
-
-class Recording:
-    """One interaction while it happens; each end but the first does nothing."""
-
-    def __init__(self, player: Player, request: Request) -> None:
-        """Record what will come of `request`."""
-        self._player = player
-        self._interaction = Interaction(request)
-        self._ended = False
-        self._last = time.monotonic()
-
-    def head(self, status: int, reason: str, headers: Headers, encoding: Headers) -> None:
-        """The response's head came."""
-        self._interaction.response = Response(status, reason, headers, [], encoding)
-        self._last = time.monotonic()
-
-    def chunk(self, data: bytes) -> None:
-        """A part of the body came."""
-        now = time.monotonic()
-        response = self._interaction.response
-        if response is not None and not self._ended:
-            response.chunks.append(Chunk(data, now - self._last))
-        self._last = now
-
-    def failed(self, error: BaseException) -> None:
-        """The request, or the body, ended with an exception."""
-        self._interaction.error = RecordedError(type(error).__name__, str(error))
-        self.end(cut=self._interaction.response is not None)
-
-    def end(self, *, cut: bool, body: bytes | None = None) -> None:
-        """The body is over.
-
-        Args:
-            cut: the reader left before its end.
-            body: the decoded body, if the parts that came were encoded.
-        """
-        if self._ended:
-            return
-        self._ended = True
-        response = self._interaction.response
-        if response is not None:
-            response.cut = cut
-            if body is not None:
-                response.chunks = [Chunk(body)] if body else []
-        self._player.keep(self._interaction)
+        return cleaned_request(self._renames.request(request))

@@ -1,144 +1,138 @@
-"""What must never stand on a tape: headers by allow-list, key-shaped text, tokens."""
+"""What looks like a secret, and where it stands on a tape."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 
-import orjson
+from tracetape.cassettes.cleaning import is_credential, secret_query_names
+from tracetape.cassettes.interaction import Headers, Interaction
+from tracetape.cassettes.tape import load
 
-from tracetape.cassettes.interaction import Chunk, Headers, Interaction, Request, Response
+__all__ = ["Finding", "check", "findings"]
 
-__all__ = ["PLACEHOLDER", "cleaned_request", "cleaned_response", "findings"]
-
-PLACEHOLDER = "REDACTED"
-_REQUEST_HEADERS = {"accept", "content-type", "openai-beta"}
-_RESPONSE_HEADERS = {
-    "content-type",
-    "content-disposition",
-    "location",
-    "openai-processing-ms",
-    "openai-version",
-    "request-id",
-    "retry-after",
-    "retry-after-ms",
-    "served-model-name",
-    "x-databricks-reason-phrase",
-    "x-request-id",
-    "x-should-retry",
+# Shapes as their issuers and GitHub's secret scanning describe them. The words before each, in
+# lower case, are looked for first: an expression alone would take milliseconds a call.
+_SHAPES: dict[str, tuple[tuple[str, ...], str]] = {
+    "an OpenAI key": (
+        ("sk-",),
+        r"\bsk-(?!ant-)(?=[\w-]*\d)(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}",
+    ),
+    "an Anthropic key": (("sk-ant-",), r"\bsk-ant-[A-Za-z0-9_-]{20,}"),
+    "a Databricks token": (
+        ("dapi", "dose", "dkea"),
+        r"\b(?:dapi|dose|dkea)[0-9a-f]{32}(?:-\d)?\b",
+    ),
+    "an AWS key id": (("akia", "asia"), r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    "an AWS secret key": (
+        ("secret",),
+        r"(?i)\baws_?secret_?(?:access_?)?key\W{1,5}[A-Za-z0-9/+=]{40}",
+    ),
+    "a Google key": (("aiza",), r"\bAIza[0-9A-Za-z_-]{35}"),
+    "a Google token": (
+        ("ya29.", "gocspx-"),
+        r"\b(?:ya29\.[0-9A-Za-z_-]{20,}|GOCSPX-[0-9A-Za-z_-]{20,})",
+    ),
+    "a GitHub token": (
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,})",
+    ),
+    "a Hugging Face token": (("hf_",), r"\bhf_[A-Za-z0-9]{30,}\b"),
+    "an Azure key": (
+        ("accountkey=", "jqqj9", "q~"),
+        r"(?i:\bAccountKey=)[A-Za-z0-9+/=]{40,}|\b[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}\b"
+        r"|\b[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}",
+    ),
+    "a JSON Web Token": (
+        ("eyj",),
+        r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+    ),
+    "a private key": (("private key-----",), r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
+    "a bearer token": (
+        ("bearer ",),
+        r"(?i)\bbearer (?=[A-Za-z0-9._~+/-]*\d)[A-Za-z0-9._~+/-]{20,}",
+    ),
 }
-_TOKEN_FIELDS = {
-    "access_token",
-    "refresh_token",
-    "id_token",
-    "client_secret",
-    "client_assertion",
-    "assertion",
-    "subject_token",
-}
-_SECRET_QUERY = {"api-key", "api_key", "apikey", "key", "token", "access_token", "sig", "code"}
-_SHAPES = {
-    "an OpenAI key": r"\bsk-(?!ant-)(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}",
-    "an Anthropic key": r"\bsk-ant-[A-Za-z0-9_-]{20,}",
-    "a Databricks token": r"\bdapi[0-9a-f]{32}(?:-\d)?\b",
-    "an AWS key id": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-    "a Google key": r"\bAIza[0-9A-Za-z_-]{35}",
-    "a GitHub token": r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,})",
-    "an Azure key": r"(?i)\bAccountKey=[A-Za-z0-9+/=]{40,}",
-    "a JSON Web Token": r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
-    "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
-    "a bearer token": r"(?i)\bbearer [A-Za-z0-9._~+/-]{20,}",
-}
-_PATTERNS = {name: re.compile(shape) for name, shape in _SHAPES.items()}
+_PATTERNS = [(kind, words, re.compile(shape)) for kind, (words, shape) in _SHAPES.items()]
+# What others write in place of a secret.
+_HARMLESS = re.compile(
+    r"(?i)redact|filter|dummy|fake|test|placeholder|mock|scrub|hidden|x{3}|\*{3}|<[^>]*>|^\W*$"
+)
 
 
-def cleaned_request(request: Request) -> Request:
-    """`request` with allowed headers only, and placeholders for tokens in URL and body.
+@dataclass(frozen=True)
+class Finding:
+    """Something on a tape that looks like a secret.
 
-    The same is done to a request that is looked for, so that it still matches.
+    Attributes:
+        path: the file.
+        interaction: its number, counted from 1.
+        kind: what it looks like; never the secret itself.
+        place: where it stands.
     """
-    return replace(
-        request,
-        url=_clean_url(request.url),
-        headers=_allowed(request.headers, _REQUEST_HEADERS),
-        body=_clean_body(request.body, request.header("content-type")),
-    )
+
+    path: Path
+    interaction: int
+    kind: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: interaction {self.interaction}: {self.kind} in {self.place}"
 
 
-def cleaned_response(response: Response) -> Response:
-    """`response` with allowed headers only, and placeholders for a token endpoint's tokens."""
-    headers = [
-        (name, _clean_url(value) if name == "location" else value)
-        for name, value in _allowed(response.headers, _RESPONSE_HEADERS)
-    ]
-    body = _clean_body(response.body, response.header("content-type"))
-    chunks = response.chunks if body == response.body else [Chunk(body)]
-    return replace(response, headers=headers, chunks=chunks)
+def check(paths: Iterable[str | PathLike[str]]) -> list[Finding]:
+    """Look for secrets on tapes, one's own or other people's.
+
+    Raises:
+        CassetteError: one of them cannot be read.
+    """
+    found = []
+    for path in map(Path, paths):
+        for number, interaction in enumerate(load(path).interactions, 1):
+            for kind, place in (*findings(interaction), *_credentials(interaction)):
+                found.append(Finding(path, number, kind, place))
+    return found
 
 
-def findings(interaction: Interaction) -> list[str]:
-    """Which kinds of secrets stand where; never the secret itself."""
-    places = {
-        "the URL": interaction.request.url,
-        "the request's body": interaction.request.body.decode("utf-8", "replace"),
-    }
-    for name, value in interaction.request.headers:
-        places[f"the request's header {name}"] = value
+def findings(interaction: Interaction) -> list[tuple[str, str]]:
+    """Which kinds of secrets stand where."""
+    return [(kind, place) for place, text in _places(interaction) for kind in _kinds(text)]
+
+
+def _kinds(text: str) -> Iterator[str]:
+    lower = text.lower()
+    for kind, words, pattern in _PATTERNS:
+        if any(word in lower for word in words) and pattern.search(text):
+            yield kind
+
+
+def _places(interaction: Interaction) -> Iterator[tuple[str, str]]:
+    request, response = interaction.request, interaction.response
+    yield "the URL", request.url
+    yield "the request's body", request.body.decode("utf-8", "replace")
+    yield from _headers("request", request.headers)
+    if response is not None:
+        yield "the response's body", response.body.decode("utf-8", "replace")
+        yield from _headers("response", response.headers)
+    if interaction.error is not None:
+        yield "the error's message", interaction.error.message
+
+
+def _headers(owner: str, headers: Headers) -> Iterator[tuple[str, str]]:
+    for name, value in headers:
+        yield f"the {owner}'s header {name}", value
+
+
+def _credentials(interaction: Interaction) -> Iterator[tuple[str, str]]:
+    for name in secret_query_names(interaction.request.url):
+        yield "a credential", f"the URL's parameter {name}"
+    sides: Sequence[tuple[str, Headers]] = [("request", interaction.request.headers)]
     if interaction.response is not None:
-        places["the response's body"] = interaction.response.body.decode("utf-8", "replace")
-        for name, value in interaction.response.headers:
-            places[f"the response's header {name}"] = value
-    return [
-        f"{kind} in {place}"
-        for place, text in places.items()
-        for kind, pattern in _PATTERNS.items()
-        if pattern.search(text)
-    ]
-
-
-def _allowed(headers: Headers, allowed: set[str]) -> Headers:
-    return [
-        (name, value)
-        for name, value in headers
-        if name in allowed or name.startswith("x-ratelimit-")
-    ]
-
-
-def _clean_url(url: str) -> str:
-    parts = urlsplit(url)
-    netloc = parts.netloc.rpartition("@")[2]
-    query = parts.query
-    pairs = parse_qsl(query, keep_blank_values=True)
-    if any(name.lower() in _SECRET_QUERY for name, _ in pairs):
-        query = urlencode([(k, PLACEHOLDER if k.lower() in _SECRET_QUERY else v) for k, v in pairs])
-    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
-
-
-def _clean_body(body: bytes, content_type: str) -> bytes:
-    if not any(field.encode() in body for field in _TOKEN_FIELDS):
-        return body
-    if "x-www-form-urlencoded" in content_type:
-        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-        return urlencode([(k, PLACEHOLDER if k in _TOKEN_FIELDS else v) for k, v in pairs]).encode()
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body
-    cleaned = _clean_json(value)
-    return body if cleaned == value else orjson.dumps(cleaned)
-
-
-def _clean_json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            key: PLACEHOLDER
-            if key in _TOKEN_FIELDS and isinstance(item, str)
-            else _clean_json(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_clean_json(item) for item in value]
-    return value
+        sides = [*sides, ("response", interaction.response.headers)]
+    for owner, headers in sides:
+        for name, value in headers:
+            if is_credential(name) and not _HARMLESS.search(value):
+                yield "a credential", f"the {owner}'s header {name}"

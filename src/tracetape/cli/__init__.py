@@ -1,4 +1,4 @@
-"""The command line: `tracetape run`, `ls`, `show`."""
+"""The command line: `tracetape run`, `ls`, `show`, `cassette check`."""
 
 from tracetape.cli.main import main
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tracetape.exceptions import TracetapeException
-from tracetape.store import SQLiteStore, find_store, open_store
 
-__all__ = ["find_trace", "opened", "shown_place", "store_option"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tracetape.entities import TraceInfo
+    from tracetape.store import SQLiteStore
+
+__all__ = ["console", "find_trace", "numeric_id", "opened", "shown_place", "store_option"]
+
+_PIPE_WIDTH = 200  # where no terminal and no COLUMNS say how wide a line is
+_DIGITS = frozenset("0123456789abcdef")
 
 store_option = click.option(
     "--store",
@@ -19,9 +32,21 @@ store_option = click.option(
 )
 
 
-def opened(url: str | None) -> SQLiteStore:
-    """The store to read."""
-    return find_store() if url is None else open_store(url, read_only=True)
+@contextlib.contextmanager
+def opened(url: str | None) -> Iterator[SQLiteStore]:
+    """The store to read, closed again at the end of the block."""
+    from tracetape.store import find_store, open_store
+
+    store = find_store() if url is None else open_store(url, read_only=True)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def numeric_id(info: TraceInfo) -> int:
+    """The 128-bit id of a trace, as stores take it."""
+    return int(info.trace_id.removeprefix("tr-"), 16)
 
 
 def find_trace(store: SQLiteStore, name: str | None) -> int:
@@ -33,13 +58,16 @@ def find_trace(store: SQLiteStore, name: str | None) -> int:
     if name is None:
         newest = store.list_traces(1)
         if not newest:
-            raise TracetapeException(f"there are no traces in {store.url} yet")
-        return int(newest[0].trace_id.removeprefix("tr-"), 16)
-    prefix = name.removeprefix("tr-").lower()
-    found = store.resolve(prefix) if prefix and set(prefix) <= set("0123456789abcdef") else []
+            raise TracetapeException(
+                f"there are no traces in {shown_place(store.url)} yet: "
+                "run a program with `tracetape run app.py`"
+            )
+        return numeric_id(newest[0])
+    prefix = name.lower().removeprefix("tr-")
+    found = store.resolve(prefix) if prefix and _DIGITS.issuperset(prefix) else []
     if not found:
         raise TracetapeException(
-            f"there is no trace whose id begins with {name!r} in {store.url}; "
+            f"there is no trace whose id begins with {name!r} in {shown_place(store.url)}: "
             "`tracetape ls` lists them"
         )
     if len(found) > 1:
@@ -51,12 +79,23 @@ def find_trace(store: SQLiteStore, name: str | None) -> int:
     return found[0]
 
 
-def shown_place(url: str) -> str:
-    """A store's URL as a user would write it here: a relative path, where there is one."""
+def shown_place(url: str, folder: Path | None = None) -> str:
+    """A store's URL as a user would write it in `folder`: a relative path, where there is one."""
     path = url.removeprefix("sqlite:///")
     if path == url:
         return url
     try:
-        return str(Path(path).relative_to(Path.cwd()))
+        return str(Path(path).relative_to(folder or Path.cwd()))
     except ValueError:
         return path
+
+
+def console() -> Console:
+    """Standard output: as wide as the terminal, in colours if it is one."""
+    from rich.console import Console
+
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")  # what its encoding cannot say is no reason to fail
+    width = None if sys.stdout.isatty() else shutil.get_terminal_size((_PIPE_WIDTH, 0)).columns
+    return Console(width=width, highlight=False, markup=False, emoji=False)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from tracetape.cli.common import opened, shown_place, store_option
-from tracetape.entities import TraceInfo, TraceState
+from tracetape.cli.common import console, opened, shown_place, store_option
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from tracetape.entities import TraceInfo
 
 __all__ = ["ls"]
 
@@ -13,13 +19,20 @@ _ID = 8  # digits of an id that are shown; more where two of the list begin alik
 
 
 @click.command(name="ls")
-@click.option("-n", "--limit", default=20, show_default=True, help="How many, the newest first.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many, the newest first.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @store_option
 def ls(limit: int, as_json: bool, store: str | None) -> None:
     """List the newest traces."""
-    source = opened(store)
-    infos = source.list_traces(limit)
+    with opened(store) as source:
+        infos = source.list_traces(limit)
     if as_json:
         import orjson
 
@@ -46,32 +59,37 @@ def _plain(info: TraceInfo) -> dict[str, object]:
 
 
 def _print_table(infos: list[TraceInfo]) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
-
-    from tracetape.views.format import ago, duration, one_line, tokens
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("id", no_wrap=True, style="dim")
+    table.add_column("id", no_wrap=True)
+    table.add_column("when", no_wrap=True, justify="right")
     table.add_column("name", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column("state", no_wrap=True)
-    for name in ("duration", "spans", "errors", "tokens", "when"):
+    for name in ("duration", "spans", "tokens", "errors"):
         table.add_column(name, justify="right", no_wrap=True)
     digits = _digits([info.trace_id.removeprefix("tr-") for info in infos])
-    styles = {TraceState.OK: "green", TraceState.ERROR: "bold red"}
     for info in infos:
-        table.add_row(
-            info.trace_id.removeprefix("tr-")[:digits],
-            Text(one_line(info.name or "(no root yet)", 200)),
-            Text(info.state.value.replace("_", " "), style=styles.get(info.state, "yellow")),
-            duration(info.duration_ns),
-            str(info.span_count),
-            Text(str(info.error_count), style="bold red") if info.error_count else "",
-            tokens(info.token_usage).removesuffix(" tokens"),
-            ago(info.request_time),
-        )
-    Console().print(table)
+        table.add_row(*_cells(info, digits))
+    console().print(table)
+
+
+def _cells(info: TraceInfo, digits: int) -> list[Text]:
+    from rich.text import Text
+
+    from tracetape.views.format import ago, duration, one_line, state, token_counts
+
+    said, style = state(info.state)
+    return [
+        Text(info.trace_id.removeprefix("tr-")[:digits], style="cyan"),
+        Text(ago(info.request_time), style="dim"),
+        Text(one_line(info.name or "(no root yet)", 200), style="bold"),
+        Text(said, style=style),
+        Text(duration(info.duration_ns)),
+        Text(str(info.span_count)),
+        Text(token_counts(info.token_usage)),
+        Text(str(info.error_count or ""), style="bold red"),
+    ]
 
 
 def _digits(ids: list[str]) -> int:

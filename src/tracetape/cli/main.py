@@ -7,12 +7,22 @@ from typing import Any
 import click
 
 from tracetape._version import __version__
+from tracetape.cli.checking import cassette
 from tracetape.cli.listing import ls
 from tracetape.cli.running import run
 from tracetape.cli.showing import show
 from tracetape.exceptions import TracetapeException
 
 __all__ = ["main"]
+
+_EXAMPLES = """\
+\b
+Examples:
+  tracetape run app.py                            trace a program, no code changed
+  tracetape run --cassette chat.yaml app.py       record it once, then replay it
+  tracetape ls                                    the newest traces
+  tracetape show                                  the last one, as a tree
+"""
 
 
 class _Group(click.Group):
@@ -25,8 +35,11 @@ class _Group(click.Group):
             click.echo(f"tracetape: error: {error}", err=True)
             ctx.exit(1)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order of use
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
 @click.version_option(__version__, prog_name="tracetape")
 def main() -> None:
     """See what your LLM program does, and replay it."""
@@ -35,3 +48,4 @@ def main() -> None:
 main.add_command(run)
 main.add_command(ls)
 main.add_command(show)
+main.add_command(cassette)

@@ -1,125 +1,155 @@
-"""A user's program, run as Python or the shell would run it, with its calls traced."""
+"""A user's program, run as Python or the shell would run it."""
 
 from __future__ import annotations
 
-import io
+import importlib.util
 import os
-import runpy
 import shutil
 import subprocess
 import sys
-import types
-from collections.abc import Callable
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from types import TracebackType
+from types import CodeType
+from typing import Protocol
 
-import click
-
+from tracetape.cli.guard import execute, guarded
 from tracetape.exceptions import InvalidValueError
-from tracetape.store import writer_url
 
-__all__ = ["Program"]
-
-_BOOTSTRAP = Path(__file__).with_name("bootstrap")
-_INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
+__all__ = ["Command", "Program", "find_program"]
 
 
-class Program:
-    """A script, a module or a command, with its arguments."""
-
-    def __init__(self, name: str, args: list[str], *, module: bool) -> None:
-        """Find out which of the three it is.
-
-        Raises:
-            InvalidValueError: there is no such script or command.
-        """
-        self._name = name
-        self._args = args
-        self._run: Callable[[], int] = self._run_command
-        if module:
-            self._run = lambda: _guarded(self._module, "runpy.py", "<frozen runpy>")
-        elif name.endswith(".py"):
-            if not Path(name).is_file():
-                raise InvalidValueError(f"there is no script {name!r} in {Path.cwd()}")
-            self._run = lambda: _guarded(self._script)
-        elif shutil.which(name) is None:
-            raise InvalidValueError(
-                f"there is no command {name!r}; a Python module is run with -m {name}"
-            )
+class Program(Protocol):
+    """What `tracetape run` runs."""
 
     def run(self) -> int:
         """Run it to its end; gives its exit status."""
-        _let_children_trace()
-        return self._run()
 
-    def _run_command(self) -> int:
+
+def find_program(name: str, args: Sequence[str], *, module: bool) -> Program:
+    """The script, module or command that a user means.
+
+    Raises:
+        InvalidValueError: there is no such script or command.
+    """
+    if module:
+        return Module(name, args)
+    if _is_script(name):
+        if not Path(name).is_file():
+            raise InvalidValueError(f"there is no script {name!r} in {Path.cwd()}")
+        return Script(name, args)
+    if shutil.which(name) is None:
+        raise InvalidValueError(
+            f"there is no command {name!r}; a Python module is run with -m {name}"
+        )
+    return Command(name, args)
+
+
+class Script:
+    """``python script.py``, in this process."""
+
+    def __init__(self, name: str, args: Sequence[str]) -> None:
+        """Nothing is read yet."""
+        self._name = name
+        self._args = args
+
+    def run(self) -> int:
+        """Run it to its end; gives its exit status."""
+        return guarded(self._run)
+
+    def _run(self) -> None:
+        path = os.path.join(os.getcwd(), self._name.removeprefix("./"))
+        sys.argv = [self._name, *self._args]
+        _begin_path_with(os.path.dirname(os.path.realpath(path)))
+        loader = SourceFileLoader("__main__", path)
+        code = loader.source_to_code(loader.get_data(path), path)
+        execute(code, __file__=path, __loader__=loader)
+
+
+class Module:
+    """``python -m module``, in this process."""
+
+    def __init__(self, name: str, args: Sequence[str]) -> None:
+        """Nothing is imported yet."""
+        self._name = name
+        self._args = args
+
+    def run(self) -> int:
+        """Run it to its end; gives its exit status."""
+        return guarded(self._run)
+
+    def _run(self) -> None:
+        sys.argv = ["-m", *self._args]  # as long as it is being looked for
+        _begin_path_with(os.getcwd())
+        spec, code = self._found()
+        sys.argv[0] = spec.origin or self._name
+        execute(
+            code,
+            __file__=spec.origin,
+            __loader__=spec.loader,
+            __package__=spec.parent,
+            __spec__=spec,
+            __cached__=spec.cached,
+        )
+
+    def _found(self) -> tuple[ModuleSpec, CodeType]:
+        spec = _find_spec(self._name)
+        if spec.submodule_search_locations is not None:
+            spec = _find_spec(f"{self._name}.__main__")
+        get_code = getattr(spec.loader, "get_code", None)
+        code: CodeType | None = None if get_code is None else get_code(spec.name)
+        if code is None:
+            raise SystemExit(f"tracetape: error: {self._name} has no Python code to run")
+        return spec, code
+
+
+class Command:
+    """Anything else, in a process of its own."""
+
+    def __init__(self, name: str, args: Sequence[str]) -> None:
+        """Nothing is started yet."""
+        self._command = [name, *args]
+
+    def run(self) -> int:
+        """Run it to its end; gives its exit status, as a shell counts those of signals."""
         try:
-            command = [self._name, *self._args]
-            return subprocess.run(command, check=False).returncode  # noqa: S603 - the user's own
-        except KeyboardInterrupt:
-            return _INTERRUPTED
-
-    def _script(self) -> None:
-        path = str(Path(self._name).absolute())
-        with io.open_code(path) as file:
-            code = compile(file.read(), path, "exec", dont_inherit=True)
-        module = types.ModuleType("__main__")
-        module.__file__ = path
-        module.__builtins__ = __builtins__  # type: ignore[attr-defined]
-        # It stays: threads and exit handlers of the program may need it after its last line.
-        sys.modules["__main__"] = module
-        sys.argv = [self._name, *self._args]
-        sys.path[0] = str(Path(path).parent)
-        _autolog()
-        exec(code, module.__dict__)  # noqa: S102 - the user's own program
-
-    def _module(self) -> None:
-        sys.argv = [self._name, *self._args]
-        sys.path[0] = str(Path.cwd())
-        _autolog()
-        runpy.run_module(self._name, run_name="__main__", alter_sys=True)
+            process = subprocess.Popen(self._command)  # noqa: S603 - the user's own
+        except OSError as error:
+            name = self._command[0]
+            raise InvalidValueError(f"{name} cannot be run: {error.strerror}") from error
+        while True:
+            try:
+                status = process.wait()
+            except KeyboardInterrupt:
+                continue  # the command got it too, and decides what becomes of it
+            return status if status >= 0 else 128 - status
 
 
-def _autolog() -> None:
-    if os.environ.get("TRACETAPE_DISABLED", "").lower() in ("1", "true", "yes"):
-        return
-    from tracetape.instrument import autolog
-
-    autolog()
-
-
-def _let_children_trace() -> None:
-    """Python processes that are started from now on find our `sitecustomize` first."""
-    # Absolute: a child may run elsewhere.
-    os.environ["TRACETAPE_STORE"] = writer_url()
-    os.environ["TRACETAPE_AUTOLOG"] = "1"
-    before = os.environ.get("PYTHONPATH")
-    paths = [str(_BOOTSTRAP), *([before] if before else [])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+def _is_script(name: str) -> bool:
+    if name.endswith((".py", ".pyw")):
+        return True
+    if not Path(name).is_file() or (os.sep not in name and shutil.which(name) is not None):
+        return False
+    if not os.access(name, os.X_OK):
+        return True
+    with open(name, "rb") as file:
+        first = file.readline(200)
+    return first.startswith(b"#!") and b"python" in first
 
 
-def _guarded(body: Callable[[], None], *hidden: str) -> int:
-    """Run `body` and end as Python would: exit codes, tracebacks without our frames."""
+def _begin_path_with(folder: str) -> None:
+    # Where Python was told to be safe, the first entry is none of a program's folder.
+    if not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
+        sys.path[0] = folder
+
+
+def _find_spec(name: str) -> ModuleSpec:
+    spec = None
     try:
-        body()
-    except SystemExit as end:
-        if end.code is None or isinstance(end.code, int):
-            return end.code or 0
-        click.echo(end.code, err=True)
-        return 1
-    except BaseException as error:  # noqa: BLE001 - this is the end of the user's program
-        trimmed = _without_ours(error.__traceback__, {__file__, *hidden})
-        sys.excepthook(type(error), error.with_traceback(trimmed), trimmed)
-        return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
-    finally:
-        sys.stdout.flush()
-    return 0
-
-
-def _without_ours(traceback: TracebackType | None, hidden: set[str]) -> TracebackType | None:
-    while traceback is not None and (
-        traceback.tb_frame.f_code.co_filename in hidden
-        or os.path.basename(traceback.tb_frame.f_code.co_filename) in hidden
-    ):
-        traceback = traceback.tb_next
-    return traceback
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # not found by a package's own code
+    if spec is None:
+        raise SystemExit(f"tracetape: error: there is no module {name} to run")
+    return spec

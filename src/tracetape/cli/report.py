@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tracetape.cli.common import shown_place
+from tracetape.cli.common import numeric_id, shown_place
 from tracetape.cli.showing import print_trace
+from tracetape.diagnostics import faults
 from tracetape.entities import TraceInfo
 from tracetape.exceptions import StoreError
 from tracetape.store import Store, open_store, writer_url
@@ -20,80 +23,105 @@ if TYPE_CHECKING:
 __all__ = ["Report"]
 
 _MAX_TREES = 5
+_FLUSH_SECONDS = 10.0
 
 
 class Report:
-    """Made before the run, printed after it."""
+    """Made before the run, printed after it.
+
+    Attributes:
+        player: the tape, if there is one.
+    """
 
     def __init__(self) -> None:
-        """Remember when the run began."""
+        """Remember when and where the run began."""
         self._began = time.time_ns() // 1_000_000
+        self._folder = Path.cwd()
+        self._readers = open_store(writer_url()).url  # what `ls` would read
+        self._enabled = runtime.enabled
         self.player: Player | None = None
 
     def print(self, *, show: bool) -> None:
         """Print the trees if wished, and on stderr the line."""
-        runtime.recorder.flush()
+        runtime.recorder.flush(_FLUSH_SECONDS)  # a store that fails must not hold up the end
         store = self._store()
         infos = self._traces(store)
-        if show and store is not None:
+        if show and infos:
             self._print_trees(store, infos)
         if self.player is not None:
-            self._print_tape(self.player)
+            _say(_of_tape(self.player))
+        self._print_losses()
         self._print_place(store, infos)
 
-    def _store(self) -> Store | None:
+    def _store(self) -> Store:
         """Where this process wrote; else where its children did."""
         if runtime.recorder.as_dict()["recorded"]:
             return runtime.recorder.store
         return open_store(writer_url(), read_only=True)
 
-    def _traces(self, store: Store | None) -> list[TraceInfo]:
+    def _traces(self, store: Store) -> list[TraceInfo]:
+        """Those that began since we did, oldest first."""
+        limit = 100
         try:
-            infos = [] if store is None else store.list_traces()
-        except StoreError:
-            return []  # no process of this run has made a store
+            infos = store.list_traces(limit)
+            while len(infos) == limit and infos[-1].request_time >= self._began:
+                limit *= 10
+                infos = store.list_traces(limit)
+        except StoreError as error:
+            if runtime.recorder.as_dict()["recorded"]:
+                _say(str(error))
+            return []  # else no process of this run has made a store
         return [info for info in infos if info.request_time >= self._began][::-1]
 
     def _print_trees(self, store: Store, infos: list[TraceInfo]) -> None:
         if len(infos) > _MAX_TREES:
-            click.echo(f"… {len(infos) - 1} earlier traces: `tracetape ls` lists them")
+            click.echo(f"… {len(infos) - 1} earlier traces: `tracetape ls` lists them\n")
             infos = infos[-1:]
         for info in infos:
-            trace = store.get_trace(int(info.trace_id.removeprefix("tr-"), 16))
+            trace = store.get_trace(numeric_id(info))
             if trace is not None:
                 print_trace(trace)
                 click.echo()
 
-    def _print_tape(self, player: Player) -> None:
-        for count, verb, word in (
-            (player.played, "replayed", "from"),
-            (player.recorded, "recorded", "to"),
-        ):
-            if count:
-                click.echo(
-                    f"tracetape: {verb} {_plural(count, 'interaction')} {word} {player.path}",
-                    err=True,
-                )
-
-    def _print_place(self, store: Store | None, infos: list[TraceInfo]) -> None:
+    def _print_losses(self) -> None:
         stats = runtime.recorder.as_dict()
         lost = stats["lost"] + stats["dropped_spans"] + stats["queued"]
         if lost:
-            click.echo(f"tracetape: {_plural(lost, 'span')} could not be kept", err=True)
-        if not infos or store is None:
-            click.echo("tracetape: no traces were recorded", err=True)
+            _say(f"{_plural(lost, 'span')} could not be kept")
+        failures = sum(faults().values())
+        if failures:
+            _say(f"{_plural(failures, 'internal error')}, see the log: traces may lack parts")
+
+    def _print_place(self, store: Store, infos: list[TraceInfo]) -> None:
+        if not infos:
+            off = "tracing is off (TRACETAPE_DISABLED)"
+            _say("no traces were recorded" if self._enabled else off)
         elif store.url == "memory://":
-            click.echo(
-                f"tracetape: {_plural(len(infos), 'trace')} in memory only, and gone now", err=True
-            )
+            _say(f"{_plural(len(infos), 'trace')} in memory only, and gone now")
         else:
+            place = shown_place(store.url, self._folder)
+            named = "" if store.url == self._readers else f" --store {shlex.quote(place)}"
             them = "it" if len(infos) == 1 else "them"
-            click.echo(
-                f"tracetape: {_plural(len(infos), 'trace')} in {shown_place(store.url)} — "
-                f"look at {them} with: tracetape ls, tracetape show",
-                err=True,
+            look = ", ".join(
+                f"tracetape {command}{named}"
+                for command in (["show"] if len(infos) == 1 else ["ls", "show"])
             )
+            _say(f"{_plural(len(infos), 'trace')} in {place} — look at {them} with: {look}")
+
+
+def _of_tape(player: Player) -> str:
+    played = f"replayed {_plural(player.played, 'interaction')} from {player.path}"
+    recorded = f"recorded {_plural(player.recorded, 'interaction')} to {player.path}"
+    if player.played and player.recorded:
+        return f"{played}, and recorded {player.recorded:,} new"
+    if player.played or player.recorded:
+        return recorded if player.recorded else played
+    return f"nothing was requested that {player.path} could answer or record"
 
 
 def _plural(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def _say(text: str) -> None:
+    click.echo(f"tracetape: {text}", err=True)

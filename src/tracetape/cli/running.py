@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from tracetape.cli.programs import Program
-from tracetape.exceptions import CassetteError, InvalidValueError
-from tracetape.store import open_store
-
-if TYPE_CHECKING:
-    from tracetape.cassettes import Player
-
 __all__ = ["run"]
 
-_HOLDER = "TRACETAPE_CASSETTE_HOLDER"
 _MODES = ("none", "once", "new_episodes", "all")
 
 
 @click.command(
     name="run",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False},
+    short_help="Run a program with its calls traced.",
 )
 @click.option("-m", "module", is_flag=True, help="PROGRAM is a module, as with `python -m`.")
-@click.option("--cassette", type=click.Path(path_type=Path), help="Record HTTP to, or replay from.")
+@click.option(
+    "--cassette",
+    metavar="PATH",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Record HTTP to this file, or replay it from there.",
+)
 @click.option(
     "--cassette-mode",
     type=click.Choice(_MODES),
     default="once",
     show_default=True,
-    help="none: only replay; once: record if there is no file; all: record anew.",
+    help="none: only replay; once: record if there is no file; new_episodes: record what is "
+    "new; all: record anew.",
 )
 @click.option(
     "--cassette-rename",
     metavar="FROM=TO",
     multiple=True,
-    help="How the beginning of a URL is to stand on the cassette.",
+    help="How the beginning of a URL is to stand on the cassette; may be repeated.",
 )
 @click.option(
     "--store", metavar="URL", help="Where the traces go.  [default: .tracetape/traces.db]"
@@ -65,66 +59,16 @@ def run(
 
     Python programs that it starts are traced as well.
     """
-    if store is not None:
-        os.environ["TRACETAPE_STORE"] = open_store(store).url  # checked before anything runs
-    chosen = Program(program, list(args), module=module)
-    tape = _tape(cassette, cassette_mode, _renames(cassette_rename))
-    from tracetape.cli.report import Report
+    from tracetape.cli.programs import Command, find_program
+    from tracetape.cli.session import Session
+    from tracetape.cli.taping import open_tape
+    from tracetape.exceptions import InvalidValueError
 
-    report = Report()
-    status = 0
-    with contextlib.suppress(_ProgramFailed), _holding(cassette), tape as player:
-        report.player = player
-        status = chosen.run()
-        if status:
-            raise _ProgramFailed  # so that its tape is kept, but not taken for whole
-    report.print(show=show)
-    ctx.exit(status)
-
-
-class _ProgramFailed(Exception):  # noqa: N818 - it is no error of ours
-    pass
-
-
-def _tape(
-    path: Path | None, mode: str, renames: dict[str, str]
-) -> AbstractContextManager[Player | None]:
-    if path is None:
-        return contextlib.nullcontext()
-    from tracetape.cassettes import cassette
-
-    return cassette(path, mode=mode, rename_hosts=renames)
-
-
-def _renames(pairs: tuple[str, ...]) -> dict[str, str]:
-    environment = os.environ.get("TRACETAPE_CASSETTE_RENAME", "")
-    renames = {}
-    for pair in (*filter(None, environment.split(",")), *pairs):
-        real, separator, shown = pair.partition("=")
-        if not separator:
-            raise InvalidValueError(f"{pair!r} is no pair of URLs: write FROM=TO")
-        renames[real] = shown
-    return renames
-
-
-@contextlib.contextmanager
-def _holding(path: Path | None) -> Iterator[None]:
-    """Keep child processes off a tape: two writers would destroy it.
-
-    Raises:
-        CassetteError: a parent process holds it.
-    """
-    if path is None:
-        yield
-        return
-    holder, _, held = os.environ.get(_HOLDER, "").partition(":")
-    if held == str(path.absolute()):
-        raise CassetteError(
-            f"the cassette {path} is held by the process {holder} that started this one: "
-            "give the child a cassette of its own"
+    found = find_program(program, args, module=module)
+    if cassette is not None and isinstance(found, Command):
+        raise InvalidValueError(
+            f"a cassette is held by one process, and the command {program!r} runs in another: "
+            "give the script or the module (-m) itself to `tracetape run --cassette`"
         )
-    os.environ[_HOLDER] = f"{os.getpid()}:{path.absolute()}"
-    try:
-        yield
-    finally:
-        del os.environ[_HOLDER]
+    tape = None if cassette is None else open_tape(cassette, cassette_mode, cassette_rename)
+    ctx.exit(Session(tape, store, show=show).run(found))

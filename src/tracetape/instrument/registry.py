@@ -12,7 +12,7 @@ from tracetape.instrument.integration import Integration
 from tracetape.instrument.patching import Patch
 from tracetape.instrument.providers import register_provider
 
-__all__ = ["active", "autolog", "autolog_one"]
+__all__ = ["active", "autolog", "autolog_one", "packages"]
 
 # Our own; their modules are imported when an integration is first switched on.
 _MODULES = {"openai": "tracetape_openai", "threads": "tracetape.instrument.threads"}
@@ -80,3 +80,9 @@ def _switch(name: str, *, on: bool) -> None:
 def _load(name: str) -> Integration:
     integration: Integration = importlib.import_module(_MODULES[name]).INTEGRATION
     return integration
+
+
+def packages() -> frozenset[str]:
+    """Packages without whose import there is nothing to trace."""
+    # What everybody imports tells nothing.
+    return frozenset(_load(name).package for name in _MODULES) - sys.stdlib_module_names

@@ -6,10 +6,14 @@ import re
 import time
 from collections.abc import Mapping
 
-__all__ = ["ago", "clean", "duration", "one_line", "tokens"]
+from tracetape.entities import TraceState
 
-# Control characters could move the cursor, change colours or set the window's title.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+__all__ = ["ago", "clean", "duration", "one_line", "state", "token_counts", "tokens"]
+
+# Control characters could move the cursor, change colours or set the window's title; others
+# change the order in which text is read.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_STATES = {TraceState.OK: "green", TraceState.ERROR: "bold red"}
 _UNITS = ((60.0, "s"), (60.0, "min"), (24.0, "h"))
 
 
@@ -28,19 +32,35 @@ def duration(nanoseconds: int | None) -> str:
     """A duration in the unit that reads best; an ellipsis for what still runs."""
     if nanoseconds is None:
         return "…"
-    if nanoseconds < 1_000_000:
+    if nanoseconds < 999_500:
         return f"{nanoseconds / 1e3:.0f} µs"
-    if nanoseconds < 1_000_000_000:
+    if nanoseconds < 999_500_000:
         return f"{nanoseconds / 1e6:.1f} ms" if nanoseconds < 1e7 else f"{nanoseconds / 1e6:.0f} ms"
     seconds = nanoseconds / 1e9
-    return f"{seconds:.2f} s" if seconds < 60 else f"{int(seconds // 60)} min {seconds % 60:.0f} s"
+    if seconds < 59.995:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
 
 
-def tokens(usage: Mapping[str, int] | None) -> str:
+def state(value: TraceState) -> tuple[str, str]:
+    """A trace's state in words, and the style it is shown in."""
+    if value is TraceState.IN_PROGRESS:
+        return "running", "yellow"
+    return value.value.replace("_", " "), _STATES.get(value, "yellow")
+
+
+def token_counts(usage: Mapping[str, int] | None) -> str:
     """Tokens in and out; empty if nothing is known."""
     if not usage:
         return ""
-    return f"{usage.get('input_tokens', 0):,} → {usage.get('output_tokens', 0):,} tokens"
+    into, out = (usage.get(f"{kind}_tokens") for kind in ("input", "output"))
+    return " → ".join("?" if count is None else f"{count:,}" for count in (into, out))
+
+
+def tokens(usage: Mapping[str, int] | None) -> str:
+    """The same, with its unit."""
+    return f"{token_counts(usage)} tokens" if usage else ""
 
 
 def ago(milliseconds: int) -> str:

@@ -7,8 +7,12 @@ from typing import Any
 import orjson
 
 from tracetape.entities import Span, SpanType
+from tracetape.views.format import one_line
 
 __all__ = ["input_preview", "output_preview"]
+
+_TITLES = 3  # documents of a retriever that are named
+_TITLE_WIDTH = 60
 
 
 def input_preview(span: Span) -> str | None:
@@ -58,9 +62,16 @@ def _answer(message: dict[str, Any]) -> str:
 
 
 def _documents(documents: list[Any]) -> str:
-    texts = [
-        str(document.get("page_content", "")) if isinstance(document, dict) else str(document)
-        for document in documents
-    ]
-    count = f"{len(texts)} document{'' if len(texts) == 1 else 's'}"
-    return f"{count}: {' · '.join(texts)}" if texts else count
+    titles = [_title(document) for document in documents[:_TITLES]]
+    count = f"{len(documents)} document{'' if len(documents) == 1 else 's'}"
+    more = ["…"] if len(documents) > _TITLES else []
+    return f"{count}: {' · '.join([*titles, *more])}" if titles else count
+
+
+def _title(document: Any) -> str:
+    """A document's title, else its beginning."""
+    if not isinstance(document, dict):
+        return one_line(_short(document) or "", _TITLE_WIDTH)
+    metadata = document.get("metadata")
+    title = metadata.get("title") if isinstance(metadata, dict) else None
+    return one_line(str(title or document.get("page_content", "")), _TITLE_WIDTH)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import orjson
 
-from tracetape.entities import Span, SpanStatusCode, SpanType, Trace, TraceState
-from tracetape.views.format import clean, duration, one_line, tokens
+from tracetape.entities import Span, SpanEvent, SpanStatusCode, SpanType, Trace
+from tracetape.views.branches import Branch, cut, folded, joined, stacked
+from tracetape.views.format import clean, duration, one_line, state, tokens
 from tracetape.views.preview import input_preview, output_preview
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
-    from rich.tree import Tree
 
 __all__ = ["render_tree", "tree_text"]
 
-_STATES = {TraceState.OK: "green", TraceState.ERROR: "bold red"}
 _PREVIEW = 400  # characters of a preview at most, however wide the terminal is
 
 
@@ -34,99 +34,131 @@ def tree_text(trace: Trace, *, times: bool = True, full: bool = False, width: in
     """
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
+    text = io.StringIO()
+    console = Console(file=text, width=width, color_system=None, legacy_windows=False)
     console.print(render_tree(trace, times=times, full=full), highlight=False)
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
-    return "\n".join(line.rstrip() for line in text.splitlines())
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def render_tree(trace: Trace, *, times: bool = True, full: bool = False) -> RenderableType:
-    """The tree as rich shows it."""
-    from rich.tree import Tree
-
-    root = Tree(_header(trace, times), guide_style="dim")
-    branches: dict[str, Tree] = {}
-    for span in trace.data.spans:  # parents come first; one in another process may be missing
-        above = branches.get(span.parent_id or "", root)
-        branches[span.span_id] = above.add(_label(span, times))
-        _add_details(branches[span.span_id], span, full)
+    """The tree as rich shows it: cut to the width, or folded if `full`."""
+    heading = joined([*_heading(trace, times)])
+    root = Branch(stacked(heading, cut(_identity(trace))) if times else heading)
+    branches: dict[str, Branch] = {}
+    for span in trace.data.spans:
+        branches[span.span_id] = Branch(joined([*_label(span, times)]))
+        for detail in _details(span, full):
+            branches[span.span_id].add(detail)
+    parents = {span.span_id: span.parent_id for span in trace.data.spans}
+    loose = _loose(parents)
+    for span_id, parent in parents.items():
+        above = root if parent is None or span_id in loose else branches[parent]
+        above.add(branches[span_id])
     return root
 
 
-def _header(trace: Trace, times: bool) -> Text:
+def _loose(parents: dict[str, str | None]) -> set[str]:
+    """Spans to hang from the root: their parent is not in the trace, or stands below them."""
+    loose: set[str] = set()
+    settled: set[str] = set()
+    for span_id in parents:
+        one: str = span_id
+        way: dict[str, None] = {}
+        while one not in settled and one not in way:
+            way[one] = None
+            above = parents[one]
+            if above is None or above not in parents:
+                loose.add(one)
+                break
+            one = above
+        else:
+            if one in way:
+                loose.add(one)  # a ring
+        settled.update(way)
+    return loose
+
+
+def _heading(trace: Trace, times: bool) -> Iterator[Text]:
     from rich.text import Text
 
     info = trace.info
-    text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(one_line(info.name or "(no root yet)", 60), style="bold")
-    text.append(f"  {info.state.value.replace('_', ' ')}", style=_STATES.get(info.state, "yellow"))
+    yield Text(one_line(info.name or "(no root yet)", 60), style="bold")
+    yield Text(*state(info.state))
     if times:
-        text.append(f"  {duration(trace.duration_ns)}")
+        yield Text(duration(trace.duration_ns))
     if info.token_usage:
-        text.append(f"  {tokens(info.token_usage)}", style="cyan")
-    if times:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(info.request_time / 1000))
-        text.append(f"\n{info.trace_id}  {when}", style="dim")
-    return text
+        yield Text(tokens(info.token_usage), style="cyan")
 
 
-def _label(span: Span, times: bool) -> Text:
+def _identity(trace: Trace) -> Text:
+    from rich.text import Text
+
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(trace.info.request_time / 1000))
+    return Text(f"{trace.info.trace_id}  {when}", style="dim")
+
+
+def _label(span: Span, times: bool) -> Iterator[Text]:
     from rich.text import Text
 
     failed = span.status.status_code is SpanStatusCode.ERROR
-    text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(one_line(span.name, 80), style="bold red" if failed else "bold")
+    yield Text(one_line(span.name, 80), style="bold red" if failed else "bold")
     if span.span_type != SpanType.UNKNOWN:
-        text.append(f"  {one_line(span.span_type, 30)}", style="magenta")
-    if times:
-        text.append(f"  {duration(span.duration_ns)}")
+        yield Text(one_line(span.span_type, 30), style="magenta")
     if span.end_time_ns is None:
-        text.append("  running", style="yellow")
+        yield Text("running", style="yellow")
+    elif times:
+        yield Text(duration(span.duration_ns))
     if span.model_name:
         model = f"{span.provider}/{span.model_name}" if span.provider else span.model_name
-        text.append(f"  {one_line(model, 60)}", style="blue")
+        yield Text(one_line(model, 60), style="blue")
     if span.token_usage:
-        text.append(f"  {tokens(span.token_usage)}", style="cyan")
+        yield Text(tokens(span.token_usage), style="cyan")
     first = span.time_to_first_token_ns
     if times and first is not None:
-        text.append(f"  first after {duration(first)}", style="dim")
-    return text
+        yield Text(f"first token after {duration(first)}", style="dim")
 
 
-def _add_details(branch: Tree, span: Span, full: bool) -> None:
+def _details(span: Span, full: bool) -> Iterator[Branch]:
     if full:
         for sign, value in (("in", span.inputs), ("out", span.outputs)):
             if value is not None:
-                branch.add(_whole(sign, value))
+                yield _whole(sign, value)
     else:
         for sign, preview in (("→", input_preview(span)), ("←", output_preview(span))):
             if preview:
-                branch.add(_line(f"{sign} {one_line(preview, _PREVIEW)}", "dim"))
+                yield _line(f"{sign} {one_line(preview, _PREVIEW)}", "dim")
     failed = span.status.status_code is SpanStatusCode.ERROR
     for event in span.events:
-        said = event.attributes.get("exception.message")
         if event.name != "exception":
-            branch.add(_line(f"• {one_line(event.name, _PREVIEW)}", "dim"))
+            yield _line(f"• {one_line(event.name, _PREVIEW)}", "dim")
         elif full and event.attributes.get("exception.stacktrace"):
-            stack = clean(str(event.attributes["exception.stacktrace"]))
-            branch.add(_line(stack, "red", wrap=True))
-        elif not failed:  # one that was handled
-            kind = event.attributes.get("exception.type", "exception")
-            branch.add(_line(f"• {one_line(f'{kind}: {said}', _PREVIEW)}", "dim"))
+            yield _text(str(event.attributes["exception.stacktrace"]), "red")
+        elif not failed:
+            yield _line(f"• {one_line(_handled(event), _PREVIEW)}", "dim")
     if failed:
-        description = span.status.description or "no description"
-        branch.add(_line(f"✗ {one_line(description, _PREVIEW)}", "red"))
+        description = span.status.description or "failed, and did not say why"
+        yield _line(f"✗ {one_line(description, _PREVIEW)}", "red")
 
 
-def _line(text: str, style: str, *, wrap: bool = False) -> Text:
+def _handled(event: SpanEvent) -> str:
+    """An exception that did not make the span fail."""
+    kind = event.attributes.get("exception.type", "exception")
+    return f"{kind}: {event.attributes.get('exception.message', '')}"
+
+
+def _whole(sign: str, value: object) -> Branch:
+    if not isinstance(value, str):
+        value = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    return _text(f"{sign}: {value}", "dim")
+
+
+def _text(text: str, style: str) -> Branch:
     from rich.text import Text
 
-    return Text(text, style=style, no_wrap=not wrap, overflow="fold" if wrap else "ellipsis")
+    return Branch(folded(Text(clean(text).expandtabs(4).rstrip("\n"), style=style)))
 
 
-def _whole(sign: str, value: object) -> Text:
-    body = value if isinstance(value, str) else orjson.dumps(value, option=_INDENT).decode()
-    return _line(f"{sign}: {clean(body)}", "dim", wrap=True)
+def _line(text: str, style: str) -> Branch:
+    from rich.text import Text
 
-
-_INDENT = orjson.OPT_INDENT_2
+    return Branch(cut(Text(text, style=style)))

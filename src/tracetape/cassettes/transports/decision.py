@@ -6,24 +6,23 @@ from dataclasses import dataclass
 
 from tracetape.cassettes.context import players
 from tracetape.cassettes.interaction import Interaction, Request
-from tracetape.cassettes.player import Player, Recording
+from tracetape.cassettes.player import Player
+from tracetape.cassettes.recording import Recording
 
-__all__ = ["Decision", "concerned", "decide"]
+__all__ = ["Played", "concerned", "decide"]
 
 
 @dataclass
-class Decision:
-    """At most one of both is set; neither: the request goes its way.
+class Played:
+    """The recording to answer with.
 
     Attributes:
-        play: the recording to answer with.
-        speed: at which share of the recorded times; 0 is at once.
-        record: where to put what comes.
+        interaction: what was recorded.
+        speed: at which factor of the recorded speed; 0 is at once.
     """
 
-    play: Interaction | None = None
-    speed: float = 0.0
-    record: Recording | None = None
+    interaction: Interaction
+    speed: float
 
 
 def concerned(url: str) -> tuple[Player, ...]:
@@ -32,7 +31,7 @@ def concerned(url: str) -> tuple[Player, ...]:
     return () if any(tape.passes(url) for tape in tapes) else tapes
 
 
-def decide(tapes: tuple[Player, ...], request: Request) -> Decision:
+def decide(tapes: tuple[Player, ...], request: Request) -> Played | Recording:
     """Ask each tape in turn; the first that records takes what none has.
 
     Raises:
@@ -41,8 +40,8 @@ def decide(tapes: tuple[Player, ...], request: Request) -> Decision:
     for tape in tapes:
         found = tape.play(request)
         if found is not None:
-            return Decision(play=found, speed=tape.speed)
+            return Played(found, tape.speed)
     for tape in tapes:
         if tape.records:
-            return Decision(record=tape.record(request))
-    raise tapes[0].miss(request)
+            return tape.record(request)
+    raise tapes[0].missed(request)

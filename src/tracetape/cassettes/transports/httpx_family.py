@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
+import importlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import lru_cache, wraps
 from typing import Any
 
-from tracetape.cassettes.bodies import decoded, is_event_stream
-from tracetape.cassettes.interaction import Chunk, Headers, Interaction, RecordedError, Request
-from tracetape.cassettes.player import Recording
-from tracetape.cassettes.tape import ENCODING_HEADERS
-from tracetape.cassettes.transports.decision import concerned, decide
+from tracetape.cassettes.interaction import Chunk, RecordedError, Request
+from tracetape.cassettes.recording import Recording
+from tracetape.cassettes.transports.decision import Played, concerned, decide
+from tracetape.cassettes.transports.errors import httpx_error
 from tracetape.cassettes.transports.mocks import respx_answers
 
 __all__ = ["wrap", "wrap_async"]
@@ -22,22 +21,20 @@ def wrap(original: Callable[..., Any], library: Any) -> Callable[..., Any]:
     """``HTTPTransport.handle_request`` with a tape before it."""
 
     @wraps(original)
-    def handle_request(transport: Any, request: Any) -> Any:
+    def handle_request(self: Any, request: Any) -> Any:
         tapes = concerned(str(request.url))
         if not tapes or respx_answers(request):
-            return original(transport, request)
+            return original(self, request)
         request.read()
         decision = decide(tapes, _request(request))
-        if decision.play is not None:
-            return _replayed(library, request, decision.play, decision.speed)
-        if decision.record is None:
-            return original(transport, request)
+        if isinstance(decision, Played):
+            return _replayed(library, request, decision)
         try:
-            response = original(transport, request)
+            response = original(self, request)
         except BaseException as error:
-            decision.record.failed(error)
+            _failed(library, decision, error)
             raise
-        return _taped(library, response, decision.record)
+        return _taped(library, response, decision)
 
     return handle_request
 
@@ -46,77 +43,66 @@ def wrap_async(original: Callable[..., Any], library: Any) -> Callable[..., Any]
     """``AsyncHTTPTransport.handle_async_request`` with a tape before it."""
 
     @wraps(original)
-    async def handle_async_request(transport: Any, request: Any) -> Any:
+    async def handle_async_request(self: Any, request: Any) -> Any:
         tapes = concerned(str(request.url))
         if not tapes or respx_answers(request):
-            return await original(transport, request)
+            return await original(self, request)
         await request.aread()
         decision = decide(tapes, _request(request))
-        if decision.play is not None:
-            return _replayed(library, request, decision.play, decision.speed)
-        if decision.record is None:
-            return await original(transport, request)
+        if isinstance(decision, Played):
+            return _replayed(library, request, decision)
         try:
-            response = await original(transport, request)
+            response = await original(self, request)
         except BaseException as error:
-            decision.record.failed(error)
+            _failed(library, decision, error)
             raise
-        return _taped(library, response, decision.record)
+        return _taped(library, response, decision)
 
     return handle_async_request
 
 
 def _request(request: Any) -> Request:
-    headers = [
-        (name.decode("latin-1").lower(), value.decode("latin-1"))
-        for name, value in request.headers.raw
-    ]
-    return Request(request.method.upper(), str(request.url), headers, request.content)
+    url = str(request.url)
+    return Request(request.method.upper(), url, _headers(request.headers), request.content)
 
 
-def _replayed(library: Any, request: Any, interaction: Interaction, speed: float) -> Any:
-    response, error = interaction.response, interaction.error
+def _headers(headers: Any) -> list[tuple[str, str]]:
+    return [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in headers.raw]
+
+
+def _replayed(library: Any, request: Any, played: Played) -> Any:
+    response, error = played.interaction.response, played.interaction.error
     if response is None:
-        raise _exception(library, error or RecordedError("TransportError", ""), request)
+        raise httpx_error(library, error or RecordedError("TransportError", ""), request)
     last = None
     if error is not None:
-        last = _exception(library, error, request)
+        last = httpx_error(library, error, request)
     elif response.cut:
         last = library.ReadError("the recording ends here: its reader left", request=request)
-    stream = _stream_class(library, _Replay)(response.chunks, speed, last)
-    extensions = {
-        "http_version": b"HTTP/1.1",
-        "reason_phrase": response.reason.encode("latin-1", "replace"),
-    }
     return library.Response(
-        response.status, headers=response.headers, stream=stream, extensions=extensions
+        response.status,
+        headers=response.headers_for_replay,
+        stream=_stream_class(library, _Replay)(response.chunks, played.speed, last),
+        extensions={
+            "http_version": b"HTTP/1.1",
+            "reason_phrase": response.reason.encode("latin-1", "replace"),
+        },
     )
 
 
-def _exception(library: Any, error: RecordedError, request: Any) -> Exception:
-    cls = getattr(library, error.type, None)
-    if not (isinstance(cls, type) and issubclass(cls, library.RequestError)):
-        cls = library.TransportError
-    exception: Exception = cls(error.message, request=request)
-    return exception
+def _failed(library: Any, recording: Recording, error: BaseException) -> None:
+    # Some errors of TLS come through unmapped, as OSError.
+    if isinstance(error, (library.RequestError, OSError)):
+        recording.failed(error)
+    else:
+        recording.dropped()
 
 
 def _taped(library: Any, response: Any, recording: Recording) -> Any:
-    headers: Headers = [
-        (name.decode("latin-1").lower(), value.decode("latin-1"))
-        for name, value in response.headers.raw
-    ]
-    kept = [pair for pair in headers if pair[0] not in ENCODING_HEADERS]
-    wire = [pair for pair in headers if pair[0] in ENCODING_HEADERS]
     reason = response.extensions.get("reason_phrase", b"").decode("latin-1")
-    recording.head(response.status_code, reason, kept, wire)
-    tee = _stream_class(library, _Tee)(response.stream, recording, dict(headers))
-    return library.Response(
-        response.status_code,
-        headers=response.headers.raw,
-        stream=tee,
-        extensions=response.extensions,
-    )
+    recording.head(response.status_code, reason, _headers(response.headers))
+    response.stream = _stream_class(library, _Tee)(response.stream, recording)
+    return response
 
 
 @lru_cache(maxsize=8)
@@ -130,21 +116,22 @@ class _Replay:
 
     def __init__(self, chunks: list[Chunk], speed: float, last: Exception | None) -> None:
         self._chunks = chunks
-        self._pause = 0.0 if speed <= 0 else 1.0 / speed
+        self._speed = speed
         self._last = last
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._chunks:
-            if self._pause:
-                time.sleep(chunk.delay * self._pause)
+            if self._speed:
+                time.sleep(chunk.delay / self._speed)
             yield chunk.data
         if self._last is not None:
             raise self._last
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self._chunks:
-            if self._pause:
-                await asyncio.sleep(chunk.delay * self._pause)
+            if self._speed:
+                # Not asyncio's: httpx runs under trio too.
+                await importlib.import_module("anyio").sleep(chunk.delay / self._speed)
             yield chunk.data
         if self._last is not None:
             raise self._last
@@ -157,19 +144,17 @@ class _Replay:
 
 
 class _Tee:
-    """The real body; each part is copied to the recording as it passes, and none is awaited."""
+    """The real body; each part is told to the recording as it passes, and none is awaited."""
 
-    def __init__(self, stream: Any, recording: Recording, headers: dict[str, str]) -> None:
+    def __init__(self, stream: Any, recording: Recording) -> None:
         self._stream = stream
         self._recording = recording
-        self._headers = headers
-        self._parts: list[bytes] = []
         self._exhausted = False
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             for part in self._stream:
-                self._take(part)
+                self._recording.chunk(part)
                 yield part
         except Exception as error:
             self._recording.failed(error)
@@ -179,7 +164,7 @@ class _Tee:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for part in self._stream:
-                self._take(part)
+                self._recording.chunk(part)
                 yield part
         except Exception as error:
             self._recording.failed(error)
@@ -191,37 +176,11 @@ class _Tee:
         try:
             self._stream.close()
         finally:
-            self._end()
+            self._recording.end(exhausted=self._exhausted)
 
     async def aclose(self) -> None:
         """The reader is done."""
         try:
             await self._stream.aclose()
         finally:
-            self._end()
-
-    def _take(self, part: bytes) -> None:
-        self._parts.append(part)
-        self._recording.chunk(part)
-
-    def _end(self) -> None:
-        raw = b"".join(self._parts)
-        cut = not (self._exhausted or self._is_whole(raw))
-        encoding = self._headers.get("content-encoding", "")
-        body = None
-        if encoding and not cut:
-            body = decoded(raw, encoding)
-        self._recording.end(cut=cut, body=body)
-
-    def _is_whole(self, raw: bytes) -> bool:
-        """Whether a reader that left early, as SDKs do after the last event, missed nothing."""
-        length = self._headers.get("content-length")
-        if length is not None and length.isdigit():
-            return len(raw) >= int(length)
-        if is_event_stream(self._headers.get("content-type", "")):
-            plain = decoded(raw, self._headers.get("content-encoding", "")) or raw
-            return plain.rstrip().endswith(_TERMINATORS) or b"\nevent: response.completed" in plain
-        return False
-
-
-_TERMINATORS = (b"data: [DONE]", b"data:[DONE]")
+            self._recording.end(exhausted=self._exhausted)

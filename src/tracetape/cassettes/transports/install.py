@@ -4,37 +4,52 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import Any
+import sys
+from functools import partial
+from types import ModuleType
 
+from tracetape.cassettes.patching import Patches
 from tracetape.cassettes.transports import httpx_family, requests_adapter
 
 __all__ = ["install", "uninstall"]
 
-_undo: list[tuple[Any, str, Any]] = []
+_patches = Patches()
 
 
 def install() -> None:
-    """Wrap the one public method of each transport that every request passes."""
+    """Wrap the one public method of each transport that every request passes.
+
+    A library that is imported only later must be seen too, so those that are installed are
+    imported here.
+    """
     for name in ("httpx", "httpx2"):
-        if importlib.util.find_spec(name) is not None:
-            library = importlib.import_module(name)
-            _patch(library.HTTPTransport, "handle_request", httpx_family.wrap, library)
-            _patch(
-                library.AsyncHTTPTransport, "handle_async_request", httpx_family.wrap_async, library
-            )
-    if importlib.util.find_spec("requests") is not None:
-        adapters = importlib.import_module("requests.adapters")
-        _patch(adapters.HTTPAdapter, "send", requests_adapter.wrap)
+        library = _library(name)
+        if library is not None:
+            wrap = partial(httpx_family.wrap, library=library)
+            wrap_async = partial(httpx_family.wrap_async, library=library)
+            _patches.wrap(library.HTTPTransport, "handle_request", wrap)
+            _patches.wrap(library.AsyncHTTPTransport, "handle_async_request", wrap_async)
+    adapters = _library("requests.adapters")
+    if adapters is not None:
+        _patches.wrap(adapters.HTTPAdapter, "send", requests_adapter.wrap)
 
 
 def uninstall() -> None:
     """Put the originals back."""
-    while _undo:
-        owner, method, original = _undo.pop()
-        setattr(owner, method, original)
+    _patches.undo()
 
 
-def _patch(owner: Any, method: str, wrap: Any, *arguments: Any) -> None:
-    original = getattr(owner, method)
-    _undo.append((owner, method, original))
-    setattr(owner, method, wrap(original, *arguments))
+def _library(name: str) -> ModuleType | None:
+    package = name.partition(".")[0]
+    if package not in sys.modules and importlib.util.find_spec(package) is None:
+        return None
+    try:
+        library = importlib.import_module(name)
+    except ImportError:
+        return None  # half an installation: nobody can use it either
+    # The program's own module or folder may have the name.
+    return (
+        library
+        if hasattr(library, "AsyncHTTPTransport") or hasattr(library, "HTTPAdapter")
+        else None
+    )

@@ -1,0 +1,150 @@
+"""What is said when a request is not on the tape: the nearest recording, and what differs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from tracetape.cassettes.interaction import Request
+from tracetape.cassettes.matching import Matcher
+
+__all__ = ["miss_message"]
+
+_SHOWN = 120  # characters of a differing value
+_FIELDS = 20  # differing fields
+_COMPARED = 40  # recordings whose bodies are looked at
+_TAIL = 500  # bytes of a body: conversations differ at their end
+_WEIGHTS = {"path": 4.0, "host": 2.0, "method": 2.0}
+_ABSENT = object()
+
+
+def miss_message(
+    path: Path,
+    matcher: Matcher,
+    request: Request,
+    recorded: Sequence[Request],
+    keys: Sequence[tuple[Any, ...]],
+) -> str:
+    """Why `request` has no answer on the tape `path`, and what can be done about it."""
+    lines = [f"{request.method} {request.url} is not on the cassette {path}."]
+    key = matcher.key(request)
+    remedy = (
+        "Record it with mode 'new_episodes', record all anew with mode 'all', or declare what "
+        "varies by cassette(ignore=[…])."
+    )
+    if not recorded:
+        lines.append("The cassette has no recordings.")
+    elif key in keys:
+        times = keys.count(key)
+        lines.append(
+            f"It is recorded {'once' if times == 1 else f'{times} times'}, and was replayed as "
+            "often already."
+        )
+    else:
+        nearest = _nearest(matcher, request, key, recorded, keys)
+        lines.append(f"The nearest recording, {nearest.method} {nearest.url}, differs in")
+        found = [*_differences(matcher, request, nearest)]
+        lines += [f"  {line}" for line in found[:_FIELDS]]
+        if len(found) > _FIELDS:
+            lines.append(f"  and {len(found) - _FIELDS} more fields")
+        sent, kept = _origin(request.url), _origin(nearest.url)
+        if sent != kept:
+            remedy = (
+                f"The program asks {sent}, and {kept} was recorded: unset the variable that says "
+                "so (OPENAI_BASE_URL, DATABRICKS_HOST), or tell the cassette by "
+                f"rename_hosts={{{sent!r}: {kept!r}}}. Or record anew with mode 'all'."
+            )
+    return "\n".join([*lines, remedy])
+
+
+def _nearest(
+    matcher: Matcher,
+    request: Request,
+    key: tuple[Any, ...],
+    recorded: Sequence[Request],
+    keys: Sequence[tuple[Any, ...]],
+) -> Request:
+    """By the parts that differ, then by the likeness of the bodies of the best ones."""
+    weights = [_WEIGHTS.get(part, 1.0) for part in matcher.parts]
+
+    def distance(number: int) -> float:
+        parts = zip(weights, key, keys[number])  # noqa: B905 - one of each a part
+        return sum(weight for weight, ours, theirs in parts if ours != theirs)
+
+    order = sorted(range(len(keys)), key=distance)
+    best = [number for number in order[:_COMPARED] if distance(number) == distance(order[0])]
+    comparer = difflib.SequenceMatcher(b=_tail(request), autojunk=False)
+
+    def likeness(number: int) -> float:
+        comparer.set_seq1(_tail(recorded[number]))
+        return comparer.quick_ratio()
+
+    return recorded[max(best, key=likeness)]
+
+
+def _tail(request: Request) -> str:
+    return request.body[-_TAIL:].decode("latin-1")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _differences(matcher: Matcher, sent: Request, kept: Request) -> Iterator[str]:
+    ours, theirs = matcher.key(sent), matcher.key(kept)
+    for part, one, other in zip(matcher.parts, ours, theirs):  # noqa: B905 - one of each a part
+        if one == other:
+            continue
+        if part == "body":
+            first, second = matcher.json(sent), matcher.json(kept)
+            if first is not None and second is not None:
+                yield from _walk("body", first, second)
+                continue
+        yield _line(part, one, other)
+
+
+def _walk(path: str, sent: Any, kept: Any) -> Iterator[str]:
+    if isinstance(sent, Mapping) and isinstance(kept, Mapping):
+        for key in [*kept, *(key for key in sent if key not in kept)]:
+            yield from _walk(f"{path}.{key}", sent.get(key, _ABSENT), kept.get(key, _ABSENT))
+    elif isinstance(sent, list) and isinstance(kept, list):
+        for index in range(max(len(sent), len(kept))):
+            ours, theirs = (s[index] if index < len(s) else _ABSENT for s in (sent, kept))
+            yield from _walk(f"{path}[{index}]", ours, theirs)
+    elif sent != kept or type(sent) is not type(kept):
+        yield _line(path, sent, kept)
+
+
+def _line(name: str, sent: Any, kept: Any) -> str:
+    ours, theirs = _text(sent), _text(kept)
+    if len(ours) > _SHOWN or len(theirs) > _SHOWN:
+        ours, theirs = _around(ours, theirs), _around(theirs, ours)
+    return f"{name}: sent {ours}, recorded {theirs}"
+
+
+def _around(text: str, other: str) -> str:
+    """`text` where it begins to differ from `other`."""
+    if len(text) <= _SHOWN:
+        return text
+    pairs = zip(text, other)  # noqa: B905 - the shorter one ends the comparison
+    same = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(text), len(other)))
+    start = max(0, same - 20)
+    begin, end = "…" * (start > 0), "…" * (start + _SHOWN < len(text))
+    return f"{begin}{text[start : start + _SHOWN]}{end} ({len(text):,} characters)"
+
+
+def _text(value: Any) -> str:
+    if value is _ABSENT:
+        return "(absent)"
+    if isinstance(value, bytes):
+        return repr(value)[1:] if value else "(empty)"
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return repr(value)

@@ -1,0 +1,169 @@
+"""From a file's bytes to interactions, with nothing executed and nothing unbounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import yaml
+
+from tracetape.cassettes import dialects
+from tracetape.cassettes.bodies import MAX_BODY, decoded, from_stored, is_known
+from tracetape.cassettes.interaction import (
+    ENCODING_HEADERS,
+    OURS,
+    Headers,
+    Interaction,
+    RecordedError,
+    Request,
+    Response,
+)
+from tracetape.cassettes.timing import chunks
+from tracetape.exceptions import CassetteFormatError
+
+__all__ = ["parsed"]
+
+_MAX_DEPTH = 200  # the loader in C recurses, and would crash the process some 10,000 deep
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """The safe loader, in C where there is one; ruby writes binary as ``!binary``."""
+
+
+_Loader.add_constructor("!binary", yaml.SafeLoader.construct_yaml_binary)
+
+
+def parsed(data: bytes) -> tuple[list[Interaction], bool]:
+    """The interactions, and whether the recording did not come to its end.
+
+    Raises:
+        CassetteFormatError: it is no tape that we can read.
+    """
+    if data[:2] == b"\x1f\x8b":
+        plain = decoded(data, "gzip")
+        if plain is None:
+            raise CassetteFormatError("it begins as a gzip file but cannot be unpacked")
+        data = plain
+    if len(data) > MAX_BODY:
+        raise CassetteFormatError(f"it is larger than {MAX_BODY:,} bytes")
+    if not data.strip():
+        raise CassetteFormatError("it is empty; delete it to record it anew")
+    try:
+        document = _document(data)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise CassetteFormatError(f"it is not YAML that can be read safely: {reason}") from error
+    found = []
+    for number, stored in enumerate(dialects.interactions(document), 1):
+        try:
+            found.append(_interaction(stored))
+        except (KeyError, TypeError, ValueError, AttributeError, CassetteFormatError) as error:
+            reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+            raise CassetteFormatError(f"interaction {number} is malformed: {reason}") from error
+    return found, bool(_mapping(document.get(OURS)).get("incomplete"))
+
+
+def _document(data: bytes) -> Any:
+    if data.lstrip()[:1] == b"{":
+        try:
+            return orjson.loads(data)  # its escapes for emoji are no YAML
+        except orjson.JSONDecodeError:
+            pass  # a mapping of YAML may begin so too
+    _check(data)
+    return yaml.load(data, Loader=_Loader)  # noqa: S506 - it is a safe loader
+
+
+def _check(data: bytes) -> None:
+    """Refuse what would crash the loader or fill the memory, by a look at the bare events."""
+    copied = 0
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str | None, int]] = []
+    for event in yaml.parse(data, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            opened.append((event.anchor, _index(event.start_mark)))
+            if len(opened) > _MAX_DEPTH:
+                raise CassetteFormatError(f"it is nested more than {_MAX_DEPTH} levels deep")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, start = opened.pop()
+            if anchor is not None:
+                sizes[anchor] = _index(event.end_mark) - start
+        elif isinstance(event, yaml.AliasEvent):
+            if any(anchor is not None for anchor, _ in opened):
+                raise CassetteFormatError("it has aliases inside of what an alias repeats")
+            copied += sizes.get(str(event.anchor), 0)
+            if copied > MAX_BODY:
+                raise CassetteFormatError(f"its aliases repeat more than {MAX_BODY:,} bytes")
+        elif isinstance(event, yaml.ScalarEvent) and event.anchor is not None:
+            sizes[event.anchor] = _index(event.end_mark) - _index(event.start_mark)
+
+
+def _index(mark: Any) -> int:
+    index: int = mark.index
+    return index
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _interaction(stored: Any) -> Interaction:
+    if not isinstance(stored, Mapping):
+        raise TypeError("it is no mapping")
+    ours = _mapping(stored.get(OURS))
+    raw = stored["request"]
+    url = raw["uri"] if "uri" in raw else raw["url"]
+    _ = urlsplit(str(url)).port  # raises a ValueError for what is no URL
+    body = from_stored(_body(raw))
+    request = Request(str(raw["method"]).upper(), str(url), _headers(raw), body)
+    error = None
+    if ours.get("error") is not None:
+        error = RecordedError(str(ours["error"]["type"]), str(ours["error"]["message"]))
+    if stored.get("response") is None:
+        if error is None:
+            raise ValueError("it has neither a response nor an error")
+        return Interaction(request, None, error)
+    return Interaction(request, _response(stored["response"], ours), error)
+
+
+def _body(raw: Mapping[str, Any]) -> Any:
+    # Some serializers put the parsed JSON beside the place of the body.
+    return {"parsed_body": raw["parsed_body"]} if "parsed_body" in raw else raw.get("body")
+
+
+def _headers(raw: Mapping[str, Any]) -> Headers:
+    headers: Headers = []
+    for name, values in (raw.get("headers") or {}).items():
+        for value in values if isinstance(values, list) else [values]:
+            text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+            headers.append((str(name).lower(), text))
+    return headers
+
+
+def _response(raw: Mapping[str, Any], ours: Mapping[str, Any]) -> Response:
+    status, reason = raw.get("status"), ""
+    if isinstance(status, Mapping):
+        status, reason = status["code"], str(status.get("message") or "")
+    code = int(
+        raw["status_code"] if status is None else status
+    )  # as vcrpy's first httpx stub has it
+    headers = _headers(raw)
+    body = from_stored(raw.get("content") if "content" in raw else _body(raw))
+    dropped: tuple[str, ...] = ENCODING_HEADERS
+    encoding = next((value for name, value in headers if name == "content-encoding"), "")
+    if encoding and is_known(encoding):
+        plain = decoded(body, encoding)
+        body = body if plain is None else plain  # many tapes keep the header over a plain body
+    elif encoding:
+        dropped = ENCODING_HEADERS[1:]  # nobody here can undo it: the client is to see it
+    wire = [(name, value) for name, value in headers if name in dropped]
+    return Response(
+        status=code,
+        reason=reason,
+        headers=[(name, value) for name, value in headers if name not in dropped],
+        chunks=chunks(body, ours.get("chunks")),
+        encoding=[(str(k), str(v)) for k, v in _mapping(ours.get("encoding")).items()] or wire,
+        cut=bool(ours.get("cut")),
+    )

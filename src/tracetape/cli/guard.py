@@ -1,0 +1,62 @@
+"""Code of the user's program, run so that it ends as it would in a Python of its own."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Callable
+from types import CodeType, ModuleType, TracebackType
+from typing import Any
+
+__all__ = ["execute", "guarded"]
+
+_INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
+
+
+def execute(code: CodeType, **names: Any) -> None:
+    """Run `code` as `__main__`.
+
+    Args:
+        code: the program.
+        names: what Python puts into the module beforehand.
+    """
+    main = ModuleType("__main__")
+    main.__dict__.update(
+        {"__annotations__": {}, "__builtins__": builtins, "__cached__": None, **names}
+    )
+    # It stays: threads and exit handlers of the program may need it after its last line.
+    sys.modules["__main__"] = main
+    exec(code, main.__dict__)  # noqa: S102 - the user's own program
+
+
+def guarded(body: Callable[[], None]) -> int:
+    """Call `body` and give the exit status; errors are shown as Python shows them."""
+    try:
+        body()
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)  # noqa: T201 - as Python does
+        return 1
+    except BaseException as error:  # noqa: BLE001 - this is the end of the user's program
+        traceback = _without_ours(error.__traceback__)
+        _show(error.with_traceback(traceback), traceback)
+        return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+    return 0
+
+
+def _show(error: BaseException, traceback: TracebackType | None) -> None:
+    try:
+        sys.excepthook(type(error), error, traceback)
+    except Exception:  # noqa: BLE001 - the program's own hook
+        sys.__excepthook__(type(error), error, traceback)
+
+
+def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
+    while traceback is not None and _is_ours(traceback.tb_frame.f_globals.get("__name__")):
+        traceback = traceback.tb_next
+    return traceback
+
+
+def _is_ours(module: str | None) -> bool:
+    return module is not None and module.startswith(("tracetape.cli", "importlib"))

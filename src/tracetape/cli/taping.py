@@ -1,0 +1,54 @@
+"""The tape of a `tracetape run`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracetape.exceptions import CassetteError, InvalidValueError
+
+if TYPE_CHECKING:
+    from tracetape.cassettes import Player
+
+__all__ = ["open_tape"]
+
+_HOLDER = "TRACETAPE_CASSETTE_HOLDER"
+
+
+def open_tape(path: Path, mode: str, renames: tuple[str, ...]) -> AbstractContextManager[Player]:
+    """The tape at `path`, kept from this process's children: two writers would destroy it.
+
+    Args:
+        path: the file.
+        mode: ``none``, ``once``, ``new_episodes`` or ``all``.
+        renames: pairs ``FROM=TO``, beside those of ``TRACETAPE_CASSETTE_RENAME``.
+
+    Raises:
+        CassetteError: a parent process holds it.
+        InvalidValueError: a pair is none.
+    """
+    place = str(path.resolve())
+    held = [entry.partition(":") for entry in os.environ.get(_HOLDER, "").splitlines()]
+    for holder, _, taken in held:
+        if taken == place:
+            raise CassetteError(
+                f"the cassette {path} is held by the process {holder} that started this one: "
+                "give the child a cassette of its own"
+            )
+    os.environ[_HOLDER] = "\n".join(["".join(entry) for entry in held] + [f"{os.getpid()}:{place}"])
+    from tracetape.cassettes import cassette
+
+    return cassette(path, mode=mode, rename_hosts=_pairs(renames), scope="process")
+
+
+def _pairs(renames: tuple[str, ...]) -> dict[str, str]:
+    environment = os.environ.get("TRACETAPE_CASSETTE_RENAME", "")
+    pairs = {}
+    for rename in (*filter(None, environment.split(",")), *renames):
+        real, separator, shown = rename.partition("=")
+        if not (real and separator):
+            raise InvalidValueError(f"{rename!r} is no pair of URLs: write FROM=TO")
+        pairs[real] = shown
+    return pairs

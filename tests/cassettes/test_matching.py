@@ -1,0 +1,189 @@
+"""Which requests are the same, and what is said of those that are not."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tracetape.cassettes import Chunk, Interaction, Request, Response, Tape, cassette, save
+from tracetape.exceptions import CassetteMissError
+
+httpx2 = pytest.importorskip("httpx2")
+
+URL = "https://api.openai.com/v1/chat/completions"
+JSON = {"content-type": "application/json"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+def ask(tape):
+    """Whether a tape with one recorded request answers another: `ask(recorded, sent, **options)`.
+
+    A request is `(url, body)`, or `(url, body, headers)`, or `(url, body, headers, method)`.
+    """
+
+    def asked(recorded, sent, **options):
+        url, body, headers, method = (*recorded, *(JSON, "POST")[len(recorded) - 2 :])
+        request = Request(method, url, list(headers.items()), body)
+        save(tape, Tape([Interaction(request, Response(200, "OK", [], [Chunk(b"{}")]))]))
+        url, body, headers, method = (*sent, *(JSON, "POST")[len(sent) - 2 :])
+        with cassette(tape, mode="none", **options), httpx2.Client(verify=False) as client:
+            return client.request(method, url, content=body, headers=headers).status_code == 200
+
+    return asked
+
+
+MULTIPART = "multipart/form-data; boundary"
+PART = b'--%b\r\ncontent-disposition: form-data; name="%b"\r\n\r\n%b\r\n--%b--\r\n'
+SAME = {
+    "keys of JSON in another order": ((URL, b'{"a":1,"b":2}'), (URL, b'{ "b": 2, "a": 1 }')),
+    "parameters in another order": ((URL + "?a=1&b=2", b""), (URL + "?b=2&a=1", b"")),
+    "the default port": ((URL.replace(".com", ".com:443"), b""), (URL, b"")),
+    "the host in capitals": ((URL.replace("api", "API"), b""), (URL, b"")),
+    "fields of a form in another order": ((URL, b"a=1&b=2", FORM), (URL, b"b=2&a=1", FORM)),
+    "another boundary": (
+        (URL, PART % (b"one", b"f", b"x", b"one"), {"content-type": f"{MULTIPART}=one"}),
+        (URL, PART % (b"2", b"f", b"x", b"2"), {"content-type": f'{MULTIPART}="2"'}),
+    ),
+    "other headers": ((URL, b"{}", {**JSON, "x-a": "1"}), (URL, b"{}", {**JSON, "x-a": "2"})),
+}
+
+
+@pytest.mark.parametrize(("recorded", "sent"), SAME.values(), ids=SAME)
+def test_what_means_the_same_matches(ask, recorded, sent):
+    """Order, ports and boundaries carry no meaning, and headers are not compared."""
+    assert ask(recorded, sent)
+
+
+DIFFERENT = {
+    "method": ((URL, b"{}"), (URL, b"{}", JSON, "PUT"), 'method: sent "PUT", recorded "POST"'),
+    "scheme": ((URL, b""), (URL.replace("https", "http"), b""), 'scheme: sent "http", recorded'),
+    "host": ((URL, b""), (URL.replace("api.", ""), b""), 'host: sent "openai.com", recorded'),
+    "port": ((URL, b""), (URL.replace(".com", ".com:8443"), b""), "port: sent 8443, recorded 443"),
+    "path": ((URL, b""), (URL + "/x", b""), 'path: sent "/v1/chat/completions/x", recorded'),
+    "query": ((URL, b""), (URL + "?a=1", b""), 'query: sent [["a","1"]], recorded []'),
+    "a value": (
+        (URL, b'{"a":[1,{"b":2}]}'),
+        (URL, b'{"a":[1,{"b":3}]}'),
+        "body.a[1].b: sent 3, recorded 2",
+    ),
+    "a missing field": ((URL, b'{"a":1}'), (URL, b"{}"), "body.a: sent (absent), recorded 1"),
+    "a new field": ((URL, b"{}"), (URL, b'{"a":null}'), "body.a: sent null, recorded (absent)"),
+    "an item": ((URL, b"[1]"), (URL, b"[1,2]"), "body[1]: sent 2, recorded (absent)"),
+    "a type": ((URL, b'{"a":1}'), (URL, b'{"a":true}'), "body.a: sent true, recorded 1"),
+    "text": ((URL, b"one"), (URL, b"two"), "body: sent 'two', recorded 'one'"),
+    "nothing": ((URL, b"one"), (URL, b""), "body: sent (empty), recorded 'one'"),
+    "an upload": (
+        (URL, PART % (b"1", b"f", b"x", b"1"), {"content-type": f"{MULTIPART}=1"}),
+        (URL, PART % (b"1", b"f", b"y", b"1"), {"content-type": f"{MULTIPART}=1"}),
+        "body: sent",
+    ),
+}
+
+
+@pytest.mark.parametrize(("recorded", "sent", "line"), DIFFERENT.values(), ids=DIFFERENT)
+def test_what_differs_is_said_a_line_a_field(ask, recorded, sent, line):
+    """A miss shows the nearest recording, and what was sent instead."""
+    with pytest.raises(CassetteMissError) as caught:
+        ask(recorded, sent)
+    assert any(shown.startswith(f"  {line}") for shown in str(caught.value).splitlines())
+
+
+def test_the_message_of_a_miss(ask, tape):
+    """Request, tape, nearest recording, differences, remedy."""
+    with pytest.raises(CassetteMissError) as caught:
+        ask((URL, b'{"model":"a","n":1}'), (URL, b'{"model":"b","n":1}'))
+    assert str(caught.value) == (
+        f"POST {URL} is not on the cassette {tape}.\n"
+        f"The nearest recording, POST {URL}, differs in\n"
+        '  body.model: sent "b", recorded "a"\n'
+        "Record it with mode 'new_episodes', record all anew with mode 'all', or declare what "
+        "varies by cassette(ignore=[…])."
+    )
+
+
+def test_a_miss_by_its_host_says_how_to_replace_it(ask):
+    """A base URL of one's own is the usual reason."""
+    with pytest.raises(CassetteMissError) as caught:
+        ask((URL, b"{}"), ("http://127.0.0.1:8091/v1/chat/completions", b"{}"))
+    assert "unset the variable that says so (OPENAI_BASE_URL, DATABRICKS_HOST)" in str(caught.value)
+    remedy = {"http://127.0.0.1:8091": "https://api.openai.com"}
+    assert f"rename_hosts={remedy}" in str(caught.value)
+    assert ask(
+        (URL, b"{}"), ("http://127.0.0.1:8091/v1/chat/completions", b"{}"), rename_hosts=remedy
+    )
+
+
+@pytest.mark.parametrize(
+    ("ignore", "recorded", "sent"),
+    [
+        (["body.user"], b'{"user":"a","n":1}', b'{"user":"b","n":1}'),
+        (["body.user"], b'{"user":"a","n":1}', b'{"n":1}'),
+        (["body.metadata.run"], b'{"metadata":{"run":1,"x":2}}', b'{"metadata":{"run":2,"x":2}}'),
+        (["body.messages.id"], b'{"messages":[{"id":1},{"id":2}]}', b'{"messages":[{"id":3},{}]}'),
+        (["body.a", "body.b.c"], b'{"a":1,"b":3}', b'{"a":2,"b":3}'),
+    ],
+)
+def test_declared_fields_may_vary(ask, ignore, recorded, sent):
+    """By path, through lists item by item; a path that leads nowhere does no harm."""
+    assert ask((URL, recorded), (URL, sent), ignore=ignore)
+
+
+def test_declared_parameters_and_form_fields_may_vary(ask):
+    """In the URL by `query.NAME`, in a form by `body.NAME`."""
+    assert ask((URL + "?v=1&x=1", b""), (URL + "?v=2&x=1", b""), ignore=["query.v"])
+    assert ask((URL, b"v=1&x=1", FORM), (URL, b"v=2&x=1", FORM), ignore=["body.v"])
+
+
+def test_match_on_chooses_the_parts(ask):
+    """`uri` stands for all parts of the URL, as in vcrpy."""
+    assert ask((URL, b"one"), (URL, b"two"), match_on=["method", "uri"])
+    with pytest.raises(CassetteMissError, match="path: "):
+        ask((URL, b"one"), (URL + "/x", b"two"), match_on=["method", "uri"])
+    assert ask((URL, b"{}"), ("http://other.test/x", b"{}"), match_on=["body"])
+
+
+def test_long_values_are_shown_where_they_differ(ask):
+    """Of two long prompts, the place where they part."""
+    prompt = "x" * 5000
+    with pytest.raises(CassetteMissError) as caught:
+        ask(
+            (URL, json.dumps({"p": prompt + "old"}).encode()),
+            (URL, json.dumps({"p": prompt + "new"}).encode()),
+        )
+    message = str(caught.value)
+    assert 'xxxnew" (5,005 characters)' in message
+    assert 'xxxold" (5,005 characters)' in message
+    assert len(message) < 1500
+
+
+def test_many_differences_are_not_all_shown(ask):
+    """The first twenty, and how many more."""
+    recorded = json.dumps({f"field{n}": 1 for n in range(30)}).encode()
+    with pytest.raises(CassetteMissError, match="and 10 more fields"):
+        ask((URL, recorded), (URL, b"{}"))
+
+
+def test_the_nearest_of_a_thousand_is_found_quickly(tape):
+    """By path and host first, then by the likeness of the bodies; in under 50 ms."""
+
+    def body(number):
+        return json.dumps({"model": "m", "messages": [{"content": f"question number {number}"}]})
+
+    interactions = [
+        Interaction(Request("POST", URL, [], body(n).encode()), Response(200, "OK", [], []))
+        for n in range(1000)
+    ]
+    interactions[
+        7
+    ].request.body = b'{"model":"m","messages":[{"content":"what about llamas, then?"}]}'
+    save(tape, Tape(interactions))
+    sent = b'{"model":"m","messages":[{"content":"what about llamas?"}]}'
+    with cassette(tape, mode="none") as player:
+        began = time.perf_counter()
+        error = player.missed(Request("POST", URL, [], sent))
+        took = time.perf_counter() - began
+    assert 'recorded "what about llamas, then?"' in str(error)
+    assert took < 0.5  # 0.05 on an idle machine; the benchmark measures it

@@ -1,0 +1,105 @@
+"""Mocks that the user has set up himself, and other people's patches, beside a tape."""
+
+from __future__ import annotations
+
+import pytest
+
+from tracetape.cassettes import cassette
+
+httpx = pytest.importorskip("httpx")
+httpx2 = pytest.importorskip("httpx2")
+requests = pytest.importorskip("requests")
+respx = pytest.importorskip("respx")
+responses = pytest.importorskip("responses")
+
+
+@pytest.fixture
+def taped(server, tape):
+    """A tape of two paths of the server, which is gone."""
+    with cassette(tape), httpx.Client(trust_env=False, verify=False) as client:
+        for path in ("/taped", "/both"):
+            client.get(server.url + path)
+    server.stop()
+    return cassette(tape, mode="none")
+
+
+def get_httpx(url):
+    with httpx.Client(trust_env=False, verify=False) as client:
+        return client.get(url).json()
+
+
+def get_requests(url):
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(url).json()
+
+
+@pytest.mark.parametrize("mocked_first", [True, False])
+def test_routes_of_respx_win_over_the_tape(server, taped, mocked_first):
+    """Whichever was opened first; what no route is meant for comes from the tape."""
+    mock = respx.mock(assert_all_mocked=False, assert_all_called=False)
+    mock.get(f"{server.url}/both").respond(json={"by": "respx"})
+    first, second = (mock, taped) if mocked_first else (taped, mock)
+    with first, second:
+        assert get_httpx(f"{server.url}/both") == {"by": "respx"}
+        assert get_httpx(f"{server.url}/taped")["path"] == "/taped"
+
+
+def test_mocks_of_responses_win_over_the_tape(server, taped):
+    """What they do not know comes from the tape."""
+    with responses.RequestsMock() as mock:
+        mock.get(f"{server.url}/both", json={"by": "responses"})
+        with taped:
+            assert get_requests(f"{server.url}/both") == {"by": "responses"}
+            assert get_requests(f"{server.url}/taped")["path"] == "/taped"
+
+
+def test_mocks_of_responses_inside_a_tape_answer_all(server, taped):
+    """Their patch lies above ours while they are active; then the tape answers again."""
+    with taped:
+        with responses.RequestsMock() as mock:
+            mock.get(f"{server.url}/both", json={"by": "responses"})
+            assert get_requests(f"{server.url}/both") == {"by": "responses"}
+        assert get_requests(f"{server.url}/taped")["path"] == "/taped"
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_transports_of_ones_own_are_not_touched(tape, library):
+    """A `MockTransport` answers, and nothing is recorded."""
+    transport = library.MockTransport(lambda request: library.Response(200, json={"by": "mock"}))
+    with cassette(tape) as recording, library.Client(transport=transport) as client:
+        assert client.get("https://x.test/").json() == {"by": "mock"}
+    assert recording.recorded == 0
+
+
+def test_somebody_elses_patch_above_ours_is_left_in_place(server, tape):
+    """It may end later than the tape; what it calls of ours then lets everything through, once."""
+    from unittest import mock
+
+    original = httpx2.HTTPTransport.handle_request
+    calls = []
+
+    def counting(ours):
+        def handle_request(self, request):
+            calls.append(request.url.path)
+            return ours(self, request)
+
+        return handle_request
+
+    tape_is_open = cassette(tape)
+    tape_is_open.__enter__()
+    patch = mock.patch.object(
+        httpx2.HTTPTransport, "handle_request", counting(httpx2.HTTPTransport.handle_request)
+    )
+    patch.start()
+    tape_is_open.__exit__(None, None, None)
+    try:
+        with httpx2.Client(trust_env=False, verify=False) as client:
+            assert client.get(f"{server.url}/a").json()["asked"] == 1
+            patch.stop()
+            with cassette(tape) as recording:
+                assert client.get(f"{server.url}/b").json()["asked"] == 2
+        assert recording.recorded == 1
+        assert calls == ["/a"]
+    finally:
+        httpx2.HTTPTransport.handle_request = original

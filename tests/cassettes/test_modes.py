@@ -1,0 +1,318 @@
+"""When a tape is recorded, replayed, or continued; what is kept of a recording that ends badly."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+
+import pytest
+
+from tracetape.cassettes import Tape, cassette, load, save
+from tracetape.exceptions import (
+    CassetteError,
+    CassetteMissError,
+    InvalidTypeError,
+    InvalidValueError,
+)
+
+httpx2 = pytest.importorskip("httpx2")
+
+
+@pytest.fixture
+def get(server):
+    """A request for a path of the server: the server's running number, or the taped one."""
+    client = httpx2.Client(trust_env=False, verify=False)
+    yield lambda path: client.get(server.url + path).json()["asked"]
+    client.close()
+
+
+def test_once_records_and_then_only_replays(server, tape, get):
+    """A request that is new afterwards is a miss, though the server is there."""
+    with cassette(tape):
+        assert get("/a") == 1
+    with cassette(tape):
+        assert get("/a") == 1
+        with pytest.raises(CassetteMissError):
+            get("/b")
+    assert len(server.asked) == 1
+
+
+def test_new_episodes_adds_what_is_new(server, tape, get):
+    """What is on the tape is replayed, the rest is recorded behind it."""
+    with cassette(tape):
+        get("/a")
+    with cassette(tape, mode="new_episodes") as both:
+        assert (get("/a"), get("/b")) == (1, 2)
+    assert (both.played, both.recorded) == (1, 1)
+    assert [one.request.url for one in load(tape).interactions] == [
+        f"{server.url}/a",
+        f"{server.url}/b",
+    ]
+
+
+def test_all_records_anew(server, tape, get):
+    """Nothing is replayed, and the old recordings are gone."""
+    with cassette(tape):
+        get("/a")
+        get("/b")
+    with cassette(tape, mode="all"):
+        assert get("/a") == 3
+    assert len(load(tape).interactions) == 1
+
+
+def test_all_without_a_request_keeps_the_old_tape(tape, get):
+    """A run that asks nothing does not destroy what was there."""
+    with cassette(tape):
+        get("/a")
+    with cassette(tape, mode="all"):
+        pass
+    assert len(load(tape).interactions) == 1
+
+
+def test_none_without_a_file_says_how_to_record(tape):
+    """The file is named, and what to do."""
+    with pytest.raises(CassetteError, match=r"there is no cassette .*tape.yaml: record it first"):
+        with cassette(tape, mode="none"):
+            pass
+
+
+@pytest.fixture
+def crashing(tape, get):
+    """A program that records one request and then fails with an error of its own."""
+
+    def program(error):
+        with cassette(tape):
+            get("/a")
+            raise error
+
+    return program
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "sometimes"}, "'sometimes' is no mode: choose from none, once"),
+        ({"scope": "galaxy"}, "'galaxy' is no scope: choose from context, process"),
+        ({"speed": -1}, "-1 is no speed"),
+        ({"match_on": ["header"]}, "cannot match on 'header': choose from method"),
+        ({"match_on": "body"}, "lists of names"),
+        ({"ignore": ["user"]}, "cannot ignore 'user': name a field as body.NAME"),
+        ({"ignore": ["body."]}, "cannot ignore 'body.'"),
+    ],
+)
+def test_an_argument_without_meaning_is_refused(tape, options, message):
+    """The error names the value and the choices."""
+    with pytest.raises(InvalidValueError, match=message):
+        with cassette(tape, **options):
+            pass
+
+
+def test_a_recording_that_an_error_ends_is_continued_by_once(tape, get, crashing):
+    """What was recorded up to the error stays, and the next run records the rest."""
+    with pytest.raises(ZeroDivisionError):
+        crashing(ZeroDivisionError())
+    assert load(tape).incomplete
+
+    with cassette(tape):
+        assert (get("/a"), get("/b")) == (1, 2)
+    assert not load(tape).incomplete
+    assert len(load(tape).interactions) == 2
+
+
+def test_a_continued_recording_with_nothing_new_is_complete(tape, get, crashing):
+    """The second run came to its end: the tape is whole."""
+    with pytest.raises(ZeroDivisionError):
+        crashing(ZeroDivisionError())
+    with cassette(tape):
+        get("/a")
+    assert not load(tape).incomplete
+
+
+@pytest.mark.parametrize(("status", "is_whole"), [(None, True), (0, True), (1, False)])
+def test_leaving_by_sys_exit_may_be_an_end_like_any_other(tape, crashing, status, is_whole):
+    """A program that ends itself with status 0 has come to its end."""
+    with pytest.raises(SystemExit):
+        crashing(SystemExit(status))
+    assert load(tape).incomplete is not is_whole
+
+
+def test_a_killed_program_leaves_what_it_had(server, tape, start_python):
+    """Each interaction is in the file as soon as it ended."""
+    process = start_python(
+        """
+        import sys, httpx2
+        from tracetape.cassettes import cassette
+        with cassette(sys.argv[1]), httpx2.Client(trust_env=False, verify=False) as client:
+            for number in range(3):
+                client.get(f"{sys.argv[2]}/{number}")
+            print("recorded", flush=True)
+            input()
+        """,
+        str(tape),
+        server.url,
+    )
+    assert process.stdout.readline() == "recorded\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = load(tape)
+    assert kept.incomplete
+    assert [one.request.url[-2:] for one in kept.interactions] == ["/0", "/1", "/2"]
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # forking beside threads
+def test_a_child_process_cannot_record_on_its_parents_tape(server, tape, get):
+    """Two writers would destroy the file: the child gets a clear error."""
+    with cassette(tape):
+        get("/a")
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                get("/b")
+            except CassetteError as error:
+                os.write(write, str(error).encode())
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        message = os.read(read, 10_000).decode()
+        os.close(read)
+        os.close(write)
+    assert "is held by the process" in message
+    assert len(load(tape).interactions) == 1
+
+
+def test_a_tape_that_is_being_recorded_cannot_be_opened_again(tape, get):
+    """The two would overwrite each other."""
+    with cassette(tape), pytest.raises(CassetteError, match="is being recorded by another block"):
+        with cassette(tape):
+            pass
+    get_later = cassette(tape)
+    with get_later:
+        pass
+
+
+def test_a_file_that_cannot_be_written_is_told_at_the_end(tmp_path, get):
+    """The request has its answer; the error names the file."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CassetteError, match=r"file.tape.yaml cannot be written"):
+        with cassette(tmp_path / "file" / "tape.yaml"):
+            assert get("/a") == 1
+
+
+def test_interactions_stand_in_the_order_in_which_they_began(server, tape):
+    """A stream that is read while other calls are made stands before them."""
+    server.routes["/s"] = lambda handler: handler.stream([b"data: 1\n\n", b"data: [DONE]\n\n"])
+    with cassette(tape), httpx2.Client(trust_env=False, verify=False) as client:
+        with client.stream("GET", f"{server.url}/s") as stream:
+            client.get(f"{server.url}/a")
+            stream.read()
+    assert [one.request.url[-1] for one in load(tape).interactions] == ["s", "a"]
+
+
+def test_identical_requests_replay_in_the_recorded_order(server, tape, get):
+    """Each recording is played once; one more is a miss that says so."""
+    with cassette(tape):
+        assert [get("/a"), get("/a")] == [1, 2]
+    with cassette(tape) as replaying:
+        assert [get("/a"), get("/a")] == [1, 2]
+        with pytest.raises(CassetteMissError, match=r"recorded 2 times, and was replayed as often"):
+            get("/a")
+    assert len(replaying.misses) == 1
+
+
+def test_a_cassette_decorates_plain_functions(tape, get):
+    """Each call is a session of its own; name and signature stay."""
+
+    @cassette(tape)
+    def question(path: str) -> int:
+        """Ask."""
+        return get(path)
+
+    assert [question("/a"), question("/a")] == [1, 1]
+    assert (question.__name__, question.__doc__) == ("question", "Ask.")
+    assert list(inspect.signature(question).parameters) == ["path"]
+
+
+async def test_a_cassette_decorates_async_functions(server, tape):
+    """Overlapping calls have each a session of their own."""
+    import asyncio
+
+    async def ask() -> int:
+        async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
+            return (await client.get(f"{server.url}/a")).json()["asked"]
+
+    asked = cassette(tape)(ask)
+    assert inspect.iscoroutinefunction(asked)
+    assert await asked() == 1
+    assert await asyncio.gather(asked(), asked(), asked()) == [1, 1, 1]
+
+
+def test_the_body_of_a_decorated_function_runs_once_per_call(tape):
+    """An error in it is the caller's, unchanged."""
+
+    @cassette(tape)
+    def fails():
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        fails()
+
+
+def test_a_generator_cannot_be_decorated(tape):
+    """The tape would be closed before the first step."""
+
+    def steps():
+        yield 1
+
+    with pytest.raises(InvalidTypeError, match="open it inside of the generator steps"):
+        cassette(tape)(steps)
+
+
+def test_relative_paths_hold_where_the_tape_was_opened(server, tape, get, monkeypatch, tmp_path):
+    """A program that changes its folder does not lose its tape."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with cassette("relative.yaml"):
+        get("/a")
+        monkeypatch.chdir(tmp_path / "elsewhere")
+    assert (tmp_path / "relative.yaml").exists()
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_saving_leaves_no_drafts(tmp_path):
+    """A file is replaced in one step."""
+    save(tmp_path / "deep" / "tape.yaml", Tape([]))
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["tape.yaml"]
+    assert load(tmp_path / "deep" / "tape.yaml").interactions == []
+
+
+def test_an_error_that_a_miss_has_caused_becomes_the_miss(tape, get):
+    """Some SDKs (openai before 3) make their own error of it: the block shows the true one."""
+    save(tape, Tape([]))
+
+    @cassette(tape, mode="none")
+    def program():
+        try:
+            get("/a")
+        except CassetteMissError as error:
+            raise ConnectionError("Connection error.") from error
+
+    with pytest.raises(CassetteMissError, match="The cassette has no recordings"):
+        program()
+
+
+def test_an_error_that_no_miss_has_caused_is_left_alone(tape, get):
+    """A program may handle a miss, and fail of something else."""
+    save(tape, Tape([]))
+
+    @cassette(tape, mode="none")
+    def program():
+        try:
+            get("/a")
+        except CassetteMissError:
+            pass
+        raise KeyError("its own")
+
+    with pytest.raises(KeyError, match="its own"):
+        program()

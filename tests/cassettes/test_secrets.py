@@ -1,0 +1,212 @@
+"""Nothing secret comes onto a tape: what is left out, what is refused, what is found afterwards."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tracetape.cassettes import cassette, check, load
+from tracetape.exceptions import CassetteError
+
+httpx2 = pytest.importorskip("httpx2")
+
+SECRETS = {
+    "an OpenAI key": "sk-proj-" + "Ab1_" * 10,
+    "an Anthropic key": "sk-ant-api03-" + "Ab1_" * 10,
+    "a Databricks token": "dapi" + "0123456789abcdef" * 2,
+    "an AWS key id": "AKIA" + "ABCDEFGH12345678",
+    "an AWS secret key": "aws_secret_access_key = " + "Ab1/" * 10,
+    "a Google key": "AIza" + "Ab1_-" * 7,
+    "a GitHub token": "ghp_" + "Ab12" * 9,
+    "an Azure key": "AccountKey=" + "Ab1+" * 20,
+    "a JSON Web Token": "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl",
+    "a private key": "-----BEGIN RSA PRIVATE KEY-----",
+    "a bearer token": "Bearer abcdefghij0123456789",
+}
+
+
+@pytest.fixture
+def ask(server):
+    """A request with a JSON body: what the server says to it."""
+    client = httpx2.Client(trust_env=False, verify=False)
+
+    def ask(body, path="/a", **options):
+        return client.post(server.url + path, json=body, **options)
+
+    yield ask
+    client.close()
+
+
+def test_only_listed_headers_are_kept(server, tape, ask):
+    """Neither credentials nor cookies, organisations, or what nobody has thought of."""
+    server.routes["/a"] = lambda handler: handler.plain(
+        {},
+        headers=[
+            ("Set-Cookie", "session=abc"),
+            ("OpenAI-Organization", "org-1"),
+            ("X-Something-New", "secret"),
+            ("X-Request-Id", "req-1"),
+        ],
+    )
+    headers = {
+        "Authorization": "Bearer abcdefghij0123456789",
+        "Cookie": "a=b",
+        "api-key": "k",
+        "X-Api-Key": "k",
+        "OpenAI-Organization": "org-1",
+        "OpenAI-Project": "proj-1",
+    }
+    with cassette(tape):
+        ask({}, headers=headers)
+    (kept,) = load(tape).interactions
+    assert {name for name, _ in kept.request.headers} == {"accept", "content-type"}
+    assert {name for name, _ in kept.response.headers} == {"content-type", "x-request-id"}
+    assert check([tape]) == []
+
+
+@pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=SECRETS)
+def test_a_secret_in_a_request_is_refused_by_name(tape, ask, kind, secret):
+    """The live call has its answer; the tape's end names the kind and place, not the secret."""
+    with pytest.raises(CassetteError) as caught:
+        with cassette(tape):
+            assert ask({"text": f"use {secret} please"}).status_code == 200
+    assert f"there is {kind} in the request's body" in str(caught.value)
+    assert "scrub=" in str(caught.value)
+    assert secret not in str(caught.value)
+    assert not tape.exists()
+
+
+def test_a_secret_in_an_answer_is_refused_and_the_rest_is_kept(server, tape, ask):
+    """The tape counts as incomplete, so that `once` records what is missing."""
+    server.routes["/a"] = lambda handler: handler.plain({"key": SECRETS["a GitHub token"]})
+
+    @cassette(tape)
+    def program():
+        ask({})
+        ask({}, "/b")
+
+    with pytest.raises(CassetteError, match="there is a GitHub token in the response's body"):
+        program()
+    assert [one.request.url[-2:] for one in load(tape).interactions] == ["/b"]
+    assert load(tape).incomplete
+
+
+def test_the_programs_own_error_counts_for_more_than_a_refusal(tape, ask, caplog):
+    """It is not replaced; the refusal is logged."""
+
+    @cassette(tape)
+    def program():
+        ask({"text": SECRETS["an OpenAI key"]})
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        program()
+    assert "there is an OpenAI key in the request's body" in caplog.text
+
+
+def test_a_scrubber_sees_both_sides_and_may_change_them(server, tape, ask):
+    """What it has removed is no reason to refuse; the program has the true answer."""
+    secret = SECRETS["a Databricks token"]
+    server.routes["/a"] = lambda handler: handler.plain({"echo": secret})
+
+    def scrub(interaction):
+        interaction.request.body = b'{"text": "scrubbed"}'
+        body = json.loads(interaction.response.body)
+        interaction.response.body = json.dumps({**body, "echo": "TOKEN"}).encode()
+
+    with cassette(tape, scrub=scrub):
+        assert ask({"text": secret}).json() == {"echo": secret}
+    server.stop()
+    assert secret not in tape.read_text()
+    with cassette(tape, mode="none", ignore=["body.text"]):
+        assert ask({"text": "other"}).json() == {"echo": "TOKEN"}
+
+
+def test_credentials_in_a_url_become_placeholders_and_still_match(server, tape, ask):
+    """The key may be another one when the tape is replayed."""
+    with cassette(tape):
+        ask({}, "/a?key=secret-1&v=2")
+    assert "secret-1" not in tape.read_text()
+    server.stop()
+    with cassette(tape, mode="none"):
+        assert ask({}, "/a?key=secret-2&v=2").status_code == 200
+
+
+def test_user_and_password_in_a_url_are_left_out(server, tape):
+    """They are no part of what is matched."""
+    url = server.url.replace("http://", "http://user:secret@")
+    with cassette(tape), httpx2.Client(trust_env=False, verify=False) as client:
+        client.get(f"{url}/a")
+    server.stop()
+    assert "secret" not in tape.read_text()
+    with cassette(tape, mode="none"), httpx2.Client(trust_env=False, verify=False) as client:
+        assert client.get(f"{server.url}/a").status_code == 200
+
+
+def test_the_answers_of_token_endpoints_hold_placeholder_tokens(server, tape):
+    """Secrets of the request too; the program that records has the true token."""
+    server.routes["/oidc/v1/token"] = lambda handler: handler.plain(
+        {"access_token": "true-token", "refresh_token": "true-refresh", "expires_in": 3600}
+    )
+    form = {"grant_type": "client_credentials", "client_secret": "true-secret"}
+    with httpx2.Client(trust_env=False, verify=False) as client:
+        with cassette(tape):
+            answer = client.post(f"{server.url}/oidc/v1/token", data=form)
+            assert answer.json()["access_token"] == "true-token"
+        server.stop()
+        assert "true-" not in tape.read_text()
+        with cassette(tape, mode="none"):
+            form["client_secret"] = "another"
+            answer = client.post(f"{server.url}/oidc/v1/token", data=form)
+    assert answer.json() == {
+        "access_token": "REDACTED",
+        "refresh_token": "REDACTED",
+        "expires_in": 3600,
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a task-management-system-for-everyone-of-us",
+        "sk-learn-is-a-library-for-machine-learning",
+        "sk-short1",
+        "the bearer of this certificate-of-authenticity-from-the-state",
+        "the hash d41d8cd98f00b204e9800998ecf8427e",
+        "dapi is the beginning of a token",
+    ],
+)
+def test_ordinary_text_is_not_taken_for_a_secret(tape, ask, text):
+    """A false alarm would make people switch the alarm off."""
+    with cassette(tape):
+        ask({"text": text})
+    assert check([tape]) == []
+
+
+def test_check_finds_what_other_tools_have_left_on_a_tape(tmp_path):
+    """Keys, credential headers and URL parameters, each with file, number and place."""
+    path = tmp_path / "theirs.yaml"
+    path.write_text(
+        """
+version: 1
+interactions:
+- request:
+    method: GET
+    uri: https://x.test/?api_key=abc123&v=1
+    headers: {Authorization: [Bearer 12345-not-so-long], Cookie: ['REDACTED']}
+    body: null
+  response:
+    status: {code: 200, message: OK}
+    headers: {Set-Cookie: ['id=42']}
+    body: {string: 'key: AKIAABCDEFGH12345678'}
+"""
+    )
+    found = check([path])
+    assert [str(finding) for finding in found] == [
+        f"{path}: interaction 1: an AWS key id in the response's body",
+        f"{path}: interaction 1: a credential in the URL's parameter api_key",
+        f"{path}: interaction 1: a credential in the request's header authorization",
+        f"{path}: interaction 1: a credential in the response's header set-cookie",
+    ]
+    assert (found[0].path, found[0].interaction) == (path, 1)

@@ -1,0 +1,264 @@
+"""Streams are taped as they come, never held up, and replayed as streams."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import threading
+import time
+
+import pytest
+
+from tracetape.cassettes import cassette, load
+from tracetape.exceptions import CassetteError
+
+httpx = pytest.importorskip("httpx")
+httpx2 = pytest.importorskip("httpx2")
+requests = pytest.importorskip("requests")
+
+EVENTS = [b'data: {"n": 1}\n\n', b'data: {"n": 2}\n\n', b"data: [DONE]\n\n"]
+
+
+def read_httpx(library):
+    def read(url, until=None):
+        with (
+            library.Client(trust_env=False, verify=False) as client,
+            client.stream("GET", url) as r,
+        ):
+            return taken(r.iter_raw(), until)
+
+    return read
+
+
+def read_requests(url, until=None):
+    with requests.Session() as session:
+        session.trust_env = False
+        with session.get(url, stream=True) as response:
+            return taken(response.iter_content(None), until)
+
+
+def read_requests_raw(url, until=None):
+    with requests.Session() as session:
+        session.trust_env = False
+        with session.get(url, stream=True) as response:
+            return taken(response.raw.stream(), until)
+
+
+def taken(parts, until):
+    """The parts, as they come, until there are as many as wished."""
+    found = []
+    for part in parts:
+        found.append(part)
+        if len(found) == until:
+            break
+    return found
+
+
+READERS = {
+    "httpx2": read_httpx(httpx2),
+    "httpx": read_httpx(httpx),
+    "requests": read_requests,
+    "requests-raw": read_requests_raw,
+}
+
+
+@pytest.fixture(params=list(READERS))
+def read(request):
+    """The parts of a streamed answer: `read(url, until=None)`."""
+    return READERS[request.param]
+
+
+@pytest.fixture
+def gated(server):
+    """A stream whose second part is only sent when the test has seen the first."""
+    gate = threading.Event()
+
+    def answer(handler):
+        def parts():
+            yield EVENTS[0]
+            assert gate.wait(10)
+            yield from EVENTS[1:]
+
+        handler.stream(parts())
+
+    server.routes["/gated"] = answer
+    return gate
+
+
+@pytest.mark.parametrize("library", [httpx2, httpx], ids=["httpx2", "httpx"])
+def test_the_first_part_comes_while_the_server_holds_back_the_second(server, tape, gated, library):
+    """Recording neither reads ahead nor waits: each part is handed over as it arrives."""
+    with cassette(tape), library.Client(trust_env=False, verify=False) as client:
+        with client.stream("GET", f"{server.url}/gated") as response:
+            parts = response.iter_raw()
+            assert next(parts) == EVENTS[0]
+            gated.set()
+            assert list(parts) == EVENTS[1:]
+
+
+async def test_async_streams_are_not_held_up_either(server, tape, gated):
+    """The same for an async client."""
+    async with cassette(tape), httpx2.AsyncClient(trust_env=False, verify=False) as client:
+        async with client.stream("GET", f"{server.url}/gated") as response:
+            parts = response.aiter_raw()
+            assert await anext(parts) == EVENTS[0]
+            gated.set()
+            assert [part async for part in parts] == EVENTS[1:]
+
+
+def test_streams_of_requests_are_not_held_up_either(server, tape, gated):
+    """The same for requests."""
+    with cassette(tape), requests.Session() as session:
+        session.trust_env = False
+        with session.get(f"{server.url}/gated", stream=True) as response:
+            parts = response.iter_content(None)
+            assert next(parts) == EVENTS[0]
+            gated.set()
+            assert list(parts) == EVENTS[1:]
+
+
+def test_parts_are_replayed_one_by_one(server, tape, read):
+    """Replay gives the recorded parts, not one joined body."""
+    server.routes["/s"] = lambda handler: handler.stream(EVENTS, 0.02)
+    with cassette(tape):
+        assert read(f"{server.url}/s") == EVENTS
+    server.stop()
+    with cassette(tape, mode="none"):
+        assert read(f"{server.url}/s") == EVENTS
+    chunks = load(tape).interactions[0].response.chunks
+    assert [chunk.data for chunk in chunks] == EVENTS
+    assert chunks[1].delay >= 0.015
+
+
+def test_a_compressed_stream_keeps_its_parts(server, tape, read):
+    """What each packed part adds to the text is a part of the tape."""
+    packer = gzip.zlib.compressobj(wbits=31)
+    packed = [packer.compress(e) + packer.flush(gzip.zlib.Z_SYNC_FLUSH) for e in EVENTS]
+    packed.append(packer.flush())
+    server.routes["/s"] = lambda handler: handler.stream(
+        packed, 0.02, [("Content-Encoding", "gzip")]
+    )
+    with cassette(tape):
+        read(f"{server.url}/s")
+    assert [c.data for c in load(tape).interactions[0].response.chunks if c.data] == EVENTS
+    assert "data: [DONE]" in tape.read_text()
+
+
+@pytest.mark.parametrize(
+    "read_raw",
+    [
+        pytest.param(lambda raw: list(raw), id="lines"),
+        pytest.param(lambda raw: raw.read(decode_content=True), id="read"),
+        pytest.param(lambda raw: [raw.read(10), raw.read(1000, decode_content=True)], id="amounts"),
+        pytest.param(lambda raw: io.BufferedReader(raw).read(), id="file"),
+    ],
+)
+def test_who_reads_the_raw_response_of_requests_gets_the_same(server, tape, read_raw):
+    """`response.raw` is a file: by lines, by amounts, or through `io`."""
+    server.routes["/s"] = lambda handler: handler.plain(b"one\ntwo\nthree, which is longer\n")
+
+    def read():
+        with requests.Session() as session:
+            session.trust_env = False
+            with session.get(f"{server.url}/s", stream=True) as response:
+                return read_raw(response.raw)
+
+    with cassette(tape):
+        first = read()
+    server.stop()
+    with cassette(tape, mode="none"):
+        assert read() == first
+
+
+def test_replay_at_recorded_speed(server, tape, read):
+    """`speed=0` does not wait, `speed=1` as long as it took, 4 a quarter of it."""
+    server.routes["/s"] = lambda handler: handler.stream(EVENTS, 0.1)
+    with cassette(tape):
+        read(f"{server.url}/s")
+    took = {}
+    for speed in (0, 1, 4):
+        with cassette(tape, mode="none", speed=speed):
+            began = time.monotonic()
+            assert read(f"{server.url}/s") == EVENTS
+            took[speed] = time.monotonic() - began
+    assert took[1] > 0.18 > took[4] > 0.04 > took[0]
+
+
+def test_a_reader_that_leaves_early_leaves_a_cut_recording(server, tape, read):
+    """What was read is replayed; reading on is an error of the library, not a silent end."""
+    server.routes["/s"] = lambda handler: handler.stream(EVENTS * 20, 0.01)
+    with cassette(tape):
+        first = read(f"{server.url}/s", until=1)
+    assert load(tape).interactions[0].response.cut
+    server.stop()
+    with cassette(tape, mode="none"):
+        assert read(f"{server.url}/s", until=1) == first
+    errors = (httpx.ReadError, httpx2.ReadError, requests.RequestException, Exception)
+    with cassette(tape, mode="none"), pytest.raises(errors, match="the recording ends here"):
+        read(f"{server.url}/s")
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        b"data: [DONE]\n\n",
+        b'event: response.completed\ndata: {"type":"response.completed"}\n\n',
+        b'event: response.completed\r\ndata: {"type":"response.completed"}\r\n\r\n',
+    ],
+)
+def test_a_reader_that_leaves_after_the_last_event_missed_nothing(server, tape, read, last):
+    """SDKs stop at the terminator without reading the body's end; such a tape is whole."""
+    gate = threading.Event()
+
+    def parts():
+        yield EVENTS[0] + last
+        gate.wait(10)
+
+    server.routes["/s"] = lambda handler: handler.stream(parts())
+    with cassette(tape):
+        read(f"{server.url}/s", until=1)
+    gate.set()
+    assert not load(tape).interactions[0].response.cut
+
+
+def test_a_stream_that_nobody_closes_is_kept_when_the_tape_closes(server, tape):
+    """What had come by then is on the tape, marked as cut."""
+    server.routes["/s"] = lambda handler: handler.stream(EVENTS * 20, 0.01)
+    with httpx2.Client(trust_env=False, verify=False) as client:
+        with cassette(tape):
+            response = client.send(client.build_request("GET", f"{server.url}/s"), stream=True)
+            next(response.iter_raw())
+        response.close()
+    (kept,) = load(tape).interactions
+    assert kept.response.cut
+    assert kept.response.body.startswith(EVENTS[0])
+
+
+def test_a_cancelled_request_leaves_nothing(server, tape):
+    """There is no answer to replay, and a cancellation is no error of the network."""
+    import asyncio
+
+    gate = threading.Event()
+    server.routes["/never"] = lambda handler: gate.wait(10)
+
+    async def main():
+        async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.get(f"{server.url}/never"), 0.1)
+            await client.get(f"{server.url}/other")
+
+    with cassette(tape) as recording:
+        asyncio.run(main())
+    gate.set()
+    assert recording.recorded == 1
+    assert [one.request.url for one in load(tape).interactions] == [f"{server.url}/other"]
+
+
+def test_a_scrubber_that_fails_does_not_harm_the_stream(server, tape, read):
+    """The reader gets all parts; the tape's end says what went wrong."""
+    server.routes["/s"] = lambda handler: handler.stream(EVENTS)
+    with pytest.raises(CassetteError, match="ZeroDivisionError"):
+        with cassette(tape, scrub=lambda interaction: 1 / 0):
+            parts = read(f"{server.url}/s")
+    assert b"".join(parts) == b"".join(EVENTS)
+    assert not tape.exists()

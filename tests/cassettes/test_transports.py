@@ -1,0 +1,154 @@
+"""Each library is recorded and replayed alike, and nothing of it reaches a server in replay."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tracetape.cassettes import cassette, load
+
+
+def test_answers_are_replayed_without_the_server(server, tape, ask):
+    """Status, headers and body come from the tape once the server is gone."""
+    with cassette(tape) as recording:
+        first = ask("POST", f"{server.url}/things?a=1&b=2", json={"n": 1})
+    server.stop()
+    with cassette(tape, mode="none") as replaying:
+        second = ask("POST", f"{server.url}/things?b=2&a=1", json={"n": 1})
+
+    assert (recording.recorded, recording.played) == (1, 0)
+    assert (replaying.recorded, replaying.played, replaying.unused) == (0, 1, [])
+    assert second.status_code == first.status_code == 200
+    assert second.json() == first.json()
+    assert second.headers["content-type"] == "application/json"
+    assert int(second.headers["content-length"]) == len(second.content)
+    assert second.elapsed is not None
+    assert str(second.url).endswith("/things?b=2&a=1")
+
+
+def test_compressed_answers_are_stored_readable(server, tape, ask):
+    """A tape holds the text of a gzip body, and the client unpacks nothing in replay."""
+    with cassette(tape):
+        first = ask("GET", f"{server.url}/gzip")
+    server.stop()
+    with cassette(tape, mode="none"):
+        second = ask("GET", f"{server.url}/gzip")
+
+    assert first.json() == second.json() == {"packed": True}
+    assert '"packed": true' in tape.read_text()
+    assert "content-encoding" not in second.headers
+    stored = yaml.safe_load(tape.read_text())["interactions"][0]
+    assert stored["tracetape"]["encoding"]["content-encoding"] == "gzip"
+
+
+def test_redirects_are_two_interactions(server, tape, ask):
+    """Each step of a redirect is on the tape, and the client follows it in replay."""
+    server.routes["/from"] = lambda handler: handler.plain(
+        b"", 302, [("Location", f"{server.url}/to")]
+    )
+    with cassette(tape):
+        first = ask("GET", f"{server.url}/from")
+    server.stop()
+    with cassette(tape, mode="none") as replaying:
+        second = ask("GET", f"{server.url}/from")
+
+    assert first.json() == second.json()
+    assert replaying.played == 2
+    assert [one.response.status for one in load(tape).interactions] == [302, 200]
+
+
+def test_repeated_headers_stay_repeated(server, tape, ask):
+    """A header that comes twice is replayed twice."""
+    pair = [("X-RateLimit-Policy", "10;w=1"), ("X-RateLimit-Policy", "50;w=60")]
+    server.routes["/twice"] = lambda handler: handler.plain({}, headers=pair)
+    with cassette(tape):
+        ask("GET", f"{server.url}/twice")
+    server.stop()
+    with cassette(tape, mode="none"):
+        replayed = ask("GET", f"{server.url}/twice")
+
+    assert replayed.headers["x-ratelimit-policy"] == "10;w=1, 50;w=60"
+
+
+def test_binary_answers_are_replayed_byte_for_byte(server, tape, ask):
+    """What is no text is stored as binary."""
+    speech = bytes(range(256)) * 3
+    server.routes["/speech"] = lambda handler: handler.plain(
+        speech, headers=[("Content-Type", "audio/mpeg")]
+    )
+    with cassette(tape):
+        ask("GET", f"{server.url}/speech")
+    server.stop()
+    with cassette(tape, mode="none"):
+        assert ask("GET", f"{server.url}/speech").content == speech
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"n":123456789012345678901234567890}',
+        b'{"n":1e400}',
+        '{"text":"zero\\u0000 \U0001f600 \u2028 \u00e9","empty":[],"none":null}'.encode(),
+        b'{"embedding":[0.1,-2.5e-7,3],"nested":[[1,2],[3]]}',
+        b'"[\\n  1,\\n  2\\n]"',
+        b"no JSON at all",
+        b"",
+    ],
+)
+def test_json_answers_are_replayed_equal(server, tape, ask, body):
+    """Pretty-printing a body changes no value in it."""
+    server.routes["/json"] = lambda handler: handler.plain(
+        body, headers=[("Content-Type", "application/json")]
+    )
+    with cassette(tape):
+        first = ask("GET", f"{server.url}/json")
+    server.stop()
+    with cassette(tape, mode="none"):
+        second = ask("GET", f"{server.url}/json")
+
+    if body.startswith((b"{", b'"')):
+        assert second.json() == first.json()
+    else:
+        assert second.content == body
+
+
+@pytest.mark.parametrize("ask", ["httpx2", "httpx", "requests"], indirect=True)
+def test_bodies_from_generators_are_read_once(server, tape, ask):
+    """A request's body that comes from a generator is read for the tape and still sent."""
+
+    def parts():
+        yield b"one "
+        yield b"two"
+
+    with cassette(tape):
+        ask("POST", f"{server.url}/upload", content=parts())
+    assert server.asked[-1][2] == b"one two"
+    server.stop()
+    with cassette(tape, mode="none"):
+        assert ask("POST", f"{server.url}/upload", content=parts()).status_code == 200
+
+
+def test_the_libraries_are_put_back_exactly(server, tape):
+    """While a tape is open one method of each library is ours; then none is."""
+    httpx = pytest.importorskip("httpx")
+    httpx2 = pytest.importorskip("httpx2")
+    adapters = pytest.importorskip("requests.adapters")
+    import socket
+
+    owners = [
+        *(
+            getattr(lib, n)
+            for lib in (httpx, httpx2)
+            for n in ("HTTPTransport", "AsyncHTTPTransport")
+        ),
+        adapters.HTTPAdapter,
+        socket.socket,
+    ]
+    before = [dict(vars(owner)) for owner in owners]
+    lookup = socket.getaddrinfo
+    with cassette(tape):
+        with cassette(tape.with_name("inner.yaml")):
+            pass
+        assert [dict(vars(owner)) for owner in owners] != before
+    assert [dict(vars(owner)) for owner in owners] == before
+    assert socket.getaddrinfo is lookup

@@ -1,0 +1,145 @@
+"""`tracetape run --cassette`: recorded once, replayed ever after."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+Tracetape = Callable[..., subprocess.CompletedProcess[str]]
+Script = Callable[..., str]
+
+KEY = "sk-" + "a1" * 20  # no real one, but shaped like one
+SERVER = """
+import http.server, json
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        message = {"role": "assistant", "content": "hello"}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        body = json.dumps({"id": "1", "object": "chat.completion", "created": 1, "model": "m",
+                           "choices": choices}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+ASK = """
+import openai
+def ask():
+    message = [{'role': 'user', 'content': 'hi'}]
+    answer = openai.OpenAI().chat.completions.create(model='m', messages=message)
+    print(answer.choices[0].message.content)
+"""
+
+
+@pytest.fixture
+def model_server(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A server with one answer; gives the variables by which a program finds it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    assert process.stdout is not None
+    url = f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
+    yield {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url}
+    process.kill()
+    process.communicate()
+
+
+def test_a_program_is_recorded_once_and_then_replayed_without_key_or_server(
+    tracetape_command: Tracetape,
+    script: Script,
+    tmp_path: Path,
+    model_server: dict[str, str],
+    span_names: Callable[[], list[str]],
+) -> None:
+    """The first run needs the server, the second neither it nor the variables."""
+    arguments = ["run", "--cassette", "tapes/t.yaml", script(ASK + "ask()\n")]
+    recorded = tracetape_command(*arguments, **model_server)
+    assert recorded.stdout == "hello\n"
+    assert "tracetape: recorded 1 interaction to tapes/t.yaml\n" in recorded.stderr
+    assert KEY not in (tmp_path / "tapes" / "t.yaml").read_text()
+
+    replayed = tracetape_command(*arguments)
+    assert replayed.stdout == "hello\n"
+    assert "tracetape: replayed 1 interaction from tapes/t.yaml\n" in replayed.stderr
+    assert span_names() == ["Completions", "Completions"]
+
+
+def test_calls_after_the_programs_last_line_are_on_the_tape(
+    tracetape_command: Tracetape, script: Script, model_server: dict[str, str]
+) -> None:
+    """Those of a thread, and of an exit handler."""
+    source = f"{ASK}import atexit, threading\nthreading.Thread(target=ask).start()\n"
+    arguments = ["run", "--cassette", "t.yaml", script(source + "atexit.register(ask)\n")]
+    assert "recorded 2 interactions" in tracetape_command(*arguments, **model_server).stderr
+    replayed = tracetape_command(*arguments)
+    assert replayed.stdout == "hello\nhello\n", replayed.stderr
+    assert "replayed 2 interactions" in replayed.stderr
+
+
+def test_a_tape_may_name_another_host_than_was_asked(
+    tracetape_command: Tracetape, script: Script, tmp_path: Path, model_server: dict[str, str]
+) -> None:
+    """By an option, or by a variable for whole suites."""
+    url = model_server["OPENAI_BASE_URL"]
+    program = script(ASK + "ask()\n")
+    rename = f"{url}=https://api.openai.com/v1"
+    option = ["run", "--cassette", "a.yaml", "--cassette-rename", rename, program]
+    tracetape_command(*option, **model_server)
+    variable = {"TRACETAPE_CASSETTE_RENAME": rename, **model_server}
+    tracetape_command("run", "--cassette", "b.yaml", program, **variable)
+    for name in ("a.yaml", "b.yaml"):
+        text = (tmp_path / name).read_text()
+        assert "https://api.openai.com/v1/chat/completions" in text
+        assert url not in text
+
+
+def test_a_program_that_fails_leaves_a_tape_that_is_continued(
+    tracetape_command: Tracetape, script: Script, model_server: dict[str, str]
+) -> None:
+    """What was recorded is not asked for again."""
+    arguments = ["run", "--cassette", "t.yaml", "app.py"]
+    script(ASK + "ask()\nraise SystemExit(2)\n")
+    assert tracetape_command(*arguments, **model_server).returncode == 2
+    script(ASK + "ask()\nask()\n")
+    continued = tracetape_command(*arguments, **model_server)
+    assert "replayed 1 interaction from t.yaml, and recorded 1 new" in continued.stderr
+
+
+def test_what_must_not_be_on_a_tape_fails_the_run(
+    tracetape_command: Tracetape, script: Script, tmp_path: Path, model_server: dict[str, str]
+) -> None:
+    """The program itself runs to its end."""
+    source = ASK.replace("'hi'", repr(KEY)) + "ask()\n"
+    done = tracetape_command("run", "--cassette", "t.yaml", script(source), **model_server)
+    assert done.stdout == "hello\n"
+    assert done.returncode == 1
+    assert "tracetape: error: t.yaml: " in done.stderr
+    assert not (tmp_path / "t.yaml").exists() or KEY not in (tmp_path / "t.yaml").read_text()
+
+
+def test_a_run_without_requests_says_so(tracetape_command: Tracetape, script: Script) -> None:
+    """Instead of silence."""
+    done = tracetape_command("run", "--cassette", "t.yaml", script("pass"))
+    assert "nothing was requested that t.yaml could answer or record" in done.stderr
+
+
+def test_a_tape_is_held_by_one_process(tracetape_command: Tracetape, script: Script) -> None:
+    """A child that is to use the same one gets an error that names the holder."""
+    child = (
+        "subprocess.run([sys.executable, '-m', 'tracetape', 'run', '--cassette', 't.yaml', 'a.py'])"
+    )
+    script("", "a.py")
+    done = tracetape_command(
+        "run", "--cassette", "t.yaml", script(f"import subprocess, sys\n{child}\n")
+    )
+    assert "the cassette t.yaml is held by the process" in done.stderr

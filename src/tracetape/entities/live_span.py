@@ -61,7 +61,7 @@ class LiveSpan(Span):
         self._events = None
         self._status = UNSET
         self._end = None
-        trace.spans[span_id] = self
+        trace.add(self)
         self._start = trace.clock + perf_counter_ns()
 
     def set_inputs(self, inputs: Any) -> None:

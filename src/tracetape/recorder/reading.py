@@ -19,7 +19,7 @@ def read_trace(number: int, live_traces: Iterable[LiveTrace], store: Store) -> T
     details = TraceDetails()
     for live in live_traces:
         if live.trace_id == number:
-            spans.update((s._span_id, s.to_immutable_span()) for s in list(live.spans.values()))
+            spans.update((s._span_id, s.to_immutable_span()) for s in live.unsettled())
             details = live.details or details
     stored = store.get_trace(number)
     if not spans:

@@ -239,8 +239,7 @@ class Recorder:
             trace.held = None
             self._queue.extend(held[:-1])
             return True
-        held.clear()
-        trace.spans.clear()  # what ends later is held, for good
+        held.clear()  # what ends later is held, for good
         self.live.pop(trace, None)
         return False
 
@@ -259,8 +258,7 @@ class Recorder:
             self._dropped.add(trace.trace_id)
             self.stats.dropped_traces += 1
         self.stats.dropped_spans += 1
-        trace.spans.pop(span._span_id, None)
-        if not trace.spans:
+        if trace.settle(span):
             self.live.pop(trace, None)
             self._dropped.discard(trace.trace_id)
         return False
@@ -408,9 +406,8 @@ class Recorder:
             size = _size(span)
             large += size if size > _SMALL else 0
             trace = span._trace
-            trace.spans.pop(span._span_id, None)
             self._shown.discard(span._span_id)
-            if not trace.spans:
+            if trace.settle(span):
                 self.live.pop(trace, None)
                 self._dropped.discard(trace.trace_id)
         self._add_large(-large)

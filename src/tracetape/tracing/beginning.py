@@ -51,7 +51,13 @@ def begin_span(name: str, span_type: str, extras: Extras | None = None) -> LiveS
             trace, parent_id = previous._trace, previous._span_id
             return LiveSpan(trace, span_id, parent_id, previous, name, span_type)
         if previous is None:
-            return _begin_trace(None, name, span_type, None, extras)
+            if extras is not None or runtime.sampling_ratio < 1.0:
+                return _begin_trace(None, name, span_type, None, extras)
+            bits, recorder = runtime.random_bits, runtime.recorder
+            trace = LiveTrace(bits(128) or 1, recorder)
+            span = LiveSpan(trace, bits(64) or 1, None, None, name, span_type)
+            recorder.began(trace)
+            return span
     return begin_at(place(), name, span_type, previous, extras)
 
 
@@ -104,7 +110,7 @@ def _begin_trace(
             return None
         trace.held = []
     parent_id = None if remote is None else remote.span_id
-    span = trace.root = LiveSpan(trace, bits(64) or 1, parent_id, previous, name, span_type)
+    span = LiveSpan(trace, bits(64) or 1, parent_id, previous, name, span_type)
     if where is not None and (where.tags or where.metadata):
         trace.described().update(where.tags, where.metadata)
     runtime.recorder.began(trace)

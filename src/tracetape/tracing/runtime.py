@@ -11,7 +11,7 @@ from tracetape.diagnostics import logger
 from tracetape.entities import LiveSpan
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.recorder import Recorder
-from tracetape.store import SQLiteStore, Store, open_store, writer_url
+from tracetape.store import Store
 from tracetape.tracing.costs import set_cost
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Runtime:
         if store is None:
             opener = self._open
         else:
+            from tracetape.store import open_store
+
             opened = open_store(store) if isinstance(store, str) else store
 
             def opener() -> Store:
@@ -91,6 +93,8 @@ class Runtime:
                 )
 
     def _open(self) -> Store:
+        from tracetape.store import open_store, writer_url
+
         url = writer_url()
         # Children write where their parent does, wherever they are started.
         os.environ.setdefault("TRACETAPE_STORE", url)
@@ -129,6 +133,8 @@ def _flag(name: str) -> bool:
 
 
 def _usable(store: Store) -> Store:
+    from tracetape.store import SQLiteStore
+
     if isinstance(store, SQLiteStore):
         try:
             store.open()
@@ -138,6 +144,8 @@ def _usable(store: Store) -> Store:
 
 
 def _memory(error: TracetapeException) -> Store:
+    from tracetape.store import SQLiteStore
+
     reason = str(error).rstrip(".")
     logger.warning("tracetape: %s. Traces are kept in memory only, until the end.", reason)
     return SQLiteStore(None)

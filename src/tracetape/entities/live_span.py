@@ -335,6 +335,12 @@ class NoOpSpan(LiveSpan):
     name = property(lambda self: None)
     start_time_ns = property(lambda self: None)
 
+    def set_inputs(self, inputs: Any) -> None:
+        """Nothing."""
+
+    def set_outputs(self, outputs: Any) -> None:
+        """Nothing."""
+
     def _is_open(self, method: str) -> bool:
         return False
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# The store needs it, and a program may end before its first batch: importing it then, which makes
+# named tuples by `eval`, has CPython forget that Ctrl-C ended the program (its exit status).
+import pathlib  # noqa: F401
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any

@@ -85,8 +85,8 @@ def _cases(start_span: Any, trace: Any) -> dict[str, Callable[[], Any]]:
 
     loop = asyncio.new_event_loop()
 
-    async def hundred() -> None:
-        for _ in range(100):
+    async def twenty() -> None:
+        for _ in range(20):
             await decorated_async("What is machine learning?", 3)
 
     def nested(depth: int = 10) -> None:
@@ -98,8 +98,8 @@ def _cases(start_span: Any, trace: Any) -> dict[str, Callable[[], Any]]:
         "bare": bare,
         "payload": payload,
         "decorator": lambda: decorated("What is machine learning?", 3),
-        "decorator_async_x100": lambda: loop.run_until_complete(hundred()),
-        "nested_x10": nested,
+        "decorator async_x20": lambda: loop.run_until_complete(twenty()),
+        "nested, 10 deep_x10": nested,
     }
 
 

@@ -81,8 +81,6 @@ class Program:
 
 
 def _autolog() -> None:
-    if os.environ.get("TRACETAPE_DISABLED", "").lower() in ("1", "true", "yes"):
-        return
     from tracetape.instrument import autolog
 
     autolog()

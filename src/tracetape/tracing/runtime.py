@@ -21,7 +21,7 @@ from tracetape.tracing.costs import set_cost
 if TYPE_CHECKING:
     from tracetape.tracing.otel import OtelContext
 
-__all__ = ["Processor", "Runtime", "checked_ratio", "runtime"]
+__all__ = ["Processor", "Runtime", "checked_ratio", "is_disabled", "runtime"]
 
 Processor = Callable[[LiveSpan], Any]
 
@@ -38,7 +38,7 @@ class Runtime:
 
     def defaults(self) -> None:
         """What holds where nothing was configured; the environment is read again."""
-        self.enabled = not _flag("TRACETAPE_DISABLED")
+        self.enabled = not is_disabled()
         self.sampling_ratio = _environment_ratio()
         self.keep_errors = _flag("TRACETAPE_TRACE_SAMPLING_KEEP_ERRORS")
         self.prices: Mapping[str, Mapping[str, float]] = {}
@@ -130,6 +130,11 @@ def _environment_ratio() -> float:
     except InvalidValueError as error:
         logger.warning("%s: all traces are recorded.", error)
         return 1.0
+
+
+def is_disabled() -> bool:
+    """Whether the environment says that nothing is to be patched or recorded."""
+    return _flag("TRACETAPE_DISABLED")
 
 
 def _flag(name: str) -> bool:

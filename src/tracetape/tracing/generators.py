@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Callable, Generator
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any, TypeAlias
 
@@ -55,7 +56,7 @@ class Run:
 
     def item(self, item: Any) -> None:
         """The body gave an item."""
-        if self._span.__class__ is NoOpSpan:
+        if self._span.__class__ is NoOpSpan or self._span._end is not None:
             return
         try:
             data = encode(item)
@@ -135,7 +136,9 @@ def traced_async_generator(function: Callable[..., Any], begin: Begin) -> Callab
         try:
             with run:
                 generator = function(*args, **kwargs)
-            step, argument = generator.asend, None
+                first = _ours_alone(generator)
+            argument = None
+            step: Callable[[Any], Awaitable[Any]] = lambda _: first  # noqa: E731
             while True:
                 with run:
                     item = await step(argument)
@@ -154,3 +157,21 @@ def traced_async_generator(function: Callable[..., Any], begin: Begin) -> Callab
             run.end()
 
     return traced
+
+
+def _ours_alone(generator: AsyncGenerator[Any, Any]) -> Awaitable[Any]:
+    """The first step of an async generator that the event loop is not told of.
+
+    The loop closes what it knows when it stops or finds it abandoned; closing the outer
+    generator closes this one, and both at once would collide.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=None, finalizer=_closed_with_the_outer)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+def _closed_with_the_outer(generator: AsyncGenerator[Any, Any]) -> None:
+    """Nothing to do: it is found together with the outer one, which closes it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -33,17 +34,29 @@ class TracingConfig:
         span_processors: called with each `LiveSpan` that has ended, before it is written.
 
     Raises:
-        InvalidTypeError: a processor cannot be called.
+        InvalidTypeError: a processor cannot be called with one argument.
     """
 
     span_processors: Sequence[Processor] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for processor in self.span_processors:
-            if not callable(processor):
+            if not _takes_one(processor):
                 raise InvalidTypeError(
                     f"Span processors must be callables that take one span, got {processor!r}."
                 )
+
+
+def _takes_one(processor: Any) -> bool:
+    if not callable(processor):
+        return False
+    try:
+        inspect.signature(processor).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # builtins may have no signature
+        pass
+    return True
 
 
 class _Restore(AbstractContextManager[None]):

@@ -9,7 +9,7 @@ from typing import Any
 from tracetape.diagnostics import internal_error
 from tracetape.entities import Link, LiveSpan, NoOpSpan, SpanLogLevel, SpanType
 from tracetape.tracing.beginning import Extras, begin_at, begin_span
-from tracetape.tracing.current import Current, Place, Scope, current, current_span
+from tracetape.tracing.current import Current, Scope, current, current_span, settings
 from tracetape.tracing.runtime import runtime
 
 __all__ = [
@@ -99,10 +99,13 @@ def start_span_no_context(
     if not runtime.enabled or isinstance(parent_span, NoOpSpan):
         return NoOpSpan()
     try:
-        where = Place(parent=parent_span, tags=tags or {}, metadata=metadata or {})
+        where = settings()
+        where.parent = parent_span
         span = begin_at(where, name, span_type, parent_span)
         if span is None:
             return NoOpSpan()
+        if tags or metadata:
+            span._trace.described().update(tags, metadata)
         Extras(log_level, links or (), description, start_time_ns, experiment_id).apply(span)
         if inputs is not None:
             span.set_inputs(inputs)

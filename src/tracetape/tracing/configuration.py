@@ -113,20 +113,26 @@ def configure(
         IntegrationMissingError: `otel_context` is True without OpenTelemetry's API.
     """
     restore = _Restore()
+    # What can be refused comes first, so that all is changed or nothing.
     if sampling_ratio is not None:
-        runtime.sampling_ratio = checked_ratio(sampling_ratio, "sampling_ratio")
-    if keep_errors is not None:
-        runtime.keep_errors = keep_errors
-    if prices is not None:
-        runtime.use_prices(prices)
-    if otel_context is not None:
+        sampling_ratio = checked_ratio(sampling_ratio, "sampling_ratio")
+    otel = None
+    if otel_context:
         from tracetape.tracing.otel import OtelContext
 
-        runtime.otel = OtelContext() if otel_context else None
-    if span_processors is not None:
-        runtime.use_processors(span_processors)
+        otel = OtelContext()
     if store is not None:
         runtime.use_store(store)
+    if sampling_ratio is not None:
+        runtime.sampling_ratio = sampling_ratio
+    if keep_errors is not None:
+        runtime.keep_errors = keep_errors
+    if otel_context is not None:
+        runtime.otel = otel
+    if prices is not None:
+        runtime.use_prices(prices)
+    if span_processors is not None:
+        runtime.use_processors(span_processors)
     return restore
 
 

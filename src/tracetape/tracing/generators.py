@@ -6,12 +6,15 @@ import functools
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tracetape.capture import encode
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities import LiveSpan, NoOpSpan, SpanEvent
 from tracetape.tracing.current import Current, current
+
+if TYPE_CHECKING:
+    from tracetape.tracing.otel import OtelContext
 
 __all__ = ["traced_async_generator", "traced_generator"]
 
@@ -22,18 +25,29 @@ _EXHAUSTED = (StopIteration, StopAsyncIteration)
 class Run:
     """One run of a generator; sync and async drivers call the same few steps."""
 
-    def __init__(self, span: LiveSpan, inside: Current, reducer: Reducer | None) -> None:
+    def __init__(
+        self,
+        span: LiveSpan,
+        inside: Current,
+        reducer: Reducer | None,
+        otel: OtelContext | None,
+        shown: Any,
+    ) -> None:
         """Watch over `span`, which has just begun.
 
         Args:
             span: the span.
             inside: what is current while the body runs: the span, or one that the body entered.
             reducer: makes the output from the items.
+            otel: OpenTelemetry's context, if it follows ours.
+            shown: what it is while the body runs.
         """
         self._span = span
         self._reducer = reducer
         self._inside = inside
         self._outside: Current = None
+        self._otel = otel
+        self._shown = shown  # swapped: while the body runs, what is current outside
         self._items: list[bytes] = []
         self._kept: list[Any] = []  # the items themselves, for a reducer
 
@@ -41,6 +55,8 @@ class Run:
         """The body goes on."""
         self._outside = current.get()
         current.set(self._inside)
+        if self._otel is not None:
+            self._shown = self._otel.swap(self._shown)
 
     def __exit__(
         self,
@@ -51,6 +67,8 @@ class Run:
         """The body stands still, or is over."""
         self._inside = current.get()
         current.set(self._outside)
+        if self._otel is not None:
+            self._shown = self._otel.swap(self._shown)
         if exc is not None:
             self.end(None if isinstance(exc, _EXHAUSTED) else exc)
 

@@ -128,14 +128,14 @@ def main(contender: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cases, flush = globals()[f"{contender}_cases"](folder)
         slow = contender == "mlflow"
-        figures = measure(cases, between=flush, rounds=7 if slow else 31, count=50 if slow else 500)
+        figures = measure(cases, between=flush, rounds=5 if slow else 31, count=20 if slow else 500)
         for name in [name for name in figures if "_x" in name]:
             single, _, times = name.rpartition("_x")
             many = figures.pop(name)
             figures[single] = {key: value / int(times) for key, value in many.items()}
         flush()
         figures["8 threads"] = {
-            "microseconds": threads(cases["bare"], each=50 if slow else 500),
+            "microseconds": threads(cases["bare"], each=20 if slow else 500),
             "floors": float("nan"),
         }
         flush()

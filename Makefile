@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The real MLflow, which reads the traces that we write, in an environment of its own.
+MLFLOW := $(VENV)-mlflow
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -13,8 +15,8 @@ help: ## this list
 demo: $(VENV)/.demo ## run examples/chat.py from its cassette and show its traces: no key, no network
 	@$(BIN)/tracetape run --show --cassette cassettes/examples/chat.yaml examples/chat.py
 
-test: check ## everything that CI runs: formatting, lint, types, import layers, tests
-	$(BIN)/python -m pytest -n 2
+test: check $(MLFLOW)/.mlflow ## everything that CI runs: formatting, lint, types, import layers, tests
+	TRACETAPE_MLFLOW_PYTHON=$(abspath $(MLFLOW)/bin/python) $(BIN)/python -m pytest -n 2
 
 check: $(VENV)/.dev ## formatting, lint, types and import layers only
 	$(BIN)/ruff format --check .
@@ -26,16 +28,25 @@ format: $(VENV)/.dev ## rewrite the code in the house's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench: ## what a span costs, beside OpenTelemetry and MLflow, each in an environment of its own
+	$(PYTHON) benchmarks/run.py
+
 record: $(VENV)/.record ## record the cassettes anew, from a real model server on this machine
 	$(BIN)/python scripts/record.py
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) .record .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(MLFLOW) .bench .record .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # One stamp for each group of dependencies in pyproject.toml.
 $(VENV)/.%: pyproject.toml | $(VENV)
 	@echo "installing the '$*' dependencies into $(VENV) …"
 	@$(PIP) --group $* --editable .
+	@touch $@
+
+$(MLFLOW)/.mlflow:
+	@echo "installing mlflow-skinny into $(MLFLOW) …"
+	@$(PYTHON) -m venv $(MLFLOW)
+	@$(MLFLOW)/bin/python -m pip install --quiet --disable-pip-version-check 'mlflow-skinny>=3.5'
 	@touch $@
 
 $(VENV):

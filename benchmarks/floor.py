@@ -75,6 +75,8 @@ def measure(
         For each case ``microseconds`` and ``floors``.
     """
     times: dict[str, list[float]] = {name: [] for name in ["floor", *cases]}
+    for case in cases.values():
+        case()  # what is loaded on first use
     for _ in range(rounds):
         for name, case in {"floor": floor_span, **cases}.items():
             gc.collect()

@@ -85,8 +85,8 @@ def _cases(start_span: Any, trace: Any) -> dict[str, Callable[[], Any]]:
 
     loop = asyncio.new_event_loop()
 
-    async def ten() -> None:
-        for _ in range(10):
+    async def twenty() -> None:
+        for _ in range(20):
             await decorated_async("What is machine learning?", 3)
 
     def nested(depth: int = 10) -> None:
@@ -98,8 +98,8 @@ def _cases(start_span: Any, trace: Any) -> dict[str, Callable[[], Any]]:
         "bare": bare,
         "payload": payload,
         "decorator": lambda: decorated("What is machine learning?", 3),
-        "decorator_async_x10": lambda: loop.run_until_complete(ten()),
-        "nested_x10": nested,
+        "decorator async_x20": lambda: loop.run_until_complete(twenty()),
+        "nested, 10 deep_x10": nested,
     }
 
 
@@ -128,14 +128,14 @@ def main(contender: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cases, flush = globals()[f"{contender}_cases"](folder)
         slow = contender == "mlflow"
-        figures = measure(cases, between=flush, rounds=7 if slow else 31, count=50 if slow else 500)
-        for name in ("decorator_async", "nested"):
-            many = figures.pop(f"{name}_x10", None)
-            if many is not None:
-                figures[name] = {key: value / 10 for key, value in many.items()}
+        figures = measure(cases, between=flush, rounds=5 if slow else 31, count=20 if slow else 500)
+        for name in [name for name in figures if "_x" in name]:
+            single, _, times = name.rpartition("_x")
+            many = figures.pop(name)
+            figures[single] = {key: value / int(times) for key, value in many.items()}
         flush()
         figures["8 threads"] = {
-            "microseconds": threads(cases["bare"], each=50 if slow else 500),
+            "microseconds": threads(cases["bare"], each=20 if slow else 500),
             "floors": float("nan"),
         }
         flush()

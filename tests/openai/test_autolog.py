@@ -114,10 +114,17 @@ def test_an_absent_package_is_no_error_unless_it_is_asked_for_by_name(
     assert done.stderr == ""
 
 
-def test_disabled_by_the_environment_nothing_is_recorded(run_python: RunPython) -> None:
+def test_disabled_by_the_environment_nothing_is_patched(run_python: RunPython) -> None:
     """TRACETAPE_DISABLED=1 wins over `autolog()`."""
-    program = f"{PROGRAM}\ntracetape.autolog(); ask(client())\n{COUNT}"
-    assert run_python(program, TRACETAPE_DISABLED="1").stdout == "0 0\n"
+    program = f"""{PROGRAM}
+tracetape.autolog()
+ask(client())
+{COUNT}
+import openai, threading
+print("request" in vars(openai.OpenAI), threading.Thread.start.__module__)
+"""
+    done = run_python(program, TRACETAPE_DISABLED="1")
+    assert done.stdout == "0 0\nFalse threading\n"
 
 
 def test_an_unknown_name_to_exclude_is_an_error() -> None:

@@ -86,6 +86,7 @@ def break_events(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def break_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_trace, "_fresh_until", 0)
     monkeypatch.setattr(live_trace, "time_ns", broken)
 
 

@@ -61,24 +61,28 @@ class LiveSpan(Span):
         self._events = None
         self._status = UNSET
         self._end = None
-        trace.spans[span_id] = self
+        trace.add(self)
         self._start = trace.clock + perf_counter_ns()
 
     def set_inputs(self, inputs: Any) -> None:
         """Record what goes in."""
-        if self._is_open("set_inputs"):
-            try:
-                self._inputs = encode(inputs)
-            except Exception:  # noqa: BLE001 - the guard
-                internal_error("recording inputs")
+        if self._end is not None:
+            self._is_open("set_inputs")  # it is not, and says so
+            return
+        try:
+            self._inputs = encode(inputs)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("recording inputs")
 
     def set_outputs(self, outputs: Any) -> None:
         """Record what came out."""
-        if self._is_open("set_outputs"):
-            try:
-                self._outputs = encode(outputs)
-            except Exception:  # noqa: BLE001 - the guard
-                internal_error("recording outputs")
+        if self._end is not None:
+            self._is_open("set_outputs")  # it is not, and says so
+            return
+        try:
+            self._outputs = encode(outputs)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("recording outputs")
 
     def set_span_type(self, span_type: str) -> None:
         """Change the span's type."""
@@ -330,6 +334,12 @@ class NoOpSpan(LiveSpan):
     span_id = property(lambda self: None)
     name = property(lambda self: None)
     start_time_ns = property(lambda self: None)
+
+    def set_inputs(self, inputs: Any) -> None:
+        """Nothing."""
+
+    def set_outputs(self, outputs: Any) -> None:
+        """Nothing."""
 
     def _is_open(self, method: str) -> bool:
         return False

@@ -12,6 +12,11 @@ from tracetape.entities.constants import TraceState
 if TYPE_CHECKING:
     from tracetape.entities.live_span import LiveSpan
 
+# Reading both clocks for each trace is dear; a changed wall clock is seen within a second.
+_FRESH_NS = 1_000_000_000
+_fresh_until = 0
+_offset = 0
+
 __all__ = ["LiveTrace", "SpanSink", "TraceDetails"]
 
 
@@ -65,27 +70,64 @@ class TraceDetails:
 
 
 class LiveTrace:
-    """What the spans of one trace share while it is being made in this process."""
+    """What the spans of one trace share while it is being made in this process.
 
-    __slots__ = ("clock", "details", "held", "root", "sink", "spans", "sums", "trace_id")
+    Attributes:
+        trace_id: the 128-bit id.
+        sink: where its ended spans go.
+        clock: adding it to the monotonic clock gives ns since the epoch; the same for all its
+            spans, so that their durations are monotonic.
+        root: the span of this process that has no other span of this process above it.
+        root_settled: whether the root has both ended and been written.
+        below: the other spans of this process that are not both ended and written.
+        sums: for the trace's sums of "usage" and "cost", of each span with its own that was
+            written: (its id, ids of the spans above it, its own).
+        details: what was said of the trace beside its spans.
+        held: ended spans of a trace that is kept only if something in it fails.
+    """
+
+    __slots__ = ("__dict__", "clock", "root", "sink", "trace_id")
+
+    # What most traces never have costs nothing at their beginning.
+    root_settled: bool = False
+    below: dict[int, LiveSpan] | None = None
+    sums: dict[str, list[tuple[int, tuple[int, ...], dict[str, float]]]] | None = None
+    details: TraceDetails | None = None
+    held: list[LiveSpan] | None = None
 
     def __init__(self, trace_id: int, sink: SpanSink) -> None:
         """Begin trace `trace_id`, whose ended spans go to `sink`."""
+        global _offset, _fresh_until
+        now = perf_counter_ns()
+        if now > _fresh_until:
+            _offset = time_ns() - perf_counter_ns()
+            _fresh_until = now + _FRESH_NS
         self.trace_id = trace_id
         self.sink = sink
-        # Adding it to the monotonic clock gives ns since the epoch; read once a trace, so that
-        # durations are monotonic and a changed wall clock touches later traces only.
-        self.clock = time_ns() - perf_counter_ns()
-        # The span of this process that has no other span of this process above it.
+        self.clock = _offset
         self.root: LiveSpan | None = None
-        # Spans of this process that are not both ended and written.
-        self.spans: dict[int, LiveSpan] = {}
-        # For the trace's sums of "usage" and "cost", of each span with its own that was written:
-        # (its id, ids of the spans above it, its own).
-        self.sums: dict[str, list[tuple[int, tuple[int, ...], dict[str, float]]]] | None = None
-        self.details: TraceDetails | None = None
-        # Ended spans of a trace that is kept only if something in it fails.
-        self.held: list[LiveSpan] | None = None
+
+    def add(self, span: LiveSpan) -> None:
+        """Take note of a span that begins; the first one is the root."""
+        if self.root is None:
+            self.root = span
+        else:
+            # One step, as several threads may begin the first spans below the root.
+            below = self.below or self.__dict__.setdefault("below", {})
+            below[span._span_id] = span
+
+    def settle(self, span: LiveSpan) -> bool:
+        """Forget a span that has ended and been written; whether none is left."""
+        if span is self.root:
+            self.root_settled = True
+        elif self.below is not None:
+            self.below.pop(span._span_id, None)
+        return self.root_settled and not self.below
+
+    def unsettled(self) -> list[LiveSpan]:
+        """The spans that are not both ended and written."""
+        below = list(self.below.values()) if self.below else []
+        return below if self.root_settled or self.root is None else [self.root, *below]
 
     def described(self) -> TraceDetails:
         """The details, made at the first word."""

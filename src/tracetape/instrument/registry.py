@@ -11,6 +11,7 @@ from tracetape.exceptions import IntegrationMissingError, InvalidValueError
 from tracetape.instrument.integration import Integration
 from tracetape.instrument.patching import Patch
 from tracetape.instrument.providers import register_provider
+from tracetape.tracing.runtime import is_disabled
 
 __all__ = ["active", "autolog", "autolog_one", "packages"]
 
@@ -67,6 +68,8 @@ def active() -> frozenset[str]:
 
 
 def _switch(name: str, *, on: bool) -> None:
+    if on and is_disabled():
+        return  # the user wants nothing patched at all
     if name not in _patches:
         if not on:
             return

@@ -36,16 +36,23 @@ def _wrap_start(original: Callable[..., Any], is_on: Callable[[], bool]) -> Call
             original(thread)
             return
         run = thread.run
+        own = vars(thread).get("run")  # one that the user has set
+
+        def restore() -> None:
+            if own is None:
+                vars(thread).pop("run", None)
+            else:
+                thread.run = own
 
         def run_inside() -> None:
-            del thread.run  # the user's own method is back before it runs
+            restore()  # the user's own method is back before it runs
             call_inside(place, run)
 
         thread.run = run_inside
         try:
             original(thread)
         except BaseException:
-            thread.__dict__.pop("run", None)
+            restore()
             raise
 
     return start

@@ -49,7 +49,7 @@ def _long_open(trace: LiveTrace, shown: Container[int]) -> list[LiveSpan]:
     deadline = time_ns() - LONG_OPEN_NS
     return [
         span
-        for span in list(trace.spans.values())
+        for span in trace.unsettled()
         if span._end is None and span._start < deadline and span._span_id not in shown
     ]
 

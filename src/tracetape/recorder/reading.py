@@ -12,17 +12,32 @@ from tracetape.store import Store
 __all__ = ["read_trace"]
 
 
-def read_trace(number: int, live_traces: Iterable[LiveTrace], store: Store) -> Trace | None:
-    """A copy of the trace with this 128-bit id; None if there is none."""
+def read_trace(
+    number: int,
+    live_traces: Iterable[LiveTrace],
+    store: Store,
+    changes: Iterable[TraceDetails | None] = (),
+) -> Trace | None:
+    """A copy of the trace with this 128-bit id; None if there is none.
+
+    Args:
+        number: the id.
+        live_traces: those in memory.
+        store: has the others, and what is written of these.
+        changes: what was said of the trace lately, and may not be written yet.
+    """
     # Memory before the store: a span that is written in between is then seen twice, not never.
     spans: dict[int, Span] = {}
     details = TraceDetails()
     for live in live_traces:
         if live.trace_id == number:
-            spans.update((s._span_id, s.to_immutable_span()) for s in list(live.spans.values()))
+            spans.update((s._span_id, s.to_immutable_span()) for s in live.unsettled())
             details = live.details or details
     stored = store.get_trace(number)
     if not spans:
+        if stored is not None:
+            for change in changes:
+                _say(stored.info, change)
         return stored
     if stored is not None:
         spans = {span._span_id: span for span in stored.data.spans} | spans
@@ -33,11 +48,14 @@ def read_trace(number: int, live_traces: Iterable[LiveTrace], store: Store) -> T
         info.tags = {**info.tags, **stored.info.tags}
         info.trace_metadata = {**stored.info.trace_metadata, **info.trace_metadata}
         info.client_request_id = stored.info.client_request_id
-    _say(info, details)
+    for said in (details, *changes):
+        _say(info, said)
     return Trace(info, data)
 
 
-def _say(info: TraceInfo, details: TraceDetails) -> None:
+def _say(info: TraceInfo, details: TraceDetails | None) -> None:
+    if details is None:
+        return
     for key, value in details.tags.items():
         if value is None:
             info.tags.pop(key, None)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from tracetape.diagnostics import internal_error, logger, warn_once
 from tracetape.entities import SpanStatusCode, Trace
 from tracetape.entities.live_span import LiveSpan
-from tracetape.entities.live_trace import LiveTrace
+from tracetape.entities.live_trace import LiveTrace, TraceDetails
 from tracetape.exceptions import StoreError
 from tracetape.recorder.batch import Batch, make_batch
 from tracetape.recorder.reading import read_trace
@@ -86,6 +86,7 @@ class Recorder:
         # Of its own: who stops the worker holds the other one, and waits for it.
         self._store_lock = threading.RLock()
         self._queue: deque[LiveSpan | TraceUpdate] = deque()
+        self._changes: deque[TraceUpdate] = deque()  # those in the queue or being written
         self._large = 0  # bytes, queued or being written, of what is not small
         self._room = self._max_bytes // _SPAN_BYTES  # how many spans the queue may hold now
         self._taken = 0  # spans that the worker took off the queue so far
@@ -133,21 +134,27 @@ class Recorder:
 
     def change(self, update: TraceUpdate) -> None:
         """Queue a change of a trace without spans: tags, and what else is said of it."""
+        self._changes.append(update)  # before the queue, which the worker empties
         self._queue.append(update)
         self._wake.set()
         if self._worker is None:
             self._start()
 
-    def running(self, number: int) -> LiveTrace | None:
-        """The trace with this 128-bit id, if its root is open in this process."""
+    def tag(self, number: int, tags: dict[str, str | None]) -> None:
+        """Change tags of the trace with this 128-bit id, running or finished; None removes one."""
+        running = False
         for trace in list(self.live):
-            if trace.trace_id == number and trace.root is not None and trace.root._end is None:
-                return trace
-        return None
+            if trace.trace_id == number:
+                # Also after its root: a span that ends later brings its trace's details again.
+                trace.described().update(tags)
+                running = running or (trace.root is not None and trace.root._end is None)
+        if not running:
+            self.change(TraceUpdate.of_details(number, TraceDetails(tags=tags)))
 
     def read(self, number: int) -> Trace | None:
         """A copy of the trace with this 128-bit id, as soon as it has begun; None if unknown."""
-        return read_trace(number, list(self.live), self.store)
+        changes = [one.details for one in list(self._changes) if one.trace_id == number]
+        return read_trace(number, list(self.live), self.store, changes)
 
     @property
     def store(self) -> Store:
@@ -239,8 +246,7 @@ class Recorder:
             trace.held = None
             self._queue.extend(held[:-1])
             return True
-        held.clear()
-        trace.spans.clear()  # what ends later is held, for good
+        held.clear()  # what ends later is held, for good
         self.live.pop(trace, None)
         return False
 
@@ -259,8 +265,7 @@ class Recorder:
             self._dropped.add(trace.trace_id)
             self.stats.dropped_traces += 1
         self.stats.dropped_spans += 1
-        trace.spans.pop(span._span_id, None)
-        if not trace.spans:
+        if trace.settle(span):
             self.live.pop(trace, None)
             self._dropped.discard(trace.trace_id)
         return False
@@ -398,6 +403,8 @@ class Recorder:
                 self._wake.clear()
 
     def _settled_changes(self, count: int) -> None:
+        for _ in range(count):
+            self._changes.popleft()  # they are written in their order
         with self._progress:
             self._settled += count
             self._progress.notify_all()
@@ -408,9 +415,8 @@ class Recorder:
             size = _size(span)
             large += size if size > _SMALL else 0
             trace = span._trace
-            trace.spans.pop(span._span_id, None)
             self._shown.discard(span._span_id)
-            if not trace.spans:
+            if trace.settle(span):
                 self.live.pop(trace, None)
                 self._dropped.discard(trace.trace_id)
         self._add_large(-large)

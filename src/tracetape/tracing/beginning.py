@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tracetape.entities import Link, LiveSpan, SpanLogLevel
 from tracetape.entities.live_trace import LiveTrace
 from tracetape.entities.names import SOURCE_RUN
-from tracetape.tracing.current import Current, Place, current, place
+from tracetape.tracing.current import Current, Place, Remote, current, place
 from tracetape.tracing.runtime import runtime
 
 __all__ = ["Extras", "begin_at", "begin_span"]
@@ -51,8 +51,15 @@ def begin_span(name: str, span_type: str, extras: Extras | None = None) -> LiveS
             trace, parent_id = previous._trace, previous._span_id
             return LiveSpan(trace, span_id, parent_id, previous, name, span_type)
         if previous is None:
-            return _begin_trace(None, name, span_type, None, extras)
-    return begin_at(place(), name, span_type, previous, extras)
+            if extras is not None or runtime.sampling_ratio < 1.0:
+                return _begin_trace(None, name, span_type, None, extras)
+            bits, recorder = runtime.random_bits, runtime.recorder
+            trace = LiveTrace(bits(128) or 1, recorder)
+            span = LiveSpan(trace, bits(64) or 1, None, None, name, span_type)
+            recorder.began(trace)
+            return span
+    otel = None if runtime.otel is None else runtime.otel.parent()
+    return begin_at(place(), name, span_type, previous, extras, otel)
 
 
 def begin_at(
@@ -61,6 +68,7 @@ def begin_at(
     span_type: str,
     previous: Current,
     extras: Extras | None = None,
+    otel: Remote | None = None,
 ) -> LiveSpan | None:
     """A new span at a place; None if it is not recorded.
 
@@ -70,11 +78,11 @@ def begin_at(
         span_type: the span's type.
         previous: what becomes current again when the span is left.
         extras: its `sampling_ratio` is for a trace that begins here.
+        otel: OpenTelemetry's active span.
     """
     if not where.recorded:
         return None
     parent = where.parent
-    otel = None if runtime.otel is None else runtime.otel.parent()
     if parent is None:
         where.remote = where.remote or otel
         return _begin_trace(where, name, span_type, previous, extras)
@@ -104,7 +112,7 @@ def _begin_trace(
             return None
         trace.held = []
     parent_id = None if remote is None else remote.span_id
-    span = trace.root = LiveSpan(trace, bits(64) or 1, parent_id, previous, name, span_type)
+    span = LiveSpan(trace, bits(64) or 1, parent_id, previous, name, span_type)
     if where is not None and (where.tags or where.metadata):
         trace.described().update(where.tags, where.metadata)
     runtime.recorder.began(trace)

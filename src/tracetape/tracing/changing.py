@@ -7,10 +7,8 @@ from typing import Any
 
 from tracetape.diagnostics import logger
 from tracetape.entities import TraceState
-from tracetape.entities.live_trace import TraceDetails
 from tracetape.entities.names import SESSION, USER
 from tracetape.exceptions import InvalidTypeError, InvalidValueError, TracetapeException
-from tracetape.store import TraceUpdate
 from tracetape.tracing.current import current_span
 from tracetape.tracing.reading import number_of
 from tracetape.tracing.runtime import runtime
@@ -127,14 +125,9 @@ def _one_id(trace_id: str | None, request_id: str | None) -> str:
 
 def _change_tag(name: str, key: str, value: str | None) -> None:
     number = number_of(name)
-    recorder = runtime.recorder
-    live = None if number is None else recorder.running(number)
-    if live is not None:
-        live.described().update({key: value})
-    elif number is not None and recorder.read(number) is not None:
-        recorder.change(TraceUpdate.of_details(number, TraceDetails(tags={key: value})))
-    else:
+    if number is None or runtime.recorder.read(number) is None:
         raise TracetapeException(f"There is no trace with the id {name!r}.")
+    runtime.recorder.tag(number, {key: value})
 
 
 def _said(values: Mapping[str, str | None]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -33,17 +34,29 @@ class TracingConfig:
         span_processors: called with each `LiveSpan` that has ended, before it is written.
 
     Raises:
-        InvalidTypeError: a processor cannot be called.
+        InvalidTypeError: a processor cannot be called with one argument.
     """
 
     span_processors: Sequence[Processor] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for processor in self.span_processors:
-            if not callable(processor):
+            if not _takes_one(processor):
                 raise InvalidTypeError(
                     f"Span processors must be callables that take one span, got {processor!r}."
                 )
+
+
+def _takes_one(processor: Any) -> bool:
+    if not callable(processor):
+        return False
+    try:
+        inspect.signature(processor).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # builtins may have no signature
+        pass
+    return True
 
 
 class _Restore(AbstractContextManager[None]):
@@ -100,20 +113,26 @@ def configure(
         IntegrationMissingError: `otel_context` is True without OpenTelemetry's API.
     """
     restore = _Restore()
+    # What can be refused comes first, so that all is changed or nothing.
     if sampling_ratio is not None:
-        runtime.sampling_ratio = checked_ratio(sampling_ratio, "sampling_ratio")
-    if keep_errors is not None:
-        runtime.keep_errors = keep_errors
-    if prices is not None:
-        runtime.use_prices(prices)
-    if otel_context is not None:
+        sampling_ratio = checked_ratio(sampling_ratio, "sampling_ratio")
+    otel = None
+    if otel_context:
         from tracetape.tracing.otel import OtelContext
 
-        runtime.otel = OtelContext() if otel_context else None
-    if span_processors is not None:
-        runtime.use_processors(span_processors)
+        otel = OtelContext()
     if store is not None:
         runtime.use_store(store)
+    if sampling_ratio is not None:
+        runtime.sampling_ratio = sampling_ratio
+    if keep_errors is not None:
+        runtime.keep_errors = keep_errors
+    if otel_context is not None:
+        runtime.otel = otel
+    if prices is not None:
+        runtime.use_prices(prices)
+    if span_processors is not None:
+        runtime.use_processors(span_processors)
     return restore
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from tracetape.entities import LiveSpan
 
-__all__ = ["Place", "Remote", "Scope", "current", "current_span", "place"]
+__all__ = ["Place", "Remote", "Scope", "current", "current_span", "place", "settings"]
 
 
 class Remote(NamedTuple):
@@ -118,4 +118,20 @@ def place() -> Place:
             break
         at = at._previous
     found.recorded = found.recorded and enabled is not False
+    return found
+
+
+def settings() -> Place:
+    """The settings of all scopes here, whatever spans stand between; of a new root beside them."""
+    found = Place()
+    enabled: bool | None = None
+    at = current.get()
+    while at is not None:
+        if isinstance(at, Scope):
+            if enabled is None:
+                enabled = at.enabled
+            found.metadata = {**(at.metadata or {}), **found.metadata}
+            found.tags = {**(at.tags or {}), **found.tags}
+        at = at._previous
+    found.recorded = enabled is not False
     return found

@@ -169,12 +169,16 @@ class _Decoration:
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
         """Begin the span of a generator, which is not current between items."""
         before = current.get()
+        otel = runtime.otel
+        shown = None if otel is None else otel.current()
         scope = SpanScope(self._span_name, self._type, self._attributes, self._extras)
         span = scope.__enter__()
         inside = current.get()
         current.set(before)
+        if otel is not None:
+            shown = otel.swap(shown)
         self._before(span, args, kwargs)
-        return Run(span, inside, self._reducer)
+        return Run(span, inside, self._reducer, otel, shown)
 
     def _before(self, span: LiveSpan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if span.__class__ is NoOpSpan:

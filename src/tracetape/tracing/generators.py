@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Callable, Generator
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tracetape.capture import encode
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities import LiveSpan, NoOpSpan, SpanEvent
 from tracetape.tracing.current import Current, current
+
+if TYPE_CHECKING:
+    from tracetape.tracing.otel import OtelContext
 
 __all__ = ["traced_async_generator", "traced_generator"]
 
@@ -21,18 +25,29 @@ _EXHAUSTED = (StopIteration, StopAsyncIteration)
 class Run:
     """One run of a generator; sync and async drivers call the same few steps."""
 
-    def __init__(self, span: LiveSpan, inside: Current, reducer: Reducer | None) -> None:
+    def __init__(
+        self,
+        span: LiveSpan,
+        inside: Current,
+        reducer: Reducer | None,
+        otel: OtelContext | None,
+        shown: Any,
+    ) -> None:
         """Watch over `span`, which has just begun.
 
         Args:
             span: the span.
             inside: what is current while the body runs: the span, or one that the body entered.
             reducer: makes the output from the items.
+            otel: OpenTelemetry's context, if it follows ours.
+            shown: what it is while the body runs.
         """
         self._span = span
         self._reducer = reducer
         self._inside = inside
         self._outside: Current = None
+        self._otel = otel
+        self._shown = shown  # swapped: while the body runs, what is current outside
         self._items: list[bytes] = []
         self._kept: list[Any] = []  # the items themselves, for a reducer
 
@@ -40,6 +55,8 @@ class Run:
         """The body goes on."""
         self._outside = current.get()
         current.set(self._inside)
+        if self._otel is not None:
+            self._shown = self._otel.swap(self._shown)
 
     def __exit__(
         self,
@@ -50,12 +67,14 @@ class Run:
         """The body stands still, or is over."""
         self._inside = current.get()
         current.set(self._outside)
+        if self._otel is not None:
+            self._shown = self._otel.swap(self._shown)
         if exc is not None:
             self.end(None if isinstance(exc, _EXHAUSTED) else exc)
 
     def item(self, item: Any) -> None:
         """The body gave an item."""
-        if self._span.__class__ is NoOpSpan:
+        if self._span.__class__ is NoOpSpan or self._span._end is not None:
             return
         try:
             data = encode(item)
@@ -135,7 +154,9 @@ def traced_async_generator(function: Callable[..., Any], begin: Begin) -> Callab
         try:
             with run:
                 generator = function(*args, **kwargs)
-            step, argument = generator.asend, None
+                first = _ours_alone(generator)
+            argument = None
+            step: Callable[[Any], Awaitable[Any]] = lambda _: first  # noqa: E731
             while True:
                 with run:
                     item = await step(argument)
@@ -154,3 +175,21 @@ def traced_async_generator(function: Callable[..., Any], begin: Begin) -> Callab
             run.end()
 
     return traced
+
+
+def _ours_alone(generator: AsyncGenerator[Any, Any]) -> Awaitable[Any]:
+    """The first step of an async generator that the event loop is not told of.
+
+    The loop closes what it knows when it stops or finds it abandoned; closing the outer
+    generator closes this one, and both at once would collide.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=None, finalizer=_closed_with_the_outer)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+def _closed_with_the_outer(generator: AsyncGenerator[Any, Any]) -> None:
+    """Nothing to do: it is found together with the outer one, which closes it."""

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracetape.diagnostics import warn_once
-from tracetape.entities import LiveSpan, Span, Trace, TraceState
+from tracetape.entities import LiveSpan, NoOpSpan, Span, Trace, TraceState
+from tracetape.entities.names import TRACE_NAME
 from tracetape.exceptions import InvalidValueError, TracetapeException
-from tracetape.tracing.current import current_span
+from tracetape.tracing.current import current_span, place, settings
 from tracetape.tracing.runtime import runtime
 from tracetape.tracing.spans import start_span_no_context
 
@@ -32,8 +33,12 @@ def add_trace(trace: Trace | dict[str, Any], target: LiveSpan | None = None) -> 
     """
     if not runtime.enabled:
         return
+    where = place() if target is None else settings()
+    if not where.recorded or isinstance(target, NoOpSpan):
+        return
     found = _checked(trace)
     parent = target or current_span()
+    _check_order(found, parent)
     own_root = None
     if parent is None:
         root = found.data.spans[0]
@@ -42,6 +47,8 @@ def add_trace(trace: Trace | dict[str, Any], target: LiveSpan | None = None) -> 
             inputs=root.inputs,
             start_time_ns=root.start_time_ns - 1,
         )
+        if isinstance(parent, NoOpSpan):
+            return
         parent.set_outputs(root.outputs)
     _merge(found, parent)
     if own_root is not None:
@@ -68,20 +75,24 @@ def _checked(trace: Trace | dict[str, Any]) -> Trace:
     return trace
 
 
-def _merge(trace: Trace, target: LiveSpan) -> None:
-    live = target._trace
-    known = {target._span_id}
+def _check_order(trace: Trace, target: LiveSpan | None) -> None:
+    known = {None, None if target is None else target._span_id}
     for span in trace.data.spans:
-        parent_id = target._span_id if span._parent_id is None else span._parent_id
-        if parent_id not in known:
+        if span._parent_id not in known:
             raise TracetapeException(
                 f"Span with ID {span.parent_id} not found. Spans must come after their parents."
             )
         known.add(span._span_id)
+
+
+def _merge(trace: Trace, target: LiveSpan) -> None:
+    copies = {target._span_id: target}
     for span in trace.data.spans:
-        _copy(span, target._span_id if span._parent_id is None else span._parent_id, target)
-    details = live.described()
-    details.tags = {**trace.info.tags, **details.tags}
+        parent_id = target._span_id if span._parent_id is None else span._parent_id
+        copies[span._span_id] = _copy(span, copies[parent_id])
+    tags = {key: value for key, value in trace.info.tags.items() if key != TRACE_NAME}
+    details = target._trace.described()
+    details.tags = {**tags, **details.tags}
     # What MLflow derives from the trace itself must not overwrite what is true of ours.
     details.metadata = {
         **{k: v for k, v in trace.info.trace_metadata.items() if not k.startswith("mlflow.trace")},
@@ -89,14 +100,15 @@ def _merge(trace: Trace, target: LiveSpan) -> None:
     }
 
 
-def _copy(span: Span, parent_id: int, target: LiveSpan) -> None:
-    copy = LiveSpan(target._trace, span._span_id, parent_id, target, span._name, span._type)
+def _copy(span: Span, parent: LiveSpan) -> LiveSpan:
+    copy = LiveSpan(parent._trace, span._span_id, parent._span_id, parent, span._name, span._type)
     copy._start = span._start
     copy._inputs, copy._outputs = span._inputs, span._outputs
     copy._attributes, copy._fields = span._attributes, span._fields
     copy._events = span._events
     copy._status = span._status
     copy._finish(span._end)
+    return copy
 
 
 def log_trace(

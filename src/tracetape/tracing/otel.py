@@ -6,6 +6,7 @@ Imported only by `configure(otel_context=True)`; nothing else of ours touches Op
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 from tracetape.entities import LiveSpan
@@ -38,9 +39,9 @@ class OtelContext:
         found = self._trace.get_current_span().get_span_context()
         return Remote(found.trace_id, found.span_id) if found.is_valid else None
 
-    def enter(self, span: LiveSpan) -> Any:
-        """Make `span` OpenTelemetry's current one; gives what `leave` takes."""
-        before = self._context.get_current()
+    def enter(self, span: LiveSpan) -> Callable[[], None]:
+        """Make `span` OpenTelemetry's current one; gives what sets back the one before."""
+        before = self.current()
         trace = self._trace
         shown = trace.NonRecordingSpan(
             trace.SpanContext(
@@ -52,10 +53,19 @@ class OtelContext:
         )
         inside = trace.set_span_in_context(shown, before)
         self._context.attach(inside)
-        return before, inside
 
-    def leave(self, entered: Any) -> None:
-        """Set back what was current before, unless something else is current here."""
-        before, inside = entered
-        if self._context.get_current() is inside:
-            self._context.attach(before)
+        def leave() -> None:
+            if self.current() is inside:  # elsewhere something else may be current: it stays so
+                self._context.attach(before)
+
+        return leave
+
+    def current(self) -> Any:
+        """OpenTelemetry's current context."""
+        return self._context.get_current()
+
+    def swap(self, context: Any) -> Any:
+        """Make another context the current one; gives the one before."""
+        before = self.current()
+        self._context.attach(context)
+        return before

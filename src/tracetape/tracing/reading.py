@@ -19,7 +19,7 @@ def get_last_active_trace_id(thread_local: bool = False) -> str | None:
     """Id of the trace whose root span ended last; None before any.
 
     Args:
-        thread_local: look at this thread or task only, not at the whole process.
+        thread_local: look at this thread only, not at the whole process.
     """
     recorder = runtime.recorder
     last = getattr(recorder.last_here, "trace", None) if thread_local else recorder.last_trace

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# The store needs it, and a program may end before its first batch: importing it then, which makes
+# named tuples by `eval`, has CPython forget that Ctrl-C ended the program (its exit status).
+import pathlib  # noqa: F401
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -11,13 +15,13 @@ from tracetape.diagnostics import logger
 from tracetape.entities import LiveSpan
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.recorder import Recorder
-from tracetape.store import SQLiteStore, Store, open_store, writer_url
+from tracetape.store import Store
 from tracetape.tracing.costs import set_cost
 
 if TYPE_CHECKING:
     from tracetape.tracing.otel import OtelContext
 
-__all__ = ["Processor", "Runtime", "checked_ratio", "runtime"]
+__all__ = ["Processor", "Runtime", "checked_ratio", "is_disabled", "runtime"]
 
 Processor = Callable[[LiveSpan], Any]
 
@@ -34,7 +38,7 @@ class Runtime:
 
     def defaults(self) -> None:
         """What holds where nothing was configured; the environment is read again."""
-        self.enabled = not _flag("TRACETAPE_DISABLED")
+        self.enabled = not is_disabled()
         self.sampling_ratio = _environment_ratio()
         self.keep_errors = _flag("TRACETAPE_TRACE_SAMPLING_KEEP_ERRORS")
         self.prices: Mapping[str, Mapping[str, float]] = {}
@@ -66,6 +70,8 @@ class Runtime:
         if store is None:
             opener = self._open
         else:
+            from tracetape.store import open_store
+
             opened = open_store(store) if isinstance(store, str) else store
 
             def opener() -> Store:
@@ -91,6 +97,8 @@ class Runtime:
                 )
 
     def _open(self) -> Store:
+        from tracetape.store import open_store, writer_url
+
         url = writer_url()
         # Children write where their parent does, wherever they are started.
         os.environ.setdefault("TRACETAPE_STORE", url)
@@ -124,11 +132,18 @@ def _environment_ratio() -> float:
         return 1.0
 
 
+def is_disabled() -> bool:
+    """Whether the environment says that nothing is to be patched or recorded."""
+    return _flag("TRACETAPE_DISABLED")
+
+
 def _flag(name: str) -> bool:
     return os.environ.get(name, "").lower() in ("1", "true", "yes", "on")
 
 
 def _usable(store: Store) -> Store:
+    from tracetape.store import SQLiteStore
+
     if isinstance(store, SQLiteStore):
         try:
             store.open()
@@ -138,6 +153,8 @@ def _usable(store: Store) -> Store:
 
 
 def _memory(error: TracetapeException) -> Store:
+    from tracetape.store import SQLiteStore
+
     reason = str(error).rstrip(".")
     logger.warning("tracetape: %s. Traces are kept in memory only, until the end.", reason)
     return SQLiteStore(None)

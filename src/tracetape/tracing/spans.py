@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from tracetape.diagnostics import internal_error
 from tracetape.entities import Link, LiveSpan, NoOpSpan, SpanLogLevel, SpanType
 from tracetape.tracing.beginning import Extras, begin_at, begin_span
-from tracetape.tracing.current import Current, Place, Scope, current, current_span
+from tracetape.tracing.current import Current, Scope, current, current_span, settings
 from tracetape.tracing.runtime import runtime
 
 __all__ = [
@@ -99,10 +100,13 @@ def start_span_no_context(
     if not runtime.enabled or isinstance(parent_span, NoOpSpan):
         return NoOpSpan()
     try:
-        where = Place(parent=parent_span, tags=tags or {}, metadata=metadata or {})
+        where = settings()
+        where.parent = parent_span
         span = begin_at(where, name, span_type, parent_span)
         if span is None:
             return NoOpSpan()
+        if tags or metadata:
+            span._trace.described().update(tags, metadata)
         Extras(log_level, links or (), description, start_time_ns, experiment_id).apply(span)
         if inputs is not None:
             span.set_inputs(inputs)
@@ -128,7 +132,7 @@ def get_active_trace_id() -> str | None:
 class SpanScope(AbstractContextManager[LiveSpan]):
     """Begins a span on entering, ends it on leaving."""
 
-    __slots__ = ("_attributes", "_entered", "_extras", "_name", "_otel", "_type")
+    __slots__ = ("_attributes", "_entered", "_extras", "_leave", "_name", "_type")
 
     def __init__(
         self,
@@ -143,7 +147,7 @@ class SpanScope(AbstractContextManager[LiveSpan]):
         self._attributes = attributes
         self._extras = extras
         self._entered: Current = None
-        self._otel: Any = None
+        self._leave: Callable[[], None] | None = None  # OpenTelemetry's context
 
     def __enter__(self) -> LiveSpan:
         if not runtime.enabled:
@@ -158,7 +162,7 @@ class SpanScope(AbstractContextManager[LiveSpan]):
                 self._extras.apply(span)
             current.set(span)
             if runtime.otel is not None:
-                self._otel = runtime.otel.enter(span)
+                self._leave = runtime.otel.enter(span)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("starting a span")
             return NoOpSpan()
@@ -177,11 +181,14 @@ class SpanScope(AbstractContextManager[LiveSpan]):
         # In another task or thread something else may be current: it stays so.
         if current.get() is entered:
             current.set(entered._previous)
+        if self._leave is not None:
+            try:
+                self._leave()
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("leaving OpenTelemetry's context")
         if isinstance(entered, Scope) or entered._end is not None:
             return
         try:
-            if self._otel is not None and runtime.otel is not None:
-                runtime.otel.leave(self._otel)
             # A generator that is closed has not failed.
             if exc is not None and not isinstance(exc, GeneratorExit):
                 entered._failed(exc)

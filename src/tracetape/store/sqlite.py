@@ -251,6 +251,11 @@ class _Connection(AbstractContextManager[sqlite3.Connection]):
                 self._connection.close()
                 self._connection = None
 
+    def __del__(self) -> None:
+        # A store in memory ends with its last reference; Python 3.13 warns of those left open.
+        if self._connection is not None:
+            self._connection.close()
+
 
 def _connect(database: str) -> sqlite3.Connection:
     return sqlite3.connect(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument import Extractor, Request, Result
+from tracetape.instrument import Result
 from tracetape_openai.deltas import Text, joined, merge
-from tracetape_openai.usage import normalised
+from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["ChatCompletions"]
 
 _CONTENT = {"content"}
 
 
-class ChatCompletions(Extractor):
+class ChatCompletions(ModelCall):
     """``POST /chat/completions``, plain and streamed.
 
     Shapes: OpenAI's API reference, "The chat completion object" and "The chat completion chunk
@@ -23,30 +23,12 @@ class ChatCompletions(Extractor):
 
     resource: ClassVar[str] = "Completions"
     span_type: ClassVar[str] = SpanType.CHAT_MODEL
+    content: ClassVar[frozenset[str]] = frozenset({"messages"})
 
     def __init__(self) -> None:
         """Nothing has come yet."""
         self._head: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
-        self._request_model: Any = None
-
-    def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Parameters as attributes; the model, the tools and who is asked as fields."""
-        body = request.body
-        fields: dict[str, Any] = {
-            "message_format": "openai",
-            "provider": request.provider,
-            "base_url": request.base_url,
-        }
-        if body.get("model"):
-            fields["request_model"] = str(body["model"])
-        if request.provider == "databricks" and body.get("model"):
-            fields["endpoint"] = str(body["model"])
-        if body.get("tools"):
-            fields["tools"] = body["tools"]
-        if body.get("stream"):
-            fields["streamed"] = True
-        return {key: value for key, value in body.items() if key != "messages"}, fields
 
     def chunk(self, chunk: Any) -> None:
         """Continue the choices by one chunk."""
@@ -84,8 +66,8 @@ class ChatCompletions(Extractor):
         """The answer, its model, usage and reasons to finish."""
         if body is None:
             body = self._rebuilt()
-            return Result(body, _fields(body))
-        return Result(None, _fields(body) if isinstance(body, dict) else {})
+            return Result(body, chat_fields(body))
+        return Result(None, chat_fields(body) if isinstance(body, dict) else {})
 
     def _continue(self, delta: dict[str, Any]) -> None:
         index = delta.get("index") or 0
@@ -119,16 +101,9 @@ def _plain(chunk: Any) -> dict[str, Any]:
     return data
 
 
-def _fields(body: dict[str, Any]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    if body.get("model"):
-        fields["model"] = body["model"]
-    if body.get("id"):
-        fields["response_id"] = body["id"]
-    usage = body.get("usage")
-    if isinstance(usage, dict) and usage:
-        fields["usage"] = normalised(usage)
-        fields["provider_usage"] = usage
+def chat_fields(body: dict[str, Any]) -> dict[str, Any]:
+    """What an answer with choices says of itself."""
+    fields = answer_fields(body)
     reasons = [
         choice["finish_reason"]
         for choice in body.get("choices") or ()

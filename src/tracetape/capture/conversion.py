@@ -57,6 +57,8 @@ def _choose(cls: type) -> Callable[[Any], Any]:
     # Looked up on the type: reading an attribute of the object could run the user's code.
     if is_sentinel(cls):
         return _refuse
+    if hasattr(cls, "__tracetape_json__"):
+        return _own
     serializer = getattr(cls, "__pydantic_serializer__", None)
     if serializer is not None and hasattr(cls, "model_dump"):
         return _pydantic
@@ -73,6 +75,10 @@ def _choose(cls: type) -> Callable[[Any], Any]:
 
 def _refuse(value: Any) -> Any:
     raise UnencodableError(type(value).__name__)
+
+
+def _own(value: Any) -> Any:  # an Attachment, which is of a layer above
+    return value.__tracetape_json__()
 
 
 def _pydantic(value: Any) -> Any:

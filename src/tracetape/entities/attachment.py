@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import cached_property
 from hashlib import blake2b
 from mimetypes import guess_type
@@ -86,6 +87,10 @@ class Attachment:
             "trace_id": trace_id,
             "size": (int(size) or None) if size.isdecimal() else None,
         }
+
+    def __tracetape_json__(self) -> str:
+        # What a client library would be given; it becomes a reference like any other media.
+        return f"data:{self._content_type};base64,{b64encode(self._content_bytes).decode()}"
 
     def __repr__(self) -> str:
         size = len(self._content_bytes)

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from tracetape.diagnostics import internal_error
+from tracetape.entities.attachment import Attachment
 from tracetape.instrument.call import Call
 
 __all__ = ["watch_body"]
@@ -81,12 +82,18 @@ class _Body:
 
     def finish(self, data: bytes, reason: str) -> None:
         """Give the decoded body to the call."""
-        if "text/event-stream" in self._response.headers.get("content-type", ""):
+        kind = self._response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/event-stream":
             for event in _events(data):
                 self._call.chunk(event)
             self._call.ended(reason)
-        else:
+        elif kind.endswith("json") or (not kind and data[:1] in (b"{", b"[")):
             self._call.answered(data)
+        elif kind.startswith("text/"):
+            self._call.answered(data.decode(errors="replace"))
+        else:
+            content_type = kind or "application/octet-stream"
+            self._call.answered(Attachment(content_type=content_type, content_bytes=data))
 
     def _decoded(self, data: bytes) -> bytes:
         # A response of the same library knows how to decode; ours is thrown away after it.

@@ -9,8 +9,9 @@ from typing import Any, ParamSpec
 
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error
-from tracetape.entities import LiveSpan
-from tracetape.instrument.integration import Extractor, Request
+from tracetape.entities import LiveSpan, SpanStatus, SpanStatusCode
+from tracetape.entities.attachment import Attachment
+from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.tracing.beginning import begin_span
 
 __all__ = ["Call", "begin_call"]
@@ -36,9 +37,7 @@ def begin_call(extractor: Extractor, request: Request) -> Call | None:
 
     None: it is not to be recorded.
     """
-    resource = extractor.resource
-    name = f"Async{resource}" if request.is_async else resource
-    span = begin_span(name, extractor.span_type)
+    span = begin_span(extractor.name(request), extractor.span_type)
     if span is None:
         return None
     call = Call(span, extractor)
@@ -61,7 +60,7 @@ class Call:
     @_guarded
     def describe(self, request: Request) -> None:
         """Record what is asked."""
-        self._span._inputs = encode(request.body)
+        self._span._inputs = encode(self._extractor.inputs(request))
         attributes, fields = self._extractor.request(request)
         self._span.set_attributes(attributes)
         self._span.set_fields(fields)
@@ -84,15 +83,16 @@ class Call:
 
     @_guarded
     def answered(self, body: Any) -> None:
-        """End with a plain answer: JSON values, or JSON as bytes."""
+        """End with a plain answer: JSON values, JSON as bytes, text, or an `Attachment`."""
         if self._span._end is None:
             try:
                 data = body if isinstance(body, bytes) else encode(body)
                 self._span._outputs = data
-                result = self._extractor.result(decode(data))
+                value = body if isinstance(body, (str, Attachment)) else decode(data)
+                result = self._extractor.result(value)
                 if result.outputs is not None:
                     self._span._outputs = encode(result.outputs)
-                self._span.set_fields(result.fields)
+                self._keep(result)
             finally:
                 self._span._finish()
 
@@ -122,8 +122,13 @@ class Call:
             fields["time_to_first_token_ns"] = self._first - self._started
             result = self._extractor.result(None)
             self._span._outputs = encode(result.outputs)
-            fields.update(result.fields)
+            self._keep(result)
         self._span.set_fields(fields)
+
+    def _keep(self, result: Result) -> None:
+        self._span.set_fields(result.fields)
+        if result.error is not None:
+            self._span.set_status(SpanStatus(SpanStatusCode.ERROR, result.error))
 
     def _end_of_stream(self) -> int | None:
         # When the last chunk was taken: an abandoned stream may be collected much later.

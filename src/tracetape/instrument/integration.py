@@ -19,6 +19,7 @@ class Request:
         is_async: whether an async client makes it.
         provider: who serves the model, by the base URL.
         base_url: the API's base, without credentials.
+        method: the HTTP method.
     """
 
     path: str
@@ -26,6 +27,7 @@ class Request:
     is_async: bool
     provider: str
     base_url: str
+    method: str = "POST"
 
 
 @dataclass
@@ -35,10 +37,12 @@ class Result:
     Attributes:
         outputs: the answer's JSON; a stream's in the shape of the plain answer.
         fields: neutral fields by name (`tracetape.entities.names`).
+        error: why the answer is none, though the HTTP call went well; the span's status is ERROR.
     """
 
     outputs: Any
     fields: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
 
 
 class Extractor:
@@ -51,8 +55,16 @@ class Extractor:
     resource: ClassVar[str] = "Request"
     span_type: ClassVar[str] = "UNKNOWN"
 
+    def name(self, request: Request) -> str:
+        """The span's name; MLflow's is the SDK's resource class, such as ``AsyncCompletions``."""
+        return f"Async{self.resource}" if request.is_async else self.resource
+
+    def inputs(self, request: Request) -> Any:
+        """What the span's inputs are; the body, unless a subclass leaves out what says nothing."""
+        return request.body
+
     def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Attributes and neutral fields of the call; its inputs are the body."""
+        """Attributes and neutral fields of the call."""
         raise NotImplementedError
 
     def chunk(self, chunk: Any) -> None:
@@ -63,7 +75,11 @@ class Extractor:
         """What the answer says.
 
         Args:
-            body: the answer's JSON; None after a stream, whose chunks were taken before.
+            body: the answer's JSON, or its text; an `Attachment` if it is binary; None after a
+                stream, whose chunks were taken before.
+
+        Returns:
+            What to keep; outputs of None keep the body itself, after a plain answer.
         """
         raise NotImplementedError
 

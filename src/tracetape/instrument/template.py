@@ -15,7 +15,10 @@ from tracetape.capture.conversion import is_sentinel
 from tracetape.diagnostics import internal_error
 from tracetape.instrument.body import watch_body
 from tracetape.instrument.call import Call, begin_call
+from tracetape.instrument.endpoints import Endpoints, path_below
+from tracetape.instrument.files import described_files
 from tracetape.instrument.integration import Extractor, Request, Target
+from tracetape.instrument.options import options
 from tracetape.instrument.providers import provider_of
 from tracetape.instrument.streams import traced_stream_class
 from tracetape.tracing.runtime import runtime
@@ -32,7 +35,10 @@ class Template:
     Attributes:
         module: its package; ``Stream`` and ``AsyncStream`` are exported there.
         client, async_client: the names of its client classes.
-        endpoints: extractor classes by path below the API's base.
+        endpoints: extractor classes by path below the API's base, such as ``/responses`` or
+            ``GET /responses/{id}``; POST where no method is named, ``{}`` for any one part.
+        generic: reads calls of other paths whose body names a model; None: they are not traced.
+        management: reads all other calls, if `autolog(all_requests=True)` asks for them.
         default_provider: who serves the models when the base URL does not tell.
     """
 
@@ -41,6 +47,8 @@ class Template:
     async_client: str
     endpoints: Mapping[str, type[Extractor]]
     default_provider: str
+    generic: type[Extractor] | None = None
+    management: type[Extractor] | None = None
 
     def targets(self) -> tuple[Target, ...]:
         """`request` of both client classes; it is inherited, so it can be taken off again."""
@@ -96,24 +104,33 @@ class _Seam:
         self._stream: type = module.AsyncStream if is_async else module.Stream
         self._traced = traced_stream_class(self._stream, is_async=is_async)
         self._aliases: dict[Any, Any] = {}
+        self._endpoints = Endpoints(template.endpoints)
 
     def begin(self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         """Begin the span of a call; None if it is none of ours."""
         if not runtime.enabled:
             return None
         try:
-            options = args[1] if len(args) > 1 else kwargs["options"]
-            extractor = self._template.endpoints.get(options.url)
+            sent = args[1] if len(args) > 1 else kwargs["options"]
+            provider, base_url = provider_of(str(client.base_url), self._template.default_provider)
+            path, method = path_below(sent.url, base_url), sent.method.upper()
+            body = _body(sent)
+            extractor = self._endpoints.find(method, path) or self._other(method, body)
             if extractor is None:
                 return None
-            provider, base_url = provider_of(str(client.base_url), self._template.default_provider)
-            request = Request(options.url, _body(options), self._is_async, provider, base_url)
+            request = Request(path, body, self._is_async, provider, base_url, method)
             if kwargs.get("stream"):
                 kwargs["stream_cls"] = self._traced_class(args, kwargs)
             return begin_call(extractor(), request)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a request")
             return None
+
+    def _other(self, method: str, body: Mapping[str, Any]) -> type[Extractor] | None:
+        """What reads a call of a path that is not in the table."""
+        if method == "POST" and isinstance(body.get("model"), str) and self._template.generic:
+            return self._template.generic
+        return self._template.management if options.all_requests else None
 
     def returned(self, call: Call, result: Any) -> None:
         """Take what `request` gave: a model, a stream, or a raw response."""
@@ -124,6 +141,11 @@ class _Seam:
                 return
             response = getattr(result, "http_response", None)
             if response is not None:
+                call.add_fields(_request_id(response))
+                watch_body(response, call)
+                return
+            response = getattr(result, "response", None)
+            if response is not None and hasattr(result, "iter_bytes"):  # a binary answer
                 call.add_fields(_request_id(response))
                 watch_body(response, call)
                 return
@@ -152,11 +174,18 @@ class _Seam:
         return alias
 
 
-def _body(options: Any) -> dict[str, Any]:
-    """The JSON body as the caller meant it, `extra_body` merged and "not given" left out."""
-    body = options.json_data if isinstance(options.json_data, dict) else {}
-    extra = getattr(options, "extra_json", None) or {}
-    return {key: value for key, value in {**body, **extra}.items() if not is_sentinel(type(value))}
+def _body(sent: Any) -> dict[str, Any]:
+    """The JSON body or form as the caller meant it, without what is "not given".
+
+    `extra_body` is merged, and files stand under their field's name.
+    """
+    body = sent.json_data if isinstance(sent.json_data, dict) else {}
+    extra = getattr(sent, "extra_json", None)
+    if extra:
+        body = {**body, **extra}
+    if getattr(sent, "files", None):
+        body = {**body, **described_files(sent.files)}
+    return {key: value for key, value in body.items() if not is_sentinel(type(value))}
 
 
 def _json(result: Any) -> Any:

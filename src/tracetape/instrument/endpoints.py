@@ -1,0 +1,53 @@
+"""Which extractor reads a call, by its method and path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from tracetape.instrument.integration import Extractor
+
+__all__ = ["Endpoints", "path_below"]
+
+
+class Endpoints:
+    """A table of extractor classes; keys as in `Template.endpoints`."""
+
+    def __init__(self, table: Mapping[str, type[Extractor]]) -> None:
+        """Sort the plain paths, which are looked up at once, from those with a part left open."""
+        self._exact: dict[tuple[str, str], type[Extractor]] = {}
+        self._open: list[tuple[str, list[str], type[Extractor]]] = []
+        for key, extractor in table.items():
+            method, _, path = key.rpartition(" ")
+            if "{" in path:
+                self._open.append((method or "POST", path.split("/"), extractor))
+            else:
+                self._exact[method or "POST", path] = extractor
+
+    def find(self, method: str, path: str) -> type[Extractor] | None:
+        """The extractor class of a call, or None."""
+        found = self._exact.get((method, path))
+        if found is not None or not self._open:
+            return found
+        parts = path.split("/")
+        for known, pattern, extractor in self._open:
+            if known == method and _fits(pattern, parts):
+                return extractor
+        return None
+
+
+def _fits(pattern: list[str], parts: list[str]) -> bool:
+    return len(pattern) == len(parts) and all(
+        expected == part or (expected.startswith("{") and part)
+        for expected, part in zip(pattern, parts, strict=True)
+    )
+
+
+def path_below(url: str, base_url: str) -> str:
+    """The path of `url` below the API's base, without its query; `url` may be relative."""
+    if url.startswith("/") and "?" not in url:
+        return url
+    path = urlsplit(url).path
+    if "://" in url:
+        path = path.removeprefix(urlsplit(base_url).path.rstrip("/"))
+    return "/" + path.lstrip("/")

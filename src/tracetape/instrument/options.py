@@ -1,0 +1,29 @@
+"""What `autolog` was asked for beyond switching on; read by seams and extractors at each call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Options", "options"]
+
+
+@dataclass
+class Options:
+    """Defaults; `autolog` describes each.
+
+    Attributes:
+        all_requests: also trace calls that ask no model, such as listing files.
+        stream_usage: ask for the usage of streams, and hide the chunk that brings it.
+        propagate: send a ``traceparent`` header.
+        vectors: keep the vectors of embeddings whole.
+        text_column: which column of a vector index holds the documents' text.
+    """
+
+    all_requests: bool = False
+    stream_usage: bool = False
+    propagate: bool = True
+    vectors: bool = False
+    text_column: str | None = None
+
+
+options = Options()

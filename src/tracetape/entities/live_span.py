@@ -19,7 +19,9 @@ from tracetape.entities.span_json import as_field
 from tracetape.entities.status import OK, UNSET, SpanStatus, status_from
 from tracetape.exceptions import InvalidTypeError, TracetapeException
 
-__all__ = ["NO_OP_TRACE_ID", "LiveSpan", "NoOpSpan"]
+__all__ = ["NOT_BEGUN", "NO_OP_TRACE_ID", "LiveSpan", "NoOpSpan"]
+
+NOT_BEGUN = 0  # the end of a span that has no beginning: setters treat it as an ended one
 
 NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"  # MLflow's own, which programs compare with
 _SCALARS = frozenset({str, int, bool, type(None)})
@@ -37,23 +39,26 @@ class LiveSpan(Span):
     # What was current before this span (see tracing/current.py).
     _previous: Any
 
-    def __init__(
+    def __init__(self, name: str, span_type: str) -> None:
+        """Internal: `tracetape.start_span` makes live spans; nothing begins yet."""
+        self._name = name
+        self._type = span_type
+        self._end = NOT_BEGUN
+
+    def _begin(
         self,
         trace: LiveTrace,
         span_id: int,
         parent_id: int | None,
         previous: Any,
-        name: str,
-        span_type: str,
+        now: int,
     ) -> None:
-        """Internal: `tracetape.start_span` makes live spans."""
+        """The hot beginning of every span; `now` by the monotonic clock."""
         self._trace = trace
         self._trace_id = trace.trace_id
         self._span_id = span_id
         self._parent_id = parent_id
         self._previous = previous
-        self._name = name
-        self._type = span_type
         self._inputs = None
         self._outputs = None
         self._attributes = None
@@ -61,8 +66,7 @@ class LiveSpan(Span):
         self._events = None
         self._status = UNSET
         self._end = None
-        trace.add(self)
-        self._start = trace.clock + perf_counter_ns()
+        self._start = trace.clock + now
 
     def set_inputs(self, inputs: Any) -> None:
         """Record what goes in."""
@@ -246,7 +250,7 @@ class LiveSpan(Span):
 
     def __reduce__(self) -> Any:
         raise TypeError(
-            f"'{type(self).__name__}' cannot be pickled or copied while active. "
+            "'LiveSpan' cannot be pickled or copied while active. "
             "Call `span.to_immutable_span()` to get a span that can."
         )
 

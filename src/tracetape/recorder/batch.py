@@ -70,8 +70,8 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
     update.details = trace.details
     update.request_preview = details.request_preview
     update.response_preview = details.response_preview
+    update.is_part = root is None or root._parent_id is not None
     if root is not None:
-        update.is_part = root._parent_id is not None
         update.name = root._name
         update.request_preview = details.request_preview or preview(root._inputs)
         if any(span is root for span in ended):

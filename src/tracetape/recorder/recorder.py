@@ -122,8 +122,8 @@ class Recorder:
         queue = self._queue
         if (len(queue) > self._room or self._dropped) and not self._make_room(span):
             return
-        size = _size(span)
-        if size > _SMALL:
+        inputs, outputs = span._inputs, span._outputs
+        if (inputs is not None or outputs is not None) and (size := _size(span)) > _SMALL:
             self._add_large(size)
         queue.append(span)
         if self._sleeping:
@@ -247,6 +247,7 @@ class Recorder:
             self._queue.extend(held[:-1])
             return True
         held.clear()  # what ends later is held, for good
+        trace.root = None
         self.live.pop(trace, None)
         return False
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter_ns
 
 from tracetape.entities import Link, LiveSpan, SpanLogLevel
-from tracetape.entities.live_trace import LiveTrace
+from tracetape.entities.live_trace import begin_trace
 from tracetape.entities.names import SOURCE_RUN
 from tracetape.tracing.current import Current, Place, Remote, current, place
 from tracetape.tracing.runtime import runtime
 
-__all__ = ["Extras", "begin_at", "begin_span"]
+__all__ = ["Extras", "begin", "begin_at", "begin_span"]
 
 
 @dataclass(frozen=True)
@@ -42,78 +43,85 @@ class Extras:
             span._trace.described().update(None, metadata, experiment_id=self.experiment_id)
 
 
-def begin_span(name: str, span_type: str, extras: Extras | None = None) -> LiveSpan | None:
+def begin_span(name: str, span_type: str) -> LiveSpan | None:
     """A new span where the context stands, not made current; None if it is not recorded."""
+    span = LiveSpan(name, span_type)
+    return span if begin(span) else None
+
+
+def begin(span: LiveSpan, extras: Extras | None = None) -> bool:
+    """Begin a span where the context stands; False if it is not recorded.
+
+    It is not made current.
+    """
     previous = current.get()
-    if runtime.otel is None:
-        if previous.__class__ is LiveSpan and previous._end is None:
-            span_id = runtime.random_bits(64) or 1
-            trace, parent_id = previous._trace, previous._span_id
-            return LiveSpan(trace, span_id, parent_id, previous, name, span_type)
+    if runtime.otel is None and extras is None:
         if previous is None:
-            if extras is not None or runtime.sampling_ratio < 1.0:
-                return _begin_trace(None, name, span_type, None, extras)
-            bits, recorder = runtime.random_bits, runtime.recorder
-            trace = LiveTrace(bits(128) or 1, recorder)
-            span = LiveSpan(trace, bits(64) or 1, None, None, name, span_type)
-            recorder.began(trace)
-            return span
+            if runtime.sampling_ratio >= 1.0:
+                bits, recorder, now = runtime.random_bits, runtime.recorder, perf_counter_ns()
+                trace = begin_trace(bits(128) or 1, recorder, now)
+                trace.root = span
+                span._begin(trace, bits(64) or 1, None, None, now)
+                recorder.began(trace)
+                return True
+        elif previous._end is None and isinstance(previous, LiveSpan):
+            _begin_below(span, previous, previous._span_id, previous)
+            return True
     otel = None if runtime.otel is None else runtime.otel.parent()
-    return begin_at(place(), name, span_type, previous, extras, otel)
+    return begin_at(span, place(), previous, extras, otel)
 
 
 def begin_at(
+    span: LiveSpan,
     where: Place,
-    name: str,
-    span_type: str,
     previous: Current,
     extras: Extras | None = None,
     otel: Remote | None = None,
-) -> LiveSpan | None:
-    """A new span at a place; None if it is not recorded.
+) -> bool:
+    """Begin a span at a place; False if it is not recorded.
 
     Args:
+        span: the span.
         where: its parent and its trace.
-        name: the span's name.
-        span_type: the span's type.
         previous: what becomes current again when the span is left.
         extras: its `sampling_ratio` is for a trace that begins here.
         otel: OpenTelemetry's active span.
     """
     if not where.recorded:
-        return None
+        return False
     parent = where.parent
     if parent is None:
         where.remote = where.remote or otel
-        return _begin_trace(where, name, span_type, previous, extras)
+        return _begin_trace(span, where, previous, extras)
     parent_id = parent._span_id
     if otel is not None and otel.trace_id == parent._trace_id:
         parent_id = otel.span_id  # a span of OpenTelemetry's own, inside of ours
-    span_id = runtime.random_bits(64) or 1
-    return LiveSpan(parent._trace, span_id, parent_id, previous, name, span_type)
+    _begin_below(span, parent, parent_id, previous)
+    return True
 
 
-def _begin_trace(
-    where: Place | None,
-    name: str,
-    span_type: str,
-    previous: Current,
-    extras: Extras | None,
-) -> LiveSpan | None:
-    bits = runtime.random_bits
-    remote = None if where is None else where.remote
+def _begin_below(span: LiveSpan, parent: LiveSpan, parent_id: int, previous: Current) -> None:
+    trace = parent._trace
+    span._begin(trace, runtime.random_bits(64) or 1, parent_id, previous, perf_counter_ns())
+    trace.add(span)
+
+
+def _begin_trace(span: LiveSpan, where: Place, previous: Current, extras: Extras | None) -> bool:
+    bits, now = runtime.random_bits, perf_counter_ns()
+    remote = where.remote
     trace_id = bits(128) or 1 if remote is None else remote.trace_id
-    trace = LiveTrace(trace_id, runtime.recorder)
+    trace = begin_trace(trace_id, runtime.recorder, now)
     ratio = None if extras is None else extras.sampling_ratio
     if ratio is None:
         ratio = runtime.sampling_ratio
     if ratio < 1.0 and remote is None and random.random() >= ratio:
         if not runtime.keep_errors:
-            return None
+            return False
         trace.held = []
+    trace.root = span
     parent_id = None if remote is None else remote.span_id
-    span = LiveSpan(trace, bits(64) or 1, parent_id, previous, name, span_type)
-    if where is not None and (where.tags or where.metadata):
+    span._begin(trace, bits(64) or 1, parent_id, previous, now)
+    if where.tags or where.metadata:
         trace.described().update(where.tags, where.metadata)
     runtime.recorder.began(trace)
-    return span
+    return True

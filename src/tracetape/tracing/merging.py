@@ -101,7 +101,9 @@ def _merge(trace: Trace, target: LiveSpan) -> None:
 
 
 def _copy(span: Span, parent: LiveSpan) -> LiveSpan:
-    copy = LiveSpan(parent._trace, span._span_id, parent._span_id, parent, span._name, span._type)
+    copy = LiveSpan(span._name, span._type)
+    copy._begin(parent._trace, span._span_id, parent._span_id, parent, 0)
+    parent._trace.add(copy)
     copy._start = span._start
     copy._inputs, copy._outputs = span._inputs, span._outputs
     copy._attributes, copy._fields = span._attributes, span._fields

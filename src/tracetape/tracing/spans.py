@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
-from tracetape.diagnostics import internal_error
+from tracetape.diagnostics import internal_error, logger
 from tracetape.entities import Link, LiveSpan, NoOpSpan, SpanLogLevel, SpanType
-from tracetape.tracing.beginning import Extras, begin_at, begin_span
-from tracetape.tracing.current import Current, Scope, current, current_span, settings
+from tracetape.entities.live_span import NOT_BEGUN
+from tracetape.tracing.beginning import Extras, begin, begin_at
+from tracetape.tracing.current import Scope, current, current_span, settings
 from tracetape.tracing.runtime import runtime
 
 __all__ = [
@@ -102,8 +103,8 @@ def start_span_no_context(
     try:
         where = settings()
         where.parent = parent_span
-        span = begin_at(where, name, span_type, parent_span)
-        if span is None:
+        span = LiveSpan(name, span_type)
+        if not begin_at(span, where, parent_span):
             return NoOpSpan()
         if tags or metadata:
             span._trace.described().update(tags, metadata)
@@ -129,10 +130,13 @@ def get_active_trace_id() -> str | None:
     return None if span is None else span.trace_id
 
 
-class SpanScope(AbstractContextManager[LiveSpan]):
-    """Begins a span on entering, ends it on leaving."""
+class SpanScope(LiveSpan):
+    """A span that begins on entering a `with` block, is current inside it, and ends on leaving.
 
-    __slots__ = ("_attributes", "_entered", "_extras", "_leave", "_name", "_type")
+    The span and its scope are one object: a second one would cost a tenth of the whole.
+    """
+
+    __slots__ = ("_extras", "_given", "_leave")
 
     def __init__(
         self,
@@ -144,30 +148,31 @@ class SpanScope(AbstractContextManager[LiveSpan]):
         """Nothing begins yet."""
         self._name = name
         self._type = span_type
-        self._attributes = attributes
+        self._end = NOT_BEGUN
+        self._given = attributes
         self._extras = extras
-        self._entered: Current = None
         self._leave: Callable[[], None] | None = None  # OpenTelemetry's context
 
     def __enter__(self) -> LiveSpan:
         if not runtime.enabled:
             return NoOpSpan()
         try:
-            span = begin_span(self._name, self._type, self._extras)
-            if span is None:
+            if self._end != NOT_BEGUN:
+                logger.warning("The span %r was entered before: it is not recorded.", self._name)
+                return NoOpSpan()
+            if not begin(self, self._extras):
                 return self._drop()
-            if self._attributes is not None:
-                span.set_attributes(self._attributes)
+            if self._given is not None:
+                self.set_attributes(self._given)
             if self._extras is not None:
-                self._extras.apply(span)
-            current.set(span)
+                self._extras.apply(self)
+            current.set(self)
             if runtime.otel is not None:
-                self._leave = runtime.otel.enter(span)
+                self._leave = runtime.otel.enter(self)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("starting a span")
             return NoOpSpan()
-        self._entered = span
-        return span
+        return self
 
     def __exit__(
         self,
@@ -175,29 +180,40 @@ class SpanScope(AbstractContextManager[LiveSpan]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        entered = self._entered
-        if entered is None:
+        if self._end == NOT_BEGUN:
+            self._undrop()
             return
         # In another task or thread something else may be current: it stays so.
-        if current.get() is entered:
-            current.set(entered._previous)
+        if current.get() is self:
+            current.set(self._previous)
         if self._leave is not None:
             try:
                 self._leave()
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("leaving OpenTelemetry's context")
-        if isinstance(entered, Scope) or entered._end is not None:
+        if self._end is not None:
             return
-        try:
-            # A generator that is closed has not failed.
-            if exc is not None and not isinstance(exc, GeneratorExit):
-                entered._failed(exc)
-        except Exception:  # noqa: BLE001 - the guard
-            internal_error("ending a span")
-        entered._finish()
+        if exc is not None:
+            try:
+                # A generator that is closed has not failed.
+                if not isinstance(exc, GeneratorExit):
+                    self._failed(exc)
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("ending a span")
+        self._finish()
+
+    def __repr__(self) -> str:
+        if self._end == NOT_BEGUN:
+            return f"<start_span({self._name!r}), not entered>"
+        return super().__repr__().replace(type(self).__name__, "LiveSpan", 1)
 
     def _drop(self) -> LiveSpan:
         """What begins inside is not recorded either: children follow the root."""
-        scope = self._entered = Scope(current.get(), dropped=True)
+        scope = self._previous = Scope(current.get(), dropped=True)
         current.set(scope)
         return NoOpSpan()
+
+    def _undrop(self) -> None:
+        scope = getattr(self, "_previous", None)  # not if recording was off
+        if isinstance(scope, Scope) and current.get() is scope:
+            current.set(scope._previous)

@@ -13,7 +13,7 @@ from tracetape.entities.names import SOURCE_RUN
 from tracetape.tracing.current import Current, Place, Remote, current, place
 from tracetape.tracing.runtime import runtime
 
-__all__ = ["Extras", "begin", "begin_at", "begin_span"]
+__all__ = ["Extras", "begin", "begin_at", "begin_below", "begin_span"]
 
 
 @dataclass(frozen=True)
@@ -54,21 +54,8 @@ def begin(span: LiveSpan, extras: Extras | None = None) -> bool:
 
     It is not made current.
     """
-    previous = current.get()
-    if runtime.otel is None and extras is None:
-        if previous is None:
-            if runtime.sampling_ratio >= 1.0:
-                bits, recorder, now = runtime.random_bits, runtime.recorder, perf_counter_ns()
-                trace = begin_trace(bits(128) or 1, recorder, now)
-                trace.root = span
-                span._begin(trace, bits(64) or 1, None, None, now)
-                recorder.began(trace)
-                return True
-        elif previous._end is None and isinstance(previous, LiveSpan):
-            _begin_below(span, previous, previous._span_id, previous)
-            return True
     otel = None if runtime.otel is None else runtime.otel.parent()
-    return begin_at(span, place(), previous, extras, otel)
+    return begin_at(span, place(), current.get(), extras, otel)
 
 
 def begin_at(
@@ -96,11 +83,12 @@ def begin_at(
     parent_id = parent._span_id
     if otel is not None and otel.trace_id == parent._trace_id:
         parent_id = otel.span_id  # a span of OpenTelemetry's own, inside of ours
-    _begin_below(span, parent, parent_id, previous)
+    begin_below(span, parent, parent_id, previous)
     return True
 
 
-def _begin_below(span: LiveSpan, parent: LiveSpan, parent_id: int, previous: Current) -> None:
+def begin_below(span: LiveSpan, parent: LiveSpan, parent_id: int, previous: Current) -> None:
+    """Begin a span in the trace of an open one."""
     trace = parent._trace
     span._begin(trace, runtime.random_bits(64) or 1, parent_id, previous, perf_counter_ns())
     trace.add(span)

@@ -16,7 +16,7 @@ from tracetape.tracing.beginning import Extras
 from tracetape.tracing.current import current
 from tracetape.tracing.generators import Reducer, Run, traced_async_generator, traced_generator
 from tracetape.tracing.runtime import checked_ratio, runtime
-from tracetape.tracing.spans import SpanScope
+from tracetape.tracing.spans import SpanScope, span_scope
 
 __all__ = ["trace"]
 
@@ -141,38 +141,44 @@ class _Decoration:
         return cast("Callable[_P, _R]", self._plain(function))
 
     def _plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        scope, before, after = self._scope, self._before, self._after
+
         @functools.wraps(function)
         def traced(*args: Any, **kwargs: Any) -> Any:
             if not runtime.enabled:
                 return function(*args, **kwargs)
-            with SpanScope(self._span_name, self._type, self._attributes, self._extras) as span:
-                self._before(span, args, kwargs)
+            with scope() as span:
+                before(span, args, kwargs)
                 result = function(*args, **kwargs)
-                self._after(span, result)
+                after(span, result)
                 return result
 
         return traced
 
     def _async(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        scope, before, after = self._scope, self._before, self._after
+
         @functools.wraps(function)
         async def traced(*args: Any, **kwargs: Any) -> Any:
             if not runtime.enabled:
                 return await function(*args, **kwargs)
-            with SpanScope(self._span_name, self._type, self._attributes, self._extras) as span:
-                self._before(span, args, kwargs)
+            with scope() as span:
+                before(span, args, kwargs)
                 result = await function(*args, **kwargs)
-                self._after(span, result)
+                after(span, result)
                 return result
 
         return traced
+
+    def _scope(self) -> SpanScope:
+        return span_scope(self._span_name, self._type, self._attributes, self._extras)
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
         """Begin the span of a generator, which is not current between items."""
         before = current.get()
         otel = runtime.otel
         shown = None if otel is None else otel.current()
-        scope = SpanScope(self._span_name, self._type, self._attributes, self._extras)
-        span = scope.__enter__()
+        span = self._scope().__enter__()
         inside = current.get()
         current.set(before)
         if otel is not None:

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tracetape import tracing
+from tracetape._lazy import lazy_names
 from tracetape._version import __version__
-from tracetape.exceptions import TracetapeException
-from tracetape.tracing import (
-    add_trace,
-    carry,
-    configure,
-    context,
-    delete_trace_tag,
-    flush,
-    flush_trace_async_logging,
-    get_active_trace_id,
-    get_current_active_span,
-    get_last_active_trace_id,
-    get_trace,
-    log_trace,
-    set_trace_tag,
-    start_span,
-    start_span_no_context,
-    stats,
-    trace,
-    update_current_trace,
-)
 
 if TYPE_CHECKING:
-    from tracetape import entities, openai, testing
+    from tracetape import entities, openai, testing, tracing
     from tracetape.cassettes import cassette
+    from tracetape.exceptions import TracetapeException
     from tracetape.instrument import autolog
+    from tracetape.tracing import (
+        add_trace,
+        carry,
+        configure,
+        context,
+        delete_trace_tag,
+        flush,
+        flush_trace_async_logging,
+        get_active_trace_id,
+        get_current_active_span,
+        get_last_active_trace_id,
+        get_trace,
+        log_trace,
+        set_trace_tag,
+        start_span,
+        start_span_no_context,
+        stats,
+        trace,
+        update_current_trace,
+    )
 
 __all__ = [
     "TracetapeException",
@@ -62,23 +62,18 @@ __all__ = [
     "update_current_trace",
 ]
 
-# Loaded on first use: `import tracetape` must cost next to nothing.
-_LAZY = {"autolog": "tracetape.instrument", "cassette": "tracetape.cassettes"}
-_LAZY_MODULES = ("openai", "testing")
+_ELSEWHERE = {
+    "TracetapeException": "tracetape.exceptions",
+    "autolog": "tracetape.instrument",
+    "cassette": "tracetape.cassettes",
+}
+_MODULES = ("entities", "openai", "testing", "tracing")
+_TRACING = set(__all__) - set(_ELSEWHERE) - set(_MODULES) - {"__version__"}
 
-
-def __getattr__(name: str) -> Any:
-    import importlib
-
-    if name in _LAZY:
-        value = getattr(importlib.import_module(_LAZY[name]), name)
-    elif name in _LAZY_MODULES:
-        value = importlib.import_module(f"tracetape.{name}")
-    else:
-        raise AttributeError(f"module 'tracetape' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(
+    __name__, {**dict.fromkeys(_TRACING, "tracetape.tracing"), **_ELSEWHERE}, _MODULES
+)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

@@ -63,7 +63,7 @@ def troubled(
     isolated: None, store_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Troubled]:
     """The store that this test writes to; healed when the test ends."""
-    monkeypatch.setattr("tracetape.recorder.recorder._RETRY_SECONDS", 0.02)
+    monkeypatch.setattr("tracetape.recorder.writing._RETRY_SECONDS", 0.02)
     store = Troubled(SQLiteStore(store_path))
     tracetape.configure(store=store)
     yield store

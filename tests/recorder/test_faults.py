@@ -10,7 +10,7 @@ import pytest
 import tracetape
 from tracetape import diagnostics
 from tracetape.entities import SpanEvent, live_span, live_trace
-from tracetape.recorder import Recorder, recorder
+from tracetape.recorder import Recorder, writing
 from tracetape.tracing import decorator
 from tracetape.tracing.runtime import runtime
 
@@ -78,7 +78,7 @@ def break_write(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def break_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "make_batch", broken)
+    monkeypatch.setattr(writing, "make_batch", broken)
 
 
 def break_events(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_a_span_open_for_long_is_written_as_open(
         ("slow", 0, "OK", None),
     ]
     assert query("SELECT state, end_ns IS NULL, span_count FROM traces") == [("OK", 0, 2)]
-    assert runtime.recorder._shown == set()
+    assert runtime.recorder.shown == set()
 
 
 def test_a_span_that_ends_while_it_is_being_shown_is_counted_once(
@@ -343,7 +343,7 @@ def test_a_full_queue_delays_a_moment_then_drops_whole_traces(
     assert query("SELECT DISTINCT span_count FROM traces WHERE name = 'root'") == [(4,)]
     assert query("SELECT count(*) FROM spans") == [(counters["written"],)]
     assert not small.live
-    assert not small._dropped
+    assert not small.dropped
     small.close()
     dropped = f"{counters['dropped_spans']} spans of {counters['dropped_traces']} traces"
     assert dropped in caplog.text

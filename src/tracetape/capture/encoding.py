@@ -6,8 +6,7 @@ from typing import Any
 
 import orjson
 
-from tracetape.capture.conversion import UnencodableError, convert
-from tracetape.capture.walker import encode_safely, holds_odd_float
+from tracetape.capture.conversion import convert
 
 __all__ = ["decode", "encode"]
 
@@ -25,12 +24,23 @@ def encode(value: Any) -> bytes:
     try:
         data = orjson.dumps(value, convert, _OPTIONS)
         # orjson writes NaN and infinities as null; only then is a walk worth its price.
-        odd = b"null" in data and holds_odd_float(value)
-    except (TypeError, ValueError, RecursionError, UnencodableError):
-        return encode_safely(value)
+        odd = b"null" in data and _holds_odd_float(value)
     except Exception:  # noqa: BLE001 - a subclass of str or dict may run any code of the user
-        return encode_safely(value)
-    return encode_safely(value) if odd else data
+        return _encode_safely(value)
+    return _encode_safely(value) if odd else data
+
+
+# Most programs never need the walker: it is loaded when one does.
+def _encode_safely(value: Any) -> bytes:
+    from tracetape.capture.walker import encode_safely
+
+    return encode_safely(value)
+
+
+def _holds_odd_float(value: Any) -> bool:
+    from tracetape.capture.walker import holds_odd_float
+
+    return holds_odd_float(value)
 
 
 def decode(data: bytes | None) -> Any:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import perf_counter_ns, time_ns
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanStatusCode, SpanType
 from tracetape.entities.event import SpanEvent
-from tracetape.entities.link import Link, checked_link
 from tracetape.entities.live_trace import LiveTrace
-from tracetape.entities.log_level import SpanLogLevel
 from tracetape.entities.names import LINKS, SPAN_INPUTS, SPAN_OUTPUTS, SPAN_TYPE, TRACE_ID
 from tracetape.entities.span import Span
-from tracetape.entities.span_json import as_field
 from tracetape.entities.status import OK, UNSET, SpanStatus, status_from
 from tracetape.exceptions import InvalidTypeError, TracetapeException
+
+if TYPE_CHECKING:
+    from tracetape.entities.link import Link
+    from tracetape.entities.log_level import SpanLogLevel
 
 __all__ = ["NOT_BEGUN", "NO_OP_TRACE_ID", "LiveSpan", "NoOpSpan"]
 
@@ -101,6 +102,8 @@ class LiveSpan(Span):
             InvalidTypeError: `level` is neither a level, a number nor a name.
         """
         if self._is_open("set_log_level"):
+            from tracetape.entities.log_level import SpanLogLevel
+
             self.set_fields({"log_level": int(SpanLogLevel.from_value(level))})
 
     def set_description(self, description: str) -> None:
@@ -116,6 +119,8 @@ class LiveSpan(Span):
             InvalidValueError: its ids are none.
         """
         if self._is_open("add_link"):
+            from tracetape.entities.link import checked_link
+
             links = (self._fields or {}).get(LINKS, [])
             self.set_fields({LINKS: [*links, checked_link(link)]})
 
@@ -301,6 +306,8 @@ class LiveSpan(Span):
             if value != self.trace_id:
                 logger.warning("%s is the trace's id, which cannot be set: skipped.", TRACE_ID)
         else:
+            from tracetape.entities.span_json import as_field
+
             data = encode(value)
             value = decode(data)
             field = as_field(key, value)

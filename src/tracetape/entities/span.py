@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracetape.capture import decode, encode
 from tracetape.entities.event import SpanEvent
 from tracetape.entities.identifiers import span_id_text, trace_id_text
-from tracetape.entities.link import Link
-from tracetape.entities.log_level import SpanLogLevel
 from tracetape.entities.names import (
     FOREIGN_TRACE_ID,
     LINKS,
@@ -18,9 +16,13 @@ from tracetape.entities.names import (
     SPAN_TYPE,
     TRACE_ID,
 )
-from tracetape.entities.span_json import span_to_dict, span_values
 from tracetape.entities.status import SpanStatus
 from tracetape.exceptions import InvalidValueError, TracetapeException
+
+# Readers only need these: a program that makes spans does not load them.
+if TYPE_CHECKING:
+    from tracetape.entities.link import Link
+    from tracetape.entities.log_level import SpanLogLevel
 
 __all__ = ["Span", "span_id_text", "trace_id_text"]
 
@@ -200,6 +202,8 @@ class Span:
     @property
     def links(self) -> list[Link]:
         """Spans of other traces that this one has to do with."""
+        from tracetape.entities.link import Link
+
         return [
             Link.from_dict(decode(encode(link))) for link in (self._fields or {}).get(LINKS, ())
         ]
@@ -207,6 +211,8 @@ class Span:
     @property
     def log_level(self) -> SpanLogLevel | None:
         """How important it is; None if nothing was said."""
+        from tracetape.entities.log_level import SpanLogLevel
+
         level = (self._fields or {}).get("log_level")
         try:
             return None if level is None else SpanLogLevel.from_value(level)
@@ -253,6 +259,8 @@ class Span:
 
     def to_dict(self) -> dict[str, Any]:
         """The span as MLflow's trace JSON has it (schema 3): ids in base64, attributes as JSON."""
+        from tracetape.entities.span_json import span_to_dict
+
         return span_to_dict(self)
 
     @classmethod
@@ -262,6 +270,8 @@ class Span:
         Raises:
             InvalidValueError: it is no such dictionary, or its ids are missing.
         """
+        from tracetape.entities.span_json import span_values
+
         try:
             return cls(**span_values(data))
         except Exception as error:

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 
 from tracetape.diagnostics import internal_error
-from tracetape.entities.attachment import Attachment
 from tracetape.instrument.call import Call
 
 __all__ = ["watch_body"]
@@ -92,6 +91,8 @@ class _Body:
         elif kind.startswith("text/"):
             self._call.answered(data.decode(errors="replace"))
         else:
+            from tracetape.entities.attachment import Attachment
+
             content_type = kind or "application/octet-stream"
             self._call.answered(Attachment(content_type=content_type, content_bytes=data))
 

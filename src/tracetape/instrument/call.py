@@ -9,8 +9,9 @@ from typing import Any, ParamSpec
 
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error
-from tracetape.entities import LiveSpan, SpanStatus, SpanStatusCode
-from tracetape.entities.attachment import Attachment
+from tracetape.entities.constants import SpanStatusCode
+from tracetape.entities.live_span import LiveSpan
+from tracetape.entities.status import SpanStatus
 from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.tracing.beginning import begin_span
 
@@ -88,7 +89,8 @@ class Call:
             try:
                 data = body if isinstance(body, bytes) else encode(body)
                 self._span._outputs = data
-                value = body if isinstance(body, (str, Attachment)) else decode(data)
+                is_content = isinstance(body, str) or hasattr(body, "__tracetape_json__")
+                value = body if is_content else decode(data)
                 result = self._extractor.result(value)
                 if result.outputs is not None:
                     self._span._outputs = encode(result.outputs)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from mimetypes import guess_type
 from typing import Any
-
-from tracetape.entities.attachment import Attachment
 
 __all__ = ["described_files"]
 
@@ -30,6 +27,10 @@ def described_files(files: Any) -> dict[str, Any]:
 
 
 def _described(file: Any) -> Any:
+    from mimetypes import guess_type
+
+    from tracetape.entities.attachment import Attachment
+
     name, content, content_type = None, file, None
     if isinstance(file, tuple):
         name, content, content_type, *_ = *file, None, None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 __all__ = ["Extractor", "Integration", "Request", "Result", "Target"]
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One call of a client library, before it is sent.
 
     Attributes:
@@ -30,7 +28,6 @@ class Request:
     method: str = "POST"
 
 
-@dataclass
 class Result:
     """What an answer says.
 
@@ -40,9 +37,15 @@ class Result:
         error: why the answer is none, though the HTTP call went well; the span's status is ERROR.
     """
 
-    outputs: Any
-    fields: dict[str, Any] = field(default_factory=dict)
-    error: str | None = None
+    __slots__ = ("error", "fields", "outputs")
+
+    def __init__(
+        self, outputs: Any, fields: dict[str, Any] | None = None, error: str | None = None
+    ) -> None:
+        """An answer; without more, a good one."""
+        self.outputs = outputs
+        self.fields = {} if fields is None else fields
+        self.error = error
 
 
 class Extractor:
@@ -84,8 +87,7 @@ class Extractor:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A method that is wrapped while the integration is on.
 
     Attributes:
@@ -102,8 +104,7 @@ class Target:
     wrap: Callable[[Callable[..., Any], Callable[[], bool]], Callable[..., Any]]
 
 
-@dataclass(frozen=True)
-class Integration:
+class Integration(NamedTuple):
     """One client library.
 
     Attributes:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 __all__ = ["Options", "options"]
 
 
-@dataclass
 class Options:
     """Defaults; `autolog` describes each.
 
@@ -19,11 +16,13 @@ class Options:
         text_column: which column of a vector index holds the documents' text.
     """
 
-    all_requests: bool = False
-    stream_usage: bool = False
-    propagate: bool = True
-    vectors: bool = False
-    text_column: str | None = None
+    def __init__(self) -> None:
+        """The defaults."""
+        self.all_requests = False
+        self.stream_usage = False
+        self.propagate = True
+        self.vectors = False
+        self.text_column: str | None = None
 
 
 options = Options()

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 from tracetape.capture.conversion import is_sentinel
 from tracetape.diagnostics import internal_error
@@ -28,8 +27,7 @@ __all__ = ["Template"]
 _REQUEST_ID = "x-request-id"
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(NamedTuple):
     """One SDK.
 
     Attributes:

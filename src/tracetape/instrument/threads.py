@@ -6,10 +6,10 @@ lands under a stranger's request.
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -66,7 +66,7 @@ def _is_library(frame: FrameType) -> bool:
 _PATHS = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 _LIBRARIES = (
     "<frozen ",
-    *sorted({f"{place}/" for path in _PATHS for place in (path, str(Path(path).resolve()))}),
+    *sorted({f"{place}/" for path in _PATHS for place in (path, os.path.realpath(path))}),
 )
 
 INTEGRATION = Integration(

@@ -10,23 +10,21 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from tracetape.diagnostics import internal_error, logger, warn_once
-from tracetape.entities import SpanStatusCode, Trace
+from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
-from tracetape.exceptions import StoreError
-from tracetape.recorder.batch import Batch, make_batch
-from tracetape.recorder.reading import read_trace
-from tracetape.store import Store, TraceUpdate
+
+if TYPE_CHECKING:
+    from tracetape.entities.trace import Trace
+    from tracetape.store import Store, TraceUpdate
 
 __all__ = ["Recorder", "RecorderStats"]
 
 _GATHER_SECONDS = 0.05  # spans that end close together share a transaction
 _LOOK_SECONDS = 0.25  # how often long-open spans are looked for
-_RETRY_SECONDS = 0.5
-_MAX_BATCH = 2000  # spans
 _MAX_DELAY_SECONDS = 0.005  # at most, for a caller that finds the queue full
 _SMALL = 1024  # bytes of inputs and outputs that the flat price of a span covers
 _SPAN_BYTES = 600 + _SMALL
@@ -35,7 +33,6 @@ _EXIT_SECONDS_FAILING = 1.0
 _FORK_SECONDS = 0.05
 
 
-@dataclass
 class RecorderStats:
     """Counters since the process began.
 
@@ -45,10 +42,9 @@ class RecorderStats:
         dropped_spans, dropped_traces: left out because the queue was full.
     """
 
-    written: int = 0
-    lost: int = 0
-    dropped_spans: int = 0
-    dropped_traces: int = 0
+    def __init__(self) -> None:
+        """Nothing counted yet."""
+        self.written = self.lost = self.dropped_spans = self.dropped_traces = 0
 
 
 class Recorder:
@@ -85,21 +81,21 @@ class Recorder:
         self._start_lock = threading.RLock()
         # Of its own: who stops the worker holds the other one, and waits for it.
         self._store_lock = threading.RLock()
-        self._queue: deque[LiveSpan | TraceUpdate] = deque()
-        self._changes: deque[TraceUpdate] = deque()  # those in the queue or being written
+        self.queue: deque[LiveSpan | TraceUpdate] = deque()
+        self.changes: deque[TraceUpdate] = deque()  # those in the queue or being written
         self._large = 0  # bytes, queued or being written, of what is not small
         self._room = self._max_bytes // _SPAN_BYTES  # how many spans the queue may hold now
-        self._taken = 0  # spans that the worker took off the queue so far
+        self.taken = 0  # spans that the worker took off the queue so far
         self._settled = 0  # and those whose fate is known
-        self._dropped: set[int] = set()
+        self.dropped: set[int] = set()
         self._worker: threading.Thread | None = None
-        self._wake = threading.Event()
+        self.wake = threading.Event()
         self._hurry = threading.Event()
         self._progress = threading.Condition()
         self._sleeping = False
-        self._stopping = False
-        self._failing = False  # the store's last answer was an error
-        self._shown: set[int] = set()  # ids of the spans written as open
+        self.stopping = False
+        self.failing = False  # the store's last answer was an error
+        self.shown: set[int] = set()  # ids of the spans written as open
 
     # -- called on the user's threads ------------------------------------------------------
 
@@ -110,7 +106,7 @@ class Recorder:
             self._start()
         elif self._sleeping:
             self._sleeping = False
-            self._wake.set()
+            self.wake.set()
 
     def ended(self, span: LiveSpan) -> None:
         """Queue a span that has just ended."""
@@ -119,8 +115,8 @@ class Recorder:
             self.last_trace = self.last_here.trace = trace.trace_id
         if trace.held is not None and not self._release(trace, span):
             return
-        queue = self._queue
-        if (len(queue) > self._room or self._dropped) and not self._make_room(span):
+        queue = self.queue
+        if (len(queue) > self._room or self.dropped) and not self._make_room(span):
             return
         inputs, outputs = span._inputs, span._outputs
         if (inputs is not None or outputs is not None) and (size := _size(span)) > _SMALL:
@@ -128,15 +124,15 @@ class Recorder:
         queue.append(span)
         if self._sleeping:
             self._sleeping = False
-            self._wake.set()
+            self.wake.set()
         elif self._worker is None:
             self._start()
 
     def change(self, update: TraceUpdate) -> None:
         """Queue a change of a trace without spans: tags, and what else is said of it."""
-        self._changes.append(update)  # before the queue, which the worker empties
-        self._queue.append(update)
-        self._wake.set()
+        self.changes.append(update)  # before the queue, which the worker empties
+        self.queue.append(update)
+        self.wake.set()
         if self._worker is None:
             self._start()
 
@@ -149,11 +145,15 @@ class Recorder:
                 trace.described().update(tags)
                 running = running or (trace.root is not None and trace.root._end is None)
         if not running:
+            from tracetape.store.protocol import TraceUpdate
+
             self.change(TraceUpdate.of_details(number, TraceDetails(tags=tags)))
 
     def read(self, number: int) -> Trace | None:
         """A copy of the trace with this 128-bit id, as soon as it has begun; None if unknown."""
-        changes = [one.details for one in list(self._changes) if one.trace_id == number]
+        from tracetape.recorder.reading import read_trace
+
+        changes = [one.details for one in list(self.changes) if one.trace_id == number]
         return read_trace(number, list(self.live), self.store, changes)
 
     @property
@@ -177,15 +177,15 @@ class Recorder:
             How many spans are still unwritten.
         """
         # In this order: the worker may take some in between, and none may be missed.
-        waiting = len(self._queue)
-        target = self._taken + waiting
+        waiting = len(self.queue)
+        target = self.taken + waiting
         deadline = None if timeout is None else time.monotonic() + timeout
         if waiting and self._worker is None:
             self._start()
         with self._progress:
             while self._settled < target and self._unsettled() and self._worker is not None:
                 self._hurry.set()
-                self._wake.set()
+                self.wake.set()
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     break
@@ -196,16 +196,17 @@ class Recorder:
         """Write what is queued, stop the worker, close the store; a later span starts anew."""
         try:
             # A store that fails anyway must not hold up the end of the user's program.
-            left = self.flush(min(timeout, _EXIT_SECONDS_FAILING) if self._failing else timeout)
+            left = self.flush(min(timeout, _EXIT_SECONDS_FAILING) if self.failing else timeout)
             self._stop()
             if left:
-                left = len(self._queue)
-                self._taken += left
-                lost = [self._queue.popleft() for _ in range(left)]
-                self._settle([one for one in lost if isinstance(one, LiveSpan)], "lost")
-                self._settled_changes(sum(isinstance(one, TraceUpdate) for one in lost))
+                left = len(self.queue)
+                self.taken += left
+                lost = [self.queue.popleft() for _ in range(left)]
+                spans = [one for one in lost if isinstance(one, LiveSpan)]
+                self.settle(spans, "lost")
+                self.settle_changes(len(lost) - len(spans))
                 logger.error("tracetape: %d spans could not be written and are lost", left)
-            elif self._queue:  # ended meanwhile, in another thread
+            elif self.queue:  # ended meanwhile, in another thread
                 self._start()
             dropped = self.stats.dropped_spans
             if dropped:
@@ -222,10 +223,10 @@ class Recorder:
         """The counters; ``recorded`` are all spans that ended, ``queued`` those in memory."""
         stats, queued = self.stats, self._unsettled()
         recorded = stats.written + stats.lost + stats.dropped_spans + queued
-        return {"recorded": recorded, "queued": queued, **asdict(stats)}
+        return {"recorded": recorded, "queued": queued, **vars(stats)}
 
     def _unsettled(self) -> int:
-        return len(self._queue) + self._taken - self._settled
+        return len(self.queue) + self.taken - self._settled
 
     def _add_large(self, size: int) -> None:
         with self._lock:
@@ -244,7 +245,7 @@ class Recorder:
             return False
         if any(one._status.status_code is SpanStatusCode.ERROR for one in held):
             trace.held = None
-            self._queue.extend(held[:-1])
+            self.queue.extend(held[:-1])
             return True
         held.clear()  # what ends later is held, for good
         trace.root = None
@@ -254,27 +255,27 @@ class Recorder:
     def _make_room(self, span: LiveSpan) -> bool:
         """Wait a moment for a full queue; then the whole trace is dropped, and counted."""
         trace = span._trace
-        if trace.trace_id not in self._dropped:
-            if len(self._queue) <= self._room:
+        if trace.trace_id not in self.dropped:
+            if len(self.queue) <= self._room:
                 return True  # it is other traces that are being dropped
             deadline = time.monotonic() + _MAX_DELAY_SECONDS
             while not _on_event_loop() and time.monotonic() < deadline:
                 self._hurry.set()
                 time.sleep(0.0005)
-                if len(self._queue) <= self._room:
+                if len(self.queue) <= self._room:
                     return True
-            self._dropped.add(trace.trace_id)
+            self.dropped.add(trace.trace_id)
             self.stats.dropped_traces += 1
         self.stats.dropped_spans += 1
         if trace.settle(span):
             self.live.pop(trace, None)
-            self._dropped.discard(trace.trace_id)
+            self.dropped.discard(trace.trace_id)
         return False
 
     def _start(self) -> None:
         with self._start_lock:
             if self._worker is None:
-                self._stopping = False
+                self.stopping = False
                 self._worker = threading.Thread(
                     target=self._run, name="tracetape-recorder", daemon=True
                 )
@@ -284,9 +285,9 @@ class Recorder:
     def _stop(self) -> None:
         with self._start_lock:
             worker, self._worker = self._worker, None
-            self._stopping = True
+            self.stopping = True
             self._hurry.set()
-            self._wake.set()
+            self.wake.set()
             if worker is not None and worker is not threading.current_thread():
                 worker.join(timeout=5.0)
             if self._store is not None:
@@ -301,7 +302,7 @@ class Recorder:
             self._stop()
 
     def _after_fork_in_parent(self) -> None:
-        if self._queue or self.live:
+        if self.queue or self.live:
             self._start()
 
     def _after_fork_in_child(self) -> None:
@@ -321,110 +322,61 @@ class Recorder:
                 self._worker = None  # a fault under our own suite: the next span starts anew
 
     def _work(self) -> None:
+        # Loaded here, with all that only writing needs: the user's thread goes on meanwhile.
+        from tracetape.recorder.writing import write_next
+
         while True:
             self._sleeping = True
             # Looked at after the flag is up: a span queued before it must not be slept over.
-            if not self._queue and not self._stopping:
-                self._wake.wait(_LOOK_SECONDS if self.live else None)
+            if not self.queue and not self.stopping:
+                self.wake.wait(_LOOK_SECONDS if self.live else None)
             self._sleeping = False
-            self._wake.clear()
-            if not self._stopping:
+            self.wake.clear()
+            if not self.stopping:
                 self._hurry.wait(_GATHER_SECONDS)
             self._hurry.clear()
             try:
-                while self._write_next() and not self._stopping:
+                while write_next(self) and not self.stopping:
                     pass
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("writing spans")
             with self._progress:
                 self._progress.notify_all()
-            if self._stopping:
+            if self.stopping:
                 return
 
-    def _write_next(self) -> bool:
-        """Write one batch; whether there was anything to write."""
-        count = min(len(self._queue), _MAX_BATCH)
-        self._taken += count
-        items = [self._queue.popleft() for _ in range(count)]
-        spans = [item for item in items if isinstance(item, LiveSpan)]
-        changes = [item for item in items if isinstance(item, TraceUpdate)]
-        live = list(self.live)
-        if self._dropped:
-            # Of a trace that lacks a span nothing is written.
-            dropped = [span for span in spans if span._trace_id in self._dropped]
-            spans = [span for span in spans if span._trace_id not in self._dropped]
-            live = [trace for trace in live if trace.trace_id not in self._dropped]
-            self._settle(dropped, "dropped_spans")
-        batch = Batch()
-        try:
-            batch = make_batch(spans, live, self._shown)
-            updates = batch.updates + changes
-            if not updates:
-                return False
-            done = self._write(updates)
-        except Exception:
-            self._shown.update(span._span_id for span in batch.opened)
-            self._write_singly(spans, batch.updates)
-            self._settled_changes(len(changes))
-            raise
-        if not done:  # being stopped while the store fails
-            self._queue.extendleft(reversed([*spans, *changes]))
-            self._taken -= len(spans) + len(changes)
-            return False
-        self._settle(spans, "written")
-        self._settled_changes(len(changes))
-        self._shown.update(span._span_id for span in batch.opened if span._end is None)
-        return True
+    # -- bookkeeping of what is written ---------------------------------------------------
 
-    def _write_singly(self, spans: list[LiveSpan], updates: list[TraceUpdate]) -> None:
-        """A trace that no store can take must not take others of its batch along."""
-        written: set[int] = set()
-        for update in updates if len(updates) > 1 else ():
-            try:
-                if self._write([update]):
-                    written.add(update.trace_id)
-            except Exception:  # noqa: BLE001, S112 - the caller raises the fault again
-                continue
-        self._settle([span for span in spans if span._trace_id in written], "written")
-        self._settle([span for span in spans if span._trace_id not in written], "lost")
-
-    def _write(self, updates: list[TraceUpdate]) -> bool:
-        """Whether they became durable; as long as the store only fails for now, retry."""
-        while True:
-            try:
-                self.store.write(updates)
-                self._failing = False
-                return True
-            except StoreError as error:
-                self._failing = True
-                warn_once("store", "tracetape: %s (spans are kept in memory meanwhile)", error)
-                if self._stopping:
-                    return False
-                self._wake.wait(_RETRY_SECONDS)
-                self._wake.clear()
-
-    def _settled_changes(self, count: int) -> None:
+    def settle_changes(self, count: int) -> None:
+        """Take note that the oldest `count` changes are written, or lost."""
         for _ in range(count):
-            self._changes.popleft()  # they are written in their order
+            self.changes.popleft()  # they are written in their order
         with self._progress:
             self._settled += count
             self._progress.notify_all()
 
-    def _settle(self, spans: list[LiveSpan], counter: str) -> None:
+    def settle(self, spans: list[LiveSpan], counter: str) -> None:
+        """Forget spans whose fate is known; `counter` of `RecorderStats` says which it is."""
         large = 0
         for span in spans:
             size = _size(span)
             large += size if size > _SMALL else 0
             trace = span._trace
-            self._shown.discard(span._span_id)
+            self.shown.discard(span._span_id)
             if trace.settle(span):
                 self.live.pop(trace, None)
-                self._dropped.discard(trace.trace_id)
+                self.dropped.discard(trace.trace_id)
         self._add_large(-large)
         setattr(self.stats, counter, getattr(self.stats, counter) + len(spans))
         with self._progress:
             self._settled += len(spans)
             self._progress.notify_all()
+
+
+def _on_event_loop() -> bool:
+    """Whether this thread runs an event loop, which must never be held up."""
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None
 
 
 def _close_with_process(recorder: Recorder) -> None:
@@ -439,12 +391,6 @@ def _close_with_process(recorder: Recorder) -> None:
 def _size(span: LiveSpan) -> int:
     inputs, outputs = span._inputs, span._outputs
     return (0 if inputs is None else len(inputs)) + (0 if outputs is None else len(outputs))
-
-
-def _on_event_loop() -> bool:
-    """Whether this thread runs an event loop, which must never be held up."""
-    events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None
 
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
@@ -463,4 +409,15 @@ os.register_at_fork(
     after_in_parent=_each(Recorder._after_fork_in_parent),
     after_in_child=_each(Recorder._after_fork_in_child),
 )
-atexit.register(_each(Recorder.close))
+
+
+@atexit.register
+def _at_exit() -> None:
+    _each(Recorder.close)()
+    if getattr(sys, "last_type", None) is KeyboardInterrupt:
+        # CPython ends with the signal only if Ctrl-C ended the last code that was run from text;
+        # what was loaded by now (dataclasses, named tuples) runs such code too.
+        try:
+            exec("raise KeyboardInterrupt")  # noqa: S102
+        except KeyboardInterrupt:
+            pass

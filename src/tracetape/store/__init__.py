@@ -1,25 +1,25 @@
 """Where traces are kept and searched."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING, Any
-
-from tracetape.store.protocol import Store, TraceUpdate
+from tracetape._lazy import lazy_names
 
 if TYPE_CHECKING:
     from tracetape.store.location import find_store, open_store, writer_url
+    from tracetape.store.protocol import Store, TraceUpdate
     from tracetape.store.sqlite import SQLiteStore
 
 __all__ = ["SQLiteStore", "Store", "TraceUpdate", "find_store", "open_store", "writer_url"]
 
-
-def __getattr__(name: str) -> Any:
-    # SQLite is loaded with the first span that is written, not by `import tracetape`.
-    if name not in __all__:
-        raise AttributeError(f"module 'tracetape.store' has no attribute {name!r}")
-    import importlib
-
-    module = "sqlite" if name == "SQLiteStore" else "location"
-    value = getattr(importlib.import_module(f"tracetape.store.{module}"), name)
-    globals()[name] = value
-    return value
+# SQLite is loaded with the first span that is written.
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "SQLiteStore": "tracetape.store.sqlite",
+        "Store": "tracetape.store.protocol",
+        "TraceUpdate": "tracetape.store.protocol",
+        "find_store": "tracetape.store.location",
+        "open_store": "tracetape.store.location",
+        "writer_url": "tracetape.store.location",
+    },
+)

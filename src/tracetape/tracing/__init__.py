@@ -1,33 +1,38 @@
 """Making, reading and steering spans and traces; the names of ``mlflow.tracing``."""
 
-from tracetape.tracing.changing import delete_trace_tag, set_trace_tag, update_current_trace
-from tracetape.tracing.chat_tools import set_span_chat_tools
-from tracetape.tracing.configuration import (
-    TracingConfig,
-    configure,
-    disable,
-    enable,
-    flush,
-    flush_trace_async_logging,
-    get_config,
-    reset,
-    stats,
-)
-from tracetape.tracing.decorator import trace
-from tracetape.tracing.merging import add_trace, log_trace
-from tracetape.tracing.reading import get_last_active_trace_id, get_trace
-from tracetape.tracing.scopes import (
-    context,
-    get_tracing_context_headers_for_http_request,
-    set_tracing_context_from_http_request_headers,
-)
-from tracetape.tracing.spans import (
-    get_active_trace_id,
-    get_current_active_span,
-    start_span,
-    start_span_no_context,
-)
-from tracetape.tracing.threads import carry
+from typing import TYPE_CHECKING
+
+from tracetape._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from tracetape.tracing.changing import delete_trace_tag, set_trace_tag, update_current_trace
+    from tracetape.tracing.chat_tools import set_span_chat_tools
+    from tracetape.tracing.configuration import (
+        TracingConfig,
+        configure,
+        disable,
+        enable,
+        flush,
+        flush_trace_async_logging,
+        get_config,
+        reset,
+        stats,
+    )
+    from tracetape.tracing.decorator import trace
+    from tracetape.tracing.merging import add_trace, log_trace
+    from tracetape.tracing.reading import get_last_active_trace_id, get_trace
+    from tracetape.tracing.scopes import (
+        context,
+        get_tracing_context_headers_for_http_request,
+        set_tracing_context_from_http_request_headers,
+    )
+    from tracetape.tracing.spans import (
+        get_active_trace_id,
+        get_current_active_span,
+        start_span,
+        start_span_no_context,
+    )
+    from tracetape.tracing.threads import carry
 
 __all__ = [
     "TracingConfig",
@@ -57,3 +62,43 @@ __all__ = [
     "trace",
     "update_current_trace",
 ]
+
+_MODULES = {
+    "changing": ("delete_trace_tag", "set_trace_tag", "update_current_trace"),
+    "chat_tools": ("set_span_chat_tools",),
+    "configuration": (
+        "TracingConfig",
+        "configure",
+        "disable",
+        "enable",
+        "flush",
+        "flush_trace_async_logging",
+        "get_config",
+        "reset",
+        "stats",
+    ),
+    "decorator": ("trace",),
+    "merging": ("add_trace", "log_trace"),
+    "reading": ("get_last_active_trace_id", "get_trace"),
+    "scopes": (
+        "context",
+        "get_tracing_context_headers_for_http_request",
+        "set_tracing_context_from_http_request_headers",
+    ),
+    "spans": (
+        "get_active_trace_id",
+        "get_current_active_span",
+        "start_span",
+        "start_span_no_context",
+    ),
+    "threads": ("carry",),
+}
+
+__getattr__ = lazy_names(
+    __name__,
+    {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names},
+)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter_ns
+from typing import TYPE_CHECKING, NamedTuple
 
-from tracetape.entities import Link, LiveSpan, SpanLogLevel
+from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import begin_trace
 from tracetape.entities.names import SOURCE_RUN
 from tracetape.tracing.current import Current, Place, Remote, current, place
 from tracetape.tracing.runtime import runtime
 
+if TYPE_CHECKING:
+    from tracetape.entities.link import Link
+    from tracetape.entities.log_level import SpanLogLevel
+
 __all__ = ["Extras", "begin", "begin_at", "begin_below", "begin_span"]
 
 
-@dataclass(frozen=True)
-class Extras:
+class Extras(NamedTuple):
     """What is rarely said of a span at its beginning."""
 
     log_level: SpanLogLevel | int | str | None = None

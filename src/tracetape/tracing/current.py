@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from tracetape.entities import LiveSpan
+from tracetape.entities.live_span import LiveSpan
 
 __all__ = ["Place", "Remote", "Scope", "current", "current_span", "place", "settings"]
 
@@ -67,7 +66,6 @@ Current: TypeAlias = LiveSpan | Scope | None
 current: ContextVar[Current] = ContextVar("tracetape_current_span", default=None)
 
 
-@dataclass
 class Place:
     """Where a new span would stand.
 
@@ -78,11 +76,13 @@ class Place:
         metadata, tags: of the trace, if it would begin one.
     """
 
-    recorded: bool = True
-    parent: LiveSpan | None = None
-    remote: Remote | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        """Nowhere yet."""
+        self.recorded = True
+        self.parent: LiveSpan | None = None
+        self.remote: Remote | None = None
+        self.metadata: dict[str, str] = {}
+        self.tags: dict[str, str] = {}
 
 
 def current_span() -> LiveSpan | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from tracetape.capture import encode
 from tracetape.diagnostics import internal_error
-from tracetape.entities import Link, LiveSpan, NoOpSpan, SpanLogLevel, SpanType
+from tracetape.entities.constants import SpanType
+from tracetape.entities.live_span import LiveSpan, NoOpSpan
 from tracetape.exceptions import InvalidTypeError
 from tracetape.tracing.arguments import binder
 from tracetape.tracing.beginning import Extras
@@ -17,6 +18,10 @@ from tracetape.tracing.current import current
 from tracetape.tracing.generators import Reducer, Run, traced_async_generator, traced_generator
 from tracetape.tracing.runtime import checked_ratio, runtime
 from tracetape.tracing.spans import SpanScope, span_scope
+
+if TYPE_CHECKING:
+    from tracetape.entities.link import Link
+    from tracetape.entities.log_level import SpanLogLevel
 
 __all__ = ["trace"]
 

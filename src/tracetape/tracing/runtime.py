@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import os
-
-# The store needs it, and a program may end before its first batch: importing it then, which makes
-# named tuples by `eval`, has CPython forget that Ctrl-C ended the program (its exit status).
-import pathlib  # noqa: F401
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tracetape.diagnostics import logger
-from tracetape.entities import LiveSpan
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.recorder import Recorder
-from tracetape.store import Store
-from tracetape.tracing.costs import set_cost
 
 if TYPE_CHECKING:
+    from tracetape.entities.live_span import LiveSpan
+    from tracetape.store import Store
     from tracetape.tracing.otel import OtelContext
 
 __all__ = ["Processor", "Runtime", "checked_ratio", "is_disabled", "runtime"]
 
-Processor = Callable[[LiveSpan], Any]
+Processor = Callable[["LiveSpan"], Any]
 
 
 class Runtime:
@@ -82,6 +77,8 @@ class Runtime:
     def _process(self, span: LiveSpan) -> None:
         """What is done to a span that is about to end."""
         if self.prices:
+            from tracetape.tracing.costs import set_cost
+
             set_cost(span, self.prices)
         for processor in self.processors:
             try:

@@ -6,15 +6,19 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from time import perf_counter_ns
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracetape.diagnostics import internal_error, logger
-from tracetape.entities import Link, LiveSpan, NoOpSpan, SpanLogLevel, SpanType
-from tracetape.entities.live_span import NOT_BEGUN
+from tracetape.entities.constants import SpanType
+from tracetape.entities.live_span import NOT_BEGUN, LiveSpan, NoOpSpan
 from tracetape.entities.live_trace import begin_trace
 from tracetape.tracing.beginning import Extras, begin, begin_at, begin_below
 from tracetape.tracing.current import Scope, current, current_span, settings
 from tracetape.tracing.runtime import runtime
+
+if TYPE_CHECKING:
+    from tracetape.entities.link import Link
+    from tracetape.entities.log_level import SpanLogLevel
 
 __all__ = [
     "SpanScope",

@@ -1,0 +1,84 @@
+"""What the writing thread does: what is queued becomes durable, or is counted as lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracetape.diagnostics import warn_once
+from tracetape.entities.live_span import LiveSpan
+from tracetape.exceptions import StoreError
+from tracetape.recorder.batch import Batch, make_batch
+from tracetape.store.protocol import TraceUpdate
+
+if TYPE_CHECKING:
+    from tracetape.recorder.recorder import Recorder
+
+__all__ = ["write_next"]
+
+_RETRY_SECONDS = 0.5
+_MAX_BATCH = 2000  # spans
+
+
+def write_next(recorder: Recorder) -> bool:
+    """Write one batch; whether there was anything to write."""
+    count = min(len(recorder.queue), _MAX_BATCH)
+    recorder.taken += count
+    items = [recorder.queue.popleft() for _ in range(count)]
+    spans = [item for item in items if isinstance(item, LiveSpan)]
+    changes = [item for item in items if isinstance(item, TraceUpdate)]
+    live = list(recorder.live)
+    if recorder.dropped:
+        # Of a trace that lacks a span nothing is written.
+        dropped = [span for span in spans if span._trace_id in recorder.dropped]
+        spans = [span for span in spans if span._trace_id not in recorder.dropped]
+        live = [trace for trace in live if trace.trace_id not in recorder.dropped]
+        recorder.settle(dropped, "dropped_spans")
+    batch = Batch()
+    try:
+        batch = make_batch(spans, live, recorder.shown)
+        updates = batch.updates + changes
+        if not updates:
+            return False
+        done = _write(recorder, updates)
+    except Exception:
+        recorder.shown.update(span._span_id for span in batch.opened)
+        _write_singly(recorder, spans, batch.updates)
+        recorder.settle_changes(len(changes))
+        raise
+    if not done:  # being stopped while the store fails
+        recorder.queue.extendleft(reversed([*spans, *changes]))
+        recorder.taken -= len(spans) + len(changes)
+        return False
+    recorder.settle(spans, "written")
+    recorder.settle_changes(len(changes))
+    recorder.shown.update(span._span_id for span in batch.opened if span._end is None)
+    return True
+
+
+def _write_singly(recorder: Recorder, spans: list[LiveSpan], updates: list[TraceUpdate]) -> None:
+    """A trace that no store can take must not take others of its batch along."""
+    written: set[int] = set()
+    for update in updates if len(updates) > 1 else ():
+        try:
+            if _write(recorder, [update]):
+                written.add(update.trace_id)
+        except Exception:  # noqa: BLE001, S112 - the caller raises the fault again
+            continue
+    recorder.settle([span for span in spans if span._trace_id in written], "written")
+    recorder.settle([span for span in spans if span._trace_id not in written], "lost")
+
+
+def _write(recorder: Recorder, updates: list[TraceUpdate]) -> bool:
+    """Whether they became durable; as long as the store only fails for now, retry."""
+    while True:
+        try:
+            recorder.store.write(updates)
+            recorder.failing = False
+            return True
+        except StoreError as error:
+            recorder.failing = True
+            warn_once("store", "tracetape: %s (spans are kept in memory meanwhile)", error)
+            if recorder.stopping:
+                return False
+            recorder.wake.wait(_RETRY_SECONDS)
+            recorder.wake.clear()

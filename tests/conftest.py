@@ -49,7 +49,7 @@ def isolated(tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv(STRICT, "1")
     forget_faults()
     enabled, runtime.enabled = runtime.enabled, True
-    tracetape.configure(store=f"sqlite:///{store_path}")
+    configuration = tracetape.configure(store=f"sqlite:///{store_path}")
     assert current.get() is None, "an earlier test left a span current"
 
     yield
@@ -58,6 +58,7 @@ def isolated(tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch) 
     current.set(None)
     runtime.recorder.close()
     runtime.enabled = enabled
+    configuration.__exit__(None, None, None)
     forget_faults()
     for name in _our_variables():
         del os.environ[name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from base64 import b64encode
 from functools import cached_property
 from hashlib import blake2b
-from mimetypes import guess_type
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
@@ -31,6 +30,8 @@ class Attachment:
         Raises:
             OSError: the file cannot be read.
         """
+        from mimetypes import guess_type  # it reads files: only for who asks it
+
         return cls(
             content_type=content_type or guess_type(str(path))[0] or _DEFAULT_TYPE,
             content_bytes=Path(path).read_bytes(),
@@ -52,16 +53,21 @@ class Attachment:
         """The content."""
         return self._content_bytes
 
-    def ref(self, trace_id: str) -> str:
-        """The URI that stands for it in a trace."""
-        query = urlencode(
-            {
-                "content_type": self._content_type,
-                "trace_id": trace_id,
-                "size": len(self._content_bytes),
-            }
-        )
-        return f"{_SCHEME}://{self.id}?{query}"
+    def ref(self, trace_id: str, *, raw: bool = False) -> str:
+        """The URI that stands for it in a trace.
+
+        Args:
+            trace_id: the trace that it belongs to.
+            raw: it stands for base64 without a data URI around it, which the URI then says.
+        """
+        said: dict[str, str | int] = {
+            "content_type": self._content_type,
+            "trace_id": trace_id,
+            "size": len(self._content_bytes),
+        }
+        if raw:
+            said["encoding"] = "base64"
+        return f"{_SCHEME}://{self.id}?{urlencode(said)}"
 
     @staticmethod
     def parse_ref(ref_uri: str) -> dict[str, str | int | None] | None:

@@ -11,12 +11,14 @@ from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanStatusCode, SpanType
 from tracetape.entities.event import SpanEvent
 from tracetape.entities.live_trace import LiveTrace
+from tracetape.entities.media_policy import may_hold_media
 from tracetape.entities.names import LINKS, SPAN_INPUTS, SPAN_OUTPUTS, SPAN_TYPE, TRACE_ID
 from tracetape.entities.span import Span
 from tracetape.entities.status import OK, UNSET, SpanStatus, status_from
 from tracetape.exceptions import InvalidTypeError, TracetapeException
 
 if TYPE_CHECKING:
+    from tracetape.entities.attachment import Attachment
     from tracetape.entities.link import Link
     from tracetape.entities.log_level import SpanLogLevel
 
@@ -230,8 +232,31 @@ class LiveSpan(Span):
             internal_error("ending a span")
         self._finish(_time_from(end_time_ns, "the end of a span"))
 
-    def to_immutable_span(self) -> Span:
-        """A read-only copy of the span as it is now."""
+    @property
+    def inputs(self) -> Any:
+        """What goes in, as JSON values; references stand for base64 media."""
+        return decode(self._without_media(self._inputs))
+
+    @property
+    def outputs(self) -> Any:
+        """What came out, as JSON values; references stand for base64 media."""
+        return decode(self._without_media(self._outputs))
+
+    def _without_media(
+        self, data: bytes | None, found: dict[str, Attachment] | None = None
+    ) -> bytes | None:
+        if data is None or not may_hold_media(data):
+            return data
+        from tracetape.entities.media import take_media
+
+        return take_media(data, self.trace_id, found)
+
+    def to_immutable_span(self, attachments: dict[str, Attachment] | None = None) -> Span:
+        """A read-only copy of the span as it is now.
+
+        Args:
+            attachments: takes the media of its inputs and outputs, by id.
+        """
         return Span(
             trace_id=self._trace_id,
             span_id=self._span_id,
@@ -240,8 +265,8 @@ class LiveSpan(Span):
             span_type=self._type,
             start_time_ns=self._start,
             end_time_ns=self._end,
-            inputs=self._inputs,
-            outputs=self._outputs,
+            inputs=self._without_media(self._inputs, attachments),
+            outputs=self._without_media(self._outputs, attachments),
             attributes=dict(self._attributes) if self._attributes else None,
             fields=dict(self._fields) if self._fields else None,
             events=list(self._events) if self._events else None,
@@ -367,7 +392,7 @@ class NoOpSpan(LiveSpan):
         """An empty dictionary."""
         return {}
 
-    def to_immutable_span(self) -> Span:
+    def to_immutable_span(self, attachments: dict[str, Attachment] | None = None) -> Span:
         """Itself: there is nothing to copy."""
         return self
 

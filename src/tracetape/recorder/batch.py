@@ -6,7 +6,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from time import time_ns
 
-from tracetape.entities import SpanStatusCode
+from tracetape.entities.attachment import Attachment
+from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
 from tracetape.entities.summary import preview, root_metadata, state_of, token_sum
@@ -58,12 +59,14 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
     # An open one may end at any moment: it is counted when it comes out of the queue.
     spans = ended + opened
     trace = spans[0]._trace
+    attachments: dict[str, Attachment] = {}
     update = TraceUpdate(
         trace_id=trace.trace_id,
         start_ns=min(span._start for span in spans),
-        spans=[span.to_immutable_span() for span in spans],
+        spans=[span.to_immutable_span(attachments) for span in spans],
         span_count=len(ended),
         error_count=sum(span._status.status_code is SpanStatusCode.ERROR for span in ended),
+        attachments=attachments,
         sums={**_new_sum(trace, ended, "usage"), **_new_sum(trace, ended, "cost")},
     )
     root, details = trace.root, trace.details or TraceDetails()
@@ -73,14 +76,15 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
     update.is_part = root is None or root._parent_id is not None
     if root is not None:
         update.name = root._name
-        update.request_preview = details.request_preview or preview(root._inputs)
+        shown = next((s for s in update.spans if s._span_id == root._span_id), root)
+        update.request_preview = details.request_preview or preview(shown._inputs)
         if any(span is root for span in ended):
             update.state = details.state or state_of(root)
             update.end_ns = root._end
             update.response_preview = details.response_preview or preview(
-                root._outputs, "assistant"
+                shown._outputs, "assistant"
             )
-            metadata = {**root_metadata(root), **details.metadata}
+            metadata = {**root_metadata(shown), **details.metadata}
             update.details = replace(details, metadata=metadata)
     return update
 

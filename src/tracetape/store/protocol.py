@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tracetape.entities import Span, Trace, TraceInfo, TraceState
+from tracetape.entities.attachment import Attachment
 from tracetape.entities.live_trace import TraceDetails
 
 __all__ = ["COST_KINDS", "MAX_TIME", "TOKEN_KINDS", "Store", "TraceUpdate"]
@@ -35,6 +36,7 @@ class TraceUpdate:
         span_count, error_count: ended spans, and those with status ERROR, in this update.
         sums: by `TOKEN_KINDS` and `COST_KINDS`, what to add to the trace's.
         details: what is said of the trace beside its spans.
+        attachments: media of the spans, by id.
         is_part: the root is in another process, which knows the trace's name, state and end.
     """
 
@@ -50,6 +52,7 @@ class TraceUpdate:
     error_count: int = 0
     sums: dict[str, float] | None = None
     details: TraceDetails | None = None
+    attachments: dict[str, Attachment] = field(default_factory=dict)
     is_part: bool = False
 
     @classmethod
@@ -74,6 +77,9 @@ class Store(Protocol):
 
     def get_trace(self, trace_id: int) -> Trace | None:
         """The trace with this 128-bit id."""
+
+    def get_attachment(self, attachment_id: str) -> Attachment | None:
+        """The attachment with this id."""
 
     def list_traces(self, limit: int | None = None) -> list[TraceInfo]:
         """The newest `limit` traces (None: all), running ones too, newest first."""

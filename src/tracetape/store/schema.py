@@ -56,6 +56,20 @@ _MIGRATIONS = [
         UNIQUE (trace, span_id)
     );
     """,
+    # Media are kept once, by their content, however many spans show them.
+    """
+    CREATE TABLE attachments (
+        id TEXT PRIMARY KEY,                    -- a UUID made from the content
+        content_type TEXT NOT NULL,
+        content BLOB NOT NULL
+    );
+    CREATE TABLE trace_attachments (
+        trace INTEGER NOT NULL REFERENCES traces (id),
+        attachment_id TEXT NOT NULL,
+        PRIMARY KEY (trace, attachment_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX traces_of_attachment ON trace_attachments (attachment_id);
+    """,
 ]
 VERSION = len(_MIGRATIONS)
 

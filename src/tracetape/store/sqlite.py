@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from tracetape.diagnostics import warn_once
 from tracetape.entities import Trace, TraceData, TraceInfo
+from tracetape.entities.attachment import Attachment
 from tracetape.exceptions import StoreError
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 from tracetape.store.rows import (
@@ -70,6 +71,8 @@ _WRITE_SPAN = f"""
         {", ".join(f"{c} = excluded.{c}" for c in SPAN_COLUMNS)}
         WHERE excluded.end_ns IS NOT NULL OR spans.end_ns IS NULL
 """  # noqa: S608 - column names of ours
+_WRITE_ATTACHMENT = "INSERT OR IGNORE INTO attachments VALUES (?, ?, ?)"
+_LINK_ATTACHMENT = "INSERT OR IGNORE INTO trace_attachments VALUES (?, ?)"
 _READ_SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"  # noqa: S608
 _READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces"  # noqa: S608
 
@@ -121,6 +124,10 @@ class SQLiteStore:
                     row = update_row(update)
                     ((key,),) = connection.execute(write, (*row, *row[-2:])).fetchall()
                     connection.executemany(_WRITE_SPAN, [span_row(key, s) for s in update.spans])
+                    for one in update.attachments.values():
+                        row = (one.id, one.content_type, one.content_bytes)
+                        connection.execute(_WRITE_ATTACHMENT, row)
+                        connection.execute(_LINK_ATTACHMENT, (key, one.id))
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -140,6 +147,17 @@ class SQLiteStore:
                 return None
             spans = [span_from_row(trace_id, r) for r in connection.execute(_READ_SPANS, row[:1])]
             return Trace(info_from_row(row[1:]), TraceData(spans))
+
+        return self._use(self._reader, read)
+
+    def get_attachment(self, attachment_id: str) -> Attachment | None:
+        """The attachment with this id, or None."""
+
+        def read(connection: sqlite3.Connection) -> Attachment | None:
+            row = connection.execute(
+                "SELECT content_type, content FROM attachments WHERE id = ?", (attachment_id,)
+            ).fetchone()
+            return row and Attachment(content_type=row[0], content_bytes=row[1])
 
         return self._use(self._reader, read)
 

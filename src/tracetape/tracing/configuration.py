@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracetape.diagnostics import faults
+from tracetape.entities.media_policy import policy
 from tracetape.exceptions import InvalidTypeError
 from tracetape.store import Store
 from tracetape.tracing.runtime import Processor, checked_ratio, runtime
@@ -69,13 +70,15 @@ class _Restore(AbstractContextManager[None]):
             runtime.keep_errors,
             runtime.prices,
             runtime.otel,
+            (policy.extract, policy.max_bytes),
         )
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, *exc: object) -> None:
-        processors, runtime.sampling_ratio, runtime.keep_errors, prices, otel = self._before
+        processors, runtime.sampling_ratio, runtime.keep_errors, prices, otel, media = self._before
+        policy.extract, policy.max_bytes = media
         runtime.otel = otel
         runtime.use_prices(prices)
         runtime.use_processors(processors)
@@ -89,6 +92,8 @@ def configure(
     keep_errors: bool | None = None,
     prices: Mapping[str, Mapping[str, float]] | None = None,
     otel_context: bool | None = None,
+    extract_attachments: bool | None = None,
+    max_attachment_size: int | None = None,
 ) -> AbstractContextManager[None]:
     """Change how spans are processed and where they go; what is not given stays as it is.
 
@@ -107,6 +112,10 @@ def configure(
             "output": 10, "cached_input": 1.25}}``. Without a price there is no cost.
         otel_context: an active OpenTelemetry span becomes the parent of a trace's root, and
             ours is visible to OpenTelemetry as the current one. Needs ``opentelemetry-api``.
+        extract_attachments: base64 media in inputs and outputs are kept once as attachments, and
+            references stand in their place (``TRACETAPE_TRACE_EXTRACT_ATTACHMENTS``; the default).
+        max_attachment_size: larger media, in bytes, are not kept; their references stay
+            (``TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE``).
 
     Raises:
         InvalidValueError: `store` is no URL that we know, or `sampling_ratio` is not in 0 to 1.
@@ -125,6 +134,10 @@ def configure(
         runtime.use_store(store)
     if sampling_ratio is not None:
         runtime.sampling_ratio = sampling_ratio
+    if extract_attachments is not None:
+        policy.extract = extract_attachments
+    if max_attachment_size is not None:
+        policy.max_bytes = max_attachment_size
     if keep_errors is not None:
         runtime.keep_errors = keep_errors
     if otel_context is not None:

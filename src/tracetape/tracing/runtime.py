@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tracetape.diagnostics import logger
+from tracetape.entities.media_policy import policy
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.recorder import Recorder
 
@@ -38,6 +39,8 @@ class Runtime:
         self.keep_errors = _flag("TRACETAPE_TRACE_SAMPLING_KEEP_ERRORS")
         self.prices: Mapping[str, Mapping[str, float]] = {}
         self.otel: OtelContext | None = None
+        policy.extract = _flag("TRACETAPE_TRACE_EXTRACT_ATTACHMENTS", default="true")
+        policy.max_bytes = _environment_bytes("TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE")
         self.use_processors(())
 
     def use_processors(self, processors: Sequence[Processor]) -> None:
@@ -134,8 +137,16 @@ def is_disabled() -> bool:
     return _flag("TRACETAPE_DISABLED")
 
 
-def _flag(name: str) -> bool:
-    return os.environ.get(name, "").lower() in ("1", "true", "yes", "on")
+def _flag(name: str, default: str = "") -> bool:
+    return os.environ.get(name, default).lower() in ("1", "true", "yes", "on")
+
+
+def _environment_bytes(name: str) -> int | None:
+    text = os.environ.get(name, "").strip()
+    if not text or text.isdecimal():
+        return int(text) if text else None
+    logger.warning("%s must be a number of bytes, got %r: there is no bound.", name, text)
+    return None
 
 
 def _usable(store: Store) -> Store:

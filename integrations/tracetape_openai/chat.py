@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument import Result
+from tracetape.instrument import Request, Result
 from tracetape_openai.deltas import Text, joined, merge
 from tracetape_openai.model_call import ModelCall, answer_fields
 
@@ -29,6 +29,16 @@ class ChatCompletions(ModelCall):
         """Nothing has come yet."""
         self._head: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
+
+    def usage_options(self, request: Request) -> dict[str, Any] | None:
+        """``stream_options``, unless the user gave some himself."""
+        if "stream_options" in request.body:
+            return None
+        return {"stream_options": {"include_usage": True}}
+
+    def is_hidden(self, chunk: Any) -> bool:
+        """The chunk with the usage, which has no choices."""
+        return not getattr(chunk, "choices", True) and getattr(chunk, "usage", None) is not None
 
     def chunk(self, chunk: Any) -> None:
         """Continue the choices by one chunk."""

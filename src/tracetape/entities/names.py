@@ -61,6 +61,8 @@ NAME_OF_FIELD = {
     "response_id": "tracetape.llm.response_id",
     "request_id": "tracetape.llm.request_id",
     "base_url": "tracetape.llm.base_url",
+    "path": "tracetape.llm.path",
+    "retries": "tracetape.llm.retries",
     "endpoint": "tracetape.llm.endpoint",
     "streamed": "tracetape.llm.streamed",
     "stream_end": "tracetape.llm.stream_end",

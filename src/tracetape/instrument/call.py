@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
 from time import perf_counter_ns
 from typing import Any, ParamSpec
+from weakref import WeakSet
 
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error
 from tracetape.entities.constants import SpanStatusCode
+from tracetape.entities.event import SpanEvent
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.status import SpanStatus
 from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.tracing.beginning import begin_span
 
-__all__ = ["Call", "begin_call"]
+__all__ = ["Call", "begin_call", "calling"]
 
 _P = ParamSpec("_P")
+
+# The call that a client is making in this context: what the SDK does meanwhile belongs to it.
+calling: ContextVar[Call | None] = ContextVar("tracetape_call", default=None)
+_streaming: WeakSet[Call] = WeakSet()
 
 
 def _guarded(method: Callable[_P, None]) -> Callable[_P, None]:
@@ -49,14 +57,27 @@ def begin_call(extractor: Extractor, request: Request) -> Call | None:
 class Call:
     """The life of one call, from its request to its end; every method is guarded."""
 
-    __slots__ = ("_count", "_extractor", "_first", "_last", "_span", "_started")
+    __slots__ = (
+        "__weakref__",
+        "_asked_usage",
+        "_count",
+        "_extractor",
+        "_first",
+        "_last",
+        "_retries",
+        "_span",
+        "_started",
+        "_status_code",
+    )
 
     def __init__(self, span: LiveSpan, extractor: Extractor) -> None:
         """Watch over `span`, which has just begun."""
         self._span = span
         self._extractor = extractor
         self._started = perf_counter_ns()
-        self._first = self._last = self._count = 0
+        self._first = self._last = self._count = self._retries = 0
+        self._status_code: int | None = None
+        self._asked_usage = False
 
     @_guarded
     def describe(self, request: Request) -> None:
@@ -64,10 +85,46 @@ class Call:
         self._span._inputs = encode(self._extractor.inputs(request))
         attributes, fields = self._extractor.request(request)
         self._span.set_attributes(attributes)
-        self._span.set_fields(fields)
+        self._span.set_fields({**fields, "path": request.path})
 
-    def chunk(self, chunk: Any) -> None:
-        """Take a streamed chunk."""
+    @property
+    def traceparent(self) -> str:
+        """The header that makes what the server does a child of this call (W3C Trace Context)."""
+        return f"00-{self._span._trace_id:032x}-{self._span._span_id:016x}-01"
+
+    def usage_options(self, request: Request) -> dict[str, Any] | None:
+        """What to add to the body; from then on the chunk that answers it is hidden."""
+        added = self._extractor.usage_options(request)
+        self._asked_usage = bool(added)
+        return added
+
+    def refused(self, status_code: int) -> None:
+        """The server's answer is one that the SDK tries again after."""
+        self._status_code = status_code
+
+    @_guarded
+    def retried(self, wait: float) -> None:
+        """The SDK is about to try again, in `wait` seconds; an event of the one span.
+
+        The count is OpenTelemetry's ``http.request.resend_count``.
+        """
+        self._retries += 1
+        said: dict[str, Any] = {
+            "http.request.resend_count": self._retries,
+            "retry.wait_seconds": wait,
+        }
+        if self._status_code is not None:
+            said["http.response.status_code"] = self._status_code
+        self._status_code = None
+        self._span.add_event(SpanEvent("retry", attributes=said))
+        self._span.set_fields({"retries": self._retries})
+
+    def streaming(self) -> None:
+        """Its end is the user's to reach: if the program ends before, what came is kept."""
+        _streaming.add(self)
+
+    def chunk(self, chunk: Any) -> bool:
+        """Take a streamed chunk; whether the user is to have it."""
         self._last = perf_counter_ns()
         if self._count == 0:
             self._first = self._last
@@ -76,6 +133,7 @@ class Call:
             self._extractor.chunk(chunk)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a streamed chunk")
+        return not self._asked_usage or not self._is_hidden(chunk)
 
     @_guarded
     def add_fields(self, fields: dict[str, Any]) -> None:
@@ -132,6 +190,13 @@ class Call:
         if result.error is not None:
             self._span.set_status(SpanStatus(SpanStatusCode.ERROR, result.error))
 
+    def _is_hidden(self, chunk: Any) -> bool:
+        try:
+            return self._extractor.is_hidden(chunk)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("looking for the chunk with the usage")
+            return False
+
     def _end_of_stream(self) -> int | None:
         # When the last chunk was taken: an abandoned stream may be collected much later.
         return self._span._trace.clock + self._last if self._count else None
@@ -139,3 +204,9 @@ class Call:
     def __del__(self) -> None:
         if self._span._end is None:
             self.ended("abandoned")
+
+
+@atexit.register  # after the recorder's own, and so run before it
+def _end_streams() -> None:
+    for call in list(_streaming):
+        call.ended("exit")

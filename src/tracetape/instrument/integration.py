@@ -66,6 +66,19 @@ class Extractor:
         """What the span's inputs are; the body, unless a subclass leaves out what says nothing."""
         return request.body
 
+    def usage_options(self, request: Request) -> dict[str, Any] | None:
+        """What to add to a streamed call's body so that the provider says its usage.
+
+        Asked only under `autolog(stream_usage=True)`; None: nothing is to be added.
+        """
+        del request
+        return None
+
+    def is_hidden(self, chunk: Any) -> bool:
+        """Whether a chunk came only because of `usage_options`: the user does not get it."""
+        del chunk
+        return False
+
     def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         """Attributes and neutral fields of the call."""
         raise NotImplementedError
@@ -94,6 +107,7 @@ class Target(NamedTuple):
         module: the module whose import makes the method available.
         class_name: the class in it; the method may be inherited.
         method: the method's name.
+        optional: nothing is missed if the class has no such method, and nothing is said.
         wrap: makes the replacement from the original, and from a function that says whether
             calls are to be traced now; called once, after the import.
     """
@@ -102,6 +116,7 @@ class Target(NamedTuple):
     class_name: str
     method: str
     wrap: Callable[[Callable[..., Any], Callable[[], bool]], Callable[..., Any]]
+    optional: bool = False
 
 
 class Integration(NamedTuple):

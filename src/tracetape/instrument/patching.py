@@ -72,6 +72,8 @@ class Patch:
         owner = getattr(module, target.class_name, None)
         original = getattr(owner, target.method, None)
         if owner is None or original is None:
+            if target.optional:
+                return
             logger.warning(
                 "tracetape: %s has no %s.%s; its calls there are not traced",
                 target.module,

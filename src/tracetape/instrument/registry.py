@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from tracetape.exceptions import IntegrationMissingError, InvalidValueError
+from tracetape.exceptions import IntegrationMissingError, InvalidTypeError, InvalidValueError
 from tracetape.instrument.integration import Integration
+from tracetape.instrument.options import options
 from tracetape.instrument.patching import Patch
 from tracetape.instrument.providers import register_provider
 from tracetape.tracing.runtime import is_disabled
@@ -18,32 +20,81 @@ __all__ = ["active", "autolog", "autolog_one", "packages"]
 # Our own; their modules are imported when an integration is first switched on.
 _MODULES = {"openai": "tracetape_openai", "threads": "tracetape.instrument.threads"}
 _PROVIDER_RULES = ("tracetape_databricks",)
+# Of ``mlflow.autolog``, MLflow 3.17: taken, and without meaning here.
+_MLFLOW_KEYWORDS = frozenset(
+    {
+        "disable_for_unsupported_versions",
+        "exclusive",
+        "log_datasets",
+        "log_input_examples",
+        "log_model_signatures",
+        "log_models",
+    }
+)
 
 _patches: dict[str, list[Patch]] = {}
 
 
-def autolog(*, disable: bool = False, exclude: Collection[str] = (), threads: bool = True) -> None:
+def autolog(
+    *,
+    disable: bool = False,
+    exclude: Collection[str] = (),
+    threads: bool = True,
+    propagate: bool = True,
+    stream_usage: bool = False,
+    all_requests: bool = False,
+    vectors: bool = False,
+    text_column: str | None = None,
+    log_traces: bool = True,
+    exclude_flavors: Collection[str] | None = None,
+    extra_tags: Mapping[str, str] | None = None,
+    silent: bool = False,
+    **mlflow: Any,
+) -> None:
     """Trace the calls of every client library that we know, now or once it is imported.
 
-    A library that is not installed is no error. Calling it twice is calling it once.
+    A library that is not installed is no error. Calling it twice is calling it once; the options
+    are those of the last call. The keywords of ``mlflow.autolog`` are taken too.
 
     Args:
         disable: switch everything off instead, and put the originals back.
         exclude: names of integrations to leave as they are, such as ``"openai"``.
         threads: work that is submitted to a `ThreadPoolExecutor` (or `loop.run_in_executor`), and
             a `threading.Thread` that your own code starts, keeps the current span as its parent.
+        propagate: send a ``traceparent`` header with each traced call (W3C Trace Context), so that
+            a server that traces continues the trace; one of your own wins.
+        stream_usage: ask for the token usage of streamed chat completions
+            (``stream_options.include_usage``), and hide the additional chunk from your code.
+        all_requests: also trace calls that ask no model, such as listing files.
+        vectors: keep the vectors of embeddings whole, not only their count and dimension.
+        text_column: which column of a vector index holds the text of the documents.
+        log_traces: False is the same as `disable` (MLflow's).
+        exclude_flavors: as `exclude`; unknown names are no error (MLflow's).
+        extra_tags: no meaning here (MLflow's).
+        silent: no meaning here (MLflow's).
+        mlflow: other keywords of ``mlflow.autolog``, without meaning here.
 
     Raises:
         InvalidValueError: `exclude` names an integration that does not exist.
+        InvalidTypeError: a keyword is neither ours nor MLflow's.
     """
+    del extra_tags, silent
+    for name in mlflow:
+        if name not in _MLFLOW_KEYWORDS:
+            raise InvalidTypeError(f"autolog() got an unexpected keyword argument {name!r}")
     for name in exclude:
         if name not in _MODULES:
             raise InvalidValueError(
                 f"there is no integration {name!r}: choose from {', '.join(sorted(_MODULES))}"
             )
+    options.propagate, options.stream_usage = propagate, stream_usage
+    options.all_requests, options.vectors = all_requests, vectors
+    options.text_column = text_column
+    off = {*exclude, *(exclude_flavors or ())}
     for name in _MODULES:
-        if name not in exclude:
-            _switch(name, on=not disable and (threads or name != "threads"))
+        if name not in off:
+            on = not disable and log_traces and (threads or name != "threads")
+            _switch(name, on=on)
 
 
 def autolog_one(name: str, *, disable: bool = False) -> None:

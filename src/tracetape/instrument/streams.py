@@ -29,27 +29,29 @@ class _Observed(Iterator[Any], AsyncIterator[Any]):
 
     def __next__(self) -> Any:
         try:
-            chunk = self._source.__next__()
+            while True:
+                chunk = self._source.__next__()
+                if self._call.chunk(chunk):
+                    return chunk
         except StopIteration:
             self._call.ended("exhausted")
             raise
         except BaseException as exception:
             self._call.failed(exception)
             raise
-        self._call.chunk(chunk)
-        return chunk
 
     async def __anext__(self) -> Any:
         try:
-            chunk = await self._source.__anext__()
+            while True:
+                chunk = await self._source.__anext__()
+                if self._call.chunk(chunk):
+                    return chunk
         except StopAsyncIteration:
             self._call.ended("exhausted")
             raise
         except BaseException as exception:
             self._call.failed(exception)
             raise
-        self._call.chunk(chunk)
-        return chunk
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)  # close() and aclose() of the generator

@@ -7,13 +7,14 @@ Its signature, ``request(cast_to, options, *, stream, stream_cls)``, is the same
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple, get_args, get_origin
 
 from tracetape.capture.conversion import is_sentinel
 from tracetape.diagnostics import internal_error
 from tracetape.instrument.body import watch_body
-from tracetape.instrument.call import Call, begin_call
+from tracetape.instrument.call import Call, begin_call, calling
 from tracetape.instrument.endpoints import Endpoints, path_below
 from tracetape.instrument.files import described_files
 from tracetape.instrument.integration import Extractor, Request, Target
@@ -25,6 +26,7 @@ from tracetape.tracing.runtime import runtime
 __all__ = ["Template"]
 
 _REQUEST_ID = "x-request-id"
+_RAW_RESPONSE = "x-stainless-raw-response"
 
 
 class Template(NamedTuple):
@@ -53,20 +55,30 @@ class Template(NamedTuple):
         return (
             Target(self.module, self.client, "request", self._wrap),
             Target(self.module, self.async_client, "request", self._wrap_async),
+            *(
+                Target(self.module, client, method, wrap, optional=True)
+                for client in (self.client, self.async_client)
+                for method, wrap in _RETRY_HOOKS.items()
+            ),
         )
 
     def _wrap(self, original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
         seam = _Seam(self, is_async=False)
 
         def request(client: Any, *args: Any, **kwargs: Any) -> Any:
-            call = seam.begin(client, args, kwargs) if is_on() else None
+            given = list(args)
+            call = seam.begin(client, given, kwargs) if is_on() else None
             if call is None:
                 return original(client, *args, **kwargs)
+            before = calling.get()
+            calling.set(call)
             try:
-                result = original(client, *args, **kwargs)
+                result = original(client, *given, **kwargs)
             except BaseException as exception:
                 call.failed(exception)
                 raise
+            finally:
+                calling.set(before)
             seam.returned(call, result)
             return result
 
@@ -78,14 +90,19 @@ class Template(NamedTuple):
         seam = _Seam(self, is_async=True)
 
         async def request(client: Any, *args: Any, **kwargs: Any) -> Any:
-            call = seam.begin(client, args, kwargs) if is_on() else None
+            given = list(args)
+            call = seam.begin(client, given, kwargs) if is_on() else None
             if call is None:
                 return await original(client, *args, **kwargs)
+            before = calling.get()
+            calling.set(call)
             try:
-                result = await original(client, *args, **kwargs)
+                result = await original(client, *given, **kwargs)
             except BaseException as exception:
                 call.failed(exception)
                 raise
+            finally:
+                calling.set(before)
             seam.returned(call, result)
             return result
 
@@ -104,8 +121,11 @@ class _Seam:
         self._aliases: dict[Any, Any] = {}
         self._endpoints = Endpoints(template.endpoints)
 
-    def begin(self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
-        """Begin the span of a call; None if it is none of ours."""
+    def begin(self, client: Any, args: list[Any], kwargs: dict[str, Any]) -> Call | None:
+        """Begin the span of a call; None if it is none of ours.
+
+        `args` and `kwargs`, what `request` is called with, are changed where something is added.
+        """
         if not runtime.enabled:
             return None
         try:
@@ -117,12 +137,41 @@ class _Seam:
             if extractor is None:
                 return None
             request = Request(path, body, self._is_async, provider, base_url, method)
-            if kwargs.get("stream"):
-                kwargs["stream_cls"] = self._traced_class(args, kwargs)
-            return begin_call(extractor(), request)
+            call = begin_call(extractor(), request)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a request")
             return None
+        if call is not None:
+            try:
+                self._prepare(client, call, request, args, kwargs)
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("preparing a request")
+        return call
+
+    def _prepare(
+        self, client: Any, call: Call, request: Request, args: list[Any], kwargs: dict[str, Any]
+    ) -> None:
+        """Watch the stream; add to the request what was asked for."""
+        sent = args[1] if len(args) > 1 else kwargs["options"]
+        headers = sent.headers if isinstance(sent.headers, Mapping) else {}
+        added: dict[str, Any] = {}
+        if kwargs.get("stream"):
+            kwargs["stream_cls"] = self._traced_class(args, kwargs)
+            if options.stream_usage and not _is_raw(headers):
+                more = call.usage_options(request)
+                if more:
+                    added["json_data"] = {**sent.json_data, **more}
+        if options.propagate and not _has_traceparent(client, headers):
+            added["headers"] = {**headers, "traceparent": call.traceparent}
+        if added:
+            # A copy: the options may be the user's own, and are used again.
+            changed = copy(sent)
+            for name, value in added.items():
+                setattr(changed, name, value)
+            if len(args) > 1:
+                args[1] = changed
+            else:
+                kwargs["options"] = changed
 
     def _other(self, method: str, body: Mapping[str, Any]) -> type[Extractor] | None:
         """What reads a call of a path that is not in the table."""
@@ -134,16 +183,19 @@ class _Seam:
         """Take what `request` gave: a model, a stream, or a raw response."""
         try:
             if isinstance(result, self._traced):
+                call.streaming()
                 call.add_fields(_request_id(result.response))
                 result.watch(call)
                 return
             response = getattr(result, "http_response", None)
             if response is not None:
+                call.streaming()
                 call.add_fields(_request_id(response))
                 watch_body(response, call)
                 return
             response = getattr(result, "response", None)
             if response is not None and hasattr(result, "iter_bytes"):  # a binary answer
+                call.streaming()
                 call.add_fields(_request_id(response))
                 watch_body(response, call)
                 return
@@ -154,7 +206,7 @@ class _Seam:
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading an answer")
 
-    def _traced_class(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _traced_class(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """`stream_cls` with our class in the place of the SDK's; the user's own stays."""
         given = kwargs.get("stream_cls")
         key = args[0] if given is None and args else given
@@ -198,3 +250,47 @@ def _json(result: Any) -> Any:
 def _request_id(response: Any) -> dict[str, Any]:
     value = response.headers.get(_REQUEST_ID)
     return {"request_id": value} if value else {}
+
+
+def _is_raw(headers: Mapping[str, Any]) -> bool:
+    """Whether the user reads the response himself, and would see what was added."""
+    return any(name.lower() == _RAW_RESPONSE for name in headers)
+
+
+def _has_traceparent(client: Any, headers: Mapping[str, Any]) -> bool:
+    """Whether the caller sends one of his own, with this call or with all of this client."""
+    own = getattr(client, "_custom_headers", None) or {}
+    return any(name.lower() == "traceparent" for name in (*headers, *own))
+
+
+def _wrap_should_retry(
+    original: Callable[..., Any], is_on: Callable[[], bool]
+) -> Callable[..., Any]:
+    def should_retry(client: Any, response: Any) -> Any:
+        answer = original(client, response)
+        call = calling.get()
+        if answer and call is not None and is_on():
+            call.refused(response.status_code)
+        return answer
+
+    return should_retry
+
+
+def _wrap_retry_timeout(
+    original: Callable[..., Any], is_on: Callable[[], bool]
+) -> Callable[..., Any]:
+    def calculate_retry_timeout(client: Any, *args: Any, **kwargs: Any) -> Any:
+        wait = original(client, *args, **kwargs)
+        call = calling.get()
+        if call is not None and is_on():
+            call.retried(wait)
+        return wait
+
+    return calculate_retry_timeout
+
+
+# Private, but in every version from 1.0 on; where they are missing there are no events.
+_RETRY_HOOKS = {
+    "_should_retry": _wrap_should_retry,
+    "_calculate_retry_timeout": _wrap_retry_timeout,
+}

@@ -1,0 +1,287 @@
+"""What is seen, and what is added, between the SDK and the wire."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+import tracetape
+from tracetape.entities import Span
+from tracetape.exceptions import InvalidTypeError
+from tracetape.store import open_store
+from tracetape.testing import CapturedTraces
+
+# The shapes are those of OpenAI's API reference, "The chat completion object" and "… chunk object".
+COMPLETION = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m-1",
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    ],
+}
+USAGE = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
+ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def chunk(delta: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
+    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": None}]
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m-1"}
+    return {**head, "choices": choices, **more}
+
+
+def events(*chunks: dict[str, Any]) -> bytes:
+    return b"".join(b"data: %b\n\n" % json.dumps(c).encode() for c in chunks) + b"data: [DONE]\n\n"
+
+
+class FarEnd:
+    """The server's side within the process: what came, and what is answered in turn."""
+
+    def __init__(self) -> None:
+        self.requests: list[httpx2.Request] = []
+        self.answers: list[httpx2.Response | Exception] = []
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0) if self.answers else httpx2.Response(200, json=COMPLETION)
+        if isinstance(answer, Exception):
+            raise answer
+        if json.loads(request.content or b"{}").get("stream"):
+            return stream_answer(json.loads(request.content))
+        return answer
+
+    def client(self, **options: Any) -> OpenAI:
+        http = httpx2.Client(transport=httpx2.MockTransport(self))
+        return OpenAI(api_key="k", base_url="https://far.end/v1", http_client=http, **options)
+
+    def async_client(self) -> AsyncOpenAI:
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(self))
+        return AsyncOpenAI(api_key="k", base_url="https://far.end/v1", http_client=http)
+
+
+def stream_answer(body: dict[str, Any]) -> httpx2.Response:
+    chunks = [chunk({"role": "assistant", "content": "H"}), chunk({"content": "i"})]
+    if body.get("stream_options", {}).get("include_usage"):
+        chunks.append(chunk(None, usage=USAGE))
+    return httpx2.Response(
+        200, content=events(*chunks), headers={"content-type": "text/event-stream"}
+    )
+
+
+@pytest.fixture
+def far_end(monkeypatch: pytest.MonkeyPatch) -> FarEnd:
+    # The SDK waits half a second and more before it tries again.
+    monkeypatch.setattr(openai._constants, "INITIAL_RETRY_DELAY", 0.001, raising=False)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
+    return FarEnd()
+
+
+@pytest.fixture(autouse=True)
+def defaults() -> Iterator[None]:
+    """The options of `autolog` are those of its last call."""
+    yield
+    tracetape.autolog()
+    tracetape.autolog(disable=True)
+
+
+def only_span(traces: CapturedTraces) -> Span:
+    ((span,),) = [trace.data.spans for trace in traces]
+    return span
+
+
+# -- retries ---------------------------------------------------------------------------------------
+
+
+async def test_retries_are_events_of_one_span(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """With the status that led to each, and how long the SDK waited."""
+
+    def troubles() -> list[httpx2.Response | Exception]:
+        busy = httpx2.Response(429, headers={"retry-after-ms": "2"})
+        return [busy, httpx2.ConnectError("down")]
+
+    far_end.answers = troubles()
+    far_end.client().chat.completions.create(**ASK)
+    far_end.answers = troubles()
+    await far_end.async_client().chat.completions.create(**ASK)
+
+    assert len(traces) == 2
+    for trace in traces:
+        (span,) = trace.data.spans
+        assert [event.name for event in span.events] == ["retry", "retry"]
+        first, second = (event.attributes for event in span.events)
+        assert first["http.response.status_code"] == 429
+        assert first["retry.wait_seconds"] == 0.002
+        assert first["http.request.resend_count"] == 1
+        assert "http.response.status_code" not in second
+        assert second["http.request.resend_count"] == 2
+        assert span.get_attribute("tracetape.llm.retries") == 2
+        assert span.status.status_code == "OK"
+
+
+def test_given_up_retries_end_in_the_sdks_own_error(
+    far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """The error comes after the events, and is the one that the user gets."""
+    far_end.answers = [httpx2.Response(503), httpx2.Response(503)]
+    with pytest.raises(openai.InternalServerError):
+        far_end.client(max_retries=1).chat.completions.create(**ASK)
+    assert [event.name for event in only_span(traces).events] == ["retry", "exception"]
+
+
+def test_without_a_retry_nothing_is_said(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """Not even a zero."""
+    far_end.client().chat.completions.create(**ASK)
+    assert only_span(traces).get_attribute("tracetape.llm.retries") is None
+
+
+# -- traceparent -----------------------------------------------------------------------------------
+
+
+def test_a_traceparent_goes_with_the_call(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """It names the call's own span, so that the server's spans are its children."""
+    far_end.client().chat.completions.create(**ASK, extra_headers={"X-Mine": "1"})
+    span = only_span(traces)
+    headers = far_end.requests[0].headers
+    assert headers["traceparent"] == f"00-{span.trace_id[3:]}-{span.span_id}-01"
+    assert headers["x-mine"] == "1"
+
+
+@pytest.mark.parametrize("where", ["call", "client"])
+def test_the_callers_own_traceparent_wins(
+    where: str, far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """Whether it is given with the call or with the client."""
+    mine = {"Traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
+    client = far_end.client(default_headers=mine if where == "client" else None)
+    client.chat.completions.create(**ASK, extra_headers=mine if where == "call" else None)
+    assert far_end.requests[0].headers.get_list("traceparent") == [mine["Traceparent"]]
+    assert len(traces) == 1
+
+
+def test_the_traceparent_can_be_switched_off(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """Then nothing on the wire is ours."""
+    tracetape.autolog(propagate=False)
+    far_end.client().chat.completions.create(**ASK)
+    assert "traceparent" not in far_end.requests[0].headers
+    assert len(traces) == 1
+
+
+def test_the_callers_options_stay_as_they_are(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """Also where they are used for two requests."""
+    headers = {"X-Mine": "1"}
+    client = far_end.client()
+    for _ in range(2):
+        client.post("/chat/completions", cast_to=object, body=ASK, options={"headers": headers})
+    assert headers == {"X-Mine": "1"}
+    first, second = (request.headers["traceparent"] for request in far_end.requests)
+    assert first != second
+    assert len(traces) == 2
+
+
+# -- usage of streams ------------------------------------------------------------------------------
+
+
+async def test_stream_usage_asks_for_it_and_hides_the_chunk(
+    far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """The span has the tokens; the user gets the chunks that he would have got."""
+    tracetape.autolog(stream_usage=True)
+    plain = list(far_end.client().chat.completions.create(**ASK, stream=True))
+    stream = await far_end.async_client().chat.completions.create(**ASK, stream=True)
+    assert [chunk.to_dict() for chunk in plain] == [chunk.to_dict() async for chunk in stream]
+    assert [chunk.usage for chunk in plain] == [None, None]
+
+    for trace, request in zip(traces, far_end.requests, strict=True):
+        (span,) = trace.data.spans
+        assert span.token_usage == {"input_tokens": 3, "output_tokens": 1, "total_tokens": 4}
+        assert "stream_options" not in span.inputs
+        assert json.loads(request.content)["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize("given", [{"include_usage": True}, {"include_usage": False}])
+def test_stream_options_of_the_user_win(
+    given: dict[str, bool], far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """What he asked for he gets, and nothing else."""
+    tracetape.autolog(stream_usage=True)
+    chunks = list(
+        far_end.client().chat.completions.create(**ASK, stream=True, stream_options=given)
+    )
+    assert len(chunks) == (3 if given["include_usage"] else 2)
+    assert json.loads(far_end.requests[0].content)["stream_options"] == given
+    assert only_span(traces).inputs["stream_options"] == given
+
+
+def test_who_reads_the_response_himself_is_not_asked_for_more(
+    far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """His bytes cannot be hidden from him."""
+    tracetape.autolog(stream_usage=True)
+    raw = far_end.client().chat.completions.with_raw_response.create(**ASK, stream=True)
+    assert len(list(raw.parse())) == 2
+    assert "stream_options" not in json.loads(far_end.requests[0].content)
+    assert len(traces) == 1
+
+
+def test_by_default_the_request_is_what_the_user_made(
+    far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """No usage is asked for, and none is made up."""
+    list(far_end.client().chat.completions.create(**ASK, stream=True))
+    assert "stream_options" not in json.loads(far_end.requests[0].content)
+    assert only_span(traces).token_usage is None
+
+
+# -- the end ---------------------------------------------------------------------------------------
+
+UNREAD = """
+import sys
+sys.path.insert(0, {folder!r})
+from test_requests import FarEnd, ASK
+import tracetape
+tracetape.configure(store="unread.db")
+tracetape.autolog()
+stream = FarEnd().client().chat.completions.create(**ASK, stream=True)
+next(stream)
+"""
+
+
+def test_a_stream_that_is_unread_at_the_programs_end_keeps_what_came(
+    run_python: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """It is no open span for ever; the reason says how it came to its end."""
+    run_python(UNREAD.format(folder=str(Path(__file__).parent)))
+    (info,) = open_store("unread.db").list_traces()
+    tracetape.configure(store="unread.db")
+    trace = tracetape.get_trace(info.trace_id)
+    assert trace is not None
+    (span,) = trace.data.spans
+    assert span.status.status_code == "OK"
+    assert span.outputs["choices"][0]["message"]["content"] == "H"
+    assert span.get_attribute("tracetape.llm.stream_end") == "exit"
+
+
+# -- keywords --------------------------------------------------------------------------------------
+
+
+def test_mlflows_keywords_are_taken() -> None:
+    """A program written for ``mlflow.autolog`` runs; a misspelt word is an error."""
+    tracetape.autolog(log_models=False, silent=True, exclude_flavors=["sklearn"])
+    with pytest.raises(InvalidTypeError, match="unexpected keyword argument 'log_trace'"):
+        tracetape.autolog(log_trace=True)
+
+
+def test_without_traces_nothing_is_logged() -> None:
+    """MLflow's word for it."""
+    tracetape.autolog()
+    tracetape.autolog(log_traces=False)
+    assert "request" not in vars(OpenAI)

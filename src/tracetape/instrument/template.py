@@ -120,6 +120,7 @@ class _Seam:
         self._traced = traced_stream_class(self._stream, is_async=is_async)
         self._aliases: dict[Any, Any] = {}
         self._endpoints = Endpoints(template.endpoints)
+        self._last: tuple[Any, tuple[str, str]] = (None, ("", ""))
 
     def begin(self, client: Any, args: list[Any], kwargs: dict[str, Any]) -> Call | None:
         """Begin the span of a call; None if it is none of ours.
@@ -130,7 +131,7 @@ class _Seam:
             return None
         try:
             sent = args[1] if len(args) > 1 else kwargs["options"]
-            provider, base_url = provider_of(str(client.base_url), self._template.default_provider)
+            provider, base_url = self._provider(client.base_url)
             path, method = path_below(sent.url, base_url), sent.method.upper()
             body = _body(sent)
             extractor = self._endpoints.find(method, path) or self._other(method, body)
@@ -166,12 +167,18 @@ class _Seam:
         if added:
             # A copy: the options may be the user's own, and are used again.
             changed = copy(sent)
-            for name, value in added.items():
-                setattr(changed, name, value)
+            vars(changed).update(added)  # pydantic's own way takes as long as all of this
             if len(args) > 1:
                 args[1] = changed
             else:
                 kwargs["options"] = changed
+
+    def _provider(self, url: Any) -> tuple[str, str]:
+        last, found = self._last
+        if url is not last:  # mostly the same client calls again: writing a URL as text is dear
+            found = provider_of(str(url), self._template.default_provider)
+            self._last = (url, found)
+        return found
 
     def _other(self, method: str, body: Mapping[str, Any]) -> type[Extractor] | None:
         """What reads a call of a path that is not in the table."""
@@ -180,29 +187,29 @@ class _Seam:
         return self._template.management if options.all_requests else None
 
     def returned(self, call: Call, result: Any) -> None:
-        """Take what `request` gave: a model, a stream, or a raw response."""
+        """Take what `request` gave: a model, a stream, a raw response, or a binary answer."""
         try:
+            if hasattr(type(result), "__pydantic_serializer__"):
+                # Asked of the class: a model looks long for an attribute that it has not.
+                request_id = vars(result).get("_request_id")
+                if request_id:
+                    call.add_fields({"request_id": request_id})
+                call.answered(_json(result))
+                return
             if isinstance(result, self._traced):
                 call.streaming()
                 call.add_fields(_request_id(result.response))
                 result.watch(call)
                 return
             response = getattr(result, "http_response", None)
-            if response is not None:
-                call.streaming()
-                call.add_fields(_request_id(response))
-                watch_body(response, call)
+            if response is None and hasattr(result, "iter_bytes"):  # a binary answer
+                response = result.response
+            if response is None:
+                call.answered(_json(result))
                 return
-            response = getattr(result, "response", None)
-            if response is not None and hasattr(result, "iter_bytes"):  # a binary answer
-                call.streaming()
-                call.add_fields(_request_id(response))
-                watch_body(response, call)
-                return
-            request_id = getattr(result, "_request_id", None)
-            if request_id:
-                call.add_fields({"request_id": request_id})
-            call.answered(_json(result))
+            call.streaming()
+            call.add_fields(_request_id(response))
+            watch_body(response, call)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading an answer")
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from far_end import FarEnd
 from openai import AsyncOpenAI, OpenAI
 
 QUESTION: dict[str, Any] = {
@@ -96,6 +97,13 @@ WAYS: list[Callable[[], str | Awaitable[str]]] = [
     async_raw_response,
     async_streaming_response,
 ]
+
+
+@pytest.fixture
+def far_end(monkeypatch: pytest.MonkeyPatch) -> FarEnd:
+    """The server's side within the process; the SDK does not wait long before it tries again."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
+    return FarEnd()
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: way.__name__)

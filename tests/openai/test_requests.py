@@ -6,83 +6,18 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import openai
 import pytest
-from openai import AsyncOpenAI, OpenAI
+from far_end import ASK, FarEnd
+from openai import OpenAI
 
 import tracetape
 from tracetape.entities import Span
 from tracetape.exceptions import InvalidTypeError
 from tracetape.store import open_store
 from tracetape.testing import CapturedTraces
-
-# The shapes are those of OpenAI's API reference, "The chat completion object" and "… chunk object".
-COMPLETION = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "m-1",
-    "choices": [
-        {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
-    ],
-}
-USAGE = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
-ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
-
-
-def chunk(delta: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
-    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": None}]
-    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m-1"}
-    return {**head, "choices": choices, **more}
-
-
-def events(*chunks: dict[str, Any]) -> bytes:
-    return b"".join(b"data: %b\n\n" % json.dumps(c).encode() for c in chunks) + b"data: [DONE]\n\n"
-
-
-class FarEnd:
-    """The server's side within the process: what came, and what is answered in turn."""
-
-    def __init__(self) -> None:
-        self.requests: list[httpx2.Request] = []
-        self.answers: list[httpx2.Response | Exception] = []
-
-    def __call__(self, request: httpx2.Request) -> httpx2.Response:
-        self.requests.append(request)
-        answer = self.answers.pop(0) if self.answers else httpx2.Response(200, json=COMPLETION)
-        if isinstance(answer, Exception):
-            raise answer
-        if json.loads(request.content or b"{}").get("stream"):
-            return stream_answer(json.loads(request.content))
-        return answer
-
-    def client(self, **options: Any) -> OpenAI:
-        http = httpx2.Client(transport=httpx2.MockTransport(self))
-        return OpenAI(api_key="k", base_url="https://far.end/v1", http_client=http, **options)
-
-    def async_client(self) -> AsyncOpenAI:
-        http = httpx2.AsyncClient(transport=httpx2.MockTransport(self))
-        return AsyncOpenAI(api_key="k", base_url="https://far.end/v1", http_client=http)
-
-
-def stream_answer(body: dict[str, Any]) -> httpx2.Response:
-    chunks = [chunk({"role": "assistant", "content": "H"}), chunk({"content": "i"})]
-    if body.get("stream_options", {}).get("include_usage"):
-        chunks.append(chunk(None, usage=USAGE))
-    return httpx2.Response(
-        200, content=events(*chunks), headers={"content-type": "text/event-stream"}
-    )
-
-
-@pytest.fixture
-def far_end(monkeypatch: pytest.MonkeyPatch) -> FarEnd:
-    # The SDK waits half a second and more before it tries again.
-    monkeypatch.setattr(openai._constants, "INITIAL_RETRY_DELAY", 0.001, raising=False)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
-    return FarEnd()
 
 
 @pytest.fixture(autouse=True)
@@ -246,7 +181,7 @@ def test_by_default_the_request_is_what_the_user_made(
 UNREAD = """
 import sys
 sys.path.insert(0, {folder!r})
-from test_requests import FarEnd, ASK
+from far_end import ASK, FarEnd
 import tracetape
 tracetape.configure(store="unread.db")
 tracetape.autolog()

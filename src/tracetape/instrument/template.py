@@ -158,7 +158,8 @@ class _Seam:
         added: dict[str, Any] = {}
         if kwargs.get("stream"):
             kwargs["stream_cls"] = self._traced_class(args, kwargs)
-            if options.stream_usage and not _is_raw(headers):
+            hideable = get_origin(kwargs["stream_cls"]) is self._traced and not _is_raw(headers)
+            if options.stream_usage and hideable:
                 more = call.usage_options(request)
                 if more:
                     added["json_data"] = {**sent.json_data, **more}
@@ -201,9 +202,7 @@ class _Seam:
                 call.add_fields(_request_id(result.response))
                 result.watch(call)
                 return
-            response = getattr(result, "http_response", None)
-            if response is None and hasattr(result, "iter_bytes"):  # a binary answer
-                response = result.response
+            response = _response_of(result)
             if response is None:
                 call.answered(_json(result))
                 return
@@ -254,13 +253,22 @@ def _json(result: Any) -> Any:
     return data
 
 
+def _response_of(result: Any) -> Any:
+    """The HTTP response in a raw or binary answer or in a user's own kind of stream; or None."""
+    for name in ("http_response", "response"):
+        response = getattr(result, name, None)
+        if response is not None:
+            return response
+    return result if hasattr(result, "iter_raw") else None  # he asked for just that
+
+
 def _request_id(response: Any) -> dict[str, Any]:
     value = response.headers.get(_REQUEST_ID)
     return {"request_id": value} if value else {}
 
 
 def _is_raw(headers: Mapping[str, Any]) -> bool:
-    """Whether the user reads the response himself, and would see what was added."""
+    """Whether the user reads the response himself."""
     return any(name.lower() == _RAW_RESPONSE for name in headers)
 
 

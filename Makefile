@@ -7,7 +7,7 @@ MLFLOW := $(VENV)-mlflow
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench record clean
+.PHONY: help demo test check format matrix bench record clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ format: $(VENV)/.dev ## rewrite the code in the house's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+matrix: ## the OpenAI integration with openai 1.0 to the newest, on every Python there is
+	$(PYTHON) scripts/matrix.py
+
 bench: ## what a span costs, beside OpenTelemetry and MLflow, each in an environment of its own
 	$(PYTHON) benchmarks/run.py
 
@@ -35,7 +38,7 @@ record: $(VENV)/.record ## record the cassettes anew, from a real model server o
 	$(BIN)/python scripts/record.py
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) $(MLFLOW) .bench .record .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(MLFLOW) .bench .matrix .record .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # One stamp for each group of dependencies in pyproject.toml.
 $(VENV)/.%: pyproject.toml | $(VENV)

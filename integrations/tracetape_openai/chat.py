@@ -61,7 +61,7 @@ class ChatCompletions(ModelCall):
             delta is None
             or delta.model_fields_set != _CONTENT
             or choice.finish_reason is not None
-            or choice.logprobs is not None
+            or getattr(choice, "logprobs", None) is not None  # not in openai 1.0
             or choice.model_extra
             or choice.index not in self._choices
         ):

@@ -6,11 +6,16 @@ chunk object".
 
 from __future__ import annotations
 
+import importlib
 import json
 from typing import Any
 
-import httpx2
+import openai
 from openai import AsyncOpenAI, OpenAI
+
+# openai 3 speaks through httpx2, older ones through httpx.
+VERSION = tuple(int(part) for part in openai.__version__.split(".")[:2])
+http: Any = importlib.import_module("httpx2" if VERSION >= (3, 0) else "httpx")
 
 COMPLETION = {
     "id": "chatcmpl-1",
@@ -40,10 +45,10 @@ class FarEnd:
     """The server's side within the process: what came, and what is answered in turn."""
 
     def __init__(self) -> None:
-        self.requests: list[httpx2.Request] = []
-        self.answers: list[httpx2.Response | Exception] = []
+        self.requests: list[Any] = []
+        self.answers: list[Any] = []
 
-    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+    def __call__(self, request: Any) -> Any:
         self.requests.append(request)
         if self.answers:
             answer = self.answers.pop(0)
@@ -54,22 +59,22 @@ class FarEnd:
         return stream_answer(body) if body.get("stream") else completion_answer()
 
     def client(self, **options: Any) -> OpenAI:
-        http = httpx2.Client(transport=httpx2.MockTransport(self))
-        return OpenAI(api_key="k", base_url="https://far.end/v1", http_client=http, **options)
+        options["http_client"] = http.Client(transport=http.MockTransport(self))
+        return OpenAI(api_key="k", base_url="https://far.end/v1", **options)
 
     def async_client(self) -> AsyncOpenAI:
-        http = httpx2.AsyncClient(transport=httpx2.MockTransport(self))
-        return AsyncOpenAI(api_key="k", base_url="https://far.end/v1", http_client=http)
+        client = http.AsyncClient(transport=http.MockTransport(self))
+        return AsyncOpenAI(api_key="k", base_url="https://far.end/v1", http_client=client)
 
 
-def completion_answer() -> httpx2.Response:
-    return httpx2.Response(200, json=COMPLETION, headers={"x-request-id": "req_1"})
+def completion_answer() -> Any:
+    return http.Response(200, json=COMPLETION, headers={"x-request-id": "req_1"})
 
 
-def stream_answer(body: dict[str, Any]) -> httpx2.Response:
+def stream_answer(body: dict[str, Any]) -> Any:
     chunks = [chunk({"role": "assistant", "content": "H"}), chunk({"content": "i"})]
     if body.get("stream_options", {}).get("include_usage"):
         chunks.append(chunk(None, usage=USAGE))
-    return httpx2.Response(
+    return http.Response(
         200, content=events(*chunks), headers={"content-type": "text/event-stream"}
     )

@@ -8,19 +8,33 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-import httpx2
 import openai
-from far_end import ASK, COMPLETION, FarEnd, chunk, events
+from far_end import ASK, COMPLETION, FarEnd, chunk, events, http
 from openai import AsyncOpenAI, AzureOpenAI, OpenAI, Stream
+from openai.resources.chat.completions import Completions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel
 
 Scenario = Callable[[FarEnd], "Any | Awaitable[Any]"]
 SCENARIOS: dict[str, Scenario] = {}
+# What old versions of the SDK have not.
+NEEDS = {
+    "parse": "parse",
+    "stream_in_a_with_block": "with_streaming_response",  # as old as `close` of streams
+    "stream_left_by_break": "with_streaming_response",
+    "stream_with_an_error_in_the_loop": "with_streaming_response",
+    "stream_helper": "stream",
+    "stream_helper_async": "stream",
+    "stream_raw_lines": "with_streaming_response",
+    "with_streaming_response_bytes": "with_streaming_response",
+    "with_streaming_response_json": "with_streaming_response",
+    "with_streaming_response_unread": "with_streaming_response",
+}
 
 
 def scenario(function: Scenario) -> Scenario:
-    SCENARIOS[function.__name__] = function
+    if hasattr(Completions, NEEDS.get(function.__name__, "create")):
+        SCENARIOS[function.__name__] = function
     return function
 
 
@@ -58,7 +72,7 @@ class Answer(BaseModel):
 def parse(far: FarEnd) -> Any:
     message = {"role": "assistant", "content": '{"city": "Paris"}'}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    far.answers = [httpx2.Response(200, json={**COMPLETION, "choices": [choice]})]
+    far.answers = [http.Response(200, json={**COMPLETION, "choices": [choice]})]
     answer = far.client().chat.completions.parse(**ASK, response_format=Answer)
     return seen(answer), seen(answer.choices[0].message.parsed)
 
@@ -103,7 +117,7 @@ def low_level_post(far: FarEnd) -> Any:
 
 @scenario
 def low_level_post_as_httpx(far: FarEnd) -> Any:
-    answer = far.client().post("/chat/completions", cast_to=httpx2.Response, body=ASK)
+    answer = far.client().post("/chat/completions", cast_to=http.Response, body=ASK)
     return type(answer).__name__, answer.content
 
 
@@ -117,7 +131,7 @@ def with_options(far: FarEnd) -> Any:
 def module_client(far: FarEnd) -> Any:
     openai.api_key = "k"
     openai.base_url = "https://far.end/v1/"
-    openai.http_client = httpx2.Client(transport=httpx2.MockTransport(far))
+    openai.http_client = http.Client(transport=http.MockTransport(far))
     try:
         return seen(openai.chat.completions.create(**ASK))
     finally:
@@ -131,7 +145,7 @@ def azure(far: FarEnd) -> Any:
         api_key="k",
         api_version="2024-10-21",
         azure_endpoint="https://mine.openai.azure.com",
-        http_client=httpx2.Client(transport=httpx2.MockTransport(far)),
+        http_client=http.Client(transport=http.MockTransport(far)),
     )
     return seen(client.chat.completions.create(**ASK))
 
@@ -145,8 +159,10 @@ class MyOpenAI(OpenAI):
 
 @scenario
 def users_subclass(far: FarEnd) -> Any:
-    http = httpx2.Client(transport=httpx2.MockTransport(far))
-    client = MyOpenAI(api_key="k", base_url="https://far.end/v1", http_client=http)
+    transport = http.MockTransport(far)
+    client = MyOpenAI(
+        api_key="k", base_url="https://far.end/v1", http_client=http.Client(transport=transport)
+    )
     return seen(client.chat.completions.create(**ASK))
 
 
@@ -189,7 +205,7 @@ async def many_at_once(far: FarEnd) -> Any:
 
 @scenario
 def models_list(far: FarEnd) -> Any:
-    far.answers = [httpx2.Response(200, json={"object": "list", "data": []})]
+    far.answers = [http.Response(200, json={"object": "list", "data": []})]
     return [model.id for model in far.client().models.list()]
 
 
@@ -256,17 +272,17 @@ def stream_with_an_error_of_the_server(far: FarEnd) -> Any:
     return [seen(one) for one in far.client().chat.completions.create(**ASK, stream=True)]
 
 
-class Reset(httpx2.SyncByteStream):
+class Reset(http.SyncByteStream):
     """A connection that ends in the middle."""
 
     def __iter__(self) -> Iterator[bytes]:
         yield events(chunk({"content": "H"}), done=False)
-        raise httpx2.ReadError("connection reset")
+        raise http.ReadError("connection reset")
 
 
 @scenario
 def stream_with_a_reset_connection(far: FarEnd) -> Any:
-    far.answers = [httpx2.Response(200, stream=Reset(), headers=EVENT_STREAM)]
+    far.answers = [http.Response(200, stream=Reset(), headers=EVENT_STREAM)]
     return [seen(one) for one in far.client().chat.completions.create(**ASK, stream=True)]
 
 
@@ -301,7 +317,7 @@ def stream_of_the_users_class(far: FarEnd) -> Any:
 
 @scenario
 async def stream_that_is_cancelled(far: FarEnd) -> Any:
-    far.answers = [httpx2.Response(200, stream=Stuck(), headers=EVENT_STREAM)]
+    far.answers = [http.Response(200, stream=Stuck(), headers=EVENT_STREAM)]
     came = []
 
     async def consume() -> None:
@@ -316,7 +332,7 @@ async def stream_that_is_cancelled(far: FarEnd) -> Any:
     return came, type(outcome).__name__
 
 
-class Stuck(httpx2.AsyncByteStream):
+class Stuck(http.AsyncByteStream):
     """A server that says something and then nothing more."""
 
     async def __aiter__(self) -> Any:
@@ -329,37 +345,37 @@ class Stuck(httpx2.AsyncByteStream):
 
 @scenario
 def bad_request(far: FarEnd) -> Any:
-    far.answers = [httpx2.Response(400, json={"error": {"message": "no", "code": "bad"}})]
+    far.answers = [http.Response(400, json={"error": {"message": "no", "code": "bad"}})]
     far.client().chat.completions.create(**ASK)
 
 
 @scenario
 async def bad_request_async(far: FarEnd) -> Any:
-    far.answers = [httpx2.Response(400, json={"error": {"message": "no", "code": "bad"}})]
+    far.answers = [http.Response(400, json={"error": {"message": "no", "code": "bad"}})]
     await far.async_client().chat.completions.create(**ASK)
 
 
 @scenario
 def no_connection(far: FarEnd) -> Any:
-    far.answers = [httpx2.ConnectError("down")] * 3
+    far.answers = [http.ConnectError("down")] * 3
     far.client().chat.completions.create(**ASK)
 
 
 @scenario
 def time_out(far: FarEnd) -> Any:
-    far.answers = [httpx2.ReadTimeout("slow")] * 3
+    far.answers = [http.ReadTimeout("slow")] * 3
     far.client().chat.completions.create(**ASK)
 
 
 @scenario
 def retried(far: FarEnd) -> Any:
-    far.answers = [httpx2.Response(429, headers={"retry-after-ms": "1"})]
+    far.answers = [http.Response(429, headers={"retry-after-ms": "1"})]
     return seen(far.client().chat.completions.create(**ASK)), len(far.requests)
 
 
 @scenario
 def no_json(far: FarEnd) -> Any:
-    far.answers = [httpx2.Response(200, content=b"<html>", headers={"content-type": "text/html"})]
+    far.answers = [http.Response(200, content=b"<html>", headers={"content-type": "text/html"})]
     return seen(far.client().chat.completions.create(**ASK))
 
 
@@ -376,8 +392,8 @@ def unserialisable_argument(far: FarEnd) -> Any:
 EVENT_STREAM = {"content-type": "text/event-stream"}
 
 
-def sse(content: bytes) -> httpx2.Response:
-    return httpx2.Response(200, content=content, headers=EVENT_STREAM)
+def sse(content: bytes) -> http.Response:
+    return http.Response(200, content=content, headers=EVENT_STREAM)
 
 
 async def observe(name: str, far: FarEnd) -> dict[str, Any]:

@@ -19,12 +19,15 @@ CLIENTS = (OpenAI, AsyncOpenAI)
 
 # A server's far end within the process, so that no tape is needed to see whether a call is traced.
 PROGRAM = """
-import httpx2
+try:
+    import httpx2 as http
+except ImportError:
+    import httpx as http
 def client():
     import openai
     body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": []}
-    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=body))
-    return openai.OpenAI(api_key="k", http_client=httpx2.Client(transport=transport))
+    transport = http.MockTransport(lambda request: http.Response(200, json=body))
+    return openai.OpenAI(api_key="k", http_client=http.Client(transport=transport))
 def ask(client):
     client.chat.completions.create(model="m", messages=[])
 import tracetape

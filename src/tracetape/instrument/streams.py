@@ -62,7 +62,7 @@ def traced_stream_class(stream: Any, *, is_async: bool) -> Any:
 
     Until `watch` is called on an instance, that behaves as the SDK's own.
     """
-    close: Any = stream.close
+    close: Any = getattr(stream, "close", None)  # openai 1.0's streams have none
 
     def watch(self: Any, call: Call) -> None:
         self._tracetape_call = call
@@ -80,12 +80,14 @@ def traced_stream_class(stream: Any, *, is_async: bool) -> Any:
         finally:
             _closed(self)
 
-    members = {
+    members: dict[str, Any] = {
         "__module__": __name__,
         "_tracetape_call": None,
         "watch": watch,
-        "close": functools.wraps(close)(close_watched_async if is_async else close_watched),
     }
+    if close is not None:
+        watched = close_watched_async if is_async else close_watched
+        members["close"] = functools.wraps(close)(watched)
     # The SDK finds the chunks' type through the one generic base, by the same type variable.
     variable = get_args(stream.__orig_bases__[0])[0]
     return types.new_class(

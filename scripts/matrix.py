@@ -1,0 +1,98 @@
+"""The OpenAI integration's tests with old and new versions of the SDK, on every Python there is.
+
+`make matrix` runs it; each combination has an environment of its own in .matrix/. Arguments choose:
+`--openai 1.0.0 newest`, `--python 3.12`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / ".matrix"
+# The first, the last before `proxies` went, the last of 1, the last of 2 with httpx, 3, today's.
+VERSIONS = ("1.0.0", "1.55.3", "1.109.1", "2.54.0", "3.0.0", "newest")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+# What else an old version needs: openai 1.0 to 1.55.2 pass `proxies`, which httpx 0.28 refuses.
+PINS = {"1.0.0": ["httpx<0.28"]}
+TESTS = ["tests/openai"]
+PATIENCE = 600
+
+
+def pythons() -> Iterator[tuple[str, str]]:
+    """(version, executable) of each Python that is installed: on the PATH, and pyenv's."""
+    homes = [Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"]
+    for version in PYTHONS:
+        candidates = [shutil.which(f"python{version}")]
+        for home in homes:
+            candidates += sorted(str(p) for p in home.glob(f"{version}.*/bin/python"))
+        for candidate in candidates:
+            if candidate and _is(candidate, version):
+                yield version, candidate
+                break
+
+
+def _is(executable: str, version: str) -> bool:
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    done = subprocess.run([executable, "-c", program], capture_output=True, text=True, check=False)
+    return done.stdout.strip() == version
+
+
+def environment(python: str, executable: str, version: str) -> Path:
+    """The interpreter of the environment, made if need be."""
+    folder = FOLDER / f"py{python}-openai{version}"
+    interpreter = folder / "bin" / "python"
+    stamp = folder / "ready"
+    if not stamp.exists():
+        subprocess.run([executable, "-m", "venv", "--clear", str(folder)], check=True)
+        pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True)
+        openai = "openai" if version == "newest" else f"openai=={version}"
+        command = [*pip, "--group", "matrix", "--editable", ".", openai, *PINS.get(version, [])]
+        subprocess.run(command, check=True, cwd=ROOT)
+        stamp.touch()
+    return interpreter
+
+
+def run(interpreter: Path, verbose: bool) -> tuple[bool, str]:
+    """Whether the tests pass, and pytest's last line."""
+    command = [str(interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    if verbose or done.returncode:
+        print(done.stdout[-6000:], done.stderr[-2000:], flush=True)
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    return done.returncode == 0, lines[-1] if lines else "no output"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--openai", nargs="*", default=VERSIONS, metavar="VERSION")
+    parser.add_argument("--python", nargs="*", default=PYTHONS, metavar="VERSION")
+    parser.add_argument("--verbose", action="store_true", help="show what pytest says")
+    chosen = parser.parse_args()
+    found = [(version, path) for version, path in pythons() if version in chosen.python]
+    if not found:
+        print(f"none of these Pythons is installed: {', '.join(chosen.python)}", file=sys.stderr)
+        return 2
+    failed = 0
+    for python, executable in found:
+        for version in chosen.openai:
+            began = time.monotonic()
+            passed, summary = run(environment(python, executable, version), chosen.verbose)
+            failed += not passed
+            took = f"{time.monotonic() - began:.0f} s"
+            print(f"Python {python:5} openai {version:8} {took:>6}  {summary}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -52,7 +52,7 @@ def environment(python: str, executable: str, version: str) -> Path:
     stamp = folder / "ready"
     if not stamp.exists():
         subprocess.run([executable, "-m", "venv", "--clear", str(folder)], check=True)
-        pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [str(interpreter), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True)
         openai = "openai" if version == "newest" else f"openai=={version}"
         command = [*pip, "--group", "matrix", "--editable", ".", openai, *PINS.get(version, [])]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from tracetape.entities import SpanType
 from tracetape.instrument import Request, Result
 from tracetape_openai.deltas import Text, joined, merge
-from tracetape_openai.model_call import ModelCall, answer_fields
+from tracetape_openai.model_call import ModelCall, answer_fields, plain
 
 __all__ = ["ChatCompletions"]
 
@@ -44,7 +44,7 @@ class ChatCompletions(ModelCall):
         """Continue the choices by one chunk."""
         if self._choices and self._only_text(chunk):
             return
-        data = chunk if isinstance(chunk, dict) else _plain(chunk)
+        data = plain(chunk)
         for choice in data.pop("choices", None) or ():
             self._continue(choice)
         # The chunk with the usage has no choices; Databricks sends usage with every chunk.
@@ -101,14 +101,6 @@ class ChatCompletions(ModelCall):
             choice["message"].setdefault("role", "assistant")
             choice["message"].setdefault("content", None)
         return {**self._head, "object": "chat.completion", "choices": choices}
-
-
-def _plain(chunk: Any) -> dict[str, Any]:
-    # `exclude_unset`: what the provider did not send is not made up.
-    data: dict[str, Any] = type(chunk).__pydantic_serializer__.to_python(
-        chunk, exclude_unset=True, warnings=False
-    )
-    return data
 
 
 def chat_fields(body: dict[str, Any]) -> dict[str, Any]:

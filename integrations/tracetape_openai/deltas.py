@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 __all__ = ["Text", "joined", "merge"]
 
 # These come whole, in each delta that has them; all other strings are continued.
-_WHOLE = frozenset({"id", "type", "role", "name", "status", "format", "object", "model"})
+_WHOLE = frozenset(
+    {"id", "type", "role", "name", "status", "format", "object", "model", "finish_reason"}
+)
 
 
 class Text(list[str]):
@@ -66,12 +69,12 @@ def _continued(items: list[Any], part: Any) -> dict[str, Any] | None:
     return None
 
 
-def joined(value: Any) -> Any:
+def joined(value: Any, without: Container[str] = ("index",)) -> Any:
     """`value` with its strings joined, and without the indices that only streams have."""
     if isinstance(value, Text):
         return "".join(value)
     if isinstance(value, dict):
-        return {key: joined(item) for key, item in value.items() if key != "index"}
+        return {key: joined(item, without) for key, item in value.items() if key not in without}
     if isinstance(value, list):
-        return [joined(item) for item in value]
+        return [joined(item, without) for item in value]
     return value

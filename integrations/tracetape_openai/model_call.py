@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any, ClassVar
 
-from tracetape.instrument import Extractor, Request
+from tracetape.capture import decode, encode
+from tracetape.instrument import Extractor, Request, Result
 from tracetape_openai.usage import normalised
 
-__all__ = ["ModelCall", "answer_fields"]
+__all__ = ["ModelCall", "answer_fields", "chat_tools", "plain"]
 
 
 class ModelCall(Extractor):
     """A call whose body names a model.
 
     Attributes:
-        content: the body's keys that hold content; all others are attributes too.
+        content: the body's keys that hold content; all others but the tools, which have a place of
+            their own, are attributes too.
     """
 
     content: ClassVar[frozenset[str]] = frozenset({"input"})
@@ -33,21 +36,54 @@ class ModelCall(Extractor):
         if request.provider == "databricks" and body.get("model"):
             fields["endpoint"] = str(body["model"])
         if body.get("tools"):
-            fields["tools"] = body["tools"]
+            fields["tools"] = chat_tools(body["tools"])
         if body.get("stream"):
             fields["streamed"] = True
-        return {key: value for key, value in body.items() if key not in self.content}, fields
+        return {
+            key: value for key, value in body.items() if key not in self.content and key != "tools"
+        }, fields
+
+    def result(self, body: Any | None) -> Result:
+        """The answer as it is, with what it says of itself."""
+        return Result(None, answer_fields(body) if isinstance(body, dict) else {})
+
+
+def chat_tools(tools: Iterable[Any]) -> list[Any]:
+    """The tools in the form that chat completions have, whatever endpoint they were offered to.
+
+    A function of Responses, ``{"type": "function", "name": …}``, becomes
+    ``{"type": "function", "function": {"name": …}}`` as in MLflow; all others stay as they are.
+    """
+    copied = decode(encode(list(tools)))  # the user's own may change before it is written
+    return [_chat_tool(tool) for tool in copied]
+
+
+def _chat_tool(tool: Any) -> Any:
+    if isinstance(tool, dict) and tool.get("type") == "function" and "function" not in tool:
+        function = {key: value for key, value in tool.items() if key != "type"}
+        return {"type": "function", "function": function}
+    return tool
 
 
 def answer_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     """The model that answered, the answer's id and its usage."""
     fields: dict[str, Any] = {}
-    if body.get("model"):
-        fields["model"] = body["model"]
-    if body.get("id"):
-        fields["response_id"] = body["id"]
+    for key, field in (("model", "model"), ("id", "response_id")):
+        value = body.get(key)
+        if value and isinstance(value, str):
+            fields[field] = value
     usage = body.get("usage")
     if isinstance(usage, dict) and usage:
         fields["usage"] = normalised(usage)
         fields["provider_usage"] = usage
     return fields
+
+
+def plain(model: Any) -> Any:
+    """A chunk's JSON values; `exclude_unset`: what the provider did not send is not made up."""
+    if isinstance(model, dict):
+        return deepcopy(model)  # the user's own, if he asked for dictionaries
+    serializer = getattr(type(model), "__pydantic_serializer__", None)
+    if serializer is None:
+        return decode(encode(model))
+    return serializer.to_python(model, exclude_unset=True, by_alias=True, warnings=False)

@@ -53,9 +53,8 @@ async def test_each_way_gives_one_whole_span(
     }
     assert trace.info.token_usage == span.token_usage
     assert span.get_attribute("max_tokens") == 16
-    request_id = span.get_attribute("tracetape.llm.request_id")
-    # Old versions keep it in the raw response only.
-    assert request_id is None if VERSION < (1, 50) else request_id.startswith("req_")
+    if VERSION >= (1, 50):  # older ones keep it in the raw response only
+        assert span.get_attribute("tracetape.llm.request_id").startswith("req_")
 
 
 @pytest.mark.cassette

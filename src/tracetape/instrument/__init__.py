@@ -1,6 +1,7 @@
 """The public seam for integrations: tables of targets, extractors with three verbs."""
 
 from tracetape.instrument.integration import Extractor, Integration, Request, Result, Target
+from tracetape.instrument.options import options
 from tracetape.instrument.registry import autolog, autolog_one
 from tracetape.instrument.template import Template
 
@@ -13,4 +14,5 @@ __all__ = [
     "Template",
     "autolog",
     "autolog_one",
+    "options",
 ]

@@ -15,6 +15,7 @@ from tracetape.instrument.call import Call
 __all__ = ["watch_body"]
 
 _ENCODING = "content-encoding"
+_MAX_BYTES = 64 * 2**20  # of a body; a longer one, such as a file's content, is not copied
 
 
 def watch_body(response: Any, call: Call) -> None:
@@ -34,11 +35,12 @@ class _Body:
         self._stream = response.stream
         self._call = call
         self._parts: list[bytes] = []
+        self._size = 0
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             for part in self._stream:
-                self._parts.append(part)
+                self._keep(part)
                 yield part
         except GeneratorExit:
             self.end("closed")
@@ -51,7 +53,7 @@ class _Body:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for part in self._stream:
-                self._parts.append(part)
+                self._keep(part)
                 yield part
         except GeneratorExit:
             self.end("closed")
@@ -69,11 +71,20 @@ class _Body:
         self.end("closed")
         await self._stream.aclose()
 
+    def _keep(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size <= _MAX_BYTES:
+            self._parts.append(part)
+        else:
+            self._parts.clear()
+
     def end(self, reason: str) -> None:
         """The body is over: read it, once."""
         parts, self._parts = self._parts, []
         try:
-            if parts:
+            if self._size > _MAX_BYTES:
+                self._call.answered(f"[a body of {self._size} bytes is not kept]")
+            elif parts:
                 self.finish(self._decoded(b"".join(parts)), reason)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a response's body")

@@ -140,6 +140,10 @@ class Call:
         """Record what is known beside the answer."""
         self._span.set_fields(fields)
 
+    def condensed(self, answer: Any) -> Any:
+        """The plain answer, or what is to be kept of it."""
+        return self._extractor.condensed(answer)
+
     @_guarded
     def answered(self, body: Any) -> None:
         """End with a plain answer: JSON values, JSON as bytes, text, or an `Attachment`."""
@@ -177,7 +181,11 @@ class Call:
                 self._span._finish()
 
     def _keep_stream(self, reason: str) -> None:
-        fields: dict[str, Any] = {"stream_end": reason, "chunk_count": self._count}
+        fields: dict[str, Any] = {
+            "streamed": True,
+            "stream_end": reason,
+            "chunk_count": self._count,
+        }
         if self._count:
             fields["time_to_first_token_ns"] = self._first - self._started
             result = self._extractor.result(None)

@@ -79,6 +79,10 @@ class Extractor:
         del chunk
         return False
 
+    def condensed(self, answer: Any) -> Any:
+        """What to keep of a plain answer, the client library's object, if that is too large."""
+        return answer
+
     def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         """Attributes and neutral fields of the call."""
         raise NotImplementedError

@@ -39,6 +39,7 @@ class Template(NamedTuple):
             ``GET /responses/{id}``; POST where no method is named, ``{}`` for any one part.
         generic: reads calls of other paths whose body names a model; None: they are not traced.
         management: reads all other calls, if `autolog(all_requests=True)` asks for them.
+        managed: beginnings of paths that are never read by `generic`.
         default_provider: who serves the models when the base URL does not tell.
     """
 
@@ -49,6 +50,7 @@ class Template(NamedTuple):
     default_provider: str
     generic: type[Extractor] | None = None
     management: type[Extractor] | None = None
+    managed: tuple[str, ...] = ()
 
     def targets(self) -> tuple[Target, ...]:
         """`request` of both client classes; it is inherited, so it can be taken off again."""
@@ -134,7 +136,7 @@ class _Seam:
             provider, base_url = self._provider(client.base_url)
             path, method = path_below(sent.url, base_url), sent.method.upper()
             body = _body(sent)
-            extractor = self._endpoints.find(method, path) or self._other(method, body)
+            extractor = self._endpoints.find(method, path) or self._other(method, path, body)
             if extractor is None:
                 return None
             request = Request(path, body, self._is_async, provider, base_url, method)
@@ -181,11 +183,13 @@ class _Seam:
             self._last = (url, found)
         return found
 
-    def _other(self, method: str, body: Mapping[str, Any]) -> type[Extractor] | None:
+    def _other(self, method: str, path: str, body: Mapping[str, Any]) -> type[Extractor] | None:
         """What reads a call of a path that is not in the table."""
-        if method == "POST" and isinstance(body.get("model"), str) and self._template.generic:
-            return self._template.generic
-        return self._template.management if options.all_requests else None
+        template = self._template
+        asks_model = method == "POST" and isinstance(body.get("model"), str)
+        if asks_model and not path.startswith(template.managed):
+            return template.generic
+        return template.management if options.all_requests else None
 
     def returned(self, call: Call, result: Any) -> None:
         """Take what `request` gave: a model, a stream, a raw response, or a binary answer."""
@@ -195,7 +199,7 @@ class _Seam:
                 request_id = vars(result).get("_request_id")
                 if request_id:
                     call.add_fields({"request_id": request_id})
-                call.answered(_json(result))
+                call.answered(_json(call.condensed(result)))
                 return
             if isinstance(result, self._traced):
                 call.streaming()

@@ -1,0 +1,127 @@
+"""A response of the Responses API, put together from the events of its stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracetape_openai.deltas import Text, joined
+from tracetape_openai.model_call import plain
+
+__all__ = ["ResponseEvents"]
+
+_HEADS = frozenset({"response.created", "response.queued", "response.in_progress"})
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+# What is continued by deltas: the list in the item, the name of the index into it, the type of a
+# part that nobody has announced, and the key.
+_CONTINUED = {
+    "response.output_text": ("content", "content_index", "output_text", "text"),
+    "response.refusal": ("content", "content_index", "refusal", "refusal"),
+    "response.reasoning_text": ("content", "content_index", "reasoning_text", "text"),
+    "response.reasoning_summary_text": ("summary", "summary_index", "summary_text", "text"),
+    "response.function_call_arguments": ("", "", "function_call", "arguments"),
+    "response.mcp_call_arguments": ("", "", "mcp_call", "arguments"),
+    "response.custom_tool_call_input": ("", "", "custom_tool_call", "input"),
+    "response.code_interpreter_call_code": ("", "", "code_interpreter_call", "code"),
+}
+_PARTS = {
+    "response.content_part": ("content", "content_index"),
+    "response.reasoning_summary_part": ("summary", "summary_index"),
+}
+
+
+class ResponseEvents:
+    """What the events said so far.
+
+    Their shapes: OpenAI's API reference, "Streaming events" of responses. A stream that came to
+    its end has the whole response in its last event; the rest is for streams that did not, and for
+    servers whose last event leaves the output out.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self._response: dict[str, Any] = {}
+        self._items: dict[int, dict[str, Any]] = {}
+        self.error: str | None = None
+
+    def add(self, event: Any) -> None:
+        """Take one event: the SDK's object, or a dictionary."""
+        kind = _get(event, "type")
+        if not isinstance(kind, str):
+            return
+        if kind in _HEADS or kind in _ENDS:
+            response = plain(_get(event, "response"))
+            if isinstance(response, dict):
+                self._response = response
+        elif kind == "error":
+            self.error = _reason(plain(event))
+        else:
+            index = _get(event, "output_index")
+            if isinstance(index, int):
+                self._continue(kind, index, event)
+
+    def response(self) -> dict[str, Any]:
+        """The response as a plain answer has it, as far as it came; empty: nothing came."""
+        if self._response.get("output"):
+            return self._response
+        items = [joined(item, without=()) for _, item in sorted(self._items.items())]
+        return {**self._response, "output": items} if self._response or items else {}
+
+    def _continue(self, kind: str, index: int, event: Any) -> None:
+        name, _, step = kind.rpartition(".")
+        if name in _CONTINUED:
+            place, index_name, made, key = _CONTINUED[name]
+            item = self._item(index, "message" if place == "content" else made)
+            part = _part(item, place, _get(event, index_name), made) if place else item
+            if step == "delta":
+                before = part.get(key)
+                if not isinstance(before, Text):
+                    before = part[key] = Text([before] if before else [])
+                before.append(_get(event, "delta"))
+            elif step == "done":
+                part[key] = _get(event, key)
+        elif name == "response.output_item":
+            item = plain(_get(event, "item"))
+            if isinstance(item, dict):
+                self._items[index] = item
+        elif name in _PARTS:
+            place, index_name = _PARTS[name]
+            part = plain(_get(event, "part"))
+            item = self._item(index, "message" if place == "content" else "reasoning")
+            if isinstance(part, dict):
+                _part(item, place, _get(event, index_name), "").update(part)
+        elif kind == "response.output_text.annotation.added":
+            part = _part(
+                self._item(index, "message"), "content", _get(event, "content_index"), "output_text"
+            )
+            part["annotations"] = [*(part.get("annotations") or ()), plain(event)["annotation"]]
+        elif kind == "response.image_generation_call.partial_image":
+            self._item(index, "image_generation_call")["result"] = _get(event, "partial_image_b64")
+
+    def _item(self, index: int, kind: str) -> dict[str, Any]:
+        if index not in self._items:
+            self._items[index] = {"type": kind}
+        return self._items[index]
+
+
+def _part(item: dict[str, Any], place: str, index: Any, kind: str) -> dict[str, Any]:
+    """The part of an item at `index`, made if need be."""
+    parts = item.get(place)
+    if not isinstance(parts, list):
+        parts = item[place] = []
+    index = index if isinstance(index, int) and 0 <= index <= len(parts) else len(parts)
+    if index == len(parts):
+        parts.append({"type": kind})
+    found: dict[str, Any] = parts[index]
+    return found
+
+
+def _get(event: Any, name: str) -> Any:
+    return event.get(name) if isinstance(event, dict) else getattr(event, name, None)
+
+
+def _reason(event: dict[str, Any]) -> str:
+    """What an ``error`` event says; Azure's puts it below ``error``."""
+    inner = event.get("error")
+    said = inner if isinstance(inner, dict) else event
+    message = said.get("message") or "the stream ended with an error"
+    return f"{said['code']}: {message}" if said.get("code") else str(message)

@@ -1,19 +1,6 @@
 """OpenAI's SDK, and every service that is called with it."""
 
 from tracetape.instrument import Integration, Template
-from tracetape_openai.audio import Speech, Transcriptions, Translations
-from tracetape_openai.chat import ChatCompletions
-from tracetape_openai.completions import Completions
-from tracetape_openai.embeddings import Embeddings
-from tracetape_openai.images import Images
-from tracetape_openai.other import (
-    Decisions,
-    Generic,
-    Management,
-    Moderations,
-    VectorStoreSearch,
-)
-from tracetape_openai.responses import CompactedResponses, Responses, RetrievedResponses
 
 __all__ = ["INTEGRATION"]
 
@@ -22,26 +9,26 @@ _TEMPLATE = Template(
     client="OpenAI",
     async_client="AsyncOpenAI",
     endpoints={
-        "/chat/completions": ChatCompletions,
-        "/responses": Responses,
-        "/responses/compact": CompactedResponses,
-        "GET /responses/{id}": RetrievedResponses,
-        "/responses/{id}/cancel": RetrievedResponses,
-        "/completions": Completions,
-        "/embeddings": Embeddings,
-        "/moderations": Moderations,
-        "/images/generations": Images,
-        "/images/edits": Images,
-        "/images/variations": Images,
-        "/audio/transcriptions": Transcriptions,
-        "/audio/translations": Translations,
-        "/audio/speech": Speech,
-        "/decisions": Decisions,
-        "/vector_stores/{id}/search": VectorStoreSearch,
+        "/chat/completions": "tracetape_openai.chat:ChatCompletions",
+        "/responses": "tracetape_openai.responses:Responses",
+        "/responses/compact": "tracetape_openai.responses:CompactedResponses",
+        "GET /responses/{id}": "tracetape_openai.responses:RetrievedResponses",
+        "/responses/{id}/cancel": "tracetape_openai.responses:RetrievedResponses",
+        "/completions": "tracetape_openai.completions:Completions",
+        "/embeddings": "tracetape_openai.embeddings:Embeddings",
+        "/moderations": "tracetape_openai.other:Moderations",
+        "/images/generations": "tracetape_openai.images:Images",
+        "/images/edits": "tracetape_openai.images:Images",
+        "/images/variations": "tracetape_openai.images:Images",
+        "/audio/transcriptions": "tracetape_openai.audio:Transcriptions",
+        "/audio/translations": "tracetape_openai.audio:Translations",
+        "/audio/speech": "tracetape_openai.audio:Speech",
+        "/decisions": "tracetape_openai.other:Decisions",
+        "/vector_stores/{id}/search": "tracetape_openai.other:VectorStoreSearch",
     },
     default_provider="openai",
-    generic=Generic,
-    management=Management,
+    generic="tracetape_openai.other:Generic",
+    management="tracetape_openai.other:Management",
     # Bodies there name a model, and nobody asks it.
     managed=(
         "/agents",

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from importlib import import_module
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from tracetape.instrument.integration import Extractor
 
-__all__ = ["Endpoints", "path_below"]
+__all__ = ["Endpoints", "ExtractorRef", "path_below", "resolve"]
+
+# A class, or "module:Class", which is loaded when the first such call is made.
+ExtractorRef: TypeAlias = "type[Extractor] | str"
 
 
 class Endpoints:
     """A table of extractor classes; keys as in `Template.endpoints`."""
 
-    def __init__(self, table: Mapping[str, type[Extractor]]) -> None:
+    def __init__(self, table: Mapping[str, ExtractorRef]) -> None:
         """Sort the plain paths, which are looked up at once, from those with a part left open."""
-        self._exact: dict[tuple[str, str], type[Extractor]] = {}
-        self._open: list[tuple[str, list[str], type[Extractor]]] = []
+        self._exact: dict[tuple[str, str], ExtractorRef] = {}
+        self._open: list[tuple[str, list[str], ExtractorRef]] = []
         for key, extractor in table.items():
             method, _, path = key.rpartition(" ")
             if "{" in path:
@@ -27,13 +33,27 @@ class Endpoints:
     def find(self, method: str, path: str) -> type[Extractor] | None:
         """The extractor class of a call, or None."""
         found = self._exact.get((method, path))
-        if found is not None or not self._open:
-            return found
+        if found is not None:
+            return resolve(found)
+        if not self._open:
+            return None
         parts = path.split("/")
         for known, pattern, extractor in self._open:
             if known == method and _fits(pattern, parts):
-                return extractor
+                return resolve(extractor)
         return None
+
+
+def resolve(extractor: ExtractorRef) -> type[Extractor]:
+    """The class itself."""
+    return _loaded(extractor) if isinstance(extractor, str) else extractor
+
+
+@lru_cache(maxsize=256)
+def _loaded(reference: str) -> type[Extractor]:
+    module, _, name = reference.partition(":")
+    loaded: type[Extractor] = getattr(import_module(module), name)
+    return loaded
 
 
 def _fits(pattern: list[str], parts: list[str]) -> bool:

@@ -15,7 +15,7 @@ from tracetape.capture.conversion import is_sentinel
 from tracetape.diagnostics import internal_error
 from tracetape.instrument.body import watch_body
 from tracetape.instrument.call import Call, begin_call, calling
-from tracetape.instrument.endpoints import Endpoints, path_below
+from tracetape.instrument.endpoints import Endpoints, ExtractorRef, path_below, resolve
 from tracetape.instrument.files import described_files
 from tracetape.instrument.integration import Extractor, Request, Target
 from tracetape.instrument.options import options
@@ -35,8 +35,9 @@ class Template(NamedTuple):
     Attributes:
         module: its package; ``Stream`` and ``AsyncStream`` are exported there.
         client, async_client: the names of its client classes.
-        endpoints: extractor classes by path below the API's base, such as ``/responses`` or
-            ``GET /responses/{id}``; POST where no method is named, ``{}`` for any one part.
+        endpoints: extractors by path below the API's base, such as ``/responses`` or
+            ``GET /responses/{id}``; POST where no method is named, ``{}`` for any one part. Each
+            is a class, or "module:Class", which is loaded when the first such call is made.
         generic: reads calls of other paths whose body names a model; None: they are not traced.
         management: reads all other calls, if `autolog(all_requests=True)` asks for them.
         managed: beginnings of paths that are never read by `generic`.
@@ -46,10 +47,10 @@ class Template(NamedTuple):
     module: str
     client: str
     async_client: str
-    endpoints: Mapping[str, type[Extractor]]
+    endpoints: Mapping[str, ExtractorRef]
     default_provider: str
-    generic: type[Extractor] | None = None
-    management: type[Extractor] | None = None
+    generic: ExtractorRef | None = None
+    management: ExtractorRef | None = None
     managed: tuple[str, ...] = ()
 
     def targets(self) -> tuple[Target, ...]:
@@ -188,8 +189,10 @@ class _Seam:
         template = self._template
         asks_model = method == "POST" and isinstance(body.get("model"), str)
         if asks_model and not path.startswith(template.managed):
-            return template.generic
-        return template.management if options.all_requests else None
+            other = template.generic
+        else:
+            other = template.management if options.all_requests else None
+        return None if other is None else resolve(other)
 
     def returned(self, call: Call, result: Any) -> None:
         """Take what `request` gave: a model, a stream, a raw response, or a binary answer."""

@@ -2,9 +2,9 @@
 
 from tracetape.instrument import Integration, Template
 
-__all__ = ["INTEGRATION"]
+__all__ = ["INTEGRATION", "TEMPLATE"]
 
-_TEMPLATE = Template(
+TEMPLATE = Template(
     module="openai",
     client="OpenAI",
     async_client="AsyncOpenAI",
@@ -47,5 +47,5 @@ INTEGRATION = Integration(
     name="openai",
     package="openai",
     install="pip install openai",
-    targets=_TEMPLATE.targets(),
+    targets=TEMPLATE.targets(),
 )

@@ -35,7 +35,7 @@ class Transcriptions(ModelCall):
         event = plain(chunk)
         kind = event.pop("type", None)
         if kind == "transcript.text.delta":
-            self._text.append(event.get("delta") or "")
+            self._text.add(event.get("delta") or "")
         elif kind == "transcript.text.segment":
             self._segments.append(event)
         elif kind == "transcript.text.done":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
@@ -29,6 +30,7 @@ class ChatCompletions(ModelCall):
         """Nothing has come yet."""
         self._head: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
+        self._audio: dict[int, bytearray] = {}
 
     def usage_options(self, request: Request) -> dict[str, Any] | None:
         """``stream_options``, unless the user gave some himself."""
@@ -45,10 +47,14 @@ class ChatCompletions(ModelCall):
         if self._choices and self._only_text(chunk):
             return
         data = plain(chunk)
+        data.pop("obfuscation", None)  # it only hides how long a chunk is
         for choice in data.pop("choices", None) or ():
             self._continue(choice)
-        # The chunk with the usage has no choices; Databricks sends usage with every chunk.
-        self._head.update(data)
+        # The chunk with the usage has no choices; Databricks sends usage with every chunk; Azure
+        # begins and ends with chunks whose id and model are empty.
+        for key, value in data.items():
+            if value or key not in self._head:
+                self._head[key] = value
 
     def _only_text(self, chunk: Any) -> bool:
         """Take the common chunk, one choice that continues its text, at a tenth of the price."""
@@ -69,7 +75,7 @@ class ChatCompletions(ModelCall):
         text = self._choices[choice.index]["message"].get("content")
         if not isinstance(text, Text) or type(delta.content) is not str:
             return False
-        text.append(delta.content)
+        text.add(delta.content)
         return True
 
     def result(self, body: Any | None) -> Result:
@@ -84,7 +90,12 @@ class ChatCompletions(ModelCall):
         choice = self._choices.get(index)
         if choice is None:
             choice = self._choices[index] = {"index": index, "message": {}, "finish_reason": None}
-        merge(choice["message"], delta.get("delta") or {})
+        said = delta.get("delta") or {}
+        audio = said.get("audio")
+        if isinstance(audio, dict) and isinstance(audio.get("data"), str):
+            # Each piece is encoded by itself: joined as text they would be no base64.
+            self._audio.setdefault(index, bytearray()).extend(b64decode(audio.pop("data")))
+        merge(choice["message"], said)
         for key, value in delta.items():
             if key in ("index", "delta") or value is None:
                 continue
@@ -94,12 +105,16 @@ class ChatCompletions(ModelCall):
                 choice[key] = value
 
     def _rebuilt(self) -> dict[str, Any]:
-        choices = [
-            {**joined(choice), "index": index} for index, choice in sorted(self._choices.items())
-        ]
+        choices = [joined(choice) for _, choice in sorted(self._choices.items())]
         for choice in choices:
-            choice["message"].setdefault("role", "assistant")
-            choice["message"].setdefault("content", None)
+            message = choice["message"]
+            message.setdefault("role", "assistant")
+            message.setdefault("content", None)
+            for call in message.get("tool_calls") or ():
+                call.pop("index", None)  # only streams have it
+            if choice["index"] in self._audio:
+                data = b64encode(self._audio[choice["index"]]).decode()
+                message["audio"] = {**(message.get("audio") or {}), "data": data}
         return {**self._head, "object": "chat.completion", "choices": choices}
 
 

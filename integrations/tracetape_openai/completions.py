@@ -48,7 +48,7 @@ class Completions(ModelCall):
     def result(self, body: Any | None) -> Result:
         """The answer, its model, usage and reasons to finish."""
         if body is None:
-            choices = [{**joined(one), "index": n} for n, one in sorted(self._choices.items())]
+            choices = [joined(choice) for _, choice in sorted(self._choices.items())]
             body = {**self._head, "choices": choices}
             return Result(body, chat_fields(body))
         return Result(None, chat_fields(body) if isinstance(body, dict) else {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from typing import Any
 
 __all__ = ["Text", "joined", "merge"]
@@ -11,12 +10,22 @@ __all__ = ["Text", "joined", "merge"]
 _WHOLE = frozenset(
     {"id", "type", "role", "name", "status", "format", "object", "model", "finish_reason"}
 )
+# Lists of content have parts without an index; a part of these types continues the last one.
+_CONTENT = frozenset({"content", "summary"})
+_CONTINUED_TYPES = frozenset({"text", "reasoning", "summary_text", "thinking", "output_text"})
+_MANY = 4096
 
 
 class Text(list[str]):
-    """Parts of a string; joined once at the end, since adding them up would be quadratic."""
+    """Parts of a string; joined now and then, since adding each up would be quadratic."""
 
     __slots__ = ()
+
+    def add(self, part: str) -> None:
+        """Continue the string; its parts take no more room than some thousand of them."""
+        self.append(part)
+        if len(self) > _MANY:
+            self[:] = ["".join(self)]
 
 
 def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
@@ -27,7 +36,10 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
             message.setdefault(key, None)
         elif isinstance(value, str) and key not in _WHOLE:
             if isinstance(before, Text):
-                before.append(value)
+                before.add(value)
+            elif isinstance(before, list):
+                if value:  # content began as a list of parts
+                    _merge_list(before, [{"type": "text", "text": value}], key)
             else:
                 message[key] = Text([value])
         elif isinstance(value, dict):
@@ -35,17 +47,20 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
                 before = message[key] = {}
             merge(before, value)
         elif isinstance(value, list):
-            if not isinstance(before, list) or isinstance(before, Text):
+            if isinstance(before, Text):
+                text = "".join(before)
+                before = message[key] = [{"type": "text", "text": Text([text])}] if text else []
+            elif not isinstance(before, list):
                 before = message[key] = []
-            _merge_list(before, value)
+            _merge_list(before, value, key)
         elif value != "" or before is None:
             message[key] = value
 
 
-def _merge_list(items: list[Any], delta: list[Any]) -> None:
-    """Continue a list: parts with an ``index`` by that, others where they are of one type."""
+def _merge_list(items: list[Any], delta: list[Any], key: str) -> None:
+    """Continue a list, that of `key`: parts with an ``index`` by that, content by its type."""
     for part in delta:
-        target = _continued(items, part)
+        target = _continued(items, part, key) if isinstance(part, dict) else None
         if target is not None:
             merge(target, part)
         elif isinstance(part, dict):
@@ -55,26 +70,30 @@ def _merge_list(items: list[Any], delta: list[Any]) -> None:
             items.append(part)
 
 
-def _continued(items: list[Any], part: Any) -> dict[str, Any] | None:
-    if not isinstance(part, dict):
-        return None
+def _continued(items: list[Any], part: dict[str, Any], key: str) -> dict[str, Any] | None:
+    """What `part` continues; a new id begins a new item: Gemini gives all tool calls index 0."""
     if "index" in part:
-        for item in items:
+        for item in reversed(items):
             if isinstance(item, dict) and item.get("index") == part["index"]:
-                return item
+                is_new = part.get("id") and item.get("id") not in (None, "", part["id"])
+                return None if is_new else item
         return None
     last = items[-1] if items else None
-    if isinstance(last, dict) and part.get("type") and last.get("type") == part["type"]:
-        return last
-    return None
+    if not isinstance(last, dict):
+        return None
+    if key in _CONTENT:
+        same = part.get("type") == last.get("type") and part.get("type") in _CONTINUED_TYPES
+    else:  # tool calls of servers that send no index: only the first part has an id
+        same = key == "tool_calls" and part.get("id") in (None, "", last.get("id"))
+    return last if same else None
 
 
-def joined(value: Any, without: Container[str] = ("index",)) -> Any:
-    """`value` with its strings joined, and without the indices that only streams have."""
+def joined(value: Any) -> Any:
+    """`value` with its strings joined."""
     if isinstance(value, Text):
         return "".join(value)
     if isinstance(value, dict):
-        return {key: joined(item, without) for key, item in value.items() if key not in without}
+        return {key: joined(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [joined(item, without) for item in value]
+        return [joined(item) for item in value]
     return value

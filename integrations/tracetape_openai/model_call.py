@@ -74,8 +74,10 @@ def answer_fields(body: Mapping[str, Any]) -> dict[str, Any]:
             fields[field] = value
     usage = body.get("usage")
     if isinstance(usage, dict) and usage:
-        fields["usage"] = normalised(usage)
         fields["provider_usage"] = usage
+        counts = normalised(usage)
+        if counts:
+            fields["usage"] = counts
     return fields
 
 

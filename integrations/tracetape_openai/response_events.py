@@ -63,7 +63,7 @@ class ResponseEvents:
         """The response as a plain answer has it, as far as it came; empty: nothing came."""
         if self._response.get("output"):
             return self._response
-        items = [joined(item, without=()) for _, item in sorted(self._items.items())]
+        items = [joined(item) for _, item in sorted(self._items.items())]
         return {**self._response, "output": items} if self._response or items else {}
 
     def _continue(self, kind: str, index: int, event: Any) -> None:
@@ -76,7 +76,7 @@ class ResponseEvents:
                 before = part.get(key)
                 if not isinstance(before, Text):
                     before = part[key] = Text([before] if before else [])
-                before.append(_get(event, "delta"))
+                before.add(str(_get(event, "delta")))
             elif step == "done":
                 part[key] = _get(event, key)
         elif name == "response.output_item":

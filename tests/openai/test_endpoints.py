@@ -17,6 +17,7 @@ from far_end import VERSION, FarEnd, events, http
 
 import tracetape
 from tracetape.entities import SpanType
+from tracetape.instrument import Extractor
 from tracetape.testing import CapturedTraces
 from tracetape.tracing.attachments import get_attachment
 
@@ -411,3 +412,12 @@ def test_a_very_large_body_is_not_copied(
     ) as response:
         assert len(b"".join(response.iter_bytes())) == 180
     assert span().outputs == "[a body of 180 bytes is not kept]"
+
+
+def test_every_extractor_of_the_table_is_there() -> None:
+    """They are loaded when first needed: a wrong name would show only then."""
+    from tracetape.instrument.endpoints import resolve
+    from tracetape_openai import TEMPLATE
+
+    for reference in (*TEMPLATE.endpoints.values(), TEMPLATE.generic, TEMPLATE.management):
+        assert issubclass(resolve(reference), Extractor)

@@ -50,14 +50,16 @@ def environment(python: str, executable: str, version: str) -> Path:
     folder = FOLDER / f"py{python}-openai{version}"
     interpreter = folder / "bin" / "python"
     stamp = folder / "ready"
-    if not stamp.exists():
+    project = (ROOT / "pyproject.toml").read_text()
+    wanted = next(line for line in project.splitlines() if line.startswith("matrix = "))
+    if not stamp.exists() or stamp.read_text() != wanted:
         subprocess.run([executable, "-m", "venv", "--clear", str(folder)], check=True)
         pip = [str(interpreter), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True)
         openai = "openai" if version == "newest" else f"openai=={version}"
         command = [*pip, "--group", "matrix", "--editable", ".", openai, *PINS.get(version, [])]
         subprocess.run(command, check=True, cwd=ROOT)
-        stamp.touch()
+        stamp.write_text(wanted)
     return interpreter
 
 

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 
+import endpoint_scenarios  # noqa: F401 - it adds its own to those of `scenarios`
 import pytest
 from far_end import VERSION, FarEnd
 from scenarios import SCENARIOS, observe
@@ -14,7 +15,7 @@ import tracetape
 from tracetape.testing import capture
 
 # One span for each call of a model; none where the arguments are refused before a call is made.
-SPANS = {"many_at_once": 20, "models_list": 0, "wrong_argument": 0}
+SPANS = {"binary": 2, "many_at_once": 20, "models_list": 0, "wrong_argument": 0}
 
 FAILING = {
     "bad_request",

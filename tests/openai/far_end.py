@@ -54,7 +54,7 @@ class FarEnd:
             answer = self.answers.pop(0)
             if isinstance(answer, Exception):
                 raise answer
-            return answer
+            return answer(request) if callable(answer) else answer
         body = json.loads(request.content or b"{}")
         return stream_answer(body) if body.get("stream") else completion_answer()
 

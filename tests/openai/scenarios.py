@@ -19,6 +19,7 @@ Scenario = Callable[[FarEnd], "Any | Awaitable[Any]"]
 SCENARIOS: dict[str, Scenario] = {}
 # What old versions of the SDK have not.
 NEEDS = {
+    "binary": "with_streaming_response",
     "binary_in_parts_async": "with_streaming_response",
     "parse": "parse",
     "stream_in_a_with_block": "with_streaming_response",  # as old as `close` of streams

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
-import os
 import sys
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,6 +13,7 @@ from tracetape.diagnostics import internal_error, logger, warn_once
 from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
+from tracetape.recorder import lifecycle
 
 if TYPE_CHECKING:
     from tracetape.entities.trace import Trace
@@ -73,7 +71,7 @@ class Recorder:
         self.last_here = threading.local()
         # Called with each span that is about to end.
         self.before: Callable[[LiveSpan], None] | None = None
-        _recorders.add(self)
+        lifecycle.watch(self)
 
     def _fresh(self) -> None:
         # Reentrant: a finaliser run inside these few lines may end a span of its own.
@@ -280,7 +278,7 @@ class Recorder:
                     target=self._run, name="tracetape-recorder", daemon=True
                 )
                 self._worker.start()
-                _close_with_process(self)
+                lifecycle.close_with_process(self)
 
     def _stop(self) -> None:
         with self._start_lock:
@@ -295,17 +293,20 @@ class Recorder:
 
     # -- fork ------------------------------------------------------------------------------
 
-    def _before_fork(self) -> None:
+    def before_fork(self) -> None:
+        """Write what is queued, if that is quick, and stop."""
         # Neither a thread nor an open database may be carried into a child.
         if self._worker is not None:
             self.flush(_FORK_SECONDS)
             self._stop()
 
-    def _after_fork_in_parent(self) -> None:
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
         if self.queue or self.live:
             self._start()
 
-    def _after_fork_in_child(self) -> None:
+    def after_fork_in_child(self) -> None:
+        """Begin anew."""
         # What is still queued is the parent's to write.
         self._fresh()
         self.live = {}
@@ -379,45 +380,6 @@ def _on_event_loop() -> bool:
     return events is not None and events._get_running_loop() is not None
 
 
-def _close_with_process(recorder: Recorder) -> None:
-    """The children of multiprocessing end by os._exit, after finalizers of its own."""
-    process = sys.modules.get("multiprocessing.process")
-    if process is not None and process.parent_process() is not None:
-        from multiprocessing.util import Finalize
-
-        Finalize(None, recorder.close, exitpriority=100)
-
-
 def _size(span: LiveSpan) -> int:
     inputs, outputs = span._inputs, span._outputs
     return (0 if inputs is None else len(inputs)) + (0 if outputs is None else len(outputs))
-
-
-_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
-
-
-def _each(method: Callable[[Recorder], None]) -> Callable[[], None]:
-    def call() -> None:
-        for recorder in list(_recorders):
-            method(recorder)
-
-    return call
-
-
-os.register_at_fork(
-    before=_each(Recorder._before_fork),
-    after_in_parent=_each(Recorder._after_fork_in_parent),
-    after_in_child=_each(Recorder._after_fork_in_child),
-)
-
-
-@atexit.register
-def _at_exit() -> None:
-    _each(Recorder.close)()
-    if getattr(sys, "last_type", None) is KeyboardInterrupt:
-        # CPython ends with the signal only if Ctrl-C ended the last code that was run from text;
-        # what was loaded by now (dataclasses, named tuples) runs such code too.
-        try:
-            exec("raise KeyboardInterrupt")  # noqa: S102
-        except KeyboardInterrupt:
-            pass

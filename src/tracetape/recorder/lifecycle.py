@@ -1,0 +1,70 @@
+"""What happens to recorders when the process forks or ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import weakref
+from typing import Protocol
+
+__all__ = ["close_with_process", "watch"]
+
+
+class _Recorder(Protocol):
+    def before_fork(self) -> None: ...
+    def after_fork_in_parent(self) -> None: ...
+    def after_fork_in_child(self) -> None: ...
+    def close(self) -> None: ...
+
+
+_recorders: weakref.WeakSet[_Recorder] = weakref.WeakSet()
+
+
+def watch(recorder: _Recorder) -> None:
+    """From now on, while it is in use, tell it of forks and of the end."""
+    _recorders.add(recorder)
+
+
+def close_with_process(recorder: _Recorder) -> None:
+    """The children of multiprocessing end by os._exit, after finalizers of its own."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, recorder.close, exitpriority=100)
+
+
+def _before_fork() -> None:
+    for recorder in list(_recorders):
+        recorder.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for recorder in list(_recorders):
+        recorder.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    for recorder in list(_recorders):
+        recorder.after_fork_in_child()
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)
+
+
+@atexit.register
+def _at_exit() -> None:
+    for recorder in list(_recorders):
+        recorder.close()
+    if getattr(sys, "last_type", None) is KeyboardInterrupt:
+        # CPython ends with the signal only if Ctrl-C ended the last code that was run from text;
+        # what was loaded by now (dataclasses, named tuples) runs such code too.
+        try:
+            exec("raise KeyboardInterrupt")  # noqa: S102
+        except KeyboardInterrupt:
+            pass

@@ -1,6 +1,12 @@
 """OpenAI's SDK, and every service that is called with it."""
 
-from tracetape.instrument import Integration, Template
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from tracetape.instrument import Integration, Target, Template
 
 __all__ = ["INTEGRATION", "TEMPLATE"]
 
@@ -43,9 +49,46 @@ TEMPLATE = Template(
     ),
 )
 
+
+def _socket_targets() -> tuple[Target, ...]:
+    """What sessions over WebSockets pass; old versions of the SDK have none."""
+
+    def lazily(wrapper: str, *, is_async: bool) -> Callable[..., Any]:
+        def wrap(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
+            sockets = import_module("tracetape_openai.sockets")
+            wrapped: Callable[..., Any] = getattr(sockets, wrapper)(
+                original, is_on, is_async=is_async
+            )
+            return wrapped
+
+        return wrap
+
+    return tuple(
+        Target(
+            f"openai.resources.{module}",
+            f"{'Async' if is_async else ''}{name}Connection",
+            method,
+            lazily(wrapper, is_async=is_async),
+            optional=True,
+        )
+        for module, name in (
+            ("responses.responses", "Responses"),
+            ("beta.responses.responses", "Responses"),
+            ("realtime.realtime", "Realtime"),
+            ("beta.realtime.realtime", "Realtime"),
+        )
+        for is_async in (False, True)
+        for method, wrapper in (
+            ("send", "wrap_send"),
+            ("recv_bytes", "wrap_receive"),
+            ("close", "wrap_close"),
+        )
+    )
+
+
 INTEGRATION = Integration(
     name="openai",
     package="openai",
     install="pip install openai",
-    targets=TEMPLATE.targets(),
+    targets=(*TEMPLATE.targets(), *_socket_targets()),
 )

@@ -10,11 +10,21 @@ from tracetape_openai.model_call import plain
 __all__ = ["ResponseEvents"]
 
 _HEADS = frozenset({"response.created", "response.queued", "response.in_progress"})
-_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+# The last one is that of realtime sessions.
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.done"})
 # What is continued by deltas: the list in the item, the name of the index into it, the type of a
 # part that nobody has announced, and the key.
 _CONTINUED = {
     "response.output_text": ("content", "content_index", "output_text", "text"),
+    # Of realtime sessions, and of their beta: the sound itself is not kept.
+    "response.text": ("content", "content_index", "text", "text"),
+    "response.output_audio_transcript": (
+        "content",
+        "content_index",
+        "output_audio",
+        "transcript",
+    ),
+    "response.audio_transcript": ("content", "content_index", "audio", "transcript"),
     "response.refusal": ("content", "content_index", "refusal", "refusal"),
     "response.reasoning_text": ("content", "content_index", "reasoning_text", "text"),
     "response.reasoning_summary_text": ("summary", "summary_index", "summary_text", "text"),
@@ -58,6 +68,11 @@ class ResponseEvents:
             index = _get(event, "output_index")
             if isinstance(index, int):
                 self._continue(kind, index, event)
+
+    @staticmethod
+    def is_head(event: Any) -> bool:
+        """Whether an event only announces the response."""
+        return _get(event, "type") in _HEADS
 
     def response(self) -> dict[str, Any]:
         """The response as a plain answer has it, as far as it came; empty: nothing came."""

@@ -31,6 +31,10 @@ class Responses(ModelCall):
         """Take one event."""
         self._events.add(chunk)
 
+    def is_head(self, chunk: Any) -> bool:
+        """The events before the first one that says something."""
+        return self._events.is_head(chunk)
+
     def result(self, body: Any | None) -> Result:
         """The response, its model and usage, and why it is none."""
         if body is None:
@@ -82,7 +86,7 @@ def response_fields(response: dict[str, Any]) -> dict[str, Any]:
 def _failure(response: dict[str, Any]) -> str | None:
     status = response.get("status")
     if status == "failed":
-        error = response.get("error")
+        error = response.get("error") or _details(response, "status_details").get("error")
         error = error if isinstance(error, dict) else {}
         reason = ": ".join(str(error[key]) for key in ("code", "message") if error.get(key))
         return f"failed: {reason}" if reason else "failed"
@@ -92,5 +96,10 @@ def _failure(response: dict[str, Any]) -> str | None:
 
 
 def _incomplete(response: dict[str, Any]) -> Any:
-    details = response.get("incomplete_details")
-    return details.get("reason") if isinstance(details, dict) else None
+    reason = _details(response, "incomplete_details").get("reason")
+    return reason or _details(response, "status_details").get("reason")  # realtime sessions
+
+
+def _details(response: dict[str, Any], name: str) -> dict[str, Any]:
+    details = response.get(name)
+    return details if isinstance(details, dict) else {}

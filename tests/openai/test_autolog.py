@@ -117,6 +117,21 @@ def test_an_absent_package_is_no_error_unless_it_is_asked_for_by_name(
     assert done.stderr == ""
 
 
+def test_switching_on_again_imports_nothing(run_python: RunPython) -> None:
+    """What the program imports only later is wrapped then, and once."""
+    program = f"""{PROGRAM}
+import sys
+for _ in range(2):
+    tracetape.autolog()
+    tracetape.autolog(disable=True)
+tracetape.autolog()
+print("openai" in sys.modules)
+ask(client())
+{COUNT}
+"""
+    assert run_python(program).stdout.split() == ["False", "0", "1"]
+
+
 def test_disabled_by_the_environment_nothing_is_patched(run_python: RunPython) -> None:
     """TRACETAPE_DISABLED=1 wins over `autolog()`."""
     program = f"""{PROGRAM}

@@ -2,6 +2,7 @@
 
 from tracetape.instrument.integration import Extractor, Integration, Request, Result, Target
 from tracetape.instrument.options import options
+from tracetape.instrument.providers import provider_of
 from tracetape.instrument.registry import autolog, autolog_one
 from tracetape.instrument.template import Template
 
@@ -15,4 +16,5 @@ __all__ = [
     "autolog",
     "autolog_one",
     "options",
+    "provider_of",
 ]

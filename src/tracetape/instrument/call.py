@@ -126,10 +126,10 @@ class Call:
     def chunk(self, chunk: Any) -> bool:
         """Take a streamed chunk; whether the user is to have it."""
         self._last = perf_counter_ns()
-        if self._count == 0:
-            self._first = self._last
         self._count += 1
         try:
+            if not self._first and not self._extractor.is_head(chunk):
+                self._first = self._last
             self._extractor.chunk(chunk)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a streamed chunk")
@@ -187,7 +187,8 @@ class Call:
             "chunk_count": self._count,
         }
         if self._count:
-            fields["time_to_first_token_ns"] = self._first - self._started
+            if self._first:
+                fields["time_to_first_token_ns"] = self._first - self._started
             result = self._extractor.result(None)
             self._span._outputs = encode(result.outputs)
             self._keep(result)

@@ -79,6 +79,11 @@ class Extractor:
         del chunk
         return False
 
+    def is_head(self, chunk: Any) -> bool:
+        """Whether a chunk only announces the answer: it is not what the user waits for."""
+        del chunk
+        return False
+
     def condensed(self, answer: Any) -> Any:
         """What to keep of a plain answer, the client library's object, if that is too large."""
         return answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +24,7 @@ class Patch:
         self._inherited = False
         self._installed: Callable[..., Any] | None = None
         self._hooked = False
+        self._module: Any = None  # once it is imported
 
     def is_on(self) -> bool:
         """Whether calls are to be traced."""
@@ -35,13 +35,13 @@ class Patch:
         if self._on:
             return
         self._on = True
-        if self._hooked:
-            self._install()
-            return
-        self._hooked = True
-        import wrapt  # it brings asyncio: only for who uses integrations
+        if not self._hooked:
+            self._hooked = True
+            import wrapt  # it brings asyncio: only for who uses integrations
 
-        wrapt.register_post_import_hook(self._after_import, self._target.module)
+            wrapt.register_post_import_hook(self._after_import, self._target.module)
+        elif self._module is not None:
+            self._install()
 
     def switch_off(self) -> None:
         """Unwrap it; where somebody wrapped us meanwhile, ours goes on as a pass-through."""
@@ -58,6 +58,7 @@ class Patch:
 
     def _after_import(self, module: Any) -> None:
         # An exception in here would break the user's import.
+        self._module = module
         try:
             if self._on:
                 self._install()
@@ -68,8 +69,7 @@ class Patch:
         target = self._target
         if self._installed is not None:
             return  # wrapped by somebody else since: ours is still beneath
-        module = importlib.import_module(target.module)
-        owner = getattr(module, target.class_name, None)
+        owner = getattr(self._module, target.class_name, None)
         original = getattr(owner, target.method, None)
         if owner is None or original is None:
             if target.optional:

@@ -10,6 +10,8 @@ from far_end import VERSION, FarEnd
 from openai import AsyncOpenAI, OpenAI
 from openai.resources.chat.completions import Completions
 
+from tracetape.testing import CapturedTraces
+
 QUESTION: dict[str, Any] = {
     "model": "gpt-4o-mini",
     "messages": [{"role": "user", "content": "What is the capital of France?"}],
@@ -130,3 +132,14 @@ def ask(request: pytest.FixtureRequest) -> Callable[[], Awaitable[str]]:
         return answer if isinstance(answer, str) else await answer
 
     return call
+
+
+@pytest.fixture
+def span(traces: CapturedTraces) -> Callable[[], Any]:
+    """The one span that there is."""
+
+    def only() -> Any:
+        ((one,),) = [trace.data.spans for trace in traces]
+        return one
+
+    return only

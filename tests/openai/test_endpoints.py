@@ -50,17 +50,6 @@ def vectors(request: Any) -> Any:
     return json(body)
 
 
-@pytest.fixture
-def span(traces: CapturedTraces) -> Callable[[], Any]:
-    """The one span that there is."""
-
-    def only() -> Any:
-        ((one,),) = [trace.data.spans for trace in traces]
-        return one
-
-    return only
-
-
 def needs(resource: str) -> pytest.MarkDecorator:
     reason = f"openai {openai.__version__} has no {resource}"
     return pytest.mark.skipif(not hasattr(openai.OpenAI, resource), reason=reason)

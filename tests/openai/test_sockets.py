@@ -69,17 +69,6 @@ def server() -> Iterator[Server]:
     one.stop()
 
 
-@pytest.fixture
-def span(traces: CapturedTraces) -> Callable[[], Any]:
-    """The one span that there is."""
-
-    def only() -> Any:
-        ((one,),) = [trace.data.spans for trace in traces]
-        return one
-
-    return only
-
-
 def response(number: int = 1, **more: Any) -> dict[str, Any]:
     head = {"id": f"resp-{number}", "object": "response", "created_at": 1, "model": "m-1"}
     return {**head, "status": "in_progress", "output": [], **more}

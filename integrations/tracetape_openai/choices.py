@@ -1,0 +1,68 @@
+"""Answers that are made of choices: chat completions, and completions before them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracetape.instrument import Request, Result
+from tracetape_openai.model_call import ModelCall, answer_fields, plain
+
+__all__ = ["ChoicesCall"]
+
+
+class ChoicesCall(ModelCall):
+    """A call whose answer has choices; a stream continues each by its index."""
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self._head: dict[str, Any] = {}
+        self._choices: dict[int, dict[str, Any]] = {}
+
+    def usage_options(self, request: Request) -> dict[str, Any] | None:
+        """``stream_options``, unless the user gave some himself."""
+        if "stream_options" in request.body:
+            return None
+        return {"stream_options": {"include_usage": True}}
+
+    def is_hidden(self, chunk: Any) -> bool:
+        """The chunk with the usage, which has no choices."""
+        return not getattr(chunk, "choices", True) and getattr(chunk, "usage", None) is not None
+
+    def chunk(self, chunk: Any) -> None:
+        """Continue the choices by one chunk."""
+        data = plain(chunk)
+        data.pop("obfuscation", None)  # it only hides how long a chunk is
+        for choice in data.pop("choices", None) or ():
+            self.continue_choice(choice.get("index") or 0, choice)
+        # The chunk with the usage has no choices; Databricks sends usage with every chunk; Azure
+        # begins and ends with chunks whose id and model are empty.
+        for key, value in data.items():
+            if value or key not in self._head:
+                self._head[key] = value
+
+    def result(self, body: Any | None) -> Result:
+        """The answer, its model, usage and reasons to finish."""
+        if body is None:
+            body = {**self._head, **self.rebuilt()}
+            return Result(body, _fields(body))
+        return Result(None, _fields(body) if isinstance(body, dict) else {})
+
+    def continue_choice(self, index: int, delta: dict[str, Any]) -> None:
+        """Take what a chunk says of one choice."""
+        raise NotImplementedError
+
+    def rebuilt(self) -> dict[str, Any]:
+        """The choices, and what else differs from the head of a chunk."""
+        raise NotImplementedError
+
+
+def _fields(body: dict[str, Any]) -> dict[str, Any]:
+    fields = answer_fields(body)
+    reasons = [
+        choice["finish_reason"]
+        for choice in body.get("choices") or ()
+        if isinstance(choice, dict) and choice.get("finish_reason")
+    ]
+    if reasons:
+        fields["finish_reasons"] = reasons
+    return fields

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tracetape import entities, openai, testing
     from tracetape.cassettes import cassette
     from tracetape.instrument import autolog
+    from tracetape.tracing.searching import search_sessions, search_traces
 
 __all__ = [
     "TracetapeException",
@@ -52,6 +53,8 @@ __all__ = [
     "get_trace",
     "log_trace",
     "openai",
+    "search_sessions",
+    "search_traces",
     "set_trace_tag",
     "start_span",
     "start_span_no_context",
@@ -63,7 +66,12 @@ __all__ = [
 ]
 
 # Loaded on first use: `import tracetape` must cost next to nothing.
-_LAZY = {"autolog": "tracetape.instrument", "cassette": "tracetape.cassettes"}
+_LAZY = {
+    "autolog": "tracetape.instrument",
+    "cassette": "tracetape.cassettes",
+    "search_sessions": "tracetape.tracing.searching",
+    "search_traces": "tracetape.tracing.searching",
+}
 _LAZY_MODULES = ("openai", "testing")
 
 

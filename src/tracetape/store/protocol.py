@@ -8,6 +8,7 @@ from typing import Protocol
 
 from tracetape.entities import Span, Trace, TraceInfo, TraceState
 from tracetape.entities.live_trace import TraceDetails
+from tracetape.store.query import TraceQuery
 
 __all__ = ["COST_KINDS", "MAX_TIME", "TOKEN_KINDS", "Store", "TraceUpdate"]
 
@@ -77,6 +78,9 @@ class Store(Protocol):
 
     def list_traces(self, limit: int | None = None) -> list[TraceInfo]:
         """The newest `limit` traces (None: all), running ones too, newest first."""
+
+    def search(self, query: TraceQuery, *, include_spans: bool = True) -> list[Trace]:
+        """The traces that `query` asks for, in its order."""
 
     def resolve(self, prefix: str) -> list[int]:
         """Ids of at most ten traces whose hexadecimal id begins with `prefix`."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
-import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tracetape.diagnostics import warn_once
-from tracetape.entities import Trace, TraceData, TraceInfo
+from tracetape.entities import Span, Trace, TraceData, TraceInfo
 from tracetape.exceptions import StoreError
+from tracetape.store.conditions import add_functions, order_sql, where_sql
+from tracetape.store.connections import Connection, connect, prepare_folder, use_wal
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
+from tracetape.store.query import TraceQuery
 from tracetape.store.rows import (
     SPAN_COLUMNS,
     TRACE_COLUMNS,
@@ -28,8 +27,6 @@ from tracetape.store.schema import migrate
 __all__ = ["SQLiteStore"]
 
 _T = TypeVar("_T")
-
-_BUSY_SECONDS = 5.0
 
 _ADDED = ("span_count", "error_count")
 _MERGED = ("tags", "metadata")  # JSON merge patches (RFC 7396): null removes a key
@@ -71,7 +68,7 @@ _WRITE_SPAN = f"""
         WHERE excluded.end_ns IS NOT NULL OR spans.end_ns IS NULL
 """  # noqa: S608 - column names of ours
 _READ_SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"  # noqa: S608
-_READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces"  # noqa: S608
+_READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"  # noqa: S608
 
 
 class SQLiteStore:
@@ -90,8 +87,8 @@ class SQLiteStore:
         self._path = path
         self._read_only = read_only
         # Writer and readers take turns only in memory; on disk WAL keeps them apart.
-        self._writer = _Connection(self._open)
-        self._reader = self._writer if path is None else _Connection(self._open)
+        self._writer = Connection(self._open)
+        self._reader = self._writer if path is None else Connection(self._open)
 
     @property
     def url(self) -> str:
@@ -138,8 +135,7 @@ class SQLiteStore:
             ).fetchone()
             if row is None:
                 return None
-            spans = [span_from_row(trace_id, r) for r in connection.execute(_READ_SPANS, row[:1])]
-            return Trace(info_from_row(row[1:]), TraceData(spans))
+            return Trace(info_from_row(row[1:]), TraceData(_spans(connection, row)))
 
         return self._use(self._reader, read)
 
@@ -152,6 +148,24 @@ class SQLiteStore:
                 (-1 if limit is None else limit,),
             )
             return [info_from_row(row[1:]) for row in rows]
+
+        return self._use(self._reader, read)
+
+    def search(self, query: TraceQuery, *, include_spans: bool = True) -> list[Trace]:
+        """The traces that `query` asks for, in its order."""
+        where, values = where_sql(query.condition)
+        limit = -1 if query.limit is None else query.limit
+        text = f"{_READ_TRACE} WHERE {where} ORDER BY {order_sql(query.order)} LIMIT ?"
+
+        def read(connection: sqlite3.Connection) -> list[Trace]:
+            rows = connection.execute(text, (*values, limit)).fetchall()
+            return [
+                Trace(
+                    info_from_row(row[1:]),
+                    TraceData(_spans(connection, row) if include_spans else []),
+                )
+                for row in rows
+            ]
 
         return self._use(self._reader, read)
 
@@ -174,7 +188,7 @@ class SQLiteStore:
             self._writer.close()
             self._reader.close()
 
-    def _use(self, connection: _Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _use(self, connection: Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
         with connection as opened:
             try:
                 return work(opened)
@@ -185,7 +199,8 @@ class SQLiteStore:
 
     def _open(self) -> sqlite3.Connection:
         if self._path is None:
-            connection = _connect(":memory:")
+            connection = connect(":memory:")
+            add_functions(connection)
             migrate(connection)
             return connection
         try:
@@ -196,8 +211,8 @@ class SQLiteStore:
                         "first, or name its store by --store or TRACETAPE_STORE"
                     )
             else:
-                _prepare_folder(self._path)
-            connection = _connect(str(self._path))
+                prepare_folder(self._path)
+            connection = connect(str(self._path))
             try:
                 self._set_up(connection)
             except BaseException:
@@ -211,7 +226,7 @@ class SQLiteStore:
         return connection
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
-        mode = _use_wal(connection)
+        mode = use_wal(connection)
         if mode != "wal":
             warn_once(
                 f"wal {self._path}",
@@ -221,65 +236,11 @@ class SQLiteStore:
                 mode,
             )
         connection.execute("PRAGMA synchronous = NORMAL")
+        add_functions(connection)
         migrate(connection)
 
 
-class _Connection(AbstractContextManager[sqlite3.Connection]):
-    """One connection, opened when first needed and used by one thread at a time."""
-
-    def __init__(self, opener: Callable[[], sqlite3.Connection]) -> None:
-        self._opener = opener
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._lock.acquire()
-        try:
-            if self._connection is None:
-                self._connection = self._opener()
-        except BaseException:
-            self._lock.release()
-            raise
-        return self._connection
-
-    def __exit__(self, *exc: object) -> None:
-        self._lock.release()
-
-    def close(self) -> None:
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-    def __del__(self) -> None:
-        # A store in memory ends with its last reference; Python 3.13 warns of those left open.
-        if self._connection is not None:
-            self._connection.close()
-
-
-def _connect(database: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        database, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
-
-
-def _use_wal(connection: sqlite3.Connection) -> str:
-    # SQLite does not wait when several processes ask for it in a new file at once.
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            return str(mode)
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(0.005)
-
-
-def _prepare_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        path.parent.mkdir(parents=True)
-        if path.parent.name == ".tracetape":
-            (path.parent / ".gitignore").write_text("*\n")
-    # What was said to a model is the user's alone; SQLite gives its side files the same mode.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+def _spans(connection: sqlite3.Connection, row: tuple[Any, ...]) -> list[Span]:
+    """The spans of a row that `_READ_TRACE` gave."""
+    number = int(row[1], 16)
+    return [span_from_row(number, span) for span in connection.execute(_READ_SPANS, row[:1])]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from tracetape.entities import Span, Trace, TraceData, TraceInfo
 from tracetape.exceptions import StoreError
 from tracetape.store.conditions import add_functions, order_sql, where_sql
 from tracetape.store.connections import Connection, connect, prepare_folder, use_wal
+from tracetape.store.contents import ContentReader, ContentWriter, parts_of
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 from tracetape.store.query import TraceQuery
 from tracetape.store.rows import (
@@ -67,6 +69,8 @@ _WRITE_SPAN = f"""
         {", ".join(f"{c} = excluded.{c}" for c in SPAN_COLUMNS)}
         WHERE excluded.end_ns IS NOT NULL OR spans.end_ns IS NULL
 """  # noqa: S608 - column names of ours
+_WRITE_USE = "INSERT OR IGNORE INTO uses (part, span) VALUES (?, ?)"
+_END = SPAN_COLUMNS.index("end_ns") + 1  # after the trace's
 _READ_SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"  # noqa: S608
 _READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"  # noqa: S608
 
@@ -89,6 +93,7 @@ class SQLiteStore:
         # Writer and readers take turns only in memory; on disk WAL keeps them apart.
         self._writer = Connection(self._open)
         self._reader = self._writer if path is None else Connection(self._open)
+        self._contents = ContentWriter()
 
     @property
     def url(self) -> str:
@@ -111,20 +116,47 @@ class SQLiteStore:
         """
 
         def transaction(connection: sqlite3.Connection) -> None:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with self._transaction(connection):
                 for update in updates:
                     write = _WRITE_PART if update.is_part else _WRITE_TRACE
                     row = update_row(update)
                     ((key,),) = connection.execute(write, (*row, *row[-2:])).fetchall()
-                    connection.executemany(_WRITE_SPAN, [span_row(key, s) for s in update.spans])
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+                    self._write_spans(connection, [span_row(key, s) for s in update.spans])
 
         self._use(self._writer, transaction)
+
+    def _write_spans(self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+        plain = []
+        for row in rows:
+            # An open one is written again when it ends: only then are its contents shared.
+            inputs, outputs = row[-2:] if row[_END] is None else self._shared(connection, row)
+            parts = [p for v in (inputs, outputs) if isinstance(v, bytes) for p in parts_of(v)]
+            if not parts:
+                plain.append(row)
+                continue
+            values = (*row[:-2], inputs, outputs)
+            ((key,),) = connection.execute(f"{_WRITE_SPAN} RETURNING id", values).fetchall()
+            connection.executemany(_WRITE_USE, [(part, key) for part in parts])
+        connection.executemany(_WRITE_SPAN, plain)
+
+    def _shared(
+        self, connection: sqlite3.Connection, row: tuple[Any, ...]
+    ) -> tuple[str | bytes | None, ...]:
+        store = self._contents.store
+        return tuple(None if v is None else store(connection, v) for v in row[-2:])
+
+    @contextlib.contextmanager
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._contents.begin(connection)
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            self._contents.forget()
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
     def get_trace(self, trace_id: int) -> Trace | None:
         """The trace with this 128-bit id, or None."""
@@ -137,7 +169,7 @@ class SQLiteStore:
                 return None
             return Trace(info_from_row(row[1:]), TraceData(_spans(connection, row)))
 
-        return self._use(self._reader, read)
+        return self._read(read)
 
     def list_traces(self, limit: int | None = None) -> list[TraceInfo]:
         """The newest `limit` traces (None: all), running ones too, newest first."""
@@ -149,7 +181,7 @@ class SQLiteStore:
             )
             return [info_from_row(row[1:]) for row in rows]
 
-        return self._use(self._reader, read)
+        return self._read(read)
 
     def search(self, query: TraceQuery, *, include_spans: bool = True) -> list[Trace]:
         """The traces that `query` asks for, in its order."""
@@ -167,7 +199,7 @@ class SQLiteStore:
                 for row in rows
             ]
 
-        return self._use(self._reader, read)
+        return self._read(read)
 
     def resolve(self, prefix: str) -> list[int]:
         """Ids of at most ten traces whose hexadecimal id begins with `prefix`."""
@@ -180,13 +212,25 @@ class SQLiteStore:
             )
             return [int(trace_id, 16) for (trace_id,) in rows]
 
-        return self._use(self._reader, read)
+        return self._read(read)
 
     def close(self) -> None:
         """Close the file; a store in memory stays."""
         if self._path is not None:
             self._writer.close()
             self._reader.close()
+
+    def _read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Several queries see the same moment, though another process may be pruning."""
+
+        def transaction(connection: sqlite3.Connection) -> _T:
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.execute("ROLLBACK")
+
+        return self._use(self._reader, transaction)
 
     def _use(self, connection: Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
         with connection as opened:
@@ -243,4 +287,6 @@ class SQLiteStore:
 def _spans(connection: sqlite3.Connection, row: tuple[Any, ...]) -> list[Span]:
     """The spans of a row that `_READ_TRACE` gave."""
     number = int(row[1], 16)
-    return [span_from_row(number, span) for span in connection.execute(_READ_SPANS, row[:1])]
+    contents = ContentReader(connection)
+    rows = connection.execute(_READ_SPANS, row[:1]).fetchall()
+    return [span_from_row(number, span, contents) for span in rows]

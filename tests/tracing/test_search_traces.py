@@ -11,6 +11,7 @@ import pytest
 import tracetape
 from tracetape.entities import Trace
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
+from tracetape.tracing.runtime import runtime
 
 NASTY = 'it\'s 100% "odd" [*?] `$.a` \\ ü'
 
@@ -24,7 +25,7 @@ def found(filter_string: str | None = None, **other: Any) -> list[str | None]:
 
 
 @pytest.fixture
-def traces() -> None:
+def traces(request: pytest.FixtureRequest) -> None:
     """Three finished traces: alpha, beta, which failed, and gamma."""
     with tracetape.start_span("alpha", span_type="CHAIN") as span:
         span.set_inputs({"question": "What is a Kalman filter?"})
@@ -44,6 +45,15 @@ def traces() -> None:
     except ValueError:
         pass
     with tracetape.start_span("gamma", span_type="TOOL"), tracetape.start_span("call"):
+        pass
+    if getattr(request, "param", False):
+        build_index()
+
+
+def build_index() -> None:
+    """Have all texts in the full-text index, as after a while of idle time."""
+    tracetape.flush()
+    while runtime.recorder.store.maintain():
         pass
 
 
@@ -98,6 +108,7 @@ def traces() -> None:
         ("run_id = 'r'", []),
     ],
 )
+@pytest.mark.parametrize("traces", [False, True], ids=["", "indexed"], indirect=True)
 def test_filters(traces: None, filter_string: str, names: list[str]) -> None:
     """Each field; LIKE minds the case, ILIKE does not."""
     assert found(filter_string) == names
@@ -114,6 +125,28 @@ def test_any_text_can_be_searched_for(traces: None) -> None:
     assert found("tag.x = ''' OR ''1''=''1'") == ["delta"]
     assert found("tag.`x' OR '1'='1` = 'y'") == []
     assert found("tag.`$.x` IS NOT NULL") == []
+
+
+def test_the_index_is_never_needed_for_a_right_answer() -> None:
+    """Whether a text is in it, not yet, or half: open spans, long texts, chains of messages."""
+    words = "the quick brown fox " * 100
+    with tracetape.start_span("long") as span:
+        span.set_inputs({"messages": [{"content": f"{words}{n}"} for n in range(3)]})
+        build_index()
+        with tracetape.start_span("inner") as inner:
+            inner.set_inputs({"messages": [{"content": f"{words}{n}"} for n in range(5)]})
+            inner.set_outputs({"text": words, "odd": "zebra"})
+            time.sleep(1.3)  # until it is written as open
+        build_index()
+        span.set_outputs("giraffe")
+    for _ in range(2):
+        for text in ("fox 0", "fox 4", "zebra", "giraffe", "quick brown", "x 2", "z_bra", "ze%a"):
+            assert found(f"trace.text LIKE '%{text}%'") == ["long"], text
+        assert found("span.name = 'inner' AND span.content LIKE '%fox 4%'") == ["long"]
+        assert found("span.name = 'long' AND span.content LIKE '%fox 4%'") == []
+        assert found("span.name = 'long' AND span.content LIKE '%fox 2%'") == ["long"]
+        assert found("trace.text LIKE '%fox 5%'") == []
+        build_index()
 
 
 def test_everything_newest_first(traces: None) -> None:

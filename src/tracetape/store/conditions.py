@@ -8,12 +8,11 @@ import sqlite3
 from functools import lru_cache
 from typing import Any
 
-import orjson
-
 from tracetape.entities import names as wire
 from tracetape.store import query as q
+from tracetape.store.fulltext import like_to_glob, text_sql
 
-__all__ = ["add_functions", "escaped", "order_sql", "where_sql"]
+__all__ = ["add_functions", "select_traces"]
 
 _Sql = tuple[str, list[Any]]
 
@@ -30,7 +29,6 @@ _TRACE = {
 }
 _ORDER = {**_TRACE, "timestamp_ms": "t.start_ns"}  # the column itself, which has an index
 _SPAN = {"name": "s.name", "type": "s.type", "status": "s.status"}
-_CONTENT = ("s.name", "s.inputs", "s.outputs", "s.attributes", "s.events", "s.status_description")
 _SPAN_ATTRIBUTES = {
     wire.SPAN_TYPE: "s.type",
     wire.SPAN_INPUTS: "s.inputs",
@@ -46,15 +44,31 @@ _JSON_TEXT = (
 _JSON_NUMBER = "CASE WHEN j.type IN ('integer', 'real') THEN j.value END"
 
 
-def where_sql(condition: q.Condition | None) -> _Sql:
-    """A condition on ``traces t``, with its parameters."""
-    return ("1", []) if condition is None else _sql(condition)
+def select_traces(query: q.TraceQuery, select: str) -> _Sql:
+    """What carries out `query`, `select` being all up to ``FROM traces t``."""
+    where, values = ("1", []) if query.condition is None else _sql(query.condition)
+    order, limit = _order(query.order), -1 if query.limit is None else query.limit
+    if _of_text(query.condition):
+        # The index on text finds the traces; without the plus, SQLite would go through all by time.
+        first = order.replace("t.start_ns", "+t.start_ns")
+        where = f"t.id IN (SELECT t.id FROM traces t WHERE {where} ORDER BY {first} LIMIT ?)"
+        values.append(limit)
+    return f"{select} WHERE {where} ORDER BY {order} LIMIT ?", [*values, limit]
 
 
-def order_sql(order: tuple[q.Order, ...]) -> str:
+def _order(order: tuple[q.Order, ...]) -> str:
     """What follows ORDER BY: the newest first where nothing else decides."""
     clauses = [f"{_ORDER[one.key]} {'ASC' if one.ascending else 'DESC'}" for one in order]
     return ", ".join([*clauses, "t.start_ns DESC", "t.id DESC"])
+
+
+def _of_text(condition: q.Condition | None) -> bool:
+    if isinstance(condition, q.All):
+        return any(map(_of_text, condition.parts))
+    return isinstance(condition, q.Comparison) and (condition.subject, condition.key) == (
+        "trace",
+        "text",
+    )
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
@@ -91,7 +105,8 @@ def _comparison(one: q.Comparison) -> _Sql:
     if _of_span(one):
         return _some_span(_of_one_span(one))
     if one.subject == "trace" and one.key == "text":
-        return _some_span(_content(one))
+        spans, values = _spans_with(one)
+        return f"t.id IN (SELECT trace FROM spans WHERE id IN ({spans}))", values
     if one.subject == "trace" and one.key == "timestamp_ms" and one.operator in _BOUNDS:
         return _started(one)
     if one.subject == "trace":
@@ -114,13 +129,16 @@ def _started(one: q.Comparison) -> _Sql:
 
 def _some_span(inner: _Sql) -> _Sql:
     text, values = inner
-    return f"EXISTS (SELECT 1 FROM spans s WHERE s.trace = t.id AND {text})", values  # noqa: S608
+    return f"EXISTS (SELECT 1 FROM spans s WHERE s.trace = t.id AND {text})", values
 
 
 def _of_one_span(part: q.Condition) -> _Sql:
     assert isinstance(part, q.Comparison)
     if part.subject == "span":
-        return _content(part) if part.key == "content" else _compare(_SPAN[part.key], part)
+        if part.key == "content":
+            spans, values = _spans_with(part)
+            return f"s.id IN ({spans})", values
+        return _compare(_SPAN[part.key], part)
     if part.key in _SPAN_ATTRIBUTES:
         return _compare(_SPAN_ATTRIBUTES[part.key], part)
     if part.key in wire.FIELD_OF_NAME:
@@ -129,23 +147,14 @@ def _of_one_span(part: q.Condition) -> _Sql:
     return _member("s.attributes", part)
 
 
-def _content(one: q.Comparison) -> _Sql:
-    patterns = escaped(str(one.value))
-    return _joined(
-        " OR ",
-        [
-            _compare(column, q.Comparison(one.subject, one.key, one.operator, pattern))
-            for column in _CONTENT
-            for pattern in patterns
-        ],
-    )
-
-
-def escaped(pattern: str) -> list[str]:
-    """How a text may stand in JSON: as it is, within a string, within JSON in a string."""
-    once = orjson.dumps(pattern).decode()[1:-1]
-    twice = orjson.dumps(once).decode()[1:-1]
-    return list(dict.fromkeys((pattern, once, twice)))
+def _spans_with(one: q.Comparison) -> _Sql:
+    """The ids of the spans in which a text stands."""
+    pattern = str(one.value)
+    if one.operator == "LIKE":
+        return text_sql(pattern, "GLOB ?", None)
+    if pattern.isascii():
+        return text_sql(pattern, "LIKE ?", None)
+    return text_sql(_fold(pattern), "LIKE ?", "tracetape_fold")
 
 
 def _member(column: str, one: q.Comparison) -> _Sql:
@@ -172,17 +181,12 @@ def _compare(expression: str, one: q.Comparison) -> _Sql:
     if operator == "RLIKE":
         return f"tracetape_rlike(?, {expression})", [value]
     if operator == "LIKE":
-        return f"{expression} GLOB ?", [_glob(str(value))]
+        return f"{expression} GLOB ?", [like_to_glob(str(value))]
     if operator == "ILIKE":
         if str(value).isascii():
             return f"{expression} LIKE ?", [value]
         return f"tracetape_fold({expression}) LIKE ?", [_fold(value)]
     return f"{expression} {operator} ?", [value]
-
-
-def _glob(pattern: str) -> str:
-    """SQL's LIKE, case-sensitive as it is in MLflow, in the words of SQLite's GLOB."""
-    return re.sub(r"[*?\[]", r"[\g<0>]", pattern).replace("%", "*").replace("_", "?")
 
 
 @lru_cache(maxsize=64)

@@ -85,5 +85,11 @@ class Store(Protocol):
     def resolve(self, prefix: str) -> list[int]:
         """Ids of at most ten traces whose hexadecimal id begins with `prefix`."""
 
+    def maintain(self, seconds: float = 0.02) -> bool:
+        """Do work that can wait, for about so long; whether there is more of it.
+
+        The recorder calls it when it has nothing to write. All else is right without it.
+        """
+
     def close(self) -> None:
         """Let go of files; the next call opens them again."""

@@ -85,6 +85,8 @@ _MIGRATIONS = [
         name TEXT PRIMARY KEY,                  -- spans or contents
         id INTEGER NOT NULL
     ) WITHOUT ROWID;
+    INSERT INTO contents_text (contents_text, rank) VALUES ('automerge', 8);
+    INSERT INTO spans_text (spans_text, rank) VALUES ('automerge', 8);
     INSERT INTO indexed VALUES ('spans', 0), ('contents', 0);
     CREATE TABLE late_spans (                   -- below that id, not indexed yet: still open then
         span INTEGER PRIMARY KEY

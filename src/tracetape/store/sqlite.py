@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,9 +12,10 @@ from typing import Any, TypeVar
 from tracetape.diagnostics import warn_once
 from tracetape.entities import Span, Trace, TraceData, TraceInfo
 from tracetape.exceptions import StoreError
-from tracetape.store.conditions import add_functions, order_sql, where_sql
+from tracetape.store.conditions import add_functions, select_traces
 from tracetape.store.connections import Connection, connect, prepare_folder, use_wal
 from tracetape.store.contents import ContentReader, ContentWriter, parts_of
+from tracetape.store.fulltext import index_some
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 from tracetape.store.query import TraceQuery
 from tracetape.store.rows import (
@@ -51,7 +53,7 @@ _INSERT = f"""
         tags = json_patch(traces.tags, ?),
         metadata = json_patch(traces.metadata, ?),
         {_SUMS},
-"""  # noqa: S608 - column names of ours
+"""
 # Several processes may know parts of one trace; only the one with the root knows its end.
 _WRITE_TRACE = f"""{_INSERT}
         state = CASE excluded.state WHEN 'IN_PROGRESS' THEN traces.state ELSE excluded.state END,
@@ -68,11 +70,11 @@ _WRITE_SPAN = f"""
     ON CONFLICT (trace, span_id) DO UPDATE SET
         {", ".join(f"{c} = excluded.{c}" for c in SPAN_COLUMNS)}
         WHERE excluded.end_ns IS NOT NULL OR spans.end_ns IS NULL
-"""  # noqa: S608 - column names of ours
+"""
 _WRITE_USE = "INSERT OR IGNORE INTO uses (part, span) VALUES (?, ?)"
 _END = SPAN_COLUMNS.index("end_ns") + 1  # after the trace's
-_READ_SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"  # noqa: S608
-_READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"  # noqa: S608
+_READ_SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"
+_READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"
 
 
 class SQLiteStore:
@@ -185,12 +187,10 @@ class SQLiteStore:
 
     def search(self, query: TraceQuery, *, include_spans: bool = True) -> list[Trace]:
         """The traces that `query` asks for, in its order."""
-        where, values = where_sql(query.condition)
-        limit = -1 if query.limit is None else query.limit
-        text = f"{_READ_TRACE} WHERE {where} ORDER BY {order_sql(query.order)} LIMIT ?"
+        text, values = select_traces(query, _READ_TRACE)
 
         def read(connection: sqlite3.Connection) -> list[Trace]:
-            rows = connection.execute(text, (*values, limit)).fetchall()
+            rows = connection.execute(text, values).fetchall()
             return [
                 Trace(
                     info_from_row(row[1:]),
@@ -213,6 +213,22 @@ class SQLiteStore:
             return [int(trace_id, 16) for (trace_id,) in rows]
 
         return self._read(read)
+
+    def maintain(self, seconds: float = 0.02) -> bool:
+        """Do work that can wait, for about so long; whether there is more of it.
+
+        Now this is the full-text index. Searching is right without it, only slower.
+        """
+        deadline = time.monotonic() + seconds
+
+        def work(connection: sqlite3.Connection) -> bool:
+            while True:
+                with self._transaction(connection):
+                    more = index_some(connection)
+                if not more or time.monotonic() > deadline:
+                    return more
+
+        return self._use(self._writer, work)
 
     def close(self) -> None:
         """Close the file; a store in memory stays."""

@@ -32,6 +32,16 @@ if TYPE_CHECKING:
     from tracetape import entities, openai, testing
     from tracetape.cassettes import cassette
     from tracetape.instrument import autolog
+    from tracetape.tracing.assessing import (
+        delete_assessment,
+        get_assessment,
+        log_assessment,
+        log_expectation,
+        log_feedback,
+        log_issue,
+        override_feedback,
+        update_assessment,
+    )
     from tracetape.tracing.searching import search_sessions, search_traces
 
 __all__ = [
@@ -43,16 +53,23 @@ __all__ = [
     "cassette",
     "configure",
     "context",
+    "delete_assessment",
     "delete_trace_tag",
     "entities",
     "flush",
     "flush_trace_async_logging",
     "get_active_trace_id",
+    "get_assessment",
     "get_current_active_span",
     "get_last_active_trace_id",
     "get_trace",
+    "log_assessment",
+    "log_expectation",
+    "log_feedback",
+    "log_issue",
     "log_trace",
     "openai",
+    "override_feedback",
     "search_sessions",
     "search_traces",
     "set_trace_tag",
@@ -62,15 +79,27 @@ __all__ = [
     "testing",
     "trace",
     "tracing",
+    "update_assessment",
     "update_current_trace",
 ]
 
 # Loaded on first use: `import tracetape` must cost next to nothing.
+_ASSESSING = (
+    "delete_assessment",
+    "get_assessment",
+    "log_assessment",
+    "log_expectation",
+    "log_feedback",
+    "log_issue",
+    "override_feedback",
+    "update_assessment",
+)
 _LAZY = {
     "autolog": "tracetape.instrument",
     "cassette": "tracetape.cassettes",
     "search_sessions": "tracetape.tracing.searching",
     "search_traces": "tracetape.tracing.searching",
+    **dict.fromkeys(_ASSESSING, "tracetape.tracing.assessing"),
 }
 _LAZY_MODULES = ("openai", "testing")
 

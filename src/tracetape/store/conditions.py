@@ -38,10 +38,15 @@ _SPAN_ATTRIBUTES = {
 _BOUNDS = {">": (">=", True), ">=": (">=", False), "<": ("<", False), "<=": ("<", True)}
 _MAX = (1 << 63) - 1
 # JSON's values as a user writes them.
-_JSON_TEXT = (
-    "CASE j.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(j.value AS TEXT) END"
+_TEXT = (
+    "CASE {kind} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST({value} AS TEXT) END"
 )
-_JSON_NUMBER = "CASE WHEN j.type IN ('integer', 'real') THEN j.value END"
+_NUMBER = "CASE WHEN {kind} IN ('integer', 'real') THEN {value} END"
+_JSON_TEXT, _JSON_NUMBER = (how.format(kind="j.type", value="j.value") for how in (_TEXT, _NUMBER))
+_VALUE_TEXT, _VALUE_NUMBER = (
+    how.format(kind="json_type(a.value)", value="json_extract(a.value, '$')")
+    for how in (_TEXT, _NUMBER)
+)
 
 
 def select_traces(query: q.TraceQuery, select: str) -> _Sql:
@@ -116,7 +121,20 @@ def _comparison(one: q.Comparison) -> _Sql:
             return _compare(_TRACE["name"], one)
         column = "t.tags" if one.subject == "tag" else "t.metadata"
         return _member(column, one)
-    raise NotImplementedError(one.subject)
+    return _assessed(one)
+
+
+def _assessed(one: q.Comparison) -> _Sql:
+    """On a feedback or an expectation by its name; on an issue by its id."""
+    inside = "FROM assessments a WHERE a.trace = t.id AND a.kind = ? AND a.valid"
+    if one.subject == "issue":
+        text, values = _compare("a.name", one)
+        return f"EXISTS (SELECT 1 {inside} AND {text})", [one.subject, *values]
+    if one.operator in ("IS NULL", "IS NOT NULL"):
+        none = "NOT " if one.operator == "IS NULL" else ""
+        return f"{none}EXISTS (SELECT 1 {inside} AND a.name = ?)", [one.subject, one.key]
+    text, values = _compare(_VALUE_NUMBER if _numeric(one) else _VALUE_TEXT, one)
+    return f"EXISTS (SELECT 1 {inside} AND a.name = ? AND {text})", [one.subject, one.key, *values]
 
 
 def _started(one: q.Comparison) -> _Sql:

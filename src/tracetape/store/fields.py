@@ -77,6 +77,8 @@ def field_of(token: str) -> tuple[str, str]:
     if subject == "span" and key not in _SPAN_KEYS:
         known = ", ".join(_SPAN_KEYS)
         raise ValueError(f"Invalid span attribute {key!r}; there are {known}, attributes.<name>")
+    if subject == "issue" and key != "id":
+        raise ValueError(f"Invalid issue attribute {key!r}; there is id")
     return subject, key
 
 
@@ -85,7 +87,7 @@ def mistake_in(
 ) -> str | None:
     """What would find nothing, and leave the user wondering; None if all is well."""
     numeric = subject == "trace" and key in _NUMERIC
-    textual = subject in ("trace", "span", "tag", "metadata") and not numeric
+    textual = subject in ("trace", "span", "tag", "metadata", "issue") and not numeric
     if numeric and operator in MATCHING:
         return f"{field} is a number: compare it by {', '.join(COMPARING)}"
     full_text = (subject, key) in (("trace", "text"), ("span", "content"))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tracetape.entities import Span, Trace, TraceInfo, TraceState
 from tracetape.entities.live_trace import TraceDetails
 from tracetape.store.query import TraceQuery
+
+if TYPE_CHECKING:
+    from tracetape.entities.assessment import Assessment
 
 __all__ = ["COST_KINDS", "MAX_TIME", "TOKEN_KINDS", "Store", "TraceUpdate"]
 
@@ -71,6 +74,17 @@ class Store(Protocol):
 
         Raises:
             StoreError: it could not be done now; the same call may succeed later.
+        """
+
+    def assess(
+        self, trace_id: int, changed: Sequence[Assessment], removed: Sequence[str] = ()
+    ) -> None:
+        """Add assessments to a trace, or change those whose ids are known; remove others by id.
+
+        A trace that is not there yet is begun.
+
+        Raises:
+            StoreError: it could not be done now.
         """
 
     def get_trace(self, trace_id: int) -> Trace | None:

@@ -7,11 +7,16 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tracetape.diagnostics import warn_once
 from tracetape.entities import Span, Trace, TraceData, TraceInfo
 from tracetape.exceptions import StoreError
+from tracetape.store.assessments import (
+    add_assessments,
+    remove_assessments,
+    write_assessments,
+)
 from tracetape.store.conditions import add_functions, select_traces
 from tracetape.store.connections import Connection, connect, prepare_folder, use_wal
 from tracetape.store.contents import ContentReader, ContentWriter, parts_of
@@ -27,6 +32,9 @@ from tracetape.store.rows import (
     update_row,
 )
 from tracetape.store.schema import migrate
+
+if TYPE_CHECKING:
+    from tracetape.entities.assessment import Assessment
 
 __all__ = ["SQLiteStore"]
 
@@ -120,9 +128,7 @@ class SQLiteStore:
         def transaction(connection: sqlite3.Connection) -> None:
             with self._transaction(connection):
                 for update in updates:
-                    write = _WRITE_PART if update.is_part else _WRITE_TRACE
-                    row = update_row(update)
-                    ((key,),) = connection.execute(write, (*row, *row[-2:])).fetchall()
+                    key = self._write_trace(connection, update)
                     self._write_spans(connection, [span_row(key, s) for s in update.spans])
 
         self._use(self._writer, transaction)
@@ -160,6 +166,28 @@ class SQLiteStore:
                 connection.execute("ROLLBACK")
             raise
 
+    def assess(
+        self, trace_id: int, changed: Sequence[Assessment], removed: Sequence[str] = ()
+    ) -> None:
+        """Add assessments to a trace, or change those whose ids are known; remove others by id."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            with self._transaction(connection):
+                # It may be running, and not be written yet.
+                begun = TraceUpdate(trace_id, time.time_ns(), [], is_part=True)
+                key = self._write_trace(connection, begun)
+                write_assessments(connection, key, changed)
+                remove_assessments(connection, key, removed)
+
+        self._use(self._writer, work)
+
+    def _write_trace(self, connection: sqlite3.Connection, update: TraceUpdate) -> int:
+        """The id of its row."""
+        row = update_row(update)
+        write = _WRITE_PART if update.is_part else _WRITE_TRACE
+        ((key,),) = connection.execute(write, (*row, *row[-2:])).fetchall()
+        return int(key)
+
     def get_trace(self, trace_id: int) -> Trace | None:
         """The trace with this 128-bit id, or None."""
 
@@ -169,7 +197,7 @@ class SQLiteStore:
             ).fetchone()
             if row is None:
                 return None
-            return Trace(info_from_row(row[1:]), TraceData(_spans(connection, row)))
+            return Trace(_infos(connection, [row])[0], TraceData(_spans(connection, row)))
 
         return self._read(read)
 
@@ -181,7 +209,7 @@ class SQLiteStore:
                 f"{_READ_TRACE} ORDER BY start_ns DESC, id DESC LIMIT ?",
                 (-1 if limit is None else limit,),
             )
-            return [info_from_row(row[1:]) for row in rows]
+            return _infos(connection, rows.fetchall())
 
         return self._read(read)
 
@@ -191,12 +219,12 @@ class SQLiteStore:
 
         def read(connection: sqlite3.Connection) -> list[Trace]:
             rows = connection.execute(text, values).fetchall()
+            infos = _infos(connection, rows)
+            if not include_spans:
+                return [Trace(info, TraceData([])) for info in infos]
             return [
-                Trace(
-                    info_from_row(row[1:]),
-                    TraceData(_spans(connection, row) if include_spans else []),
-                )
-                for row in rows
+                Trace(info, TraceData(_spans(connection, row)))
+                for info, row in zip(infos, rows, strict=True)
             ]
 
         return self._read(read)
@@ -298,6 +326,13 @@ class SQLiteStore:
         connection.execute("PRAGMA synchronous = NORMAL")
         add_functions(connection)
         migrate(connection)
+
+
+def _infos(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> list[TraceInfo]:
+    """What rows that `_READ_TRACE` gave say, with the assessments of these traces."""
+    infos = [info_from_row(row[1:]) for row in rows]
+    add_assessments(connection, [(row[0], info) for row, info in zip(rows, infos, strict=True)])
+    return infos
 
 
 def _spans(connection: sqlite3.Connection, row: tuple[Any, ...]) -> list[Span]:

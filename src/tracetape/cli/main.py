@@ -9,6 +9,7 @@ import click
 from tracetape._version import __version__
 from tracetape.cli.checking import cassette
 from tracetape.cli.listing import ls
+from tracetape.cli.pruning import prune
 from tracetape.cli.running import run
 from tracetape.cli.showing import show
 from tracetape.exceptions import TracetapeException
@@ -48,4 +49,5 @@ def main() -> None:
 main.add_command(run)
 main.add_command(ls)
 main.add_command(show)
+main.add_command(prune)
 main.add_command(cassette)

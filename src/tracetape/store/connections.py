@@ -62,6 +62,9 @@ def use_wal(connection: sqlite3.Connection) -> str:
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
+            if connection.execute("PRAGMA page_count").fetchone() == (0,):
+                # Pruning gives space back without a vacuum then; later it would be too late.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             return str(mode)
         except sqlite3.OperationalError as error:

@@ -12,9 +12,17 @@ from typing import Any
 
 import orjson
 
-__all__ = ["index_some", "like_to_glob", "text_sql"]
+__all__ = [
+    "index_some",
+    "like_to_glob",
+    "merge_some",
+    "text_sql",
+    "unindex_contents",
+    "unindex_spans",
+]
 
 _ROWS = 100  # indexed at a time, so that other writers wait for 50 ms at most
+_MERGED = 500  # pages of the index at a time
 _TRIGRAMS = 4  # that are looked up: the rarest, as more cost more than they exclude
 _COMMON = {letter: rank for rank, letter in enumerate("zjqxkvbpgwymcfuldhrsinoate ")}
 _RUN = re.compile(r"[^%_]{3,}")
@@ -61,6 +69,40 @@ _INSERT_SPANS = (
     f"INSERT INTO spans_text (rowid, text) SELECT s.id, {_SPAN_TEXT} FROM spans s "
     f"WHERE NOT ({_SPAN_EMPTY}) AND "
 )
+
+
+def unindex_spans(connection: sqlite3.Connection, ids: str) -> None:
+    """Take the texts of spans that are to be removed out of the index; `ids` is a JSON list."""
+    connection.execute(
+        f"INSERT INTO spans_text (spans_text, rowid, text) SELECT 'delete', s.id, {_SPAN_TEXT} "
+        f"FROM spans s WHERE NOT ({_SPAN_EMPTY}) AND s.id IN (SELECT value FROM json_each(?)) "
+        "AND s.id <= (SELECT id FROM indexed WHERE name = 'spans') "
+        "AND s.id NOT IN (SELECT span FROM late_spans)",
+        (ids,),
+    )
+
+
+def unindex_contents(connection: sqlite3.Connection, ids: str) -> None:
+    """Take contents that are to be removed out of the index; `ids` is a JSON list."""
+    connection.execute(
+        "INSERT INTO contents_text (contents_text, rowid, text) SELECT 'delete', id, data "
+        "FROM contents WHERE id IN (SELECT value FROM json_each(?)) "
+        "AND id <= (SELECT id FROM indexed WHERE name = 'contents')",
+        (ids,),
+    )
+
+
+def merge_some(connection: sqlite3.Connection, begin: bool) -> bool:
+    """Do some of the work by which the index forgets what was taken out; whether there is more."""
+    more = False
+    for table in ("spans_text", "contents_text"):
+        changes = connection.total_changes
+        connection.execute(
+            f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)",
+            (-_MERGED if begin else _MERGED,),
+        )
+        more |= connection.total_changes - changes > 1
+    return more
 
 
 def _advance(connection: sqlite3.Connection, table: str) -> tuple[int, int] | None:

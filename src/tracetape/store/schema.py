@@ -119,9 +119,6 @@ def migrate(connection: sqlite3.Connection) -> None:
     """
     if _version(connection) == VERSION:
         return
-    if _version(connection) == 0:
-        # So that pruning gives space back without a vacuum; it works in a new file only.
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection)

@@ -20,9 +20,9 @@ from tracetape.store.assessments import (
 from tracetape.store.conditions import add_functions, select_traces
 from tracetape.store.connections import Connection, connect, prepare_folder, use_wal
 from tracetape.store.contents import ContentReader, ContentWriter, parts_of
-from tracetape.store.fulltext import index_some
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 from tracetape.store.query import TraceQuery
+from tracetape.store.retention import Retention
 from tracetape.store.rows import (
     SPAN_COLUMNS,
     TRACE_COLUMNS,
@@ -32,6 +32,7 @@ from tracetape.store.rows import (
     update_row,
 )
 from tracetape.store.schema import migrate
+from tracetape.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from tracetape.entities.assessment import Assessment
@@ -104,6 +105,8 @@ class SQLiteStore:
         self._writer = Connection(self._open)
         self._reader = self._writer if path is None else Connection(self._open)
         self._contents = ContentWriter()
+        self._upkeep = Upkeep(lambda work: self._use(self._writer, work), self._transaction)
+        self.retention: Callable[[], Retention | None] = lambda: None
 
     @property
     def url(self) -> str:
@@ -154,11 +157,11 @@ class SQLiteStore:
         return tuple(None if v is None else store(connection, v) for v in row[-2:])
 
     @contextlib.contextmanager
-    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[ContentWriter]:
         connection.execute("BEGIN IMMEDIATE")
         try:
             self._contents.begin(connection)
-            yield
+            yield self._contents
             connection.execute("COMMIT")
         except BaseException:
             self._contents.forget()
@@ -245,18 +248,24 @@ class SQLiteStore:
     def maintain(self, seconds: float = 0.02) -> bool:
         """Do work that can wait, for about so long; whether there is more of it.
 
-        Now this is the full-text index. Searching is right without it, only slower.
+        This is the full-text index, without which searching is right, only slower, and every ten
+        minutes pruning, if `retention` says so.
         """
-        deadline = time.monotonic() + seconds
+        return self._upkeep.maintain(seconds, self.retention())
 
-        def work(connection: sqlite3.Connection) -> bool:
-            while True:
-                with self._transaction(connection):
-                    more = index_some(connection)
-                if not more or time.monotonic() > deadline:
-                    return more
+    def prune(self, retention: Retention) -> Iterator[int]:
+        """Remove the oldest traces beyond a bound; yields how many, round by round.
 
-        return self._use(self._writer, work)
+        Other processes write between the rounds; what becomes free is given back to the disk.
+
+        Raises:
+            StoreError: the store cannot be changed now.
+        """
+        return self._upkeep.prune(retention)
+
+    def delete(self, trace_ids: Sequence[int]) -> int:
+        """Remove the traces with these 128-bit ids; how many there were."""
+        return self._upkeep.delete(trace_ids)
 
     def close(self) -> None:
         """Close the file; a store in memory stays."""

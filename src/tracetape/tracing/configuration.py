@@ -69,14 +69,17 @@ class _Restore(AbstractContextManager[None]):
             runtime.keep_errors,
             runtime.prices,
             runtime.otel,
+            runtime.retention,
         )
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, *exc: object) -> None:
-        processors, runtime.sampling_ratio, runtime.keep_errors, prices, otel = self._before
-        runtime.otel = otel
+        processors, runtime.sampling_ratio, runtime.keep_errors, prices, otel, retention = (
+            self._before
+        )
+        runtime.otel, runtime.retention = otel, retention
         runtime.use_prices(prices)
         runtime.use_processors(processors)
 
@@ -89,6 +92,7 @@ def configure(
     keep_errors: bool | None = None,
     prices: Mapping[str, Mapping[str, float]] | None = None,
     otel_context: bool | None = None,
+    retention: str | None = None,
 ) -> AbstractContextManager[None]:
     """Change how spans are processed and where they go; what is not given stays as it is.
 
@@ -107,15 +111,24 @@ def configure(
             "output": 10, "cached_input": 1.25}}``. Without a price there is no cost.
         otel_context: an active OpenTelemetry span becomes the parent of a trace's root, and
             ours is visible to OpenTelemetry as the current one. Needs ``opentelemetry-api``.
+        retention: how long traces are kept, how much space they take, or both: ``30d``, ``2GB``,
+            ``30d, 2GB`` (``TRACETAPE_RETENTION``). The oldest are removed when there is nothing
+            else to do.
 
     Raises:
-        InvalidValueError: `store` is no URL that we know, or `sampling_ratio` is not in 0 to 1.
+        InvalidValueError: `store` is no URL that we know, or `sampling_ratio` is not in 0 to 1,
+            or `retention` is neither an age nor a size.
         IntegrationMissingError: `otel_context` is True without OpenTelemetry's API.
     """
     restore = _Restore()
     # What can be refused comes first, so that all is changed or nothing.
     if sampling_ratio is not None:
         sampling_ratio = checked_ratio(sampling_ratio, "sampling_ratio")
+    bound = None
+    if retention is not None:
+        from tracetape.store.retention import parse_retention
+
+        bound = parse_retention(retention)
     otel = None
     if otel_context:
         from tracetape.tracing.otel import OtelContext
@@ -129,6 +142,8 @@ def configure(
         runtime.keep_errors = keep_errors
     if otel_context is not None:
         runtime.otel = otel
+    if bound is not None:
+        runtime.retention = bound
     if prices is not None:
         runtime.use_prices(prices)
     if span_processors is not None:

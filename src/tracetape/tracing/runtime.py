@@ -19,6 +19,7 @@ from tracetape.store import Store
 from tracetape.tracing.costs import set_cost
 
 if TYPE_CHECKING:
+    from tracetape.store.retention import Retention
     from tracetape.tracing.otel import OtelContext
 
 __all__ = ["Processor", "Runtime", "checked_ratio", "is_disabled", "runtime"]
@@ -43,6 +44,7 @@ class Runtime:
         self.keep_errors = _flag("TRACETAPE_TRACE_SAMPLING_KEEP_ERRORS")
         self.prices: Mapping[str, Mapping[str, float]] = {}
         self.otel: OtelContext | None = None
+        self.retention = _environment_retention()
         self.use_processors(())
 
     def use_processors(self, processors: Sequence[Processor]) -> None:
@@ -132,6 +134,19 @@ def _environment_ratio() -> float:
         return 1.0
 
 
+def _environment_retention() -> Retention | None:
+    text = os.environ.get("TRACETAPE_RETENTION")
+    if not text:
+        return None
+    from tracetape.store.retention import parse_retention
+
+    try:
+        return parse_retention(text)
+    except InvalidValueError as error:
+        logger.warning("TRACETAPE_RETENTION: %s Nothing is pruned.", error)
+        return None
+
+
 def is_disabled() -> bool:
     """Whether the environment says that nothing is to be patched or recorded."""
     return _flag("TRACETAPE_DISABLED")
@@ -149,6 +164,7 @@ def _usable(store: Store) -> Store:
             store.open()
         except StoreError as error:
             return _memory(error)
+        store.retention = lambda: runtime.retention
     return store
 
 

@@ -232,6 +232,12 @@ class SQLiteStore:
 
         return self._read(read)
 
+    def find(self, query: TraceQuery) -> list[int]:
+        """The 128-bit ids of the traces that `query` asks for, in its order."""
+        text, values = select_traces(query, "SELECT trace_id FROM traces t")
+        rows = self._read(lambda connection: connection.execute(text, values).fetchall())
+        return [int(trace_id, 16) for (trace_id,) in rows]
+
     def resolve(self, prefix: str) -> list[int]:
         """Ids of at most ten traces whose hexadecimal id begins with `prefix`."""
         low = prefix.lower()

@@ -32,6 +32,17 @@ if TYPE_CHECKING:
         trace,
         update_current_trace,
     )
+    from tracetape.tracing.assessing import (
+        delete_assessment,
+        get_assessment,
+        log_assessment,
+        log_expectation,
+        log_feedback,
+        log_issue,
+        override_feedback,
+        update_assessment,
+    )
+    from tracetape.tracing.searching import search_sessions, search_traces
 
 __all__ = [
     "TracetapeException",
@@ -42,16 +53,25 @@ __all__ = [
     "cassette",
     "configure",
     "context",
+    "delete_assessment",
     "delete_trace_tag",
     "entities",
     "flush",
     "flush_trace_async_logging",
     "get_active_trace_id",
+    "get_assessment",
     "get_current_active_span",
     "get_last_active_trace_id",
     "get_trace",
+    "log_assessment",
+    "log_expectation",
+    "log_feedback",
+    "log_issue",
     "log_trace",
     "openai",
+    "override_feedback",
+    "search_sessions",
+    "search_traces",
     "set_trace_tag",
     "start_span",
     "start_span_no_context",
@@ -59,17 +79,30 @@ __all__ = [
     "testing",
     "trace",
     "tracing",
+    "update_assessment",
     "update_current_trace",
 ]
 
+_ASSESSING = (
+    "delete_assessment",
+    "get_assessment",
+    "log_assessment",
+    "log_expectation",
+    "log_feedback",
+    "log_issue",
+    "override_feedback",
+    "update_assessment",
+)
 _ELSEWHERE = {
     "TracetapeException": "tracetape.exceptions",
     "autolog": "tracetape.instrument",
     "cassette": "tracetape.cassettes",
+    "search_sessions": "tracetape.tracing.searching",
+    "search_traces": "tracetape.tracing.searching",
+    **dict.fromkeys(_ASSESSING, "tracetape.tracing.assessing"),
 }
 _MODULES = ("entities", "openai", "testing", "tracing")
 _TRACING = set(__all__) - set(_ELSEWHERE) - set(_MODULES) - {"__version__"}
-
 __getattr__ = lazy_names(
     __name__, {**dict.fromkeys(_TRACING, "tracetape.tracing"), **_ELSEWHERE}, _MODULES
 )

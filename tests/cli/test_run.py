@@ -187,11 +187,11 @@ def test_the_tape_and_the_report_wait_for_the_programs_last_thread(
 ) -> None:
     """Threads, pools and exit handlers go on after the last line, as in Python."""
     source = """
-import atexit, concurrent.futures, threading, time, tracetape
+import atexit, concurrent.futures, sys, threading, time, tracetape
 def work(name):
     time.sleep(0.2)
     with tracetape.start_span(name):
-        print(name)
+        sys.stdout.write(name + chr(10))  # at once: print writes the end of the line by itself
 threading.Thread(target=work, args=["thread"]).start()
 concurrent.futures.ThreadPoolExecutor().submit(work, "pool").add_done_callback(lambda _: None)
 atexit.register(work, "exit")

@@ -365,7 +365,7 @@ def test_one_payload_larger_than_the_queue_is_kept(small: Recorder, query: Query
     with tracetape.start_span() as span:
         span.set_inputs("x" * 500_000)
     assert small.flush(20) == 0
-    assert query("SELECT length(inputs) FROM spans") == [(500_002,)]
+    assert query("SELECT length(data) FROM contents") == [(500_002,)]
     spans(5)
     assert small.flush(20) == 0
     assert small.as_dict()["written"] == 6

@@ -365,7 +365,7 @@ def test_a_locked_file_is_an_error_that_may_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A StoreError, after which the same call succeeds."""
-    monkeypatch.setattr("tracetape.store.sqlite._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("tracetape.store.connections.BUSY_SECONDS", 0.05)
     store = SQLiteStore(tmp_path / "s.db")
     store.open()
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from tracetape.entities import TraceInfo
+    from tracetape.store.query import Condition
 
-__all__ = ["ls"]
+__all__ = ["ls", "trace_line", "with_text"]
 
 _ID = 8  # digits of an id that are shown; more where two of the list begin alike
 
@@ -27,12 +28,24 @@ _ID = 8  # digits of an id that are shown; more where two of the list begin alik
     show_default=True,
     help="How many, the newest first.",
 )
+@click.option("--filter", "filter_string", metavar="FILTER", help="Such as \"status = 'ERROR'\".")
+@click.option("--text", help="Only traces in whose inputs or outputs this text stands.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @store_option
-def ls(limit: int, as_json: bool, store: str | None) -> None:
-    """List the newest traces."""
+def ls(
+    limit: int, filter_string: str | None, text: str | None, as_json: bool, store: str | None
+) -> None:
+    """List the newest traces, running ones too, or those that a filter finds.
+
+    Filters are those of tracetape.search_traces: "status = 'ERROR' AND span.type = 'LLM'".
+    """
+    from tracetape.store.filters import parse_filter
+    from tracetape.store.query import TraceQuery
+
+    condition = with_text(parse_filter(filter_string), text)
     with opened(store) as source:
-        infos = source.list_traces(limit)
+        query = TraceQuery(condition, limit=limit)
+        infos = [trace.info for trace in source.search(query, include_spans=False)]
     if as_json:
         import orjson
 
@@ -40,9 +53,21 @@ def ls(limit: int, as_json: bool, store: str | None) -> None:
             click.echo(orjson.dumps(_plain(info)))
     elif infos:
         _print_table(infos)
+    elif condition is not None:
+        click.echo(f"No traces in {shown_place(source.url)} are like this.")
     else:
         place = shown_place(source.url)
         click.echo(f"No traces in {place} yet: run a program with `tracetape run app.py`.")
+
+
+def with_text(condition: Condition | None, text: str | None) -> Condition | None:
+    """Also that a text stands in the trace, in upper or lower case."""
+    from tracetape.store.query import All, Comparison
+
+    if text is None:
+        return condition
+    found = Comparison("trace", "text", "ILIKE", f"%{text}%")
+    return found if condition is None else All((condition, found))
 
 
 def _plain(info: TraceInfo) -> dict[str, object]:
@@ -90,6 +115,13 @@ def _cells(info: TraceInfo, digits: int) -> list[Text]:
         Text(token_counts(info.token_usage)),
         Text(str(info.error_count or ""), style="bold red"),
     ]
+
+
+def trace_line(info: TraceInfo) -> Text:
+    """A trace on one line."""
+    from rich.text import Text
+
+    return Text("  ").join(cell for cell in _cells(info, _ID) if cell.plain)
 
 
 def _digits(ids: list[str]) -> int:

@@ -8,9 +8,12 @@ import click
 
 from tracetape._version import __version__
 from tracetape.cli.checking import cassette
+from tracetape.cli.exchanging import export, import_
 from tracetape.cli.listing import ls
+from tracetape.cli.pruning import prune
 from tracetape.cli.running import run
 from tracetape.cli.showing import show
+from tracetape.cli.tailing import tail
 from tracetape.exceptions import TracetapeException
 
 __all__ = ["main"]
@@ -21,6 +24,7 @@ Examples:
   tracetape run app.py                            trace a program, no code changed
   tracetape run --cassette chat.yaml app.py       record it once, then replay it
   tracetape ls                                    the newest traces
+  tracetape ls --filter "status = 'ERROR'"        those that failed
   tracetape show                                  the last one, as a tree
 """
 
@@ -48,4 +52,8 @@ def main() -> None:
 main.add_command(run)
 main.add_command(ls)
 main.add_command(show)
+main.add_command(tail)
+main.add_command(export)
+main.add_command(import_)
+main.add_command(prune)
 main.add_command(cassette)

@@ -48,6 +48,7 @@ def read_trace(
         info.tags = {**info.tags, **stored.info.tags}
         info.trace_metadata = {**stored.info.trace_metadata, **info.trace_metadata}
         info.client_request_id = stored.info.client_request_id
+        info.assessments = stored.info.assessments
     for said in (details, *changes):
         _say(info, said)
     return Trace(info, data)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tracetape.entities import Span, Trace, TraceInfo, TraceState
 from tracetape.entities.attachment import Attachment
 from tracetape.entities.live_trace import TraceDetails
+from tracetape.store.query import TraceQuery
+
+if TYPE_CHECKING:
+    from tracetape.entities.assessment import Assessment
 
 __all__ = ["COST_KINDS", "MAX_TIME", "TOKEN_KINDS", "Store", "TraceUpdate"]
 
@@ -75,6 +79,17 @@ class Store(Protocol):
             StoreError: it could not be done now; the same call may succeed later.
         """
 
+    def assess(
+        self, trace_id: int, changed: Sequence[Assessment], removed: Sequence[str] = ()
+    ) -> None:
+        """Add assessments to a trace, or change those whose ids are known; remove others by id.
+
+        A trace that is not there yet is begun.
+
+        Raises:
+            StoreError: it could not be done now.
+        """
+
     def get_trace(self, trace_id: int) -> Trace | None:
         """The trace with this 128-bit id."""
 
@@ -84,8 +99,17 @@ class Store(Protocol):
     def list_traces(self, limit: int | None = None) -> list[TraceInfo]:
         """The newest `limit` traces (None: all), running ones too, newest first."""
 
+    def search(self, query: TraceQuery, *, include_spans: bool = True) -> list[Trace]:
+        """The traces that `query` asks for, in its order."""
+
     def resolve(self, prefix: str) -> list[int]:
         """Ids of at most ten traces whose hexadecimal id begins with `prefix`."""
+
+    def maintain(self, seconds: float = 0.02) -> bool:
+        """Do work that can wait, for about so long; whether there is more of it.
+
+        The recorder calls it when it has nothing to write. All else is right without it.
+        """
 
     def close(self) -> None:
         """Let go of files; the next call opens them again."""

@@ -12,6 +12,7 @@ from tracetape.entities import Span, SpanStatus, SpanStatusCode, TraceInfo, Trac
 from tracetape.entities.live_trace import TraceDetails
 from tracetape.entities.span import span_id_text
 from tracetape.entities.summary import make_info
+from tracetape.store.contents import ContentReader
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 
 __all__ = [
@@ -126,8 +127,8 @@ def span_row(trace: int, span: Span) -> tuple[Any, ...]:
     )
 
 
-def span_from_row(trace_id: int, row: tuple[Any, ...]) -> Span:
-    """The span that `SPAN_COLUMNS` hold."""
+def span_from_row(trace_id: int, row: tuple[Any, ...], contents: ContentReader) -> Span:
+    """The span that `SPAN_COLUMNS` hold, its values read from `contents`."""
     span_id, parent, name, kind, start, end, code, description, *rest = row
     fields, attributes, events, inputs, outputs = rest
     return Span(
@@ -138,8 +139,8 @@ def span_from_row(trace_id: int, row: tuple[Any, ...]) -> Span:
         span_type=kind,
         start_time_ns=start,
         end_time_ns=end,
-        inputs=None if inputs is None else inputs.encode(),
-        outputs=None if outputs is None else outputs.encode(),
+        inputs=contents.read(inputs),
+        outputs=contents.read(outputs),
         attributes=None if attributes is None else _attributes_from_json(attributes),
         fields=None if fields is None else orjson.loads(fields),
         events=None if events is None else _events_from_json(events),

@@ -70,6 +70,57 @@ _MIGRATIONS = [
     ) WITHOUT ROWID;
     CREATE INDEX traces_of_attachment ON trace_attachments (attachment_id);
     """,
+    # A span's inputs and outputs are TEXT, or a BLOB that refers to contents (see splitting.py).
+    """
+    CREATE TABLE contents (
+        id INTEGER PRIMARY KEY,
+        hash BLOB NOT NULL UNIQUE,              -- blake2b, 16 bytes, of the JSON text
+        data TEXT NOT NULL
+    );
+    CREATE TABLE lists (
+        id INTEGER PRIMARY KEY,
+        before INTEGER NOT NULL,                -- the list that this one continues; 0: none
+        content INTEGER NOT NULL,               -- the element that it adds
+        UNIQUE (before, content)
+    );
+    CREATE INDEX lists_by_content ON lists (content);
+    CREATE TABLE uses (                         -- of contents, and of lists as negative numbers
+        part INTEGER NOT NULL,
+        span INTEGER NOT NULL,
+        PRIMARY KEY (part, span)
+    ) WITHOUT ROWID;
+    CREATE VIRTUAL TABLE spans_text USING fts5 (
+        text, content = '', detail = none, columnsize = 0, tokenize = 'trigram'
+    );
+    CREATE VIRTUAL TABLE contents_text USING fts5 (
+        text, content = '', detail = none, columnsize = 0, tokenize = 'trigram'
+    );
+    CREATE TABLE indexed (                      -- ids up to which the texts are in the index
+        name TEXT PRIMARY KEY,                  -- spans or contents
+        id INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    INSERT INTO contents_text (contents_text, rank) VALUES ('automerge', 8);
+    INSERT INTO spans_text (spans_text, rank) VALUES ('automerge', 8);
+    INSERT INTO indexed VALUES ('spans', 0), ('contents', 0);
+    CREATE TABLE late_spans (                   -- below that id, not indexed yet: still open then
+        span INTEGER PRIMARY KEY
+    );
+    CREATE INDEX traces_by_state ON traces (state, start_ns);
+    CREATE INDEX traces_by_session ON traces (
+        json_extract(metadata, '$."mlflow.trace.session"'), start_ns
+    ) WHERE json_extract(metadata, '$."mlflow.trace.session"') IS NOT NULL;
+    CREATE TABLE assessments (
+        id INTEGER PRIMARY KEY,
+        assessment_id TEXT NOT NULL UNIQUE,
+        trace INTEGER NOT NULL REFERENCES traces (id),
+        kind TEXT NOT NULL,                     -- feedback, expectation or issue
+        name TEXT NOT NULL,
+        valid INTEGER NOT NULL,                 -- 0: another one stands in its place
+        value TEXT,                             -- JSON
+        data TEXT NOT NULL                      -- all of it, in MLflow's JSON
+    );
+    CREATE INDEX assessments_by_trace ON assessments (trace);
+    """,
 ]
 VERSION = len(_MIGRATIONS)
 

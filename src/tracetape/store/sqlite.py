@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tracetape.diagnostics import warn_once
-from tracetape.entities import Trace, TraceData, TraceInfo
+from tracetape.entities import Span, Trace, TraceData, TraceInfo
 from tracetape.entities.attachment import Attachment
 from tracetape.exceptions import StoreError
+from tracetape.store.assessments import (
+    add_assessments,
+    remove_assessments,
+    write_assessments,
+)
+from tracetape.store.attachments import read_attachment, write_attachments
+from tracetape.store.conditions import add_functions, select_traces
+from tracetape.store.connections import Connection, connect, prepare_folder, use_wal
+from tracetape.store.contents import ContentReader, ContentWriter, parts_of
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
+from tracetape.store.query import TraceQuery
+from tracetape.store.retention import Retention
 from tracetape.store.rows import (
     SPAN_COLUMNS,
     TRACE_COLUMNS,
@@ -25,12 +34,14 @@ from tracetape.store.rows import (
     update_row,
 )
 from tracetape.store.schema import migrate
+from tracetape.store.upkeep import Upkeep
+
+if TYPE_CHECKING:
+    from tracetape.entities.assessment import Assessment
 
 __all__ = ["SQLiteStore"]
 
 _T = TypeVar("_T")
-
-_BUSY_SECONDS = 5.0
 
 _ADDED = ("span_count", "error_count")
 _MERGED = ("tags", "metadata")  # JSON merge patches (RFC 7396): null removes a key
@@ -53,7 +64,7 @@ _INSERT = f"""
         tags = json_patch(traces.tags, ?),
         metadata = json_patch(traces.metadata, ?),
         {_SUMS},
-"""  # noqa: S608 - column names of ours
+"""
 # Several processes may know parts of one trace; only the one with the root knows its end.
 _WRITE_TRACE = f"""{_INSERT}
         state = CASE excluded.state WHEN 'IN_PROGRESS' THEN traces.state ELSE excluded.state END,
@@ -70,11 +81,11 @@ _WRITE_SPAN = f"""
     ON CONFLICT (trace, span_id) DO UPDATE SET
         {", ".join(f"{c} = excluded.{c}" for c in SPAN_COLUMNS)}
         WHERE excluded.end_ns IS NOT NULL OR spans.end_ns IS NULL
-"""  # noqa: S608 - column names of ours
-_WRITE_ATTACHMENT = "INSERT OR IGNORE INTO attachments VALUES (?, ?, ?)"
-_LINK_ATTACHMENT = "INSERT OR IGNORE INTO trace_attachments VALUES (?, ?)"
-_READ_SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"  # noqa: S608
-_READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces"  # noqa: S608
+"""
+_WRITE_USE = "INSERT OR IGNORE INTO uses (part, span) VALUES (?, ?)"
+_END = SPAN_COLUMNS.index("end_ns") + 1  # after the trace's
+_READ_SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"
+_READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"
 
 
 class SQLiteStore:
@@ -93,8 +104,11 @@ class SQLiteStore:
         self._path = path
         self._read_only = read_only
         # Writer and readers take turns only in memory; on disk WAL keeps them apart.
-        self._writer = _Connection(self._open)
-        self._reader = self._writer if path is None else _Connection(self._open)
+        self._writer = Connection(self._open)
+        self._reader = self._writer if path is None else Connection(self._open)
+        self._contents = ContentWriter()
+        self._upkeep = Upkeep(lambda work: self._use(self._writer, work), self._transaction)
+        self.retention: Callable[[], Retention | None] = lambda: None
 
     @property
     def url(self) -> str:
@@ -117,24 +131,68 @@ class SQLiteStore:
         """
 
         def transaction(connection: sqlite3.Connection) -> None:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with self._transaction(connection):
                 for update in updates:
-                    write = _WRITE_PART if update.is_part else _WRITE_TRACE
-                    row = update_row(update)
-                    ((key,),) = connection.execute(write, (*row, *row[-2:])).fetchall()
-                    connection.executemany(_WRITE_SPAN, [span_row(key, s) for s in update.spans])
-                    for one in update.attachments.values():
-                        row = (one.id, one.content_type, one.content_bytes)
-                        connection.execute(_WRITE_ATTACHMENT, row)
-                        connection.execute(_LINK_ATTACHMENT, (key, one.id))
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+                    key = self._write_trace(connection, update)
+                    self._write_spans(connection, [span_row(key, s) for s in update.spans])
+                    write_attachments(connection, key, update.attachments.values())
 
         self._use(self._writer, transaction)
+
+    def _write_spans(self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+        plain = []
+        for row in rows:
+            # An open one is written again when it ends: only then are its contents shared.
+            inputs, outputs = row[-2:] if row[_END] is None else self._shared(connection, row)
+            parts = [p for v in (inputs, outputs) if isinstance(v, bytes) for p in parts_of(v)]
+            if not parts:
+                plain.append(row)
+                continue
+            values = (*row[:-2], inputs, outputs)
+            ((key,),) = connection.execute(f"{_WRITE_SPAN} RETURNING id", values).fetchall()
+            connection.executemany(_WRITE_USE, [(part, key) for part in parts])
+        connection.executemany(_WRITE_SPAN, plain)
+
+    def _shared(
+        self, connection: sqlite3.Connection, row: tuple[Any, ...]
+    ) -> tuple[str | bytes | None, ...]:
+        store = self._contents.store
+        return tuple(None if v is None else store(connection, v) for v in row[-2:])
+
+    @contextlib.contextmanager
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[ContentWriter]:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._contents.begin(connection)
+            yield self._contents
+            connection.execute("COMMIT")
+        except BaseException:
+            self._contents.forget()
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def assess(
+        self, trace_id: int, changed: Sequence[Assessment], removed: Sequence[str] = ()
+    ) -> None:
+        """Add assessments to a trace, or change those whose ids are known; remove others by id."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            with self._transaction(connection):
+                # It may be running, and not be written yet.
+                begun = TraceUpdate(trace_id, time.time_ns(), [], is_part=True)
+                key = self._write_trace(connection, begun)
+                write_assessments(connection, key, changed)
+                remove_assessments(connection, key, removed)
+
+        self._use(self._writer, work)
+
+    def _write_trace(self, connection: sqlite3.Connection, update: TraceUpdate) -> int:
+        """The id of its row."""
+        row = update_row(update)
+        write = _WRITE_PART if update.is_part else _WRITE_TRACE
+        ((key,),) = connection.execute(write, (*row, *row[-2:])).fetchall()
+        return int(key)
 
     def get_trace(self, trace_id: int) -> Trace | None:
         """The trace with this 128-bit id, or None."""
@@ -145,21 +203,13 @@ class SQLiteStore:
             ).fetchone()
             if row is None:
                 return None
-            spans = [span_from_row(trace_id, r) for r in connection.execute(_READ_SPANS, row[:1])]
-            return Trace(info_from_row(row[1:]), TraceData(spans))
+            return Trace(_infos(connection, [row])[0], TraceData(_spans(connection, row)))
 
-        return self._use(self._reader, read)
+        return self._read(read)
 
     def get_attachment(self, attachment_id: str) -> Attachment | None:
         """The attachment with this id, or None."""
-
-        def read(connection: sqlite3.Connection) -> Attachment | None:
-            row = connection.execute(
-                "SELECT content_type, content FROM attachments WHERE id = ?", (attachment_id,)
-            ).fetchone()
-            return row and Attachment(content_type=row[0], content_bytes=row[1])
-
-        return self._use(self._reader, read)
+        return self._read(lambda connection: read_attachment(connection, attachment_id))
 
     def list_traces(self, limit: int | None = None) -> list[TraceInfo]:
         """The newest `limit` traces (None: all), running ones too, newest first."""
@@ -169,9 +219,31 @@ class SQLiteStore:
                 f"{_READ_TRACE} ORDER BY start_ns DESC, id DESC LIMIT ?",
                 (-1 if limit is None else limit,),
             )
-            return [info_from_row(row[1:]) for row in rows]
+            return _infos(connection, rows.fetchall())
 
-        return self._use(self._reader, read)
+        return self._read(read)
+
+    def search(self, query: TraceQuery, *, include_spans: bool = True) -> list[Trace]:
+        """The traces that `query` asks for, in its order."""
+        text, values = select_traces(query, _READ_TRACE)
+
+        def read(connection: sqlite3.Connection) -> list[Trace]:
+            rows = connection.execute(text, values).fetchall()
+            infos = _infos(connection, rows)
+            if not include_spans:
+                return [Trace(info, TraceData([])) for info in infos]
+            return [
+                Trace(info, TraceData(_spans(connection, row)))
+                for info, row in zip(infos, rows, strict=True)
+            ]
+
+        return self._read(read)
+
+    def find(self, query: TraceQuery) -> list[int]:
+        """The 128-bit ids of the traces that `query` asks for, in its order."""
+        text, values = select_traces(query, "SELECT trace_id FROM traces t")
+        rows = self._read(lambda connection: connection.execute(text, values).fetchall())
+        return [int(trace_id, 16) for (trace_id,) in rows]
 
     def resolve(self, prefix: str) -> list[int]:
         """Ids of at most ten traces whose hexadecimal id begins with `prefix`."""
@@ -184,7 +256,29 @@ class SQLiteStore:
             )
             return [int(trace_id, 16) for (trace_id,) in rows]
 
-        return self._use(self._reader, read)
+        return self._read(read)
+
+    def maintain(self, seconds: float = 0.02) -> bool:
+        """Do work that can wait, for about so long; whether there is more of it.
+
+        This is the full-text index, without which searching is right, only slower, and every ten
+        minutes pruning, if `retention` says so.
+        """
+        return self._upkeep.maintain(seconds, self.retention())
+
+    def prune(self, retention: Retention) -> Iterator[int]:
+        """Remove the oldest traces beyond a bound; yields how many, round by round.
+
+        Other processes write between the rounds; what becomes free is given back to the disk.
+
+        Raises:
+            StoreError: the store cannot be changed now.
+        """
+        return self._upkeep.prune(retention)
+
+    def delete(self, trace_ids: Sequence[int]) -> int:
+        """Remove the traces with these 128-bit ids; how many there were."""
+        return self._upkeep.delete(trace_ids)
 
     def close(self) -> None:
         """Close the file; a store in memory stays."""
@@ -192,7 +286,19 @@ class SQLiteStore:
             self._writer.close()
             self._reader.close()
 
-    def _use(self, connection: _Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Several queries see the same moment, though another process may be pruning."""
+
+        def transaction(connection: sqlite3.Connection) -> _T:
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.execute("ROLLBACK")
+
+        return self._use(self._reader, transaction)
+
+    def _use(self, connection: Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
         with connection as opened:
             try:
                 return work(opened)
@@ -203,7 +309,8 @@ class SQLiteStore:
 
     def _open(self) -> sqlite3.Connection:
         if self._path is None:
-            connection = _connect(":memory:")
+            connection = connect(":memory:")
+            add_functions(connection)
             migrate(connection)
             return connection
         try:
@@ -214,8 +321,8 @@ class SQLiteStore:
                         "first, or name its store by --store or TRACETAPE_STORE"
                     )
             else:
-                _prepare_folder(self._path)
-            connection = _connect(str(self._path))
+                prepare_folder(self._path)
+            connection = connect(str(self._path))
             try:
                 self._set_up(connection)
             except BaseException:
@@ -229,7 +336,7 @@ class SQLiteStore:
         return connection
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
-        mode = _use_wal(connection)
+        mode = use_wal(connection)
         if mode != "wal":
             warn_once(
                 f"wal {self._path}",
@@ -239,65 +346,20 @@ class SQLiteStore:
                 mode,
             )
         connection.execute("PRAGMA synchronous = NORMAL")
+        add_functions(connection)
         migrate(connection)
 
 
-class _Connection(AbstractContextManager[sqlite3.Connection]):
-    """One connection, opened when first needed and used by one thread at a time."""
-
-    def __init__(self, opener: Callable[[], sqlite3.Connection]) -> None:
-        self._opener = opener
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._lock.acquire()
-        try:
-            if self._connection is None:
-                self._connection = self._opener()
-        except BaseException:
-            self._lock.release()
-            raise
-        return self._connection
-
-    def __exit__(self, *exc: object) -> None:
-        self._lock.release()
-
-    def close(self) -> None:
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-    def __del__(self) -> None:
-        # A store in memory ends with its last reference; Python 3.13 warns of those left open.
-        if self._connection is not None:
-            self._connection.close()
+def _infos(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> list[TraceInfo]:
+    """What rows that `_READ_TRACE` gave say, with the assessments of these traces."""
+    infos = [info_from_row(row[1:]) for row in rows]
+    add_assessments(connection, [(row[0], info) for row, info in zip(rows, infos, strict=True)])
+    return infos
 
 
-def _connect(database: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        database, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
-
-
-def _use_wal(connection: sqlite3.Connection) -> str:
-    # SQLite does not wait when several processes ask for it in a new file at once.
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            return str(mode)
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(0.005)
-
-
-def _prepare_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        path.parent.mkdir(parents=True)
-        if path.parent.name == ".tracetape":
-            (path.parent / ".gitignore").write_text("*\n")
-    # What was said to a model is the user's alone; SQLite gives its side files the same mode.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+def _spans(connection: sqlite3.Connection, row: tuple[Any, ...]) -> list[Span]:
+    """The spans of a row that `_READ_TRACE` gave."""
+    number = int(row[1], 16)
+    contents = ContentReader(connection)
+    rows = connection.execute(_READ_SPANS, row[:1]).fetchall()
+    return [span_from_row(number, span, contents) for span in rows]

@@ -71,15 +71,22 @@ class _Restore(AbstractContextManager[None]):
             runtime.prices,
             runtime.otel,
             (policy.extract, policy.max_bytes),
+            runtime.retention,
         )
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, *exc: object) -> None:
-        processors, runtime.sampling_ratio, runtime.keep_errors, prices, otel, media = self._before
-        policy.extract, policy.max_bytes = media
-        runtime.otel = otel
+        (
+            processors,
+            runtime.sampling_ratio,
+            runtime.keep_errors,
+            prices,
+            runtime.otel,
+            (policy.extract, policy.max_bytes),
+            runtime.retention,
+        ) = self._before
         runtime.use_prices(prices)
         runtime.use_processors(processors)
 
@@ -94,6 +101,7 @@ def configure(
     otel_context: bool | None = None,
     extract_attachments: bool | None = None,
     max_attachment_size: int | None = None,
+    retention: str | None = None,
 ) -> AbstractContextManager[None]:
     """Change how spans are processed and where they go; what is not given stays as it is.
 
@@ -116,15 +124,24 @@ def configure(
             references stand in their place (``TRACETAPE_TRACE_EXTRACT_ATTACHMENTS``; the default).
         max_attachment_size: larger media, in bytes, are not kept; their references stay
             (``TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE``).
+        retention: how long traces are kept, how much space they take, or both: ``30d``, ``2GB``,
+            ``30d, 2GB`` (``TRACETAPE_RETENTION``). The oldest are removed when there is nothing
+            else to do.
 
     Raises:
-        InvalidValueError: `store` is no URL that we know, or `sampling_ratio` is not in 0 to 1.
+        InvalidValueError: `store` is no URL that we know, or `sampling_ratio` is not in 0 to 1,
+            or `retention` is neither an age nor a size.
         IntegrationMissingError: `otel_context` is True without OpenTelemetry's API.
     """
     restore = _Restore()
     # What can be refused comes first, so that all is changed or nothing.
     if sampling_ratio is not None:
         sampling_ratio = checked_ratio(sampling_ratio, "sampling_ratio")
+    bound = None
+    if retention is not None:
+        from tracetape.store.retention import parse_retention
+
+        bound = parse_retention(retention)
     otel = None
     if otel_context:
         from tracetape.tracing.otel import OtelContext
@@ -142,6 +159,8 @@ def configure(
         runtime.keep_errors = keep_errors
     if otel_context is not None:
         runtime.otel = otel
+    if bound is not None:
+        runtime.retention = bound
     if prices is not None:
         runtime.use_prices(prices)
     if span_processors is not None:

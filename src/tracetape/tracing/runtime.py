@@ -15,6 +15,7 @@ from tracetape.recorder import Recorder
 if TYPE_CHECKING:
     from tracetape.entities.live_span import LiveSpan
     from tracetape.store import Store
+    from tracetape.store.retention import Retention
     from tracetape.tracing.otel import OtelContext
 
 __all__ = ["Processor", "Runtime", "checked_ratio", "is_disabled", "runtime"]
@@ -41,6 +42,7 @@ class Runtime:
         self.otel: OtelContext | None = None
         policy.extract = _flag("TRACETAPE_TRACE_EXTRACT_ATTACHMENTS", default="true")
         policy.max_bytes = _environment_bytes("TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE")
+        self.retention = _environment_retention()
         self.use_processors(())
 
     def use_processors(self, processors: Sequence[Processor]) -> None:
@@ -132,6 +134,19 @@ def _environment_ratio() -> float:
         return 1.0
 
 
+def _environment_retention() -> Retention | None:
+    text = os.environ.get("TRACETAPE_RETENTION")
+    if not text:
+        return None
+    from tracetape.store.retention import parse_retention
+
+    try:
+        return parse_retention(text)
+    except InvalidValueError as error:
+        logger.warning("TRACETAPE_RETENTION: %s Nothing is pruned.", error)
+        return None
+
+
 def is_disabled() -> bool:
     """Whether the environment says that nothing is to be patched or recorded."""
     return _flag("TRACETAPE_DISABLED")
@@ -157,6 +172,7 @@ def _usable(store: Store) -> Store:
             store.open()
         except StoreError as error:
             return _memory(error)
+        store.retention = lambda: runtime.retention
     return store
 
 

@@ -1,0 +1,171 @@
+"""`tracetape export` and `tracetape import`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from tracetape.cli.common import find_trace, opened, shown_place, store_option
+from tracetape.exceptions import TracetapeException
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from tracetape.entities import Trace
+    from tracetape.store import SQLiteStore
+
+__all__ = ["export", "import_"]
+
+_SHOWN = 5  # of the reasons why something was not read
+
+
+@click.command(name="export", short_help="Write traces to a file.")
+@click.argument("trace_ids", nargs=-1)
+@click.option("--filter", "filter_string", metavar="FILTER", help="Such as \"status = 'ERROR'\".")
+@click.option("--jsonl", type=click.Path(path_type=Path), help="A trace a line; - is the output.")
+@click.option("--json", "json_", type=click.Path(path_type=Path), help="One list of traces.")
+@click.option("--parquet", type=click.Path(path_type=Path), help="One row a span.")
+@store_option
+def export(
+    trace_ids: tuple[str, ...],
+    filter_string: str | None,
+    jsonl: Path | None,
+    json_: Path | None,
+    parquet: Path | None,
+    store: str | None,
+) -> None:
+    """Write all traces, or those that are named, or those that a filter finds, to a file.
+
+    JSON is MLflow's trace JSON; MLflow and `tracetape import` read it.
+    """
+    targets = [path for path in (jsonl, json_, parquet) if path is not None]
+    if len(targets) != 1:
+        raise click.UsageError("Say one of --jsonl, --json and --parquet, with a file's name.")
+    with opened(store) as source:
+        numbers = _chosen(source, trace_ids, filter_string)
+        with _bar("exporting", len(numbers)) as advance:
+            traces = _read(source, numbers)
+            if parquet is not None:
+                from tracetape.store.parquet import write_parquet
+
+                for _ in write_parquet(parquet, traces):
+                    advance(1)
+            else:
+                with _output(targets[0]) as out:
+                    for _ in _write_json(out, traces, as_list=json_ is not None):
+                        advance(1)
+    if str(targets[0]) != "-":
+        click.echo(f"{len(numbers):,} traces written to {targets[0]}.")
+
+
+@click.command(name="import", short_help="Read traces from a file.")
+@click.argument("source")
+@store_option
+def import_(source: str, store: str | None) -> None:
+    """Read traces from SOURCE: a .jsonl or .json file of MLflow's trace JSON, a store of ours, or
+    MLflow's own store (sqlite:///mlflow.db).
+
+    Traces that are in the store already stay as they are.
+    """  # noqa: D205 - the first sentence is a list
+    from tracetape.store import open_store, writer_url
+    from tracetape.store.importing import Imported, import_traces
+
+    path = Path(source.removeprefix("sqlite:///"))
+    if not path.is_file():
+        raise click.UsageError(f"There is no file {path}.")
+    target = open_store(store or writer_url())
+    counts = Imported()
+    try:
+        total, traces = _source(path)
+        with _bar("importing", total) as advance:
+            done = 0
+            for counts in import_traces(target, traces):
+                now = counts.added + counts.known + len(counts.refused)
+                advance(now - done)
+                done = now
+    finally:
+        target.close()
+    known = f", {counts.known:,} were there already" if counts.known else ""
+    click.echo(f"{counts.added:,} traces imported into {shown_place(target.url)}{known}.")
+    if counts.refused:
+        shown = "\n".join(counts.refused[:_SHOWN])
+        more = len(counts.refused) - _SHOWN
+        raise TracetapeException(
+            f"{len(counts.refused):,} could not be read:\n{shown}"
+            + (f"\n… and {more:,} more" if more > 0 else "")
+        )
+
+
+def _source(path: Path) -> tuple[int | None, Iterable[Trace | TracetapeException]]:
+    """How many traces there are, if that is known, and they themselves."""
+    from tracetape.store import open_store
+    from tracetape.store.importing import read_traces
+    from tracetape.store.mlflow_store import count_traces, is_mlflow_store, read_mlflow_store
+    from tracetape.store.query import TraceQuery
+
+    with path.open("rb") as file:
+        is_sqlite = file.read(16) == b"SQLite format 3\x00"
+    if not is_sqlite:
+        return None, read_traces(path)
+    if is_mlflow_store(path):
+        return count_traces(path), read_mlflow_store(path)
+    ours = open_store(str(path), read_only=True)
+    numbers = ours.find(TraceQuery())
+    return len(numbers), _read(ours, numbers)
+
+
+def _chosen(source: SQLiteStore, names: tuple[str, ...], filter_string: str | None) -> list[int]:
+    from tracetape.store.filters import parse_filter
+    from tracetape.store.query import TraceQuery
+
+    if names and filter_string:
+        raise click.UsageError("Name traces or give a --filter, not both.")
+    if names:
+        return [find_trace(source, name) for name in names]
+    return source.find(TraceQuery(parse_filter(filter_string)))
+
+
+def _read(source: SQLiteStore, numbers: list[int]) -> Iterator[Trace]:
+    for number in numbers:
+        trace = source.get_trace(number)
+        if trace is not None:  # deleted meanwhile
+            yield trace
+
+
+def _write_json(out: BinaryIO, traces: Iterable[Trace], as_list: bool) -> Iterator[int]:
+    before, between, after = (b"[", b",\n", b"]\n") if as_list else (b"", b"", b"")
+    out.write(before)
+    for index, trace in enumerate(traces):
+        out.write(between if index else b"")
+        out.write(trace.to_json().encode() + (b"" if as_list else b"\n"))
+        yield 1
+    out.write(after)
+
+
+@contextmanager
+def _output(path: Path) -> Iterator[BinaryIO]:
+    if str(path) == "-":
+        yield sys.stdout.buffer
+        return
+    with path.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def _bar(what: str, total: int | None) -> Iterator[Any]:
+    """A progress bar on standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    progress: Progress
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda count: progress.advance(task, count)

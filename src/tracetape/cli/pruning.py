@@ -1,0 +1,56 @@
+"""`tracetape prune`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from tracetape.cli.common import opened, shown_place, store_option
+
+__all__ = ["prune"]
+
+
+@click.command(name="prune", short_help="Remove old traces.")
+@click.option("--older-than", metavar="AGE", help="Such as 12h, 30d or 4w.")
+@click.option("--max-size", metavar="SIZE", help="Such as 500MB or 2GB: the oldest go first.")
+@store_option
+def prune(older_than: str | None, max_size: str | None, store: str | None) -> None:
+    """Remove old traces, and give their space back to the disk.
+
+    Programs may go on writing meanwhile. Traces that are running stay.
+    """
+    from tracetape.store.retention import Retention, parse_bytes, parse_seconds
+
+    if older_than is None and max_size is None:
+        raise click.UsageError("Say --older-than, --max-size, or both.")
+    retention = Retention(
+        None if older_than is None else parse_seconds(older_than),
+        None if max_size is None else parse_bytes(max_size),
+    )
+    with opened(store) as source:
+        path = source.url.removeprefix("sqlite:///")
+        before = _size(path)
+        removed = 0
+        for count in source.prune(retention):
+            removed += count
+            if sys.stderr.isatty():
+                click.echo(f"\r{removed:,} traces removed …", err=True, nl=False)
+        if sys.stderr.isatty():
+            click.echo("\r\033[K", err=True, nl=False)
+        place = shown_place(source.url)
+    click.echo(
+        f"{removed:,} traces removed from {place}: {_megabytes(before)} before, "
+        f"{_megabytes(_size(path))} now."
+    )
+
+
+def _size(path: str) -> int:
+    """Of the file and the log beside it."""
+    return sum(os.path.getsize(p) for p in (path, f"{path}-wal") if Path(p).is_file())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

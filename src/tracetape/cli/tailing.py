@@ -1,0 +1,58 @@
+"""`tracetape tail`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from tracetape.cli.common import console, opened, store_option
+from tracetape.cli.listing import trace_line, with_text
+
+__all__ = ["tail"]
+
+_SECONDS = 0.3  # between two looks
+
+
+@click.command(name="tail", short_help="Show traces as they come.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many of the latest to begin with.",
+)
+@click.option("--filter", "filter_string", metavar="FILTER", help="Such as \"status = 'ERROR'\".")
+@click.option("--text", help="Only traces in whose inputs or outputs this text stands.")
+@click.option("--once", is_flag=True, hidden=True, help="Look once, for tests.")
+@store_option
+def tail(
+    limit: int, filter_string: str | None, text: str | None, once: bool, store: str | None
+) -> None:
+    """Show the latest traces, a line each, and those that come, until Ctrl-C.
+
+    A trace is shown when it begins, and again when it ends.
+    """
+    from tracetape.store.filters import parse_filter
+    from tracetape.store.query import TraceQuery
+
+    condition = with_text(parse_filter(filter_string), text)
+    shown: dict[str, str] = {}
+    out = console()
+    first = True
+    with opened(store) as source:
+        while True:
+            # Long-running ones may end at any time: look at more than are new.
+            query = TraceQuery(condition, limit=max(limit, 100))
+            infos = [trace.info for trace in source.search(query, include_spans=False)]
+            for index, info in reversed(list(enumerate(infos))):
+                if shown.get(info.trace_id) == info.state.value:
+                    continue
+                shown[info.trace_id] = info.state.value
+                if not first or index < limit:
+                    out.print(trace_line(info), no_wrap=True, overflow="ellipsis")
+            if once:
+                return
+            first = False
+            time.sleep(_SECONDS)

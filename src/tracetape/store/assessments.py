@@ -1,0 +1,62 @@
+"""Assessments to table rows and back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import orjson
+
+from tracetape.capture import encode
+from tracetape.entities import TraceInfo
+
+if TYPE_CHECKING:
+    from tracetape.entities.assessment import Assessment
+
+__all__ = ["add_assessments", "remove_assessments", "write_assessments"]
+
+_WRITE = """
+    INSERT INTO assessments (assessment_id, trace, kind, name, valid, value, data)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (assessment_id) DO UPDATE SET
+        name = excluded.name, valid = excluded.valid, value = excluded.value, data = excluded.data
+"""
+
+
+def write_assessments(
+    connection: sqlite3.Connection, trace: int, assessments: Iterable[Assessment]
+) -> None:
+    """Add them to the trace with this row id, or bring them up to date."""
+    from tracetape.entities.assessment import Expectation, Feedback
+
+    for one in assessments:
+        has_value = isinstance(one, (Feedback, Expectation))
+        kind = "feedback" if isinstance(one, Feedback) else "expectation" if has_value else "issue"
+        value = encode(one.value).decode() if isinstance(one, (Feedback, Expectation)) else None
+        data = encode(one.to_dictionary()).decode()
+        connection.execute(
+            _WRITE, (one.assessment_id, trace, kind, one.name, one.valid is not False, value, data)
+        )
+
+
+def remove_assessments(connection: sqlite3.Connection, trace: int, ids: Iterable[str]) -> None:
+    """Remove these from the trace with this row id."""
+    connection.executemany(
+        "DELETE FROM assessments WHERE trace = ? AND assessment_id = ?",
+        [(trace, one) for one in ids],
+    )
+
+
+def add_assessments(connection: sqlite3.Connection, infos: Sequence[tuple[int, TraceInfo]]) -> None:
+    """Fill in those of these traces, each with its row id, in the order of their making."""
+    by_row = dict(infos)
+    rows = connection.execute(
+        "SELECT trace, data FROM assessments "
+        "WHERE trace IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (orjson.dumps(list(by_row)).decode(),),
+    )
+    for trace, data in rows:
+        from tracetape.entities.assessment import Assessment  # most stores never need it
+
+        by_row[trace].assessments.append(Assessment.from_dictionary(orjson.loads(data)))

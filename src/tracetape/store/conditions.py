@@ -1,0 +1,220 @@
+"""Conditions to SQL: names of columns are ours, all else is a parameter."""
+
+from __future__ import annotations
+
+import math
+import re
+import sqlite3
+from functools import lru_cache
+from typing import Any
+
+from tracetape.entities import names as wire
+from tracetape.store import query as q
+from tracetape.store.fulltext import like_to_glob, text_sql
+
+__all__ = ["add_functions", "select_traces"]
+
+_Sql = tuple[str, list[Any]]
+
+_TRACE = {
+    "name": f"coalesce(json_extract(t.tags, '$.\"{wire.TRACE_NAME}\"'), t.name)",
+    "status": "t.state",
+    "timestamp_ms": "t.start_ns / 1000000",
+    "execution_time_ms": "(t.end_ns - t.start_ns) / 1000000",
+    "end_time_ms": "t.start_ns / 1000000 + (t.end_ns - t.start_ns) / 1000000",
+    "trace_id": "'tr-' || t.trace_id",
+    "client_request_id": "t.client_request_id",
+    "experiment_id": "t.experiment_id",
+    "run_id": f"json_extract(t.metadata, '$.\"{wire.SOURCE_RUN}\"')",
+}
+_ORDER = {**_TRACE, "timestamp_ms": "t.start_ns"}  # the column itself, which has an index
+_SPAN = {"name": "s.name", "type": "s.type", "status": "s.status"}
+_SPAN_ATTRIBUTES = {
+    wire.SPAN_TYPE: "s.type",
+    wire.SPAN_INPUTS: "s.inputs",
+    wire.SPAN_OUTPUTS: "s.outputs",
+}
+# In nanoseconds, of a bound in milliseconds: whether the whole of its millisecond is meant.
+_BOUNDS = {">": (">=", True), ">=": (">=", False), "<": ("<", False), "<=": ("<", True)}
+_MAX = (1 << 63) - 1
+# JSON's values as a user writes them.
+_TEXT = (
+    "CASE {kind} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST({value} AS TEXT) END"
+)
+_NUMBER = "CASE WHEN {kind} IN ('integer', 'real') THEN {value} END"
+_JSON_TEXT, _JSON_NUMBER = (how.format(kind="j.type", value="j.value") for how in (_TEXT, _NUMBER))
+_VALUE_TEXT, _VALUE_NUMBER = (
+    how.format(kind="json_type(a.value)", value="json_extract(a.value, '$')")
+    for how in (_TEXT, _NUMBER)
+)
+
+
+def select_traces(query: q.TraceQuery, select: str) -> _Sql:
+    """What carries out `query`, `select` being all up to ``FROM traces t``."""
+    where, values = ("1", []) if query.condition is None else _sql(query.condition)
+    order, limit = _order(query.order), -1 if query.limit is None else query.limit
+    if _of_text(query.condition):
+        # The index on text finds the traces; without the plus, SQLite would go through all by time.
+        first = order.replace("t.start_ns", "+t.start_ns")
+        where = f"t.id IN (SELECT t.id FROM traces t WHERE {where} ORDER BY {first} LIMIT ?)"
+        values.append(limit)
+    return f"{select} WHERE {where} ORDER BY {order} LIMIT ?", [*values, limit]
+
+
+def _order(order: tuple[q.Order, ...]) -> str:
+    """What follows ORDER BY: the newest first where nothing else decides."""
+    clauses = [f"{_ORDER[one.key]} {'ASC' if one.ascending else 'DESC'}" for one in order]
+    return ", ".join([*clauses, "t.start_ns DESC", "t.id DESC"])
+
+
+def _of_text(condition: q.Condition | None) -> bool:
+    if isinstance(condition, q.All):
+        return any(map(_of_text, condition.parts))
+    return isinstance(condition, q.Comparison) and (condition.subject, condition.key) == (
+        "trace",
+        "text",
+    )
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """What SQLite lacks: regular expressions, and letters beyond ASCII in ILIKE."""
+    connection.create_function("tracetape_rlike", 2, _rlike, deterministic=True)
+    connection.create_function("tracetape_fold", 1, _fold, deterministic=True)
+
+
+def _sql(condition: q.Condition) -> _Sql:
+    if isinstance(condition, q.Comparison):
+        return _comparison(condition)
+    if isinstance(condition, q.Not):
+        text, values = _sql(condition.part)
+        return f"NOT coalesce({text}, 0)", values
+    if isinstance(condition, q.Any):
+        return _joined(" OR ", [_sql(part) for part in condition.parts])
+    spans = [part for part in condition.parts if _of_span(part)]
+    others = [_sql(part) for part in condition.parts if not _of_span(part)]
+    if spans:
+        others.append(_some_span(_joined(" AND ", [_of_one_span(part) for part in spans])))
+    return _joined(" AND ", others)
+
+
+def _joined(word: str, parts: list[_Sql]) -> _Sql:
+    return f"({word.join(text for text, _ in parts)})", [v for _, values in parts for v in values]
+
+
+def _of_span(condition: q.Condition) -> bool:
+    """Whether it says something of one span, and not that there is none like it."""
+    return isinstance(condition, q.Comparison) and condition.subject in ("span", "attribute")
+
+
+def _comparison(one: q.Comparison) -> _Sql:
+    if _of_span(one):
+        return _some_span(_of_one_span(one))
+    if one.subject == "trace" and one.key == "text":
+        spans, values = _spans_with(one)
+        return f"t.id IN (SELECT trace FROM spans WHERE id IN ({spans}))", values
+    if one.subject == "trace" and one.key == "timestamp_ms" and one.operator in _BOUNDS:
+        return _started(one)
+    if one.subject == "trace":
+        return _compare(_TRACE[one.key], one)
+    if one.subject in ("tag", "metadata"):
+        if (one.subject, one.key) == ("tag", wire.TRACE_NAME):
+            return _compare(_TRACE["name"], one)
+        column = "t.tags" if one.subject == "tag" else "t.metadata"
+        return _member(column, one)
+    return _assessed(one)
+
+
+def _assessed(one: q.Comparison) -> _Sql:
+    """On a feedback or an expectation by its name; on an issue by its id."""
+    inside = "FROM assessments a WHERE a.trace = t.id AND a.kind = ? AND a.valid"
+    if one.subject == "issue":
+        text, values = _compare("a.name", one)
+        return f"EXISTS (SELECT 1 {inside} AND {text})", [one.subject, *values]
+    if one.operator in ("IS NULL", "IS NOT NULL"):
+        none = "NOT " if one.operator == "IS NULL" else ""
+        return f"{none}EXISTS (SELECT 1 {inside} AND a.name = ?)", [one.subject, one.key]
+    text, values = _compare(_VALUE_NUMBER if _numeric(one) else _VALUE_TEXT, one)
+    return f"EXISTS (SELECT 1 {inside} AND a.name = ? AND {text})", [one.subject, one.key, *values]
+
+
+def _started(one: q.Comparison) -> _Sql:
+    """A bound of the start, on the column itself, so that its index is used."""
+    assert isinstance(one.value, (int, float))
+    sign, whole = _BOUNDS[one.operator]
+    milliseconds = math.floor(one.value) + 1 if whole else math.ceil(one.value)
+    return f"t.start_ns {sign} ?", [max(-_MAX, min(_MAX, milliseconds * 1_000_000))]
+
+
+def _some_span(inner: _Sql) -> _Sql:
+    text, values = inner
+    return f"EXISTS (SELECT 1 FROM spans s WHERE s.trace = t.id AND {text})", values
+
+
+def _of_one_span(part: q.Condition) -> _Sql:
+    assert isinstance(part, q.Comparison)
+    if part.subject == "span":
+        if part.key == "content":
+            spans, values = _spans_with(part)
+            return f"s.id IN ({spans})", values
+        return _compare(_SPAN[part.key], part)
+    if part.key in _SPAN_ATTRIBUTES:
+        return _compare(_SPAN_ATTRIBUTES[part.key], part)
+    if part.key in wire.FIELD_OF_NAME:
+        field = q.Comparison(part.subject, wire.FIELD_OF_NAME[part.key], part.operator, part.value)
+        return _member("s.fields", field)
+    return _member("s.attributes", part)
+
+
+def _spans_with(one: q.Comparison) -> _Sql:
+    """The ids of the spans in which a text stands."""
+    pattern = str(one.value)
+    if one.operator == "LIKE":
+        return text_sql(pattern, "GLOB ?", None)
+    if pattern.isascii():
+        return text_sql(pattern, "LIKE ?", None)
+    return text_sql(_fold(pattern), "LIKE ?", "tracetape_fold")
+
+
+def _member(column: str, one: q.Comparison) -> _Sql:
+    """A member of a JSON object, by any key whatever characters it has."""
+    inside = f"FROM json_each({column}) j WHERE j.key = ?"
+    if one.operator in ("IS NULL", "IS NOT NULL"):
+        none = "NOT " if one.operator == "IS NULL" else ""
+        return f"{none}EXISTS (SELECT 1 {inside})", [one.key]
+    text, values = _compare(_JSON_NUMBER if _numeric(one) else _JSON_TEXT, one)
+    return f"EXISTS (SELECT 1 {inside} AND {text})", [one.key, *values]
+
+
+def _numeric(one: q.Comparison) -> bool:
+    values = one.value if isinstance(one.value, tuple) else (one.value,)
+    return all(isinstance(value, (int, float)) for value in values)
+
+
+def _compare(expression: str, one: q.Comparison) -> _Sql:
+    operator, value = one.operator, one.value
+    if operator in ("IS NULL", "IS NOT NULL"):
+        return f"({expression}) {operator}", []
+    if isinstance(value, tuple):
+        return f"{expression} {operator} ({', '.join('?' * len(value))})", list(value)
+    if operator == "RLIKE":
+        return f"tracetape_rlike(?, {expression})", [value]
+    if operator == "LIKE":
+        return f"{expression} GLOB ?", [like_to_glob(str(value))]
+    if operator == "ILIKE":
+        if str(value).isascii():
+            return f"{expression} LIKE ?", [value]
+        return f"tracetape_fold({expression}) LIKE ?", [_fold(value)]
+    return f"{expression} {operator} ?", [value]
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _rlike(pattern: str, value: Any) -> bool:
+    return value is not None and _compiled(pattern).search(str(value)) is not None
+
+
+def _fold(value: Any) -> Any:
+    return value.casefold() if isinstance(value, str) else value

@@ -1,0 +1,209 @@
+"""The full-text index: brought up to date when there is time, and right at any time.
+
+Trigrams, so that any part of a word is found, in every script. The index gives candidates only,
+which are then compared; what is not in it yet is compared all the same.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from typing import Any
+
+import orjson
+
+__all__ = [
+    "index_some",
+    "like_to_glob",
+    "merge_some",
+    "text_sql",
+    "unindex_contents",
+    "unindex_spans",
+]
+
+_ROWS = 100  # indexed at a time, so that other writers wait for 50 ms at most
+_MERGED = 500  # pages of the index at a time
+_TRIGRAMS = 4  # that are looked up: the rarest, as more cost more than they exclude
+_COMMON = {letter: rank for rank, letter in enumerate("zjqxkvbpgwymcfuldhrsinoate ")}
+_RUN = re.compile(r"[^%_]{3,}")
+
+# What of a span is searched; text that stands in `contents` is searched there.
+_PARTS = ("inputs", "outputs", "attributes", "events", "status_description")
+_TEXT = " || char(10) || ".join(f"coalesce(CAST({{0}}.{part} AS TEXT), '')" for part in _PARTS)
+_EMPTY = " AND ".join(
+    f"{{0}}.{part} IS NULL" if part != "status_description" else f"{{0}}.{part} = ''"
+    for part in _PARTS
+)
+_SPAN_TEXT, _SPAN_EMPTY = _TEXT.format("s"), _EMPTY.format("s")
+
+
+def index_some(connection: sqlite3.Connection) -> bool:
+    """Take the next texts into the index, within a transaction; whether there may be more."""
+    late = connection.execute(
+        "SELECT id FROM late_spans l CROSS JOIN spans s ON s.id = l.span "
+        "WHERE s.end_ns IS NOT NULL LIMIT ?",
+        (_ROWS,),
+    ).fetchall()
+    if late:
+        connection.executemany(_INSERT_SPANS + "s.id = ?", late)
+        connection.executemany("DELETE FROM late_spans WHERE span = ?", late)
+    spans = _advance(connection, "spans")
+    if spans:
+        connection.execute(
+            "INSERT INTO late_spans SELECT id FROM spans s "
+            "WHERE s.id > ? AND s.id <= ? AND s.end_ns IS NULL",
+            spans,
+        )
+        connection.execute(_INSERT_SPANS + "s.id > ? AND s.id <= ? AND s.end_ns IS NOT NULL", spans)
+    contents = _advance(connection, "contents")
+    if contents:
+        connection.execute(
+            "INSERT INTO contents_text (rowid, text) "
+            "SELECT id, data FROM contents WHERE id > ? AND id <= ?",
+            contents,
+        )
+    return bool(late or spans or contents)
+
+
+_INSERT_SPANS = (
+    f"INSERT INTO spans_text (rowid, text) SELECT s.id, {_SPAN_TEXT} FROM spans s "
+    f"WHERE NOT ({_SPAN_EMPTY}) AND "
+)
+
+
+def unindex_spans(connection: sqlite3.Connection, ids: str) -> None:
+    """Take the texts of spans that are to be removed out of the index; `ids` is a JSON list."""
+    connection.execute(
+        f"INSERT INTO spans_text (spans_text, rowid, text) SELECT 'delete', s.id, {_SPAN_TEXT} "
+        f"FROM spans s WHERE NOT ({_SPAN_EMPTY}) AND s.id IN (SELECT value FROM json_each(?)) "
+        "AND s.id <= (SELECT id FROM indexed WHERE name = 'spans') "
+        "AND s.id NOT IN (SELECT span FROM late_spans)",
+        (ids,),
+    )
+
+
+def unindex_contents(connection: sqlite3.Connection, ids: str) -> None:
+    """Take contents that are to be removed out of the index; `ids` is a JSON list."""
+    connection.execute(
+        "INSERT INTO contents_text (contents_text, rowid, text) SELECT 'delete', id, data "
+        "FROM contents WHERE id IN (SELECT value FROM json_each(?)) "
+        "AND id <= (SELECT id FROM indexed WHERE name = 'contents')",
+        (ids,),
+    )
+
+
+def merge_some(connection: sqlite3.Connection, begin: bool) -> bool:
+    """Do some of the work by which the index forgets what was taken out; whether there is more."""
+    more = False
+    for table in ("spans_text", "contents_text"):
+        changes = connection.total_changes
+        connection.execute(
+            f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)",
+            (-_MERGED if begin else _MERGED,),
+        )
+        more |= connection.total_changes - changes > 1
+    return more
+
+
+def _advance(connection: sqlite3.Connection, table: str) -> tuple[int, int] | None:
+    """The next ids to index: above the first one, up to the second; None: there are none."""
+    (done,) = connection.execute("SELECT id FROM indexed WHERE name = ?", (table,)).fetchone()
+    (last,) = connection.execute(
+        f"SELECT max(id) FROM (SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT ?)",
+        (done, _ROWS),
+    ).fetchone()
+    if last is None:
+        return None
+    connection.execute("UPDATE indexed SET id = ? WHERE name = ?", (last, table))
+    return done, last
+
+
+def _escaped(pattern: str) -> list[str]:
+    """How a text may stand in JSON: as it is, within a string, within JSON in a string."""
+    once = orjson.dumps(pattern).decode()[1:-1]
+    twice = orjson.dumps(once).decode()[1:-1]
+    return list(dict.fromkeys((pattern, once, twice)))
+
+
+def text_sql(pattern: str, operator: str, function: str | None) -> tuple[str, list[Any]]:
+    """A query for the ids of the spans in which a text stands.
+
+    Args:
+        pattern: as of SQL's LIKE.
+        operator: what compares, after the text, with one parameter.
+        function: what both are put through first; None: nothing.
+    """
+    variants = _escaped(pattern)
+    match = _match(variants, ascii_only=function is not None)
+    values = [like_to_glob(variant) if operator == "GLOB ?" else variant for variant in variants]
+
+    def compared(text: str) -> str:
+        text = text if function is None else f"{function}({text})"
+        return f"({' OR '.join([f'{text} {operator}'] * len(values))})"
+
+    in_span, in_content = compared(f"({_SPAN_TEXT})"), compared("c.data")
+    if match is None:
+        found = [f"SELECT s.id FROM spans s WHERE {in_span}"]
+        contents = [f"SELECT c.id FROM contents c WHERE {in_content}"]
+        parameters = [*values, *values]
+    else:
+        found = [
+            "SELECT s.id FROM spans_text x CROSS JOIN spans s ON s.id = x.rowid "
+            f"WHERE x.spans_text MATCH ? AND {in_span}",
+            "SELECT s.id FROM spans s "
+            f"WHERE s.id > (SELECT id FROM indexed WHERE name = 'spans') AND {in_span}",
+            f"SELECT s.id FROM late_spans l CROSS JOIN spans s ON s.id = l.span WHERE {in_span}",
+        ]
+        contents = [
+            "SELECT c.id FROM contents_text x CROSS JOIN contents c ON c.id = x.rowid "
+            f"WHERE x.contents_text MATCH ? AND {in_content}",
+            "SELECT c.id FROM contents c "
+            f"WHERE c.id > (SELECT id FROM indexed WHERE name = 'contents') AND {in_content}",
+        ]
+        parameters = [match, *values, *values, *values, match, *values, *values]
+    return (
+        f"""
+        {" UNION ALL ".join(found)} UNION ALL
+        SELECT span FROM (
+            WITH RECURSIVE found (id) AS ({" UNION ALL ".join(contents)}),
+            chains (id) AS (
+                SELECT id FROM lists WHERE content IN (SELECT id FROM found)
+                UNION SELECT n.id FROM chains JOIN lists n ON n.before = chains.id
+            )
+            SELECT span FROM uses
+            WHERE part IN (SELECT id FROM found UNION ALL SELECT -id FROM chains)
+        )
+        """,
+        parameters,
+    )
+
+
+def like_to_glob(pattern: str) -> str:
+    """SQL's LIKE, case-sensitive as it is in MLflow, in the words of SQLite's GLOB."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", pattern).replace("%", "*").replace("_", "?")
+
+
+def _match(variants: list[str], ascii_only: bool) -> str | None:
+    """The index's query for candidates; None: the pattern has no three letters in a row."""
+    words = []
+    for variant in variants:
+        trigrams = _trigrams(variant, ascii_only)
+        if not trigrams:
+            return None
+        words.append("(" + " AND ".join('"' + t.replace('"', '""') + '"' for t in trigrams) + ")")
+    return " OR ".join(words)
+
+
+def _trigrams(pattern: str, ascii_only: bool) -> list[str]:
+    found: dict[str, None] = {}
+    for run in _RUN.findall(pattern):
+        for at in range(len(run) - 2):
+            trigram = run[at : at + 3]
+            # SQLite's texts end at a NUL, and the index folds letters in a way of its own.
+            if "\x00" not in trigram and (trigram.isascii() or not ascii_only):
+                found[trigram] = None
+    return sorted(found, key=_commonness)[:_TRIGRAMS]
+
+
+def _commonness(trigram: str) -> int:
+    return sum(_COMMON.get(letter, 0) for letter in trigram.lower())

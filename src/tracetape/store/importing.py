@@ -1,0 +1,163 @@
+"""Traces from elsewhere: MLflow's trace JSON and JSONL, and how they get into a store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tracetape.entities import SpanStatusCode, Trace, TraceData, TraceState
+from tracetape.entities.identifiers import parse_trace_id
+from tracetape.entities.live_trace import TraceDetails
+from tracetape.entities.names import COST, SCHEMA_VERSION, TOKEN_USAGE, TRACE_NAME
+from tracetape.entities.summary import summarise
+from tracetape.exceptions import InvalidValueError, TracetapeException
+from tracetape.store.protocol import TraceUpdate
+from tracetape.store.sqlite import SQLiteStore
+
+__all__ = ["Imported", "import_traces", "number_for", "read_traces", "update_of"]
+
+_BATCH = 50  # traces in one transaction
+_OURS = (SCHEMA_VERSION, TOKEN_USAGE, COST)  # made anew when a trace is read
+
+
+@dataclass
+class Imported:
+    """What became of the traces so far.
+
+    Attributes:
+        added: now in the store.
+        known: were there already, and stay as they are.
+        refused: what could not be read, each with the reason.
+    """
+
+    added: int = 0
+    known: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+def import_traces(
+    store: SQLiteStore, traces: Iterable[Trace | TracetapeException]
+) -> Iterator[Imported]:
+    """Write traces that are not there yet; yields the counts after each batch, and at the end."""
+    counts = Imported()
+    batch: list[tuple[int, Trace]] = []
+    for trace in traces:
+        if isinstance(trace, TracetapeException):
+            counts.refused.append(str(trace))
+            continue
+        batch.append((number_for(trace), trace))
+        if len(batch) == _BATCH:
+            _write(store, batch, counts)
+            yield counts
+            batch = []
+    _write(store, batch, counts)
+    yield counts
+
+
+def _write(store: SQLiteStore, batch: list[tuple[int, Trace]], counts: Imported) -> None:
+    new: dict[int, Trace] = {}
+    for number, trace in batch:
+        if number in new or store.resolve(f"{number:032x}"):
+            counts.known += 1
+        else:
+            new[number] = trace
+    store.write([update_of(trace, number) for number, trace in new.items()])
+    for number, trace in new.items():
+        if trace.info.assessments:
+            for index, one in enumerate(trace.info.assessments):
+                one.assessment_id = one.assessment_id or f"a-{number:032x}-{index}"
+            store.assess(number, trace.info.assessments)
+    counts.added += len(new)
+
+
+def number_for(trace: Trace) -> int:
+    """The 128-bit id under which a trace is kept: its own, or one made of MLflow 2's."""
+    try:
+        return parse_trace_id(trace.info.trace_id)
+    except ValueError:
+        digest = hashlib.blake2b(trace.info.trace_id.encode(), digest_size=16).digest()
+        return int.from_bytes(digest, "big")
+
+
+def update_of(trace: Trace, number: int) -> TraceUpdate:
+    """What a store is told of a finished trace."""
+    info, spans = trace.info, trace.data.spans
+    root = next((span for span in spans if span._parent_id is None), None)
+    start = min((span._start for span in spans), default=info.request_time * 1_000_000)
+    end = None if root is None else root._end
+    if end is None and info.execution_duration is not None:
+        end = start + info.execution_duration * 1_000_000
+    name = info.name if root is None else root._name
+    running = info.state is TraceState.IN_PROGRESS
+    tags = {k: v for k, v in info.tags.items() if (k, v) != (TRACE_NAME, name)}
+    return TraceUpdate(
+        number,
+        start,
+        spans,
+        state=info.state,
+        name=name,
+        end_ns=None if running else end,
+        request_preview=info.request_preview,
+        response_preview=info.response_preview,
+        span_count=len(spans),
+        error_count=sum(s._status.status_code is SpanStatusCode.ERROR for s in spans),
+        sums={**(info.token_usage or {}), **(info.cost or {})},
+        details=TraceDetails(
+            tags=dict(tags),
+            metadata={k: v for k, v in info.trace_metadata.items() if k not in _OURS},
+            client_request_id=info.client_request_id,
+            experiment_id=info.experiment_id,
+        ),
+    )
+
+
+def read_traces(path: Path) -> Iterator[Trace | TracetapeException]:
+    """The traces of a file, one by one; what is none comes as the error that says so.
+
+    A JSONL file has a trace a line; a JSON file one trace, a list of them, an object with
+    ``traces``, or the spans alone, as in MLflow's ``traces.json``.
+
+    Raises:
+        InvalidValueError: the file is none of these.
+        OSError: it cannot be read.
+    """
+    data = path.read_bytes() if path.suffix != ".jsonl" else None
+    if data is not None:
+        try:
+            value = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            data = None  # a trace a line, whatever the file is called
+        else:
+            many = value.get("traces") if isinstance(value, dict) else value
+            for number, one in enumerate(many if isinstance(many, list) else [value], 1):
+                yield _trace(one, f"{path}, trace {number}")
+            return
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield _line(line, f"{path}, line {number}")
+
+
+def _line(line: bytes, where: str) -> Trace | TracetapeException:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return InvalidValueError(f"{where}: {error}")
+    return _trace(value, where)
+
+
+def _trace(value: Any, where: str) -> Trace | TracetapeException:
+    try:
+        if isinstance(value, dict) and "spans" in value and "info" not in value:
+            data = TraceData.from_dict(value)
+            if not data.spans:
+                raise InvalidValueError("there are no spans")
+            return Trace(summarise(data.spans[0]._trace_id, data.spans), data)
+        return Trace.from_dict(value)
+    except TracetapeException as error:
+        return InvalidValueError(f"{where}: {error}")

@@ -1,0 +1,97 @@
+"""Removing traces, with all that only they used."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+import orjson
+
+from tracetape.store.attachments import remove_attachments
+from tracetape.store.contents import parts_of
+from tracetape.store.fulltext import unindex_contents, unindex_spans
+
+__all__ = ["live_bytes", "oldest_traces", "remove_traces"]
+
+_DEAD_NS = 86_400 * 10**9  # a trace that runs for longer belongs to a process that is gone
+_IDS = "(SELECT value FROM json_each(?))"
+
+
+def live_bytes(connection: sqlite3.Connection) -> int:
+    """Size of the file less what is free in it."""
+    values = [
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    ]
+    return int((values[0] - values[1]) * values[2])
+
+
+def oldest_traces(
+    connection: sqlite3.Connection, limit: int, now_ns: int, before_ns: int | None = None
+) -> list[int]:
+    """Row ids of the oldest traces that no longer run, of those that began before a time."""
+    rows = connection.execute(
+        "SELECT id FROM traces WHERE start_ns < ? AND (state <> 'IN_PROGRESS' OR start_ns < ?) "
+        "ORDER BY start_ns LIMIT ?",
+        (now_ns if before_ns is None else before_ns, now_ns - _DEAD_NS, limit),
+    )
+    return [key for (key,) in rows]
+
+
+def remove_traces(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
+    """Remove the traces with these row ids, within a transaction."""
+    traces = orjson.dumps(list(keys)).decode()
+    spans = connection.execute(
+        f"SELECT id, inputs, outputs FROM spans WHERE trace IN {_IDS}", (traces,)
+    ).fetchall()
+    ids = orjson.dumps([key for key, _, _ in spans]).decode()
+    used = [
+        (part, key)
+        for key, *values in spans
+        for value in values
+        if isinstance(value, bytes)
+        for part in parts_of(value)
+    ]
+    unindex_spans(connection, ids)
+    connection.executemany("DELETE FROM uses WHERE part = ? AND span = ?", used)
+    connection.execute(f"DELETE FROM late_spans WHERE span IN {_IDS}", (ids,))
+    connection.execute(f"DELETE FROM assessments WHERE trace IN {_IDS}", (traces,))
+    remove_attachments(connection, traces)
+    connection.execute(f"DELETE FROM spans WHERE trace IN {_IDS}", (traces,))
+    connection.execute(f"DELETE FROM traces WHERE id IN {_IDS}", (traces,))
+    _remove_unused(connection, {part for part, _ in used})
+    # Ids that are free again must be indexed when they are given anew.
+    for table in ("spans", "contents"):
+        connection.execute(
+            f"UPDATE indexed SET id = min(id, (SELECT coalesce(max(id), 0) FROM {table})) "
+            "WHERE name = ?",
+            (table,),
+        )
+
+
+def _remove_unused(connection: sqlite3.Connection, parts: Iterable[int]) -> None:
+    """Remove what nothing refers to any more, and then what only that referred to."""
+    waiting, unused = list(parts), []
+    while waiting:
+        part = waiting.pop()
+        if _any(connection, "uses WHERE part = ?", part):
+            continue
+        if part > 0:
+            if not _any(connection, "lists WHERE content = ?", part):
+                unused.append(part)
+            continue
+        if _any(connection, "lists WHERE before = ?", -part):
+            continue
+        row = connection.execute(
+            "SELECT before, content FROM lists WHERE id = ?", (-part,)
+        ).fetchone()
+        if row is not None:
+            connection.execute("DELETE FROM lists WHERE id = ?", (-part,))
+            waiting += [row[1], -row[0]] if row[0] else [row[1]]
+    ids = orjson.dumps(unused).decode()
+    unindex_contents(connection, ids)
+    connection.execute(f"DELETE FROM contents WHERE id IN {_IDS}", (ids,))
+
+
+def _any(connection: sqlite3.Connection, where: str, value: int) -> bool:
+    return connection.execute(f"SELECT 1 FROM {where} LIMIT 1", (value,)).fetchone() is not None

@@ -1,0 +1,151 @@
+"""What is done to a store beside writing: the index built, traces removed, space given back."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
+
+import orjson
+
+from tracetape.store.contents import ContentWriter
+from tracetape.store.fulltext import index_some, merge_some
+from tracetape.store.pruning import live_bytes, oldest_traces, remove_traces
+from tracetape.store.retention import Retention
+
+__all__ = ["Upkeep"]
+
+_T = TypeVar("_T")
+_PRUNE_SECONDS = 600.0  # how often `maintain` looks whether there is something to prune
+_TRACES = 50  # removed in one transaction, so that other writers wait for some ms at most
+_PAGES = 2000  # given back to the disk in one transaction
+_PAUSE_SECONDS = 0.002  # in which others get their turn
+_SLACK = 0.02  # of the traces go beyond the estimate: making room twice costs more
+_LEAVE = 0.9  # of the bound, when pruning by itself, so that it is not begun every time
+
+
+class _Run(Protocol):
+    def __call__(self, work: Callable[[sqlite3.Connection], _T], /) -> _T: ...
+
+
+class Upkeep:
+    """Work on the writing connection of one store, in short transactions."""
+
+    def __init__(
+        self,
+        run: _Run,
+        transaction: Callable[[sqlite3.Connection], AbstractContextManager[ContentWriter]],
+    ) -> None:
+        """Nothing is done yet.
+
+        Args:
+            run: calls a function with the connection, which no other thread uses meanwhile.
+            transaction: a transaction on it.
+        """
+        self._run = run
+        self._transaction = transaction
+        self._pruning: Iterator[int] = iter(())
+        self._prune_at = 0.0
+
+    def maintain(self, seconds: float, retention: Retention | None) -> bool:
+        """As `SQLiteStore.maintain`."""
+        deadline = time.monotonic() + seconds
+
+        def index(connection: sqlite3.Connection) -> bool:
+            while True:
+                with self._transaction(connection):
+                    more = index_some(connection)
+                if not more or time.monotonic() > deadline:
+                    return more
+
+        if self._run(index):
+            return True
+        if next(self._pruning, None) is not None:
+            return True
+        if retention is None or time.monotonic() < self._prune_at:
+            return False
+        self._prune_at = time.monotonic() + _PRUNE_SECONDS
+        self._pruning = self.prune(retention, leave=_LEAVE)
+        return True
+
+    def prune(self, retention: Retention, leave: float = 1.0) -> Iterator[int]:
+        """As `SQLiteStore.prune`; beyond a size, what is left is this share of it."""
+        removed = 0
+        if retention.seconds is not None:
+            before = time.time_ns() - int(retention.seconds * 10**9)
+            while count := self._remove_oldest(_TRACES, before):
+                removed += count
+                yield count
+        if removed:
+            yield from self._give_back()
+        if retention.max_bytes is None:
+            return
+        while (excess := self._excess(retention.max_bytes)) > 0:
+            left = self._beyond(int(retention.max_bytes * leave))
+            while left > 0 and (count := self._remove_oldest(min(left, _TRACES), None)):
+                left -= count
+                yield count
+            yield from self._give_back()
+            if self._excess(retention.max_bytes) >= excess:
+                return  # what is left runs, or is no trace's
+
+    def delete(self, trace_ids: Sequence[int]) -> int:
+        """As `SQLiteStore.delete`."""
+        ids = orjson.dumps([f"{one:032x}" for one in trace_ids]).decode()
+
+        def work(connection: sqlite3.Connection) -> int:
+            with self._transaction(connection) as contents:
+                rows = connection.execute(
+                    "SELECT id FROM traces WHERE trace_id IN (SELECT value FROM json_each(?))",
+                    (ids,),
+                ).fetchall()
+                remove_traces(connection, [key for (key,) in rows])
+                contents.forget()
+            return len(rows)
+
+        return self._run(work)
+
+    def _remove_oldest(self, limit: int, before_ns: int | None) -> int:
+        def work(connection: sqlite3.Connection) -> int:
+            with self._transaction(connection) as contents:
+                keys = oldest_traces(connection, limit, time.time_ns(), before_ns)
+                remove_traces(connection, keys)
+                contents.forget()
+            return len(keys)
+
+        time.sleep(_PAUSE_SECONDS)
+        return self._run(work)
+
+    def _give_back(self) -> Iterator[int]:
+        """Have the index forget what was removed, and the file get smaller."""
+        merging, free = self._run(lambda connection: self._merge(connection, begin=True))
+        while merging or free:
+            yield 0
+            time.sleep(_PAUSE_SECONDS)
+            merging, left = self._run(lambda connection: self._merge(connection, begin=False))
+            if not merging and left >= free:
+                return  # a file of an older version keeps its free pages, to use them again
+            free = left
+
+    def _merge(self, connection: sqlite3.Connection, begin: bool) -> tuple[bool, int]:
+        with self._transaction(connection):
+            more = merge_some(connection, begin)
+        # By a script, as each step of the statement gives back one page.
+        connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        return more, int(free)
+
+    def _excess(self, max_bytes: int) -> int:
+        return self._run(live_bytes) - max_bytes
+
+    def _beyond(self, max_bytes: int) -> int:
+        """How many traces make up what is beyond a size, as far as one can tell."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            (total,) = connection.execute("SELECT count(*) FROM traces").fetchone()
+            return math.ceil(int(total) * (1 - max_bytes / live_bytes(connection) + _SLACK))
+
+        return self._run(work)

@@ -1,0 +1,103 @@
+"""`tracetape export` and `tracetape import`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import tracetape
+from tracetape.cli import main
+from tracetape.entities import Trace
+from tracetape.store import open_store
+from tracetape.store.query import TraceQuery
+
+MLFLOW = Path(__file__).parents[1] / "store" / "data" / "mlflow.sql"
+
+
+def call(*arguments: object) -> Result:
+    """A command."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def traces(store_path: Path) -> list[Trace]:
+    """Three finished traces, in the store."""
+    for n in range(3):
+        with tracetape.start_span(f"t{n}") as span:
+            span.set_inputs({"n": n})
+    tracetape.flush()
+    store = open_store(str(store_path))
+    found = store.search(TraceQuery())
+    store.close()
+    return found
+
+
+def read(path: Path) -> list[Trace]:
+    """What is in another store."""
+    store = open_store(str(path))
+    found = store.search(TraceQuery())
+    store.close()
+    return found
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl"])
+def test_there_and_back(traces: list[Trace], store_path: Path, tmp_path: Path, kind: str) -> None:
+    """Every trace, with all that is in it; a second time changes nothing."""
+    file, other = tmp_path / f"out.{kind}", tmp_path / "other.db"
+    result = call("export", f"--{kind}", file, "--store", store_path)
+    assert result.output == f"3 traces written to {file}.\n"
+    assert call("import", file, "--store", other).output == "3 traces imported into other.db.\n"
+    assert read(other) == traces
+    assert "3 were there already" in call("import", file, "--store", other).output
+    assert read(other) == traces
+
+
+def test_some_of_them(traces: list[Trace], store_path: Path) -> None:
+    """By their ids or by a filter, to the output."""
+    named = call("export", traces[1].trace_id[:14], "--jsonl", "-", "--store", store_path)
+    assert Trace.from_json(named.output) == traces[1]
+    found = call("export", "--filter", "name = 't2'", "--json", "-", "--store", store_path)
+    assert [Trace.from_dict(one) for one in json.loads(found.output)] == [traces[0]]
+
+
+def test_a_parquet_file(traces: list[Trace], store_path: Path, tmp_path: Path) -> None:
+    """For DuckDB and Spark."""
+    import pyarrow.parquet
+
+    result = call("export", "--parquet", tmp_path / "t.parquet", "--store", store_path)
+    assert "3 traces written" in result.output
+    table = pyarrow.parquet.read_table(tmp_path / "t.parquet")
+    assert table.column("name").to_pylist() == ["t2", "t1", "t0"]
+
+
+@pytest.mark.parametrize("prefix", ["", "sqlite:///"])
+def test_mlflows_store_and_ours(
+    traces: list[Trace], store_path: Path, tmp_path: Path, prefix: str
+) -> None:
+    """Each is known by what is in it."""
+    connection = sqlite3.connect(tmp_path / "mlflow.db")
+    connection.executescript(MLFLOW.read_text())
+    connection.close()
+    other = tmp_path / "other.db"
+    for source in (store_path, tmp_path / "mlflow.db"):
+        assert "3 traces imported" in call("import", f"{prefix}{source}", "--store", other).output
+    assert len(read(other)) == 6
+
+
+def test_mistakes(traces: list[Trace], store_path: Path, tmp_path: Path) -> None:
+    """They are said, and what is good is kept."""
+    assert "Say one of" in call("export", "--store", store_path).output
+    both = call("export", "ab", "--filter", "name = 'x'", "--json", "-", "--store", store_path)
+    assert "not both" in both.output
+    assert "There is no file" in call("import", tmp_path / "none").output
+    file = tmp_path / "t.jsonl"
+    file.write_text(traces[0].to_json() + "\nnonsense\n")
+    result = call("import", file, "--store", tmp_path / "other.db")
+    assert result.exit_code == 1
+    assert "1 traces imported" in result.output
+    assert "t.jsonl, line 2" in result.output
+    assert len(read(tmp_path / "other.db")) == 1

@@ -1,0 +1,77 @@
+"""`tracetape prune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import tracetape
+from tracetape.cli import main
+from tracetape.store import open_store
+
+
+def prune(store: Path, *arguments: str) -> str:
+    """What it says."""
+    result = CliRunner().invoke(main, ["prune", *arguments, "--store", str(store)])
+    return str(result.output)
+
+
+@pytest.fixture
+def ten_traces(store_path: Path) -> None:
+    """With 20 kB each."""
+    for n in range(10):
+        with tracetape.start_span(str(n)) as span:
+            span.set_inputs(f"{n}" * 20_000)
+    tracetape.flush()
+
+
+def test_by_age(ten_traces: None, store_path: Path) -> None:
+    """How many went, and what the file takes now."""
+    assert prune(store_path, "--older-than", "1d").startswith("0 traces removed")
+    said = prune(store_path, "--older-than", "0s")
+    assert said.startswith("10 traces removed")
+    assert "MB now" in said
+    assert open_store(str(store_path)).list_traces() == []
+
+
+def test_by_size(ten_traces: None, store_path: Path) -> None:
+    """The oldest go first."""
+    assert prune(store_path, "--max-size", "1GB").startswith("0 traces removed")
+    prune(store_path, "--max-size", "250kB")
+    store = open_store(str(store_path))
+    left = [info.name for info in store.list_traces()]
+    store.close()
+    assert 0 < len(left) < 10
+    assert left == [str(n) for n in range(9, 9 - len(left), -1)]
+
+
+def test_mistakes(ten_traces: None, store_path: Path) -> None:
+    """Nothing is removed."""
+    assert "--older-than, --max-size, or both" in prune(store_path)
+    assert "'soon' is no duration" in prune(store_path, "--older-than", "soon")
+    assert "'big' is no size" in prune(store_path, "--max-size", "big")
+    assert "no trace store" in prune(store_path.parent / "none.db", "--older-than", "0s")
+
+
+def test_retention_is_configured(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By argument or by the environment; what cannot be understood prunes nothing."""
+    from tracetape.store.retention import Retention
+    from tracetape.tracing.runtime import runtime
+
+    with tracetape.configure(retention="30d"):
+        assert runtime.retention == Retention(seconds=30 * 86_400)
+        assert runtime.recorder.store.retention() == Retention(seconds=30 * 86_400)  # type: ignore[attr-defined]
+    assert runtime.retention is None
+    with pytest.raises(tracetape.TracetapeException, match="no size"):
+        tracetape.configure(retention="for ever")
+    monkeypatch.setenv("TRACETAPE_RETENTION", "2GB")
+    runtime.defaults()
+    assert runtime.retention == Retention(max_bytes=2 * 10**9)
+    monkeypatch.setenv("TRACETAPE_RETENTION", "much")
+    runtime.defaults()
+    assert runtime.retention is None
+    assert "TRACETAPE_RETENTION: 'much' is no size" in caplog.text

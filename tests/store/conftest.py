@@ -1,0 +1,45 @@
+"""Spans and updates as a recorder would hand them to a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tracetape.entities import Span, SpanStatus
+from tracetape.store import TraceUpdate
+
+
+def _span(span_id: int = 0xA, parent_id: int | None = None, **other: Any) -> Span:
+    values: dict[str, Any] = {
+        "trace_id": 1,
+        "name": "step",
+        "span_type": "CHAIN",
+        "start_time_ns": 1_700_000_000_000_000_001,
+        "end_time_ns": 1_700_000_000_000_000_777,
+        "inputs": None,
+        "outputs": None,
+        "attributes": None,
+        "fields": None,
+        "events": None,
+        "status": SpanStatus("OK"),
+    }
+    return Span(span_id=span_id, parent_id=parent_id, **{**values, **other})
+
+
+@pytest.fixture
+def make_span() -> Callable[..., Span]:
+    """A finished span."""
+    return _span
+
+
+@pytest.fixture
+def update() -> Callable[..., TraceUpdate]:
+    """What a process learnt of a trace: its spans, by default those of trace 1."""
+
+    def make(*spans: Span, trace_id: int = 1, **other: Any) -> TraceUpdate:
+        start = min((span.start_time_ns for span in spans), default=5)
+        return TraceUpdate(trace_id, **{"start_ns": start, "spans": list(spans), **other})
+
+    return make

@@ -1,0 +1,224 @@
+"""Traces from other stores and files, and as tables."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tracetape.entities import Expectation, Feedback, Span, Trace, TraceState
+from tracetape.exceptions import IntegrationMissingError, TracetapeException
+from tracetape.store import SQLiteStore, TraceUpdate
+from tracetape.store.importing import Imported, import_traces, read_traces
+from tracetape.store.mlflow_store import count_traces, is_mlflow_store, read_mlflow_store
+from tracetape.store.parquet import COLUMNS, write_parquet
+from tracetape.store.query import TraceQuery
+
+# What the real MLflow wrote (its version stands in the files).
+MLFLOW = Path(__file__).parent / "data" / "mlflow.sql"
+MLFLOW_JSON = Path(__file__).parents[1] / "mlflow" / "data"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    """An empty store."""
+    store = SQLiteStore(tmp_path / "s.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def mlflow_db(tmp_path: Path) -> Path:
+    """MLflow's store with three traces, as it wrote it."""
+    path = tmp_path / "mlflow.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(MLFLOW.read_text())
+    connection.close()
+    return path
+
+
+def run(store: SQLiteStore, traces: Any) -> Imported:
+    """Import all, and give the last counts."""
+    *_, counts = import_traces(store, traces)
+    return counts
+
+
+def test_mlflows_own_store_is_read(mlflow_db: Path, store: SQLiteStore) -> None:
+    """Spans, times, tags, metadata, tokens and judgements; twice makes no difference."""
+    assert is_mlflow_store(mlflow_db)
+    assert count_traces(mlflow_db) == 3
+    counts = run(store, read_mlflow_store(mlflow_db))
+    assert (counts.added, counts.known, counts.refused) == (3, 0, [])
+    counts = run(store, read_mlflow_store(mlflow_db))
+    assert (counts.added, counts.known) == (0, 3)
+    traces = store.search(TraceQuery())
+    assert [trace.info.name for trace in traces] == ["t2", "t1", "t0"]
+    trace = traces[0]
+    assert [(s.name, s.span_type, s.inputs, s.outputs) for s in trace.data.spans] == [
+        ("t2", "CHAIN", {"q": 2}, "a"),
+        ("c", "LLM", {"messages": [{"role": "user", "content": "hi"}]}, None),
+    ]
+    info = trace.info
+    assert (info.state, info.tags["env"], info.experiment_id) == (TraceState.OK, "x", "0")
+    assert info.token_usage == {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+    assert info.trace_metadata["mlflow.trace.session"] == "s1"
+    good, expected = info.assessments
+    assert isinstance(good, Feedback)
+    assert (good.name, good.value, good.source.source_type) == ("good", True, "CODE")
+    assert isinstance(expected, Expectation)
+    assert (expected.name, expected.value) == ("exp", {"a": 1})
+    assert info.span_count == 2
+
+
+def test_spans_of_older_mlflow_stores_are_in_files_beside_them(
+    mlflow_db: Path, tmp_path: Path
+) -> None:
+    """Only below the database's folder, whatever path it names."""
+    folder = tmp_path / "mlruns" / "artifacts"
+    folder.mkdir(parents=True)
+    connection = sqlite3.connect(mlflow_db)
+    (content,) = connection.execute("SELECT content FROM spans WHERE name = 't2'").fetchone()
+    (folder / "traces.json").write_text(f'{{"spans": [{content}]}}')
+    connection.execute("DELETE FROM spans")
+
+    def spans(location: str) -> list[list[str]]:
+        connection.execute(
+            "UPDATE trace_tags SET value = ? WHERE key = 'mlflow.artifactLocation'", (location,)
+        )
+        connection.commit()
+        traces = list(read_mlflow_store(mlflow_db))
+        return [[s.name for s in t.data.spans] for t in traces if isinstance(t, Trace)]
+
+    assert spans(str(folder)) == [["t2"]] * 3
+    assert spans(f"file://{folder}") == [["t2"]] * 3
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    folder.rename(elsewhere)
+    assert spans(str(elsewhere)) == [[]] * 3
+    assert spans(f"{folder}/../../../{elsewhere.name}") == [[]] * 3
+    assert spans("/dev/null\x00") == [[]] * 3
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "path", sorted(MLFLOW_JSON.glob("mlflow_*.json")), ids=lambda path: path.stem
+)
+def test_mlflows_trace_json_is_read(path: Path, store: SQLiteStore) -> None:
+    """As each version wrote it; what was in the file is in the store."""
+    (trace,) = read_traces(path)
+    assert isinstance(trace, Trace)
+    assert run(store, [trace]).added == 1
+    (kept,) = store.search(TraceQuery())
+    assert [s.name for s in kept.data.spans] == [s.name for s in trace.data.spans]
+    assert [s.inputs for s in kept.data.spans] == [s.inputs for s in trace.data.spans]
+    assert (kept.info.state, kept.info.name) == (trace.info.state, trace.info.name)
+    assert kept.info.token_usage == trace.info.token_usage
+
+
+@pytest.fixture
+def two(
+    store: SQLiteStore, make_span: Callable[..., Span], update: Callable[..., TraceUpdate]
+) -> list[Trace]:
+    """Two traces, in the store."""
+    for number in (1, 2):
+        root = make_span(
+            trace_id=number, name=f"n{number}", inputs=b'{"q":"\xc3\xbc"}', outputs=b'"a"',
+            fields={"model": "m", "usage": {"input_tokens": 3}}, attributes={"k": number},
+        )  # fmt: skip
+        child = make_span(0xB, 0xA, trace_id=number, name="child")
+        end = root.end_time_ns
+        store.write(
+            [
+                update(
+                    root, child, trace_id=number, state=TraceState.OK, name=root.name, end_ns=end,
+                    span_count=2, sums={"input_tokens": 3},
+                )
+            ]
+        )  # fmt: skip
+    feedback = Feedback("f", 1)
+    feedback.assessment_id = "a-1"
+    store.assess(1, [feedback])
+    return store.search(TraceQuery())
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("t.jsonl", "\n".join),
+        ("t.json", "\n\n".join),
+        ("t.json", lambda traces: f"[{','.join(traces)}]"),
+        ("t.json", lambda traces: f'{{"traces": [{",".join(traces)}]}}'),
+        ("t.txt", "\n".join),
+    ],
+)
+def test_files_of_traces(
+    two: list[Trace], tmp_path: Path, name: str, form: Callable[[list[str]], str]
+) -> None:
+    """A trace a line, a list, an object with a list: all of it reads back the same."""
+    path = tmp_path / name
+    path.write_text(form([trace.to_json() for trace in two]))
+    other = SQLiteStore(tmp_path / "other.db")
+    assert run(other, read_traces(path)).added == 2
+    read = sorted(other.search(TraceQuery()), key=lambda trace: trace.trace_id, reverse=True)
+    assert read == two
+    other.close()
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_kept(
+    two: list[Trace], tmp_path: Path
+) -> None:
+    """Each with its line and the reason."""
+    path = tmp_path / "t.jsonl"
+    good = two[0].to_json()
+    path.write_text(f'{{"half": \n{good}\n\n{{"info": 1}}\n[]\n"x"\n{{"spans": []}}')
+    other = SQLiteStore(tmp_path / "other.db")
+    counts = run(other, read_traces(path))
+    other.close()
+    assert counts.added == 1
+    assert [reason.split(":")[0] for reason in counts.refused] == [
+        f"{path}, line {number}" for number in (1, 4, 5, 6, 7)
+    ]
+
+
+def test_a_table_of_spans(two: list[Trace], tmp_path: Path) -> None:
+    """One row each, with times that Spark reads and deep values as JSON."""
+    import pyarrow.parquet
+
+    path = tmp_path / "t.parquet"
+    assert list(write_parquet(path, two)) == [1, 1]
+    table = pyarrow.parquet.read_table(path)
+    assert table.column_names == list(COLUMNS)
+    assert str(table.schema.field("start_time").type) == "timestamp[us, tz=UTC]"
+    rows = table.to_pylist()
+    assert [(row["trace_name"], row["name"]) for row in rows] == [
+        ("n2", "n2"), ("n2", "child"), ("n1", "n1"), ("n1", "child"),
+    ]  # fmt: skip
+    row = rows[0]
+    assert (row["model"], row["input_tokens"], row["output_tokens"]) == ("m", 3, None)
+    assert (orjson.loads(row["inputs"]), row["outputs"]) == ({"q": "ü"}, '"a"')
+    assert orjson.loads(row["attributes"])["k"] == 2
+    assert (row["start_time_ns"], row["duration_ns"]) == (1_700_000_000_000_000_001, 776)
+    assert row["trace_id"] == f"tr-{2:032x}"
+    assert list(write_parquet(tmp_path / "none.parquet", [])) == []
+    assert pyarrow.parquet.read_table(tmp_path / "none.parquet").num_rows == 0
+
+
+def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what to install; no file is begun."""
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(IntegrationMissingError, match=r"pip install 'tracetape\[parquet\]'"):
+        list(write_parquet(tmp_path / "t.parquet", []))
+    assert not (tmp_path / "t.parquet").exists()
+
+
+def test_a_file_that_is_no_store_of_mlflow(tmp_path: Path, store: SQLiteStore) -> None:
+    """Neither ours, nor a text, nor none."""
+    store.open()
+    (tmp_path / "notes").write_text("hello " * 100)
+    for name in ("s.db", "notes", "none"):
+        assert not is_mlflow_store(tmp_path / name)
+    with pytest.raises(TracetapeException, match="cannot be read as MLflow's store"):
+        list(read_mlflow_store(tmp_path / "s.db"))

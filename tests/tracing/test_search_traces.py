@@ -1,0 +1,279 @@
+"""search_traces: which traces it finds, in which order and form."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import pytest
+
+import tracetape
+from tracetape.entities import Trace
+from tracetape.exceptions import InvalidTypeError, InvalidValueError
+from tracetape.tracing.runtime import runtime
+
+NASTY = 'it\'s 100% "odd" [*?] `$.a` \\ ü'
+
+
+def found(filter_string: str | None = None, **other: Any) -> list[str | None]:
+    """Names of the traces that are found."""
+    traces = tracetape.search_traces(
+        filter_string=filter_string, return_type="list", flush=True, **other
+    )
+    return [trace.info.name for trace in traces]
+
+
+@pytest.fixture
+def traces(request: pytest.FixtureRequest) -> None:
+    """Three finished traces: alpha, beta, which failed, and gamma."""
+    with tracetape.start_span("alpha", span_type="CHAIN") as span:
+        span.set_inputs({"question": "What is a Kalman filter?"})
+        with tracetape.start_span("call", span_type="LLM", attributes={"model": "g-1", "n": 3}):
+            tracetape.update_current_trace(
+                tags={"env": "prod", NASTY: NASTY}, metadata={"user": "ann"}
+            )
+        span.set_outputs("It estimates a state.")
+    try:
+        with tracetape.start_span("beta", attributes={"deep": {"a": [1]}, "yes": True}) as span:
+            span.set_inputs('say "hi" to Ünal\nnow')
+            tracetape.update_current_trace(
+                tags={"env": "test"}, client_request_id="r-2", session_id="s1"
+            )
+            time.sleep(0.03)
+            raise ValueError("no such thing")
+    except ValueError:
+        pass
+    with tracetape.start_span("gamma", span_type="TOOL"), tracetape.start_span("call"):
+        pass
+    if getattr(request, "param", False):
+        build_index()
+
+
+def build_index() -> None:
+    """Have all texts in the full-text index, as after a while of idle time."""
+    tracetape.flush()
+    while runtime.recorder.store.maintain():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("filter_string", "names"),
+    [
+        ("status = 'OK'", ["gamma", "alpha"]),
+        ("status != 'OK'", ["beta"]),
+        ("status IN ('OK', 'ERROR')", ["gamma", "beta", "alpha"]),
+        ("name = 'alpha'", ["alpha"]),
+        ("name LIKE '%a%a%'", ["gamma", "alpha"]),
+        ("name LIKE 'ALPHA'", []),
+        ("name ILIKE 'ALPHA'", ["alpha"]),
+        ("name RLIKE '^(al|be)'", ["beta", "alpha"]),
+        ("name LIKE '_eta'", ["beta"]),
+        ("tag.`mlflow.traceName` = 'beta'", ["beta"]),
+        ("client_request_id = 'r-2'", ["beta"]),
+        ("client_request_id IS NULL", ["gamma", "alpha"]),
+        ("execution_time_ms >= 30", ["beta"]),
+        ("tag.env = 'prod'", ["alpha"]),
+        ("tag.env != 'prod'", ["beta"]),
+        ("tag.env IS NULL", ["gamma"]),
+        ("tag.env IS NOT NULL AND status = 'OK'", ["alpha"]),
+        ("metadata.user LIKE 'a%'", ["alpha"]),
+        ("metadata.`mlflow.trace.session` = 's1'", ["beta"]),
+        ("span.name = 'call'", ["gamma", "alpha"]),
+        ("span.type = 'LLM' OR span.type = 'TOOL'", ["gamma", "alpha"]),
+        ("span.status = 'ERROR'", ["beta"]),
+        ("span.name = 'call' AND span.type = 'LLM'", ["alpha"]),
+        ("span.name = 'call' AND span.type = 'TOOL'", []),
+        ("NOT span.name = 'call'", ["beta"]),
+        ("span.attributes.model = 'g-1'", ["alpha"]),
+        ("span.attributes.model LIKE 'g%'", ["alpha"]),
+        ("span.attributes.n = '3'", ["alpha"]),
+        ("span.attributes.n > 2.5", ["alpha"]),
+        ("span.attributes.n > 3", []),
+        ("span.attributes.yes = 'true'", ["beta"]),
+        ("span.attributes.deep LIKE '%[1]%'", ["beta"]),
+        ("span.attributes.`mlflow.spanType` = 'TOOL'", ["gamma"]),
+        ("trace.text LIKE '%Kalman%'", ["alpha"]),
+        ("trace.text LIKE '%kalman%'", []),
+        ("trace.text ILIKE '%kalman%'", ["alpha"]),
+        ("trace.text LIKE '%say \"hi\" to%'", ["beta"]),
+        ("trace.text ILIKE '%ÜNAL%'", ["beta"]),
+        ("trace.text LIKE '%Ünal\nnow%'", ["beta"]),
+        ("trace.text LIKE '%no such thing%'", ["beta"]),
+        ("trace.text LIKE '%nowhere%'", []),
+        ("(name = 'alpha' OR name = 'beta') AND NOT status = 'ERROR'", ["alpha"]),
+        ("timestamp > 0 AND timestamp < 99999999999999", ["gamma", "beta", "alpha"]),
+        ("timestamp > 99999999999999999999999", []),
+        ("end_time <= 0", []),
+        ("run_id = 'r'", []),
+    ],
+)
+@pytest.mark.parametrize("traces", [False, True], ids=["", "indexed"], indirect=True)
+def test_filters(traces: None, filter_string: str, names: list[str]) -> None:
+    """Each field; LIKE minds the case, ILIKE does not."""
+    assert found(filter_string) == names
+
+
+def test_any_text_can_be_searched_for(traces: None) -> None:
+    """Keys and values with quotes, wildcards and back-slashes are data, never SQL."""
+    quoted = NASTY.replace("'", "''")
+    key = NASTY.replace("`", "")
+    with tracetape.start_span("delta"):
+        tracetape.update_current_trace(tags={key: NASTY, "x": "' OR '1'='1"})
+    assert found(f"tag.`{key}` = '{quoted}'") == ["delta"]
+    assert found(f"tag.`{key}` LIKE '{quoted}'") == ["delta"]
+    assert found("tag.x = ''' OR ''1''=''1'") == ["delta"]
+    assert found("tag.`x' OR '1'='1` = 'y'") == []
+    assert found("tag.`$.x` IS NOT NULL") == []
+
+
+def test_the_index_is_never_needed_for_a_right_answer() -> None:
+    """Whether a text is in it, not yet, or half: open spans, long texts, chains of messages."""
+    words = "the quick brown fox " * 100
+    with tracetape.start_span("long") as span:
+        span.set_inputs({"messages": [{"content": f"{words}{n}"} for n in range(3)]})
+        build_index()
+        with tracetape.start_span("inner") as inner:
+            inner.set_inputs({"messages": [{"content": f"{words}{n}"} for n in range(5)]})
+            inner.set_outputs({"text": words, "odd": "zebra"})
+            time.sleep(1.3)  # until it is written as open
+        build_index()
+        span.set_outputs("giraffe")
+    for _ in range(2):
+        for text in ("fox 0", "fox 4", "zebra", "giraffe", "quick brown", "x 2", "z_bra", "ze%a"):
+            assert found(f"trace.text LIKE '%{text}%'") == ["long"], text
+        assert found("span.name = 'inner' AND span.content LIKE '%fox 4%'") == ["long"]
+        assert found("span.name = 'long' AND span.content LIKE '%fox 4%'") == []
+        assert found("span.name = 'long' AND span.content LIKE '%fox 2%'") == ["long"]
+        assert found("trace.text LIKE '%fox 5%'") == []
+        build_index()
+
+
+def test_everything_newest_first(traces: None) -> None:
+    """Without a filter, and no more than asked for."""
+    assert found() == ["gamma", "beta", "alpha"]
+    assert found(max_results=2) == ["gamma", "beta"]
+    assert found(max_results=0) == []
+
+
+def test_orders(traces: None) -> None:
+    """By any field of traces; the newest first among equals."""
+    assert found(order_by=["timestamp_ms ASC"]) == ["alpha", "beta", "gamma"]
+    assert found(order_by=["execution_time DESC"])[0] == "beta"
+    assert found(order_by=["status ASC", "name ASC"]) == ["beta", "alpha", "gamma"]
+    assert found(order_by=["status DESC"]) == ["gamma", "alpha", "beta"]
+
+
+def test_running_traces_only_if_they_are_named(traces: None, eventually: Any) -> None:
+    """A plain search gives ended ones."""
+    with tracetape.start_span("running"):
+        eventually(lambda: found("status = 'IN_PROGRESS'") == ["running"])
+        assert "running" not in found()
+        assert "running" not in found("status != 'ERROR'")
+        assert found("status IN ('IN_PROGRESS', 'ERROR')") == ["running", "beta"]
+    assert found("status = 'IN_PROGRESS'") == []
+
+
+def test_spans_may_be_left_out(traces: None) -> None:
+    """Then there is what is known of the whole."""
+    (trace,) = tracetape.search_traces(
+        filter_string="name = 'alpha'", return_type="list", flush=True
+    )
+    assert isinstance(trace, Trace)
+    assert [span.name for span in trace.data.spans] == ["alpha", "call"]
+    (trace,) = tracetape.search_traces(
+        filter_string="name = 'alpha'", return_type="list", include_spans=False
+    )
+    assert trace.data.spans == []
+    assert trace.info.span_count == 2
+
+
+def test_flush_waits_until_everything_is_written() -> None:
+    """A trace that has just ended is found."""
+    for n in range(20):
+        with tracetape.start_span(f"t{n}"):
+            pass
+        assert found(max_results=1) == [f"t{n}"]
+
+
+def test_a_table_where_pandas_is_installed(traces: None) -> None:
+    """A row for each trace, with MLflow's columns."""
+    table = tracetape.search_traces(flush=True)
+    assert list(table.columns) == Trace.pandas_dataframe_columns()
+    assert list(table["state"]) == ["OK", "ERROR", "OK"]
+    assert table["request"][2] == {"question": "What is a Kalman filter?"}
+    empty = tracetape.search_traces(filter_string="name = 'x'", extract_fields=["a.inputs"])
+    assert list(empty.columns) == [*Trace.pandas_dataframe_columns(), "a.inputs"]
+
+
+def test_fields_are_extracted_into_columns() -> None:
+    """Inputs and outputs of spans by their names; None where they are missing."""
+    with tracetape.start_span("a.b") as span:
+        span.set_inputs({"x.y": 1, "z": [2]})
+        span.set_outputs("done")
+    fields = ["`a.b`.inputs.`x.y`", "`a.b`.inputs.z", "`a.b`.inputs", "`a.b`.outputs",
+              "`a.b`.outputs.k", "other.inputs"]  # fmt: skip
+    table = tracetape.search_traces(extract_fields=fields, return_type="pandas", flush=True)
+    row = table.iloc[0]
+    assert (row["a.b.inputs.x.y"], row["a.b.inputs.z"]) == (1, [2])
+    assert (row["a.b.inputs"], row["a.b.outputs"]) == ({"x.y": 1, "z": [2]}, "done")
+    assert row["a.b.outputs.k"] is None
+    assert row["other.inputs"] is None
+
+
+def test_a_list_where_pandas_is_missing(traces: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a clear error for who asks for a table."""
+    monkeypatch.setattr("tracetape.tracing.searching.has_pandas", lambda: False)
+    assert isinstance(tracetape.search_traces(flush=True), list)
+    with pytest.raises(InvalidValueError, match="pip install pandas"):
+        tracetape.search_traces(return_type="pandas")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        ({"return_type": "csv"}, InvalidValueError, "Invalid return type: csv"),
+        ({"return_type": "list", "extract_fields": ["a.inputs"]}, InvalidValueError, "'pandas'"),
+        ({"extract_fields": ["a.attributes"]}, InvalidValueError, "a.attributes"),
+        ({"extract_fields": ["`a.inputs"]}, InvalidValueError, "back-ticks"),
+        ({"extract_fields": ["inputs"]}, InvalidValueError, "back-ticks"),
+        ({"extract_fields": "a.inputs"}, InvalidTypeError, "list of strings"),
+        ({"locations": "1"}, InvalidTypeError, "`locations` parameter must be a list"),
+        ({"max_results": -1}, InvalidValueError, "max_results"),
+        ({"filter_string": "status = "}, InvalidValueError, "Invalid filter"),
+        ({"order_by": ["colour"]}, InvalidValueError, "order_by"),
+    ],
+)
+def test_mistakes(arguments: dict[str, Any], error: type[Exception], said: str) -> None:
+    """They are errors that name the value."""
+    with pytest.raises(error, match=said):
+        tracetape.search_traces(**arguments)
+
+
+@pytest.mark.parametrize("name", ["experiment_ids", "sql_warehouse_id"])
+def test_deprecated_arguments_warn(name: str) -> None:
+    """As in MLflow."""
+    with pytest.warns(FutureWarning, match=name):
+        tracetape.search_traces(**{name: [] if name == "experiment_ids" else "w"})
+
+
+def test_searching_loads_nothing_before_it_is_used(run_python: Any) -> None:
+    """`import tracetape` stays cheap."""
+    source = "import sys, tracetape; assert 'tracetape.tracing.searching' not in sys.modules"
+    run_python(source)
+    assert "tracetape" in sys.modules
+
+
+def test_sessions_are_traces_with_one_session_id() -> None:
+    """The newest session first, the traces of each in the order of time."""
+    for session, name in [("a", "1"), ("b", "2"), (None, "3"), ("a", "4")]:
+        with tracetape.context(session_id=session), tracetape.start_span(name):
+            pass
+    tracetape.flush()
+    sessions = tracetape.search_sessions()
+    assert [session.id for session in sessions] == ["a", "b"]
+    assert [[t.info.name for t in session] for session in sessions] == [["1", "4"], ["2"]]
+    assert [span.name for span in sessions[0][0].data.spans] == ["1"]
+    (newest,) = tracetape.search_sessions(max_results=1, include_spans=False)
+    assert (newest.id, newest[0].data.spans) == ("a", [])
+    assert tracetape.search_sessions(run_id="none") == []

@@ -52,14 +52,22 @@ class Recorder:
     holds less than one batch; spans that stay open for more than a second are written as open.
     """
 
-    def __init__(self, open_store: Callable[[], Store], *, max_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        *,
+        prepare: Callable[[], None] | None = None,
+        max_bytes: int = 64 << 20,
+    ) -> None:
         """Nothing is opened or started yet.
 
         Args:
-            open_store: gives the store, at the first span.
+            open_store: gives the store, after the first span, on the writing thread.
+            prepare: called before that, on the thread of the first span.
             max_bytes: bound of the queue, in bytes of JSON.
         """
         self._open_store = open_store
+        self._prepare = prepare
         self._max_bytes = max_bytes
         self._store: Store | None = None
         self._fresh()
@@ -273,12 +281,20 @@ class Recorder:
     def _start(self) -> None:
         with self._start_lock:
             if self._worker is None:
+                self._get_ready()
                 self.stopping = False
                 self._worker = threading.Thread(
                     target=self._run, name="tracetape-recorder", daemon=True
                 )
                 self._worker.start()
                 lifecycle.close_with_process(self)
+
+    def _get_ready(self) -> None:
+        try:
+            if self._prepare is not None and self._store is None:
+                self._prepare()
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("preparing the store")
 
     def _stop(self) -> None:
         with self._start_lock:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeAlias
 
 __all__ = ["BUSY_SECONDS", "Connection", "connect", "prepare_folder", "use_wal"]
 
@@ -18,16 +19,22 @@ BUSY_SECONDS = 5.0
 class Connection(AbstractContextManager[sqlite3.Connection]):
     """One connection, opened when first needed and used by one thread at a time."""
 
-    def __init__(self, opener: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, opener: Callable[[], sqlite3.Connection], path: Path | None) -> None:
         self._opener = opener
+        self._path = path
+        self._log = None if path is None else Path(f"{path}-wal")
+        self._files: tuple[_Identity, _Identity] = (None, None)  # the database, and its log
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> sqlite3.Connection:
         self._lock.acquire()
         try:
+            if self._connection is not None and self._files[0] != _identity(self._path):
+                self._leave_file()
             if self._connection is None:
                 self._connection = self._opener()
+            self._files = (_identity(self._path), _identity(self._log))
         except BaseException:
             self._lock.release()
             raise
@@ -43,16 +50,36 @@ class Connection(AbstractContextManager[sqlite3.Connection]):
                 self._connection.close()
                 self._connection = None
 
+    def _leave_file(self) -> None:
+        """Somebody deleted or replaced the file: what is there next must not inherit its log."""
+        self.close()
+        if self._log is not None and _identity(self._log) == self._files[1] is not None:
+            for left in (self._log, Path(f"{self._path}-shm")):
+                left.unlink(missing_ok=True)
+
     def __del__(self) -> None:
         # A store in memory ends with its last reference; Python 3.13 warns of those left open.
         if self._connection is not None:
             self._connection.close()
 
 
-def connect(database: str) -> sqlite3.Connection:
+_Identity: TypeAlias = "tuple[int, int] | None"
+
+
+def _identity(path: Path | None) -> _Identity:
+    if path is None:
+        return None
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def connect(database: str, uri: bool = False) -> sqlite3.Connection:
     """A connection that leaves transactions to us and waits for other processes."""
     return sqlite3.connect(
-        database, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        database, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=uri
     )
 
 

@@ -32,6 +32,7 @@ class ContentWriter:
 
     def __init__(self) -> None:
         """Nothing is known yet."""
+        self._connection: sqlite3.Connection | None = None
         self._version = -1
         self.forget()
 
@@ -43,8 +44,9 @@ class ContentWriter:
     def begin(self, connection: sqlite3.Connection) -> None:
         """A transaction has begun; another process may have removed what we know of."""
         (version,) = connection.execute("PRAGMA data_version").fetchone()
-        if version != self._version or len(self._contents) + len(self._lists) > _CACHED:
-            self._version = version
+        is_known = connection is self._connection and version == self._version
+        if not is_known or len(self._contents) + len(self._lists) > _CACHED:
+            self._connection, self._version = connection, version  # another: the file was replaced
             self.forget()
 
     def store(self, connection: sqlite3.Connection, value: str) -> str | bytes:

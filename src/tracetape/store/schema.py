@@ -6,7 +6,7 @@ import sqlite3
 
 from tracetape.exceptions import StoreError
 
-__all__ = ["VERSION", "migrate"]
+__all__ = ["APPLICATION_ID", "VERSION", "migrate"]
 
 _MIGRATIONS = [
     # Small columns stand first: reading them must not touch a row's overflow pages.
@@ -123,6 +123,7 @@ _MIGRATIONS = [
     """,
 ]
 VERSION = len(_MIGRATIONS)
+APPLICATION_ID = int.from_bytes(b"trtp", "big")  # by which a damaged file is known as ours
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -149,6 +150,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         for script in _MIGRATIONS[version:]:
             for statement in script.split(";\n"):
                 connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tracetape.diagnostics import warn_once
 from tracetape.entities import Span, Trace, TraceData, TraceInfo
 from tracetape.entities.attachment import Attachment
 from tracetape.exceptions import StoreError
@@ -19,9 +18,10 @@ from tracetape.store.assessments import (
     write_assessments,
 )
 from tracetape.store.attachments import read_attachment, write_attachments
-from tracetape.store.conditions import add_functions, select_traces
-from tracetape.store.connections import Connection, connect, prepare_folder, use_wal
+from tracetape.store.conditions import select_traces
+from tracetape.store.connections import Connection
 from tracetape.store.contents import ContentReader, ContentWriter, parts_of
+from tracetape.store.opening import is_damage, open_file, open_memory, set_aside
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 from tracetape.store.query import TraceQuery
 from tracetape.store.retention import Retention
@@ -33,7 +33,6 @@ from tracetape.store.rows import (
     span_row,
     update_row,
 )
-from tracetape.store.schema import migrate
 from tracetape.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -104,8 +103,8 @@ class SQLiteStore:
         self._path = path
         self._read_only = read_only
         # Writer and readers take turns only in memory; on disk WAL keeps them apart.
-        self._writer = Connection(self._open)
-        self._reader = self._writer if path is None else Connection(self._open)
+        self._writer = Connection(self._open, path)
+        self._reader = self._writer if path is None else Connection(self._open, path)
         self._contents = ContentWriter()
         self._upkeep = Upkeep(lambda work: self._use(self._writer, work), self._transaction)
         self.retention: Callable[[], Retention | None] = lambda: None
@@ -299,55 +298,27 @@ class SQLiteStore:
         return self._use(self._reader, transaction)
 
     def _use(self, connection: Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        with connection as opened:
-            try:
-                return work(opened)
-            except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
-                raise  # a fault of ours: the same call would never succeed
-            except sqlite3.Error as error:
-                raise StoreError(f"the store {self.url} failed: {error}") from error
+        for again in (True, False):
+            with connection as opened:
+                try:
+                    return work(opened)
+                except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
+                    raise  # a fault of ours: the same call would never succeed
+                except sqlite3.Error as error:
+                    if not (again and self._begin_anew(error)):
+                        raise StoreError(f"the store {self.url} failed: {error}") from error
+        raise AssertionError("one of the two returned or raised")
+
+    def _begin_anew(self, error: sqlite3.Error) -> bool:
+        """Whether the file was damaged, and could be set aside."""
+        if self._path is None or self._read_only or not is_damage(error):
+            return False
+        self.close()
+        self._contents.forget()
+        return set_aside(self._path, error)
 
     def _open(self) -> sqlite3.Connection:
-        if self._path is None:
-            connection = connect(":memory:")
-            add_functions(connection)
-            migrate(connection)
-            return connection
-        try:
-            if self._read_only:
-                if not self._path.is_file():
-                    raise StoreError(
-                        f"there is no trace store at {self._path}; run a program with tracetape "
-                        "first, or name its store by --store or TRACETAPE_STORE"
-                    )
-            else:
-                prepare_folder(self._path)
-            connection = connect(str(self._path))
-            try:
-                self._set_up(connection)
-            except BaseException:
-                connection.close()
-                raise
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"the store {self._path} cannot be opened: {error}. Name a writable file by "
-                "tracetape.configure(store=…) or TRACETAPE_STORE."
-            ) from error
-        return connection
-
-    def _set_up(self, connection: sqlite3.Connection) -> None:
-        mode = use_wal(connection)
-        if mode != "wal":
-            warn_once(
-                f"wal {self._path}",
-                "tracetape: %s cannot use write-ahead logging (it answered %r); "
-                "readers may delay writers. Name a store on a local disk by TRACETAPE_STORE.",
-                self._path,
-                mode,
-            )
-        connection.execute("PRAGMA synchronous = NORMAL")
-        add_functions(connection)
-        migrate(connection)
+        return open_memory() if self._path is None else open_file(self._path, self._read_only)
 
 
 def _infos(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> list[TraceInfo]:

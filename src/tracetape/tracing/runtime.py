@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Processor", "Runtime", "checked_ratio", "is_disabled", "runtime"]
 
+_SQLITE = "sqlite:///"  # as in SQLAlchemy, four slashes begin an absolute path
+
 Processor = Callable[["LiveSpan"], Any]
 
 
@@ -30,7 +32,7 @@ class Runtime:
         """Defaults; nothing is opened."""
         # Not os.urandom: a system call for each span starves the writing thread.
         self.random_bits = Random().getrandbits
-        self.recorder = Recorder(self._open)
+        self.recorder = self._default_recorder()
         self.defaults()
 
     def defaults(self) -> None:
@@ -68,16 +70,13 @@ class Runtime:
             store: a URL, a path, or a store; None: where the environment says.
         """
         if store is None:
-            opener = self._open
+            recorder = self._default_recorder()
         else:
             from tracetape.store import open_store
 
             opened = open_store(store) if isinstance(store, str) else store
-
-            def opener() -> Store:
-                return _usable(opened)
-
-        self.use_recorder(Recorder(opener)).close()
+            recorder = Recorder(lambda: _usable(opened))
+        self.use_recorder(recorder).close()
 
     def _process(self, span: LiveSpan) -> None:
         """What is done to a span that is about to end."""
@@ -98,16 +97,28 @@ class Runtime:
                     type(answer).__name__,
                 )
 
+    def _default_recorder(self) -> Recorder:
+        return Recorder(self._open, prepare=_name_store)
+
     def _open(self) -> Store:
         from tracetape.store import open_store, writer_url
 
-        url = writer_url()
-        # Children write where their parent does, wherever they are started.
-        os.environ.setdefault("TRACETAPE_STORE", url)
+        _name_store()
         try:
-            return _usable(open_store(url))
+            return _usable(open_store(writer_url()))
         except InvalidValueError as error:
             return _memory(error)
+
+
+def _name_store() -> None:
+    """Say where the store is by its whole path: the program may go to another directory.
+
+    Children write where their parent does, wherever they are started.
+    """
+    url = os.environ.get("TRACETAPE_STORE") or os.path.join(".tracetape", "traces.db")
+    begin = url[: len(_SQLITE)] if url.startswith(_SQLITE) else ""
+    if begin or "://" not in url:
+        os.environ["TRACETAPE_STORE"] = _SQLITE + os.path.abspath(url[len(begin) :])
 
 
 def checked_ratio(value: Any, name: str) -> float:

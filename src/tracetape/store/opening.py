@@ -1,0 +1,119 @@
+"""Opening a store's file: made if need be, set up, migrated; a damaged one set aside."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from tracetape.diagnostics import warn_once
+from tracetape.exceptions import StoreError
+from tracetape.store.conditions import add_functions
+from tracetape.store.connections import connect, prepare_folder, use_wal
+from tracetape.store.schema import APPLICATION_ID, migrate
+
+__all__ = ["is_damage", "open_file", "open_memory", "set_aside"]
+
+_DEFAULT = (".tracetape", "traces.db")
+_ID_AT = 68  # where SQLite's file header has the application's id
+_SIDE_FILES = ("-wal", "-shm", "-journal")
+
+
+def open_memory() -> sqlite3.Connection:
+    """A store in this process's memory."""
+    connection = connect(":memory:")
+    add_functions(connection)
+    migrate(connection)
+    return connection
+
+
+def open_file(path: Path, read_only: bool) -> sqlite3.Connection:
+    """The store in a file.
+
+    Args:
+        path: the file; made with its folder, unless it is only read.
+        read_only: for readers: a missing file is an error, a damaged one stays where it is.
+
+    Raises:
+        StoreError: it cannot be opened, is of another program, or of a newer version.
+    """
+    if read_only and not path.is_file():
+        raise StoreError(
+            f"there is no trace store at {path}; run a program with tracetape "
+            "first, or name its store by --store or TRACETAPE_STORE"
+        )
+    try:
+        try:
+            return _open(path, read_only)
+        except sqlite3.DatabaseError as error:
+            if read_only or not is_damage(error) or not set_aside(path, error):
+                raise
+        return _open(path, read_only)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(
+            f"the store {path} cannot be opened: {error}. Name a writable file by "
+            "tracetape.configure(store=…) or TRACETAPE_STORE."
+        ) from error
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that the file is damaged, which no later attempt mends."""
+    return "malformed" in str(error) or "not a database" in str(error)
+
+
+def set_aside(path: Path, error: sqlite3.Error) -> bool:
+    """Rename a damaged store, so that a new one can be begun; whether it was one of ours."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_ID_AT + 4)
+    except OSError:
+        return False
+    named = int.from_bytes(header[_ID_AT:], "big") == APPLICATION_ID
+    if not named and path.parts[-2:] != _DEFAULT:
+        return False  # a user's own file, which happens to stand there
+    kept = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+    try:
+        path.rename(kept)
+        for ending in _SIDE_FILES:
+            side = Path(f"{path}{ending}")
+            if side.exists():
+                side.rename(f"{kept}{ending}")
+    except OSError:
+        return False
+    warn_once(
+        f"damaged {kept}",
+        "tracetape: the store %s is damaged (%s). It was renamed to %s, and a new one is begun; "
+        "`sqlite3 %s .recover` may get back what was in it.",
+        path,
+        error,
+        kept.name,
+        kept.name,
+    )
+    return True
+
+
+def _open(path: Path, read_only: bool) -> sqlite3.Connection:
+    if not read_only:
+        prepare_folder(path)
+    frozen = read_only and not os.access(path.parent, os.W_OK)
+    # Where nothing can be written nothing changes either, and SQLite needs no files beside it.
+    connection = connect(f"{path.as_uri()}?immutable=1" if frozen else str(path), uri=frozen)
+    try:
+        if not frozen:
+            mode = use_wal(connection)
+            if mode != "wal":
+                warn_once(
+                    f"wal {path}",
+                    "tracetape: %s cannot use write-ahead logging (it answered %r); "
+                    "readers may delay writers. Name a store on a local disk by TRACETAPE_STORE.",
+                    path,
+                    mode,
+                )
+            connection.execute("PRAGMA synchronous = NORMAL")
+        add_functions(connection)
+        migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -118,7 +118,7 @@ class _Session:
         request = Request("/responses", body, self._is_async, self._provider, self._base_url, "GET")
         if self._realtime:
             request = request._replace(path="/realtime")
-        call = begin_call(self._extractor(), request)
+        call = begin_call(self._extractor(), request, "openai")
         if call is not None:
             call.streaming()
         return call

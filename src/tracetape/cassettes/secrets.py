@@ -12,7 +12,7 @@ from tracetape.cassettes.cleaning import is_credential, secret_query_names
 from tracetape.cassettes.interaction import Headers, Interaction
 from tracetape.cassettes.tape import load
 
-__all__ = ["Finding", "check", "findings"]
+__all__ = ["Finding", "check", "findings", "without_secrets"]
 
 # Shapes as their issuers and GitHub's secret scanning describe them. The words before each, in
 # lower case, are looked for first: an expression alone would take milliseconds a call.
@@ -100,6 +100,15 @@ def check(paths: Iterable[str | PathLike[str]]) -> list[Finding]:
 def findings(interaction: Interaction) -> list[tuple[str, str]]:
     """Which kinds of secrets stand where."""
     return [(kind, place) for place, text in _places(interaction) for kind in _kinds(text)]
+
+
+def without_secrets(text: str, mark: str) -> str:
+    """`text` with `mark` in the place of each secret."""
+    lower = text.lower()
+    for _, words, pattern in _PATTERNS:
+        if any(word in lower for word in words):
+            text = pattern.sub(mark, text)
+    return text
 
 
 def _kinds(text: str) -> Iterator[str]:

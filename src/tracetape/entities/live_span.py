@@ -13,6 +13,7 @@ from tracetape.entities.event import SpanEvent
 from tracetape.entities.live_trace import LiveTrace
 from tracetape.entities.media_policy import may_hold_media
 from tracetape.entities.names import LINKS, SPAN_INPUTS, SPAN_OUTPUTS, SPAN_TYPE, TRACE_ID
+from tracetape.entities.privacy import checked_level, protected
 from tracetape.entities.span import Span
 from tracetape.entities.status import OK, UNSET, SpanStatus, status_from
 from tracetape.exceptions import InvalidTypeError, TracetapeException
@@ -112,6 +113,17 @@ class LiveSpan(Span):
         """Say what the span is about, for readers."""
         if self._is_open("set_description"):
             self.set_fields({"description": decode(encode(description))})
+
+    def set_capture(self, level: str) -> None:
+        """Say how much of the span is kept: ``full``, ``metadata`` or ``none``.
+
+        Of what is configured for all spans and of this the stricter one holds.
+
+        Raises:
+            InvalidValueError: it is none of these.
+        """
+        if self._is_open("set_capture"):
+            self.set_fields({"capture": checked_level(level)})
 
     def add_link(self, link: Link) -> None:
         """Record that a span of another trace has to do with this one.
@@ -257,6 +269,7 @@ class LiveSpan(Span):
         Args:
             attachments: takes the media of its inputs and outputs, by id.
         """
+        shown = protected(self)
         return Span(
             trace_id=self._trace_id,
             span_id=self._span_id,
@@ -265,12 +278,12 @@ class LiveSpan(Span):
             span_type=self._type,
             start_time_ns=self._start,
             end_time_ns=self._end,
-            inputs=self._without_media(self._inputs, attachments),
-            outputs=self._without_media(self._outputs, attachments),
-            attributes=dict(self._attributes) if self._attributes else None,
-            fields=dict(self._fields) if self._fields else None,
-            events=list(self._events) if self._events else None,
-            status=self._status,
+            inputs=self._without_media(shown._inputs, attachments),
+            outputs=self._without_media(shown._outputs, attachments),
+            attributes=dict(shown._attributes) if shown._attributes else None,
+            fields=dict(shown._fields) if shown._fields else None,
+            events=list(shown._events) if shown._events else None,
+            status=shown._status,
         )
 
     @classmethod

@@ -8,6 +8,7 @@ from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracetape.entities.constants import TraceState
+from tracetape.entities.privacy import OPEN, Privacy, policy
 
 if TYPE_CHECKING:
     from tracetape.entities.live_span import LiveSpan
@@ -86,6 +87,7 @@ class LiveTrace:
             written: (its id, ids of the spans above it, its own).
         details: what was said of the trace beside its spans.
         held: ended spans of a trace that is kept only if something in it fails.
+        privacy: what was to be hidden when it began.
     """
 
     __slots__ = ("__dict__", "clock", "root", "sink", "trace_id")
@@ -96,6 +98,7 @@ class LiveTrace:
     sums: dict[str, list[tuple[int, tuple[int, ...], dict[str, float]]]] | None = None
     details: TraceDetails | None = None
     held: list[LiveSpan] | None = None
+    privacy: Privacy | None = None
 
     trace_id: int
     sink: SpanSink
@@ -143,4 +146,6 @@ def begin_trace(trace_id: int, sink: SpanSink, now: int) -> LiveTrace:
     trace.sink = sink
     trace.clock = _offset
     trace.root = None
+    if policy.now is not OPEN:
+        trace.privacy = policy.now  # it may be written only when something else holds
     return trace

@@ -55,6 +55,7 @@ NAME_OF_FIELD = {
     "provider": "mlflow.llm.provider",
     "cost": "mlflow.llm.cost",
     "message_format": "mlflow.message.format",
+    "capture": "tracetape.capture",
     "request_model": "tracetape.llm.request_model",
     "provider_usage": "tracetape.llm.provider_usage",
     "finish_reasons": "tracetape.llm.finish_reasons",

@@ -17,6 +17,7 @@ from tracetape.entities.event import SpanEvent
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.status import SpanStatus
 from tracetape.instrument.integration import Extractor, Request, Result
+from tracetape.instrument.options import options
 from tracetape.tracing.beginning import begin_span
 
 __all__ = ["Call", "begin_call", "calling"]
@@ -41,15 +42,24 @@ def _guarded(method: Callable[_P, None]) -> Callable[_P, None]:
     return guarded
 
 
-def begin_call(extractor: Extractor, request: Request) -> Call | None:
+def begin_call(extractor: Extractor, request: Request, integration: str = "") -> Call | None:
     """Begin the span of a call, below the current span; it never is the current one itself.
 
     None: it is not to be recorded.
+
+    Args:
+        extractor: reads it.
+        request: what is asked.
+        integration: whose call it is, for `autolog(capture=…)`.
     """
     span = begin_span(extractor.name(request), extractor.span_type)
     if span is None:
         return None
     call = Call(span, extractor)
+    if options.capture:
+        level = options.capture_of(integration)
+        if level is not None:
+            span.set_capture(level)
     call.describe(request)
     return call
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 __all__ = ["Options", "options"]
 
 
@@ -13,6 +15,7 @@ class Options:
         stream_usage: ask for the usage of streams, and hide the chunk that brings it.
         propagate: send a ``traceparent`` header.
         vectors: keep the vectors of embeddings whole.
+        capture: how much of the spans is kept, by integration; ``*`` is each that is not named.
         text_column: which column of a vector index holds the documents' text.
     """
 
@@ -23,6 +26,11 @@ class Options:
         self.propagate = True
         self.vectors = False
         self.text_column: str | None = None
+        self.capture: Mapping[str, str] = {}
+
+    def capture_of(self, integration: str) -> str | None:
+        """How much is kept of the spans of an integration; None: as of all."""
+        return self.capture.get(integration, self.capture.get("*"))
 
 
 options = Options()

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from tracetape.entities.privacy import checked_level
 from tracetape.exceptions import IntegrationMissingError, InvalidTypeError, InvalidValueError
 from tracetape.instrument.integration import Integration
 from tracetape.instrument.options import options
@@ -45,6 +46,7 @@ def autolog(
     all_requests: bool = False,
     vectors: bool = False,
     text_column: str | None = None,
+    capture: str | Mapping[str, str] | None = None,
     log_traces: bool = True,
     exclude_flavors: Collection[str] | None = None,
     extra_tags: Mapping[str, str] | None = None,
@@ -68,6 +70,8 @@ def autolog(
         all_requests: also trace calls that ask no model, such as listing files.
         vectors: keep the vectors of embeddings whole, not only their count and dimension.
         text_column: which column of a vector index holds the text of the documents.
+        capture: how much of the spans is kept (`configure` has the levels), of all integrations
+            or by their names: ``{"openai": "metadata"}``. Where `configure` is stricter that holds.
         log_traces: False is the same as `disable` (MLflow's).
         exclude_flavors: as `exclude`; unknown names are no error (MLflow's).
         extra_tags: no meaning here (MLflow's).
@@ -75,21 +79,25 @@ def autolog(
         mlflow: other keywords of ``mlflow.autolog``, without meaning here.
 
     Raises:
-        InvalidValueError: `exclude` names an integration that does not exist.
+        InvalidValueError: `exclude` or `capture` names an integration that does not exist, or
+            `capture` a level.
         InvalidTypeError: a keyword is neither ours nor MLflow's.
     """
     del extra_tags, silent
     for name in mlflow:
         if name not in _MLFLOW_KEYWORDS:
             raise InvalidTypeError(f"autolog() got an unexpected keyword argument {name!r}")
-    for name in exclude:
+    levels = {"*": capture} if isinstance(capture, str) else dict(capture or {})
+    for level in levels.values():
+        checked_level(level)
+    for name in (*exclude, *(levels.keys() - {"*"})):
         if name not in _MODULES:
             raise InvalidValueError(
                 f"there is no integration {name!r}: choose from {', '.join(sorted(_MODULES))}"
             )
     options.propagate, options.stream_usage = propagate, stream_usage
     options.all_requests, options.vectors = all_requests, vectors
-    options.text_column = text_column
+    options.text_column, options.capture = text_column, levels
     off = {*exclude, *(exclude_flavors or ())}
     for name in _MODULES:
         if name not in off:

@@ -141,7 +141,7 @@ class _Seam:
             if extractor is None:
                 return None
             request = Request(path, body, self._is_async, provider, base_url, method)
-            call = begin_call(extractor(), request)
+            call = begin_call(extractor(), request, self._template.module)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a request")
             return None

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracetape.diagnostics import faults
 from tracetape.entities.media_policy import policy
+from tracetape.entities.privacy import checked_level
+from tracetape.entities.privacy import policy as privacy
 from tracetape.exceptions import InvalidTypeError
 from tracetape.store import Store
 from tracetape.tracing.runtime import Processor, checked_ratio, runtime
+
+if TYPE_CHECKING:
+    from tracetape.entities.redaction import RedactionRule
 
 __all__ = [
     "TracingConfig",
@@ -72,6 +77,7 @@ class _Restore(AbstractContextManager[None]):
             runtime.otel,
             (policy.extract, policy.max_bytes),
             runtime.retention,
+            privacy.now,
         )
 
     def __enter__(self) -> None:
@@ -86,6 +92,7 @@ class _Restore(AbstractContextManager[None]):
             runtime.otel,
             (policy.extract, policy.max_bytes),
             runtime.retention,
+            privacy.now,
         ) = self._before
         runtime.use_prices(prices)
         runtime.use_processors(processors)
@@ -102,6 +109,8 @@ def configure(
     extract_attachments: bool | None = None,
     max_attachment_size: int | None = None,
     retention: str | None = None,
+    capture: str | None = None,
+    redact: Iterable[RedactionRule] | None = None,
 ) -> AbstractContextManager[None]:
     """Change how spans are processed and where they go; what is not given stays as it is.
 
@@ -127,10 +136,17 @@ def configure(
         retention: how long traces are kept, how much space they take, or both: ``30d``, ``2GB``,
             ``30d, 2GB`` (``TRACETAPE_RETENTION``). The oldest are removed when there is nothing
             else to do.
+        capture: how much of each span is kept: ``full``; ``metadata``: no inputs, outputs or
+            texts, but names, times, models, tokens, numbers; ``none``: names, times and statuses
+            only (``TRACETAPE_CAPTURE``).
+        redact: what is hidden in inputs, outputs, attributes and events before it is written: key
+            paths (``messages.*.content``, ``password``), patterns of `re.compile`, functions of
+            (path, value); ready ones are in `tracetape.redaction`. An empty list hides nothing.
 
     Raises:
         InvalidValueError: `store` is no URL that we know, or `sampling_ratio` is not in 0 to 1,
-            or `retention` is neither an age nor a size.
+            or `retention` is neither an age nor a size, or `capture` is no level.
+        InvalidTypeError: a rule of `redact` is of no kind that we know.
         IntegrationMissingError: `otel_context` is True without OpenTelemetry's API.
     """
     restore = _Restore()
@@ -142,6 +158,14 @@ def configure(
         from tracetape.store.retention import parse_retention
 
         bound = parse_retention(retention)
+    redactor = None
+    if redact is not None:
+        from tracetape.entities.redaction import Redactor
+
+        rules = list(redact)
+        redactor = Redactor(rules) if rules else None
+    if capture is not None:
+        capture = checked_level(capture)
     otel = None
     if otel_context:
         from tracetape.tracing.otel import OtelContext
@@ -155,6 +179,10 @@ def configure(
         policy.extract = extract_attachments
     if max_attachment_size is not None:
         policy.max_bytes = max_attachment_size
+    if capture is not None:
+        privacy.now = privacy.now._replace(capture=capture)
+    if redact is not None:
+        privacy.now = privacy.now._replace(redactor=redactor)
     if keep_errors is not None:
         runtime.keep_errors = keep_errors
     if otel_context is not None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tracetape.diagnostics import logger
 from tracetape.entities.media_policy import policy
+from tracetape.entities.privacy import OPEN, checked_level
+from tracetape.entities.privacy import policy as privacy
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.recorder import Recorder
 
@@ -45,6 +47,8 @@ class Runtime:
         policy.extract = _flag("TRACETAPE_TRACE_EXTRACT_ATTACHMENTS", default="true")
         policy.max_bytes = _environment_bytes("TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE")
         self.retention = _environment_retention()
+        level = _environment_capture()
+        privacy.now = OPEN if level == OPEN.capture else OPEN._replace(capture=level)
         self.use_processors(())
 
     def use_processors(self, processors: Sequence[Processor]) -> None:
@@ -143,6 +147,15 @@ def _environment_ratio() -> float:
     except InvalidValueError as error:
         logger.warning("%s: all traces are recorded.", error)
         return 1.0
+
+
+def _environment_capture() -> str:
+    name = "TRACETAPE_CAPTURE"
+    try:
+        return checked_level(os.environ.get(name) or "full", name)
+    except InvalidValueError as error:
+        logger.warning("%s: no content is recorded.", error)
+        return "metadata"
 
 
 def _environment_retention() -> Retention | None:

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from tracetape.entities import SpanType
 from tracetape.entities.attachment import Attachment
 from tracetape.instrument import Request, Result
-from tracetape_openai.deltas import Text
-from tracetape_openai.model_call import ModelCall, answer_fields, plain
+from tracetape.instrument.chunks import Text, plain
+from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["Speech", "Transcriptions", "Translations"]
 

@@ -6,8 +6,9 @@ from base64 import b64decode, b64encode
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
+from tracetape.instrument.chunks import Text, joined
 from tracetape_openai.choices import ChoicesCall
-from tracetape_openai.deltas import Text, joined, merge
+from tracetape_openai.deltas import merge
 
 __all__ = ["ChatCompletions"]
 

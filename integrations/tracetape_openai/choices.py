@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tracetape.instrument import Request, Result
-from tracetape_openai.model_call import ModelCall, answer_fields, plain
+from tracetape.instrument.chunks import plain
+from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["ChoicesCall"]
 

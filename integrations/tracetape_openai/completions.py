@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
+from tracetape.instrument.chunks import joined
 from tracetape_openai.choices import ChoicesCall
-from tracetape_openai.deltas import joined, merge
+from tracetape_openai.deltas import merge
 
 __all__ = ["Completions"]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Text", "joined", "merge"]
+from tracetape.instrument.chunks import Text
+
+__all__ = ["merge"]
 
 # These come whole, in each delta that has them; all other strings are continued.
 _WHOLE = frozenset(
@@ -13,19 +15,6 @@ _WHOLE = frozenset(
 # Lists of content have parts without an index; a part of these types continues the last one.
 _CONTENT = frozenset({"content", "summary"})
 _CONTINUED_TYPES = frozenset({"text", "reasoning", "summary_text", "thinking", "output_text"})
-_MANY = 4096
-
-
-class Text(list[str]):
-    """Parts of a string; joined now and then, since adding each up would be quadratic."""
-
-    __slots__ = ()
-
-    def add(self, part: str) -> None:
-        """Continue the string; its parts take no more room than some thousand of them."""
-        self.append(part)
-        if len(self) > _MANY:
-            self[:] = ["".join(self)]
 
 
 def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
@@ -86,14 +75,3 @@ def _continued(items: list[Any], part: dict[str, Any], key: str) -> dict[str, An
     else:  # tool calls of servers that send no index: only the first part has an id
         same = key == "tool_calls" and part.get("id") in (None, "", last.get("id"))
     return last if same else None
-
-
-def joined(value: Any) -> Any:
-    """`value` with its strings joined."""
-    if isinstance(value, Text):
-        return "".join(value)
-    if isinstance(value, dict):
-        return {key: joined(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [joined(item) for item in value]
-    return value

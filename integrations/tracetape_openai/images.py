@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
 from tracetape.instrument import Result
-from tracetape_openai.model_call import ModelCall, answer_fields, plain
+from tracetape.instrument.chunks import plain
+from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["Images"]
 

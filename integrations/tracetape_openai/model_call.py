@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from typing import Any, ClassVar
 
 from tracetape.capture import decode, encode
 from tracetape.instrument import Extractor, Request, Result
 from tracetape_openai.usage import normalised
 
-__all__ = ["ModelCall", "answer_fields", "chat_tools", "plain"]
+__all__ = ["ModelCall", "answer_fields", "chat_tools"]
 
 
 class ModelCall(Extractor):
@@ -79,13 +78,3 @@ def answer_fields(body: Mapping[str, Any]) -> dict[str, Any]:
         if counts:
             fields["usage"] = counts
     return fields
-
-
-def plain(model: Any) -> Any:
-    """A chunk's JSON values; `exclude_unset`: what the provider did not send is not made up."""
-    if isinstance(model, dict):
-        return deepcopy(model)  # the user's own, if he asked for dictionaries
-    serializer = getattr(type(model), "__pydantic_serializer__", None)
-    if serializer is None:
-        return decode(encode(model))
-    return serializer.to_python(model, exclude_unset=True, by_alias=True, warnings=False)

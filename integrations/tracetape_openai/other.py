@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from tracetape.entities import Document, SpanType
 from tracetape.entities.attachment import Attachment
 from tracetape.instrument import Extractor, Request, Result
-from tracetape_openai.model_call import ModelCall, plain
+from tracetape.instrument.chunks import plain
+from tracetape_openai.model_call import ModelCall
 
 __all__ = ["Decisions", "Generic", "Management", "Moderations", "VectorStoreSearch"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracetape_openai.deltas import Text, joined
-from tracetape_openai.model_call import plain
+from tracetape.instrument.chunks import Text, joined, plain
 
 __all__ = ["ResponseEvents"]
 

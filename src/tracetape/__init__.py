@@ -8,7 +8,7 @@ from tracetape._lazy import lazy_names
 from tracetape._version import __version__
 
 if TYPE_CHECKING:
-    from tracetape import entities, openai, testing, tracing
+    from tracetape import anthropic, entities, openai, testing, tracing
     from tracetape.cassettes import cassette
     from tracetape.exceptions import TracetapeException
     from tracetape.instrument import autolog
@@ -48,6 +48,7 @@ __all__ = [
     "TracetapeException",
     "__version__",
     "add_trace",
+    "anthropic",
     "autolog",
     "carry",
     "cassette",
@@ -101,7 +102,7 @@ _ELSEWHERE = {
     "search_traces": "tracetape.tracing.searching",
     **dict.fromkeys(_ASSESSING, "tracetape.tracing.assessing"),
 }
-_MODULES = ("entities", "openai", "testing", "tracing")
+_MODULES = ("anthropic", "entities", "openai", "testing", "tracing")
 _TRACING = set(__all__) - set(_ELSEWHERE) - set(_MODULES) - {"__version__"}
 __getattr__ = lazy_names(
     __name__, {**dict.fromkeys(_TRACING, "tracetape.tracing"), **_ELSEWHERE}, _MODULES

@@ -19,7 +19,11 @@ from tracetape.tracing.runtime import is_disabled
 __all__ = ["active", "autolog", "autolog_one", "packages"]
 
 # Our own; their modules are imported when an integration is first switched on.
-_MODULES = {"openai": "tracetape_openai", "threads": "tracetape.instrument.threads"}
+_MODULES = {
+    "anthropic": "tracetape_anthropic",
+    "openai": "tracetape_openai",
+    "threads": "tracetape.instrument.threads",
+}
 _PROVIDER_RULES = ("tracetape_databricks",)
 # Of ``mlflow.autolog``, MLflow 3.17: taken, and without meaning here.
 _MLFLOW_KEYWORDS = frozenset(

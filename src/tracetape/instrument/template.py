@@ -25,7 +25,6 @@ from tracetape.tracing.runtime import runtime
 
 __all__ = ["Template"]
 
-_REQUEST_ID = "x-request-id"
 _RAW_RESPONSE = "x-stainless-raw-response"
 
 
@@ -41,6 +40,7 @@ class Template(NamedTuple):
         generic: reads calls of other paths whose body names a model; None: they are not traced.
         management: reads all other calls, if `autolog(all_requests=True)` asks for them.
         managed: beginnings of paths that are never read by `generic`.
+        request_id: the header of an answer that has its id.
         default_provider: who serves the models when the base URL does not tell.
     """
 
@@ -52,6 +52,7 @@ class Template(NamedTuple):
     generic: ExtractorRef | None = None
     management: ExtractorRef | None = None
     managed: tuple[str, ...] = ()
+    request_id: str = "x-request-id"
 
     def targets(self) -> tuple[Target, ...]:
         """`request` of both client classes; it is inherited, so it can be taken off again."""
@@ -188,10 +189,9 @@ class _Seam:
         """What reads a call of a path that is not in the table."""
         template = self._template
         asks_model = method == "POST" and isinstance(body.get("model"), str)
-        if asks_model and not path.startswith(template.managed):
+        other = template.management if options.all_requests else None
+        if asks_model and template.generic and not path.startswith(template.managed):
             other = template.generic
-        else:
-            other = template.management if options.all_requests else None
         return None if other is None else resolve(other)
 
     def returned(self, call: Call, result: Any) -> None:
@@ -206,7 +206,7 @@ class _Seam:
                 return
             if isinstance(result, self._traced):
                 call.streaming()
-                call.add_fields(_request_id(result.response))
+                call.add_fields(self._request_id(result.response))
                 result.watch(call)
                 return
             response = _response_of(result)
@@ -214,10 +214,14 @@ class _Seam:
                 call.answered(_json(result))
                 return
             call.streaming()
-            call.add_fields(_request_id(response))
+            call.add_fields(self._request_id(response))
             watch_body(response, call)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading an answer")
+
+    def _request_id(self, response: Any) -> dict[str, Any]:
+        value = response.headers.get(self._template.request_id)
+        return {"request_id": value} if value else {}
 
     def _traced_class(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """`stream_cls` with our class in the place of the SDK's; the user's own stays."""
@@ -267,11 +271,6 @@ def _response_of(result: Any) -> Any:
         if response is not None:
             return response
     return result if hasattr(result, "iter_raw") else None  # he asked for just that
-
-
-def _request_id(response: Any) -> dict[str, Any]:
-    value = response.headers.get(_REQUEST_ID)
-    return {"request_id": value} if value else {}
 
 
 def _is_raw(headers: Mapping[str, Any]) -> bool:

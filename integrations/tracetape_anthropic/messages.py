@@ -1,0 +1,168 @@
+"""Messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import orjson
+
+from tracetape.capture import decode, encode
+from tracetape.entities import SpanType
+from tracetape.instrument import Extractor, Request, Result
+from tracetape.instrument.chunks import Text, joined, plain
+
+__all__ = ["Management", "Messages", "normalised"]
+
+_CONTENT = frozenset({"messages", "system", "tools"})
+# What the deltas of a block continue: their type, their key, the block's key.
+_CONTINUED = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "input_json_delta": ("partial_json", "input"),
+}
+_CACHED = ("cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+class Messages(Extractor):
+    """``POST /v1/messages``, plain and streamed; also of ``client.beta``.
+
+    Shapes: Anthropic's API reference, "Messages" and "Streaming messages".
+    """
+
+    resource: ClassVar[str] = "Messages"
+    span_type: ClassVar[str] = SpanType.CHAT_MODEL
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self._message: dict[str, Any] = {}
+        self._blocks: dict[int, dict[str, Any]] = {}
+
+    def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Parameters as attributes; the model, the tools and who is asked as fields."""
+        body = request.body
+        fields: dict[str, Any] = {
+            "message_format": "anthropic",
+            "provider": request.provider,
+            "base_url": request.base_url,
+        }
+        if body.get("model"):
+            fields["request_model"] = str(body["model"])
+        if body.get("tools"):
+            fields["tools"] = [_chat_tool(tool) for tool in decode(encode(list(body["tools"])))]
+        if body.get("stream"):
+            fields["streamed"] = True
+        return {key: value for key, value in body.items() if key not in _CONTENT}, fields
+
+    def is_head(self, chunk: Any) -> bool:
+        """The events before the first that says something."""
+        return _get(chunk, "type") in ("message_start", "content_block_start", "ping")
+
+    def chunk(self, chunk: Any) -> None:
+        """Take one event."""
+        kind, index = _get(chunk, "type"), _get(chunk, "index")
+        if kind == "message_start":
+            self._message = plain(_get(chunk, "message"))
+        elif kind == "content_block_start":
+            self._blocks[index] = plain(_get(chunk, "content_block"))
+        elif kind == "content_block_delta":
+            self._continue(self._blocks.setdefault(index, {}), _get(chunk, "delta"))
+        elif kind == "message_delta":
+            said = plain(chunk)
+            self._message.update(said.get("delta") or {})
+            # Totals so far; what is left out is as the first event said.
+            usage = {k: v for k, v in (said.get("usage") or {}).items() if v is not None}
+            self._message["usage"] = {**(self._message.get("usage") or {}), **usage}
+
+    def _continue(self, block: dict[str, Any], delta: Any) -> None:
+        kind = _get(delta, "type")
+        if kind in _CONTINUED:
+            source, key = _CONTINUED[kind]
+            text = block.get(key)
+            if not isinstance(text, Text):
+                text = block[key] = Text([text] if text and isinstance(text, str) else [])
+            text.add(_get(delta, source) or "")
+        elif kind == "citations_delta":
+            block["citations"] = [*(block.get("citations") or ()), plain(delta)["citation"]]
+        elif kind == "signature_delta":
+            block["signature"] = _get(delta, "signature")
+
+    def result(self, body: Any | None) -> Result:
+        """The message, its model, usage and reason to stop."""
+        if body is not None:
+            return Result(None, _fields(body) if isinstance(body, dict) else {})
+        blocks = [joined(block) for _, block in sorted(self._blocks.items())]
+        for block in blocks:
+            if "input" in block and isinstance(block["input"], str):
+                block["input"] = _parsed(block["input"])
+        message = {**self._message, "content": blocks}
+        return Result(message, _fields(message))
+
+
+class Management(Extractor):
+    """A call that asks no model, such as counting tokens."""
+
+    def name(self, request: Request) -> str:
+        """The method and the path."""
+        return f"{request.method} {request.path}"
+
+    def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Who is asked."""
+        return {}, {"provider": request.provider, "base_url": request.base_url}
+
+    def chunk(self, chunk: Any) -> None:
+        """What is streamed there is not kept."""
+
+    def result(self, body: Any | None) -> Result:
+        """The answer as it is."""
+        del body
+        return Result(None)
+
+
+def normalised(usage: Mapping[str, Any]) -> dict[str, int]:
+    """Neutral token counts; Anthropic's ``input_tokens`` leave out what came from a cache."""
+    counts = {
+        "output_tokens": usage.get("output_tokens"),
+        **{kind: usage.get(kind) for kind in _CACHED},
+        "reasoning_tokens": (usage.get("output_tokens_details") or {}).get("thinking_tokens"),
+    }
+    found = {kind: n for kind, n in counts.items() if isinstance(n, int)}
+    if isinstance(usage.get("input_tokens"), int):
+        found["input_tokens"] = usage["input_tokens"] + sum(found.get(kind, 0) for kind in _CACHED)
+        if "output_tokens" in found:
+            found["total_tokens"] = found["input_tokens"] + found["output_tokens"]
+    return found
+
+
+def _fields(body: dict[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for key, field in (("model", "model"), ("id", "response_id")):
+        if isinstance(body.get(key), str):
+            fields[field] = body[key]
+    if body.get("stop_reason"):
+        fields["finish_reasons"] = [body["stop_reason"]]
+    usage = body.get("usage")
+    if isinstance(usage, dict) and usage:
+        fields["provider_usage"] = usage
+        fields["usage"] = normalised(usage)
+    return fields
+
+
+def _chat_tool(tool: Any) -> Any:
+    """A tool in OpenAI's form, as in MLflow; those of the server's own stay as they are."""
+    if not isinstance(tool, dict) or "input_schema" not in tool:
+        return tool
+    function = {k: v for k, v in tool.items() if k in ("name", "description", "strict")}
+    return {"type": "function", "function": {**function, "parameters": tool["input_schema"]}}
+
+
+def _parsed(text: str) -> Any:
+    """A tool's arguments; as text if the stream was cut within."""
+    try:
+        return orjson.loads(text) if text else {}
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _get(event: Any, name: str) -> Any:
+    return event.get(name) if isinstance(event, dict) else getattr(event, name, None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracetape.diagnostics import faults
 from tracetape.entities.media_policy import policy
-from tracetape.entities.privacy import checked_level
+from tracetape.entities.privacy import Privacy, checked_level
 from tracetape.entities.privacy import policy as privacy
 from tracetape.exceptions import InvalidTypeError
 from tracetape.store import Store
@@ -180,9 +180,9 @@ def configure(
     if max_attachment_size is not None:
         policy.max_bytes = max_attachment_size
     if capture is not None:
-        privacy.now = privacy.now._replace(capture=capture)
+        privacy.now = Privacy(capture, privacy.now.redactor)
     if redact is not None:
-        privacy.now = privacy.now._replace(redactor=redactor)
+        privacy.now = Privacy(privacy.now.capture, redactor)
     if keep_errors is not None:
         runtime.keep_errors = keep_errors
     if otel_context is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracetape.diagnostics import logger
 from tracetape.entities.media_policy import policy
-from tracetape.entities.privacy import OPEN, checked_level
+from tracetape.entities.privacy import OPEN, Privacy, checked_level
 from tracetape.entities.privacy import policy as privacy
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.recorder import Recorder
@@ -48,7 +48,7 @@ class Runtime:
         policy.max_bytes = _environment_bytes("TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE")
         self.retention = _environment_retention()
         level = _environment_capture()
-        privacy.now = OPEN if level == OPEN.capture else OPEN._replace(capture=level)
+        privacy.now = OPEN if level == OPEN.capture else Privacy(level)
         self.use_processors(())
 
     def use_processors(self, processors: Sequence[Processor]) -> None:

@@ -8,6 +8,7 @@ import click
 
 from tracetape._version import __version__
 from tracetape.cli.checking import cassette
+from tracetape.cli.doctor import doctor
 from tracetape.cli.exchanging import export, import_
 from tracetape.cli.listing import ls
 from tracetape.cli.pruning import prune
@@ -57,3 +58,4 @@ main.add_command(export)
 main.add_command(import_)
 main.add_command(prune)
 main.add_command(cassette)
+main.add_command(doctor)

@@ -17,7 +17,7 @@ class Patch:
 
     def __init__(self, target: Target) -> None:
         """Nothing is patched yet."""
-        self._target = target
+        self.target = target
         self._on = False
         self._owner: type | None = None
         self._original: Callable[..., Any] | None = None
@@ -30,6 +30,10 @@ class Patch:
         """Whether calls are to be traced."""
         return self._on
 
+    def is_installed(self) -> bool:
+        """Whether the method is wrapped by us now, beneath others perhaps."""
+        return self._on and self._installed is not None
+
     def switch_on(self) -> None:
         """Wrap the method: now if its module is imported, else right after that."""
         if self._on:
@@ -39,7 +43,7 @@ class Patch:
             self._hooked = True
             import wrapt  # it brings asyncio: only for who uses integrations
 
-            wrapt.register_post_import_hook(self._after_import, self._target.module)
+            wrapt.register_post_import_hook(self._after_import, self.target.module)
         elif self._module is not None:
             self._install()
 
@@ -48,7 +52,7 @@ class Patch:
         if not self._on:
             return
         self._on = False
-        owner, method = self._owner, self._target.method
+        owner, method = self._owner, self.target.method
         if owner is not None and owner.__dict__.get(method) is self._installed:
             if self._inherited:
                 delattr(owner, method)
@@ -63,10 +67,10 @@ class Patch:
             if self._on:
                 self._install()
         except Exception:  # noqa: BLE001 - the guard
-            internal_error(f"patching {self._target.module}.{self._target.class_name}")
+            internal_error(f"patching {self.target.module}.{self.target.class_name}")
 
     def _install(self) -> None:
-        target = self._target
+        target = self.target
         if self._installed is not None:
             return  # wrapped by somebody else since: ours is still beneath
         owner = getattr(self._module, target.class_name, None)

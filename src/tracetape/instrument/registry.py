@@ -16,7 +16,15 @@ from tracetape.instrument.patching import Patch
 from tracetape.instrument.providers import register_provider
 from tracetape.tracing.runtime import is_disabled
 
-__all__ = ["active", "autolog", "autolog_one", "packages"]
+__all__ = [
+    "active",
+    "autolog",
+    "autolog_one",
+    "integration",
+    "names",
+    "packages",
+    "patches",
+]
 
 # Our own; their modules are imported when an integration is first switched on.
 _MODULES = {
@@ -115,19 +123,19 @@ def autolog_one(name: str, *, disable: bool = False) -> None:
     Raises:
         IntegrationMissingError: the library is not installed.
     """
-    integration = _load(name)
-    package = integration.package
+    found = integration(name)
+    package = found.package
     if not disable and package not in sys.modules and importlib.util.find_spec(package) is None:
         raise IntegrationMissingError(
             f"tracetape.{name}.autolog() needs the package {package!r}, which is not installed: "
-            f"run `{integration.install}`"
+            f"run `{found.install}`"
         )
     _switch(name, on=not disable)
 
 
 def active() -> frozenset[str]:
     """Names of the integrations that are on."""
-    return frozenset(n for n, patches in _patches.items() if any(p.is_on() for p in patches))
+    return frozenset(n for n, some in _patches.items() if any(p.is_on() for p in some))
 
 
 def _switch(name: str, *, on: bool) -> None:
@@ -138,17 +146,28 @@ def _switch(name: str, *, on: bool) -> None:
             return
         for module in _PROVIDER_RULES:
             register_provider(importlib.import_module(module).provider)
-        _patches[name] = [Patch(target) for target in _load(name).targets]
+        _patches[name] = [Patch(target) for target in integration(name).targets]
     for patch in _patches[name]:
         patch.switch_on() if on else patch.switch_off()
 
 
-def _load(name: str) -> Integration:
-    integration: Integration = importlib.import_module(_MODULES[name]).INTEGRATION
-    return integration
+def names() -> list[str]:
+    """Names of all integrations."""
+    return sorted(_MODULES)
+
+
+def integration(name: str) -> Integration:
+    """The integration of this name."""
+    found: Integration = importlib.import_module(_MODULES[name]).INTEGRATION
+    return found
+
+
+def patches(name: str) -> list[Patch]:
+    """What an integration that was on has patched, or waits to patch."""
+    return _patches.get(name, [])
 
 
 def packages() -> frozenset[str]:
     """Packages without whose import there is nothing to trace."""
     # What everybody imports tells nothing.
-    return frozenset(_load(name).package for name in _MODULES) - sys.stdlib_module_names
+    return frozenset(integration(name).package for name in _MODULES) - sys.stdlib_module_names

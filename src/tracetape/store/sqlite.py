@@ -222,6 +222,11 @@ class SQLiteStore:
 
         return self._read(read)
 
+    def count(self) -> int:
+        """How many traces there are, running ones too."""
+        count = "SELECT count(*) FROM traces"
+        return int(self._read(lambda connection: connection.execute(count).fetchone()[0]))
+
     def search(self, query: TraceQuery, *, include_spans: bool = True) -> list[Trace]:
         """The traces that `query` asks for, in its order."""
         text, values = select_traces(query, _READ_TRACE)

@@ -1,0 +1,72 @@
+"""What is patched, found out by importing everything that could be: for `tracetape doctor`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+from typing import NamedTuple
+
+from tracetape.instrument import registry
+
+__all__ = ["Finding", "inspect_integrations"]
+
+
+class Finding(NamedTuple):
+    """What is known of one integration.
+
+    Attributes:
+        name: as `autolog(exclude=…)` calls it.
+        package: the import package that it instruments.
+        version: of the installed package; None: it is not installed.
+        patched: methods whose calls pass us, such as ``OpenAI.request``.
+        missing: methods that should, and are not there: their calls are not traced.
+        absent: optional methods that this version has not.
+        error: why the package cannot be imported; None: it can.
+    """
+
+    name: str
+    package: str
+    version: str | None
+    patched: list[str]
+    missing: list[str]
+    absent: list[str]
+    error: str | None = None
+
+
+def inspect_integrations() -> list[Finding]:
+    """Switch all integrations on in this process, and look at each."""
+    registry.autolog()
+    return [_inspect(name) for name in registry.names()]
+
+
+def _inspect(name: str) -> Finding:
+    integration = registry.integration(name)
+    finding = Finding(name, integration.package, _version(integration.package), [], [], [])
+    if finding.version is None:
+        return finding
+    try:
+        importlib.import_module(integration.package)
+    except Exception as error:  # noqa: BLE001 - whatever a package does when it is imported
+        return finding._replace(error=f"{type(error).__name__}: {error}")
+    for patch in registry.patches(name):
+        target = patch.target
+        try:
+            importlib.import_module(target.module)
+        except ImportError:
+            pass  # a module that this version has not
+        label = f"{target.class_name}.{target.method}"
+        if patch.is_installed():
+            finding.patched.append(label)
+        else:
+            (finding.absent if target.optional else finding.missing).append(label)
+    return finding
+
+
+def _version(package: str) -> str | None:
+    if importlib.util.find_spec(package) is None:
+        return None
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "of Python" if package in ("concurrent", "threading") else "unknown"

@@ -50,25 +50,25 @@ TEMPLATE = Template(
 )
 
 
-def _socket_targets() -> tuple[Target, ...]:
+def _lazily(module: str, wrapper: str, *, is_async: bool) -> Callable[..., Any]:
+    """`wrapper` of a module of ours, which is loaded when there is something to wrap."""
+
+    def wrap(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
+        make = getattr(import_module(f"tracetape_openai.{module}"), wrapper)
+        wrapped: Callable[..., Any] = make(original, is_on, is_async=is_async)
+        return wrapped
+
+    return wrap
+
+
+def _socket_targets() -> list[Target]:
     """What sessions over WebSockets pass; old versions of the SDK have none."""
-
-    def lazily(wrapper: str, *, is_async: bool) -> Callable[..., Any]:
-        def wrap(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
-            sockets = import_module("tracetape_openai.sockets")
-            wrapped: Callable[..., Any] = getattr(sockets, wrapper)(
-                original, is_on, is_async=is_async
-            )
-            return wrapped
-
-        return wrap
-
-    return tuple(
+    return [
         Target(
             f"openai.resources.{module}",
             f"{'Async' if is_async else ''}{name}Connection",
             method,
-            lazily(wrapper, is_async=is_async),
+            _lazily("sockets", wrapper, is_async=is_async),
             optional=True,
         )
         for module, name in (
@@ -83,12 +83,31 @@ def _socket_targets() -> tuple[Target, ...]:
             ("recv_bytes", "wrap_receive"),
             ("close", "wrap_close"),
         )
-    )
+    ]
+
+
+def _runner_targets() -> list[Target]:
+    """The tool runners; they came with openai 3."""
+    return [
+        Target(
+            f"openai.lib.{module}_tool_runner",
+            f"{'Async' if is_async else ''}{name}ToolRunner",
+            method,
+            _lazily("tool_runners", wrapper, is_async=is_async),
+            optional=True,
+        )
+        for module, name, method, wrapper in (
+            ("responses", "Responses", "iterate", "wrap_iterate"),
+            ("responses", "Responses", "_execute_function", "wrap_execute"),
+            ("decisions", "Decisions", "run", "wrap_run"),
+        )
+        for is_async in (False, True)
+    ]
 
 
 INTEGRATION = Integration(
     name="openai",
     package="openai",
     install="pip install openai",
-    targets=(*TEMPLATE.targets(), *_socket_targets()),
+    targets=(*TEMPLATE.targets(), *_socket_targets(), *_runner_targets()),
 )

@@ -14,8 +14,13 @@ from tracetape.entities.live_span import LiveSpan, NoOpSpan
 from tracetape.exceptions import InvalidTypeError
 from tracetape.tracing.arguments import binder
 from tracetape.tracing.beginning import Extras
-from tracetape.tracing.current import current
-from tracetape.tracing.generators import Reducer, Run, traced_async_generator, traced_generator
+from tracetape.tracing.generators import (
+    Reducer,
+    Run,
+    begin_run,
+    traced_async_generator,
+    traced_generator,
+)
 from tracetape.tracing.runtime import checked_ratio, runtime
 from tracetape.tracing.spans import SpanScope, span_scope
 
@@ -180,16 +185,9 @@ class _Decoration:
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
         """Begin the span of a generator, which is not current between items."""
-        before = current.get()
-        otel = runtime.otel
-        shown = None if otel is None else otel.current()
-        span = self._scope().__enter__()
-        inside = current.get()
-        current.set(before)
-        if otel is not None:
-            shown = otel.swap(shown)
+        span, run = begin_run(self._scope(), self._reducer)
         self._before(span, args, kwargs)
-        return Run(span, inside, self._reducer, otel, shown)
+        return run
 
     def _before(self, span: LiveSpan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if span.__class__ is NoOpSpan:

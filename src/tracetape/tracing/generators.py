@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,11 +13,12 @@ from tracetape.capture import encode
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities import LiveSpan, NoOpSpan, SpanEvent
 from tracetape.tracing.current import Current, current
+from tracetape.tracing.runtime import runtime
 
 if TYPE_CHECKING:
     from tracetape.tracing.otel import OtelContext
 
-__all__ = ["traced_async_generator", "traced_generator"]
+__all__ = ["Run", "begin_run", "traced_async_generator", "traced_generator"]
 
 Reducer = Callable[[list[Any]], Any]
 _EXHAUSTED = (StopIteration, StopAsyncIteration)
@@ -107,6 +109,23 @@ class Run:
             except Exception:  # noqa: BLE001 - reducers are the user's code
                 logger.warning("The output_reducer failed; the items are kept.", exc_info=True)
         return b"[" + b",".join(self._items) + b"]"
+
+
+def begin_run(
+    scope: AbstractContextManager[LiveSpan],
+    reducer: Reducer | None = None,
+    kind: type[Run] = Run,
+) -> tuple[LiveSpan, Run]:
+    """Begin the span of `scope` for a generator: it is not current between items."""
+    before = current.get()
+    otel = runtime.otel
+    shown = None if otel is None else otel.current()
+    span = scope.__enter__()
+    inside = current.get()
+    current.set(before)
+    if otel is not None:
+        shown = otel.swap(shown)
+    return span, kind(span, inside, reducer, otel, shown)
 
 
 Begin: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Run]

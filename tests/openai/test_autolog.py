@@ -147,7 +147,7 @@ print("request" in vars(openai.OpenAI), threading.Thread.start.__module__)
 
 def test_an_unknown_name_to_exclude_is_an_error() -> None:
     """The message names the value and what there is."""
-    with pytest.raises(InvalidValueError, match="'opanai': choose from anthropic, openai"):
+    with pytest.raises(InvalidValueError, match="'opanai': choose from agents, anthropic, openai"):
         tracetape.autolog(exclude=["opanai"])
 
 

@@ -28,6 +28,7 @@ __all__ = [
 
 # Our own; their modules are imported when an integration is first switched on.
 _MODULES = {
+    "agents": "tracetape_agents",
     "anthropic": "tracetape_anthropic",
     "openai": "tracetape_openai",
     "threads": "tracetape.instrument.threads",

@@ -1,0 +1,37 @@
+"""OpenAI's Agents SDK, by what it tells its trace processors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from tracetape.instrument import Integration, Target
+
+__all__ = ["INTEGRATION"]
+
+
+def _lazily(name: str) -> Callable[..., Any]:
+    def wrap(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
+        take = getattr(import_module("tracetape_agents.processor"), name)
+
+        def told(processors: Any, one: Any) -> Any:
+            if is_on():
+                take(one)
+            return original(processors, one)
+
+        return told
+
+    return wrap
+
+
+# The one through which all processors are told, ours does not depend on which of them there are.
+INTEGRATION = Integration(
+    name="agents",
+    package="agents",
+    install="pip install openai-agents",
+    targets=tuple(
+        Target("agents.tracing.provider", "SynchronousMultiTracingProcessor", name, _lazily(name))
+        for name in ("on_trace_start", "on_trace_end", "on_span_start", "on_span_end")
+    ),
+)

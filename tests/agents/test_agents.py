@@ -1,0 +1,175 @@
+"""The Agents SDK: agents, tools, handoffs and guardrails, with the calls of models beneath.
+
+The answers have the shape of OpenAI's API reference, "The response object".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import agents
+import httpx2
+import pytest
+from agents import (
+    Agent,
+    GuardrailFunctionOutput,
+    InputGuardrail,
+    InputGuardrailTripwireTriggered,
+    OpenAIResponsesModel,
+    RunConfig,
+    Runner,
+    custom_span,
+    function_tool,
+)
+from openai import AsyncOpenAI
+
+import tracetape
+from tracetape.entities import SpanStatusCode, SpanType
+from tracetape.testing import CapturedTraces
+
+HEAD = {"id": "resp-1", "object": "response", "created_at": 1, "model": "m-1", "tools": []}
+USAGE = {
+    "input_tokens": 5,
+    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+    "output_tokens": 7,
+    "output_tokens_details": {"reasoning_tokens": 0},
+    "total_tokens": 12,
+}
+TEXT = {"type": "output_text", "text": "Sunny.", "annotations": []}
+MESSAGE = {
+    "type": "message",
+    "id": "msg-1",
+    "role": "assistant",
+    "status": "completed",
+    "content": [TEXT],
+}
+
+
+def response(*output: Any) -> httpx2.Response:
+    rest = {"parallel_tool_calls": True, "tool_choice": "auto", "status": "completed"}
+    return httpx2.Response(200, json={**HEAD, **rest, "usage": USAGE, "output": [*output]})
+
+
+def call(name: str, arguments: str) -> dict[str, Any]:
+    named = {"type": "function_call", "id": "fc-1", "call_id": "call-1", "name": name}
+    return {**named, "arguments": arguments, "status": "completed"}
+
+
+@pytest.fixture(autouse=True)
+def only_ours() -> Iterator[None]:
+    """Nothing is sent to OpenAI's own traces; ours do not need any processor."""
+    agents.set_trace_processors([])
+    tracetape.autolog()
+    yield
+    tracetape.autolog(disable=True)
+
+
+def model(*answers: httpx2.Response) -> OpenAIResponsesModel:
+    waiting = list(answers)
+    transport = httpx2.MockTransport(lambda request: waiting.pop(0))
+    client = AsyncOpenAI(api_key="k", http_client=httpx2.AsyncClient(transport=transport))
+    return OpenAIResponsesModel("m", openai_client=client)
+
+
+@function_tool
+def weather(city: str) -> str:
+    """The weather of a city."""
+    with tracetape.start_span("inside"):
+        return f"sunny in {city}"
+
+
+def shape(trace: Any) -> list[tuple[str, str, str | None]]:
+    names = {span.span_id: span.name for span in trace.data.spans}
+    return [(s.name, s.span_type, names.get(s.parent_id or "")) for s in trace.data.spans]
+
+
+async def test_an_agent_with_its_tools(traces: CapturedTraces) -> None:
+    """One span for each step, and no second one for the call of the model."""
+    asked = model(response(call("weather", '{"city":"Paris"}')), response(MESSAGE))
+    agent = Agent(name="helper", tools=[weather], model=asked)
+    config = RunConfig(workflow_name="flow", group_id="chat-1", trace_metadata={"env": "test"})
+    result = await Runner.run(agent, "Weather?", run_config=config)
+
+    assert result.final_output == "Sunny."
+    (trace,) = traces
+    assert shape(trace) == [
+        ("flow", SpanType.WORKFLOW, None),
+        ("helper", SpanType.AGENT, "flow"),
+        ("AsyncResponses", SpanType.CHAT_MODEL, "helper"),
+        ("weather", SpanType.TOOL, "helper"),
+        ("inside", SpanType.UNKNOWN, "weather"),
+        ("AsyncResponses", SpanType.CHAT_MODEL, "helper"),
+    ]
+    tool = trace.data.spans[3]
+    assert tool.inputs == '{"city":"Paris"}'
+    assert tool.outputs == "sunny in Paris"
+    assert trace.data.spans[1].get_attribute("tools") == ["weather"]
+    assert trace.info.token_usage["total_tokens"] == 24
+    assert trace.info.trace_metadata["mlflow.trace.session"] == "chat-1"
+    assert trace.info.trace_metadata["env"] == "test"
+    assert tracetape.get_current_active_span() is None
+
+
+async def test_a_handoff(traces: CapturedTraces) -> None:
+    """The agent that it goes to is a sibling of the one that it comes from."""
+    expert = Agent(name="expert", model=model(response(MESSAGE)))
+    asked = model(response(call("transfer_to_expert", "{}")))
+    await Runner.run(Agent(name="helper", handoffs=[expert], model=asked), "Weather?")
+    (trace,) = traces
+    (handoff,) = trace.search_spans(name="handoff from helper")
+    assert handoff.outputs == "expert"
+    assert [s.name for s in trace.search_spans(span_type=SpanType.AGENT)] == ["helper", "expert"]
+
+
+async def test_a_guardrail_that_stops_the_run(traces: CapturedTraces) -> None:
+    """It is a span of its own; the user's exception is the SDK's."""
+
+    async def no(context: Any, agent: Any, given: Any) -> GuardrailFunctionOutput:
+        return GuardrailFunctionOutput(output_info="no", tripwire_triggered=True)
+
+    guard = InputGuardrail(guardrail_function=no, name="polite")
+    agent = Agent(name="helper", input_guardrails=[guard], model=model(response(MESSAGE)))
+    with pytest.raises(InputGuardrailTripwireTriggered):
+        await Runner.run(agent, "Weather?")
+    (found,) = traces[0].search_spans(span_type=SpanType.GUARDRAIL)
+    assert found.name == "polite"
+    assert found.get_attribute("triggered") is True
+
+
+async def test_a_tool_that_fails(traces: CapturedTraces) -> None:
+    """ERROR with what the SDK says of it; the run goes on as without us."""
+
+    @function_tool
+    def broken() -> str:
+        """Fails."""
+        raise ValueError("no weather")
+
+    asked = model(response(call("broken", "{}")), response(MESSAGE))
+    result = await Runner.run(Agent(name="helper", tools=[broken], model=asked), "Weather?")
+    assert result.final_output == "Sunny."
+    (tool,) = traces[0].search_spans(span_type=SpanType.TOOL)
+    assert tool.status.status_code is SpanStatusCode.ERROR
+    assert tool.status.description == "Error running tool (non-fatal)"
+    assert tool.get_attribute("error.data")["tool_name"] == "broken"
+
+
+async def test_steps_of_the_users_own(traces: CapturedTraces) -> None:
+    """The SDK's `custom_span` nests with ours."""
+    with agents.trace("flow"), tracetape.start_span("ours"):
+        with custom_span("theirs", data={"n": 1}):
+            pass
+    (trace,) = traces
+    assert shape(trace) == [
+        ("flow", SpanType.WORKFLOW, None),
+        ("ours", SpanType.UNKNOWN, "flow"),
+        ("theirs", SpanType.UNKNOWN, "ours"),
+    ]
+    assert trace.data.spans[2].outputs == {"n": 1}
+
+
+async def test_switched_off(traces: CapturedTraces) -> None:
+    """The SDK's tracing is its own again."""
+    tracetape.autolog(disable=True)
+    await Runner.run(Agent(name="helper", model=model(response(MESSAGE))), "Weather?")
+    assert len(traces) == 0

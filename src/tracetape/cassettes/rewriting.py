@@ -17,9 +17,10 @@ from tracetape.cassettes.secrets import findings, without_secrets
 from tracetape.cassettes.tape import Tape, load, save
 from tracetape.exceptions import CassetteError
 
-__all__ = ["migrate", "scrub"]
+__all__ = ["migrate", "scrub", "write"]
 
 _Text = Callable[[str], str]
+_REMEDY = "nothing was written; leave that call out, or change what the program sends"
 
 
 def scrub(path: Path, replacements: Mapping[str, str]) -> bool:
@@ -60,6 +61,19 @@ def migrate(path: Path, target: Path) -> int:
     _refuse_secrets(path, cleaned)
     save(target, Tape(cleaned, incomplete=tape.incomplete))
     return len(cleaned)
+
+
+def write(path: Path, interactions: list[Interaction]) -> None:
+    """Write a tape of interactions that were made elsewhere.
+
+    Raises:
+        CassetteError: it cannot be written, or there are secrets in it.
+    """
+    cleaned = [_cleaned(one) for one in interactions]
+    for number, one in enumerate(cleaned, 1):
+        for kind, place in findings(one):
+            raise CassetteError(f"there is {kind} in {place} of interaction {number}: {_REMEDY}")
+    save(path, Tape(cleaned))
 
 
 def _refuse_secrets(path: Path, interactions: list[Interaction]) -> None:

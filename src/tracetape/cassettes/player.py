@@ -164,6 +164,11 @@ class Player:
         self.misses.append(error)
         return error
 
+    def refuse(self, problem: str) -> None:
+        """Something that a tape cannot hold: its end says so, and it counts as incomplete."""
+        with self._lock:
+            self._problems.append(problem)
+
     def close(self, *, complete: bool) -> None:
         """Write what was recorded; bodies that are still being read count as cut here.
 

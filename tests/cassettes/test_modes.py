@@ -95,6 +95,8 @@ def crashing(tape, get):
         ({"mode": "sometimes"}, "'sometimes' is no mode: choose from none, once"),
         ({"scope": "galaxy"}, "'galaxy' is no scope: choose from context, process"),
         ({"speed": -1}, "-1 is no speed"),
+        ({"rechunk": True}, "rechunk is a whole number of 0 or more, not True"),
+        ({"cut_after": -1}, "cut_after is a whole number of 0 or more, not -1"),
         ({"match_on": ["header"]}, "cannot match on 'header': choose from method"),
         ({"match_on": "body"}, "lists of names"),
         ({"ignore": ["user"]}, "cannot ignore 'user': name a field as body.NAME"),

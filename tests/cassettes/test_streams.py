@@ -8,8 +8,9 @@ import threading
 import time
 
 import pytest
+from urllib3.exceptions import HTTPError
 
-from tracetape.cassettes import cassette, load
+from tracetape.cassettes import Interaction, Request, Response, Tape, cassette, load, save
 from tracetape.exceptions import CassetteError
 
 httpx = pytest.importorskip("httpx")
@@ -182,6 +183,62 @@ def test_replay_at_recorded_speed(server, tape, read):
             assert read(f"{server.url}/s") == EVENTS
             took[speed] = time.monotonic() - began
     assert took[1] > 0.18 > took[4] > 0.04 > took[0]
+
+
+def test_replay_in_other_parts(server, tape, read):
+    """The same bytes, divided anywhere; the same number divides in the same places."""
+    server.routes["/s"] = lambda handler: handler.stream(EVENTS * 10)
+    with cassette(tape):
+        read(f"{server.url}/s")
+    text = tape.read_text()
+    found = {}
+    for seed in (1, 1, 2, 3):
+        with cassette(tape, mode="none", rechunk=seed):
+            parts = read(f"{server.url}/s")
+        assert b"".join(parts) == b"".join(EVENTS * 10)
+        assert found.setdefault(seed, parts) == parts
+    assert len({tuple(map(len, parts)) for parts in found.values()}) == 3
+    assert any(not part.endswith(b"\n\n") for part in found[1])  # also in the midst of an event
+    assert tape.read_text() == text
+
+
+@pytest.mark.parametrize("length", [0, 2])
+def test_replay_may_break_a_stream_off(server, tape, read, length):
+    """After so many parts, by an error of the HTTP library; the tape is not changed."""
+    server.routes["/s"] = lambda handler: handler.stream(EVENTS)
+    with cassette(tape):
+        read(f"{server.url}/s")
+    errors = (httpx.ReadError, httpx2.ReadError, requests.RequestException, HTTPError)
+    with cassette(tape, mode="none", cut_after=length) as player:
+        if length:
+            assert read(f"{server.url}/s", until=length) == EVENTS[:length]
+        else:
+            with pytest.raises(errors, match="cut after 0 chunks"):
+                read(f"{server.url}/s")
+    with cassette(tape, mode="none", cut_after=length), pytest.raises(errors, match="cut after"):
+        read(f"{server.url}/s")
+    assert player.interactions == load(tape).interactions
+    with cassette(tape, mode="none", cut_after=len(EVENTS)):
+        assert read(f"{server.url}/s") == EVENTS
+
+
+def test_a_stream_without_known_parts_is_cut_by_events(tape):
+    """As on other tools' tapes; a plain answer is never cut."""
+    stream = Response(200, "OK", [("content-type", "text/event-stream")])
+    stream.body = b"data: 1\r\n\r\ndata: 2\n\ndata: 3\n\n"
+    plain = Response(200, "OK", [("content-type", "application/json")])
+    plain.body = b"{}"
+    url = "https://example.com/"
+    save(
+        tape,
+        Tape([Interaction(Request("GET", url + n), r) for n, r in (("s", stream), ("p", plain))]),
+    )
+    with cassette(tape, mode="none", cut_after=2):
+        assert read_httpx(httpx)(url + "p") == [b"{}"]
+        with pytest.raises(httpx.ReadError):
+            read_httpx(httpx)(url + "s")
+    with cassette(tape, mode="none", cut_after=2):
+        assert read_httpx(httpx)(url + "s", until=2) == [b"data: 1\r\n\r\n", b"data: 2\n\n"]
 
 
 def test_a_reader_that_leaves_early_leaves_a_cut_recording(server, tape, read):

@@ -6,7 +6,10 @@ import http.server
 import threading
 from collections.abc import Iterator
 
+import httpx
 import pytest
+
+from tracetape.cassettes import cassette, load
 
 pytest_plugins = ["pytester"]
 
@@ -132,3 +135,223 @@ class TestGroup:
         "test_web/TestGroup.test_each_a.yaml",
         "test_web/TestGroup.test_each_b_c.yaml",
     ]
+
+
+SEVERAL = """
+import os, httpx, pytest
+
+URL = os.environ["URL"]
+
+@pytest.mark.cassette("own", "shared")
+def test_own_and_shared():
+    assert httpx.get(URL + "common").text == "/common"
+    assert httpx.get(URL + "own").text == "/own"
+"""
+
+
+def test_several_tapes_are_asked_in_turn_and_the_first_is_recorded(
+    project: pytest.Pytester, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are only replayed."""
+    monkeypatch.setenv("URL", server)
+    (project.path / "tests" / "test_web.py").write_text(SEVERAL)
+    shared = project.mkdir("cassettes") / "shared.yaml"
+    with cassette(shared), httpx.Client(trust_env=False) as client:
+        client.get(server + "common")
+    before = shared.read_text()
+    project.runpytest_subprocess().assert_outcomes(passed=1)
+    assert [
+        one.request.url for one in load(project.path / "cassettes" / "own.yaml").interactions
+    ] == [server + "own"]
+    assert shared.read_text() == before
+    project.runpytest_subprocess("--cassette-mode=none").assert_outcomes(passed=1)
+
+
+def test_a_folder_has_a_configuration_of_its_own(
+    project: pytest.Pytester, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its conftest.py gives options; the marker's own count for more."""
+    monkeypatch.setenv("URL", server)
+    (project.path / "tests" / "conftest.py").write_text(
+        """
+import pytest
+
+@pytest.fixture(scope="module")
+def cassette_config():
+    return {"mode": "none", "ignore": ["query.t"]}
+"""
+    )
+    outcome = project.runpytest_subprocess()
+    outcome.assert_outcomes(errors=1)
+    outcome.stdout.fnmatch_lines(["*CassetteError: there is no cassette*"])
+    (project.path / "tests" / "test_web.py").write_text(
+        """
+import os, httpx, pytest, time
+
+@pytest.mark.cassette(mode="once")
+def test_time():
+    httpx.get(os.environ["URL"], params={"t": time.time()})
+"""
+    )
+    project.runpytest_subprocess().assert_outcomes(passed=1)
+    project.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_long_names_of_tests_give_short_names_of_files(
+    project: pytest.Pytester, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same in each run, and different for each test."""
+    monkeypatch.setenv("URL", server)
+    (project.path / "tests" / "test_web.py").write_text(
+        """
+import os, httpx, pytest
+
+@pytest.mark.cassette
+@pytest.mark.parametrize("text", ["x" * 300 + "1", "x" * 300 + "2"])
+def test_long(text):
+    httpx.get(os.environ["URL"] + text[-1])
+"""
+    )
+    project.runpytest_subprocess().assert_outcomes(passed=2)
+    names = [path.name for path in (project.path / "cassettes" / "test_web").iterdir()]
+    assert len(set(names)) == 2
+    assert all(len(name) < 120 for name in names)
+    project.runpytest_subprocess("--cassette-mode=none").assert_outcomes(passed=2)
+
+
+SHARED = """
+import os, httpx, pytest
+
+URL = os.environ["URL"]
+
+@pytest.mark.cassette("both")
+@pytest.mark.parametrize("path", ["a", "b"])
+def test_one_each(path):
+    httpx.get(URL + path)
+
+@pytest.mark.cassette
+def test_own():
+    httpx.get(URL + "c")
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_what_was_not_used_is_reported(
+    project: pytest.Pytester, server: str, workers: tuple[str, ...]
+) -> None:
+    """Recordings by their numbers, used by one of several tests counts; and tapes of no test."""
+    cassettes = project.mkdir("cassettes")
+    with cassette(cassettes / "both.yaml"), httpx.Client(trust_env=False) as client:
+        for path in "abcd":
+            client.get(server + path)
+    with (
+        cassette(cassettes / "test_web" / "test_own.yaml"),
+        httpx.Client(trust_env=False) as client,
+    ):
+        client.get(server + "c")
+    (cassettes / "old.yaml").write_text("version: 1\ninteractions: []\n")
+    (project.path / "tests" / "test_web.py").write_text(
+        f"import os\nos.environ['URL'] = {server!r}\n{SHARED}"
+    )
+    outcome = project.runpytest_subprocess("--cassette-unused", "--cassette-mode=none", *workers)
+    outcome.assert_outcomes(passed=3)
+    told = [line for line in outcome.outlines if line.startswith("cassettes/")]
+    assert told == [
+        "cassettes/both.yaml: 2 of 4 recordings unused: 3, 4",
+        "cassettes/old.yaml: no test that was collected has it",
+    ]
+
+
+ASYNC = """
+import os, asyncio, httpx, pytest, anyio
+
+URL = os.environ["URL"]
+
+async def ask(path):
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(URL + path)).text
+
+@pytest.fixture
+async def fetched():
+    return await ask("fixture")
+
+@pytest.mark.cassette
+@pytest.mark.asyncio
+async def test_with_pytest_asyncio(cassette):
+    assert await asyncio.gather(ask("a"), ask("b")) == ["/a", "/b"]
+
+@pytest.mark.cassette
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_with_anyio(cassette, anyio_backend, fetched):
+    assert fetched == "/fixture"
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask, "a")
+        group.start_soon(ask, "b")
+    assert cassette.played + cassette.recorded == 3
+"""
+
+
+def test_asynchronous_tests_find_their_tape(
+    project: pytest.Pytester, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of pytest-asyncio and anyio, on both of its loops, in tasks and in fixtures."""
+    monkeypatch.setenv("URL", server)
+    project.makeini("[pytest]\ntestpaths = tests\nasyncio_mode = strict\n")
+    (project.path / "tests" / "test_web.py").write_text(ASYNC)
+    project.runpytest_subprocess().assert_outcomes(passed=3)
+    monkeypatch.setenv("CI", "1")
+    project.runpytest_subprocess().assert_outcomes(passed=3)
+
+
+BESIDE = """
+import httpx, pytest
+
+@pytest.mark.cassette
+def test_with_respx(respx_mock, cassette):
+    respx_mock.get("https://mocked.example/").respond(text="mocked")
+    assert httpx.get("https://mocked.example/").text == "mocked"
+    assert (cassette.played, cassette.recorded) == (0, 0)
+
+def test_without_a_tape(respx_mock):
+    respx_mock.get("https://mocked.example/").respond(text="mocked")
+    assert httpx.get("https://mocked.example/").text == "mocked"
+"""
+
+
+def test_respx_has_its_own_fixture_beside_ours(
+    project: pytest.Pytester,
+) -> None:
+    """What its routes answer is on no tape."""
+    (project.path / "tests" / "test_web.py").write_text(BESIDE)
+    project.runpytest_subprocess().assert_outcomes(passed=2)
+
+
+RECORDING = """
+import os, httpx, pytest
+
+URL = os.environ["URL"]
+
+@pytest.mark.vcr
+def test_theirs(vcr):
+    assert httpx.get(URL + "theirs").text == "/theirs"
+
+@pytest.mark.cassette
+def test_ours(cassette):
+    assert httpx.get(URL + "ours").text == "/ours"
+    assert cassette.played + cassette.recorded == 1
+"""
+
+
+def test_pytest_recording_does_its_tests_and_we_do_ours(
+    project: pytest.Pytester, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are installed, and each has its marker, its folder and its option."""
+    pytest.importorskip("pytest_recording")
+    monkeypatch.setenv("URL", server)
+    (project.path / "tests" / "test_web.py").write_text(RECORDING)
+    project.runpytest_subprocess("--record-mode=once").assert_outcomes(passed=2)
+    monkeypatch.setenv("CI", "1")
+    project.runpytest_subprocess("--record-mode=none").assert_outcomes(passed=2)
+    assert (project.path / "cassettes" / "test_web" / "test_ours.yaml").exists()
+    assert (project.path / "tests" / "cassettes" / "test_web" / "test_theirs.yaml").exists()

@@ -75,15 +75,29 @@ def _names(encoding: str) -> list[str]:
 
 
 def _is_installed(name: str) -> bool:
-    module = {"br": "brotli", "zstd": "zstandard"}.get(name)
-    return module is None or importlib.util.find_spec(module) is not None
+    if name == "zstd":
+        return _zstd_library() is not None
+    return name != "br" or importlib.util.find_spec("brotli") is not None
+
+
+def _zstd_library() -> Any:
+    """Python's own since 3.14, its twin for older ones, or the one before both."""
+    for name in ("compression.zstd", "backports.zstd", "zstandard"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
 
 
 def _feeds(name: str) -> list[Callable[[bytes], bytes]]:
     if name == "br":
         return [importlib.import_module("brotli").Decompressor().process]
     if name == "zstd":
-        return [importlib.import_module("zstandard").ZstdDecompressor().decompressobj().decompress]
+        decompressor = _zstd_library().ZstdDecompressor()
+        if hasattr(decompressor, "decompressobj"):
+            decompressor = decompressor.decompressobj()
+        return [decompressor.decompress]
     windows = [16 + zlib.MAX_WBITS] if name == "gzip" else [zlib.MAX_WBITS, -zlib.MAX_WBITS]
     return [zlib.decompressobj(window).decompress for window in windows]
 
@@ -115,8 +129,14 @@ def _brotli(data: bytes) -> bytes:
 
 
 def _zstd(data: bytes) -> bytes:
-    reader = importlib.import_module("zstandard").ZstdDecompressor().stream_reader(data)
-    result: bytes = reader.read(MAX_BODY + 1)
+    decompressor = _zstd_library().ZstdDecompressor()
+    result: bytes
+    if hasattr(decompressor, "stream_reader"):
+        result = decompressor.stream_reader(data).read(MAX_BODY + 1)
+        return result
+    result = decompressor.decompress(data, max_length=MAX_BODY + 1)
+    if len(result) <= MAX_BODY and not decompressor.eof:
+        raise ValueError("the body ends early")
     return result
 
 

@@ -39,6 +39,8 @@ def cassette(
     ignore_hosts: Collection[str] = (),
     rename_hosts: Mapping[str, str] | None = None,
     scope: Literal["context", "process"] = "context",
+    rechunk: int | None = None,
+    cut_after: int | None = None,
 ) -> Cassette:
     """Record the HTTP requests of a block once, and replay them ever after.
 
@@ -62,6 +64,10 @@ def cassette(
         rename_hosts: beginnings of URLs as they are to stand on the tape, by the real ones.
         scope: ``context`` is for the code of this block, the tasks that it starts, and threads
             as long as no other tape is open; ``process`` for whoever has no tape of his own.
+        rechunk: replay bodies in other parts, divided anywhere, also in the midst of a letter;
+            the number chooses where, the same one always in the same places.
+        cut_after: replay only so many parts of each event stream, then break the connection; where
+            the parts are not known, events count.
 
     Raises:
         InvalidValueError: an argument has no meaning.
@@ -78,6 +84,8 @@ def cassette(
         "allow_hosts": allow_hosts,
         "ignore_hosts": ignore_hosts,
         "rename_hosts": rename_hosts,
+        "rechunk": rechunk,
+        "cut_after": cut_after,
     }
     return Cassette(Path(path), mode, Matcher(match_on, ignore), scope, options)
 

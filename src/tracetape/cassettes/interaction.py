@@ -42,7 +42,7 @@ class Request:
         return _first(self.headers, name)
 
 
-@dataclass
+@dataclass(slots=True)
 class Chunk:
     """A part of a body, as it came from the network.
 

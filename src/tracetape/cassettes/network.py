@@ -70,7 +70,8 @@ def _check(host: Any) -> bool:
         return False
     raise CassetteMissError(
         f"a connection to {text} was refused: the cassette {tapes[0].path} is being replayed, and "
-        "nothing may reach the network. Allow the host by cassette(allow_hosts=[…])."
+        "nothing may reach the network. Requests of httpx2, httpx and requests can be replayed, "
+        "but no WebSocket sessions. Allow the host by cassette(allow_hosts=[…])."
     )
 
 

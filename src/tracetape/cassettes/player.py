@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tracetape.cassettes.altering import Altering
 from tracetape.cassettes.cleaning import cleaned_request, cleaned_response, credentials
 from tracetape.cassettes.interaction import Interaction, Request
 from tracetape.cassettes.matching import Matcher
@@ -55,12 +56,14 @@ class Player:
         allow_hosts: Collection[str] = (),
         ignore_hosts: Collection[str] = (),
         rename_hosts: Mapping[str, str] | None = None,
+        rechunk: int | None = None,
+        cut_after: int | None = None,
     ) -> None:
         """Read the tape, unless it is to be recorded anew.
 
         Raises:
             CassetteError: the mode is ``none`` and there is no file, or it cannot be read.
-            InvalidValueError: the mode or the speed is none.
+            InvalidValueError: an argument has no meaning.
         """
         if mode not in MODES:
             raise InvalidValueError(f"{mode!r} is no mode: choose from {', '.join(MODES)}")
@@ -80,6 +83,7 @@ class Player:
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._problems: list[str] = []
+        self._altering = Altering(rechunk, cut_after)
         self._draft = Draft(self.file)
         tape = self._loaded()
         self.interactions = tape.interactions
@@ -106,6 +110,12 @@ class Player:
         with self._lock:
             return [self.interactions[number] for number in sorted(self._unplayed)]
 
+    @property
+    def unplayed(self) -> list[int]:
+        """The numbers of those in `interactions`, counted from 0."""
+        with self._lock:
+            return sorted(self._unplayed)
+
     def passes(self, url: str) -> bool:
         """Whether a request goes to the network, tape or not."""
         if not self._passed:
@@ -124,7 +134,8 @@ class Player:
             number = waiting.popleft()
             self._unplayed.discard(number)
             self.played += 1
-            return self.interactions[number]
+            found = self.interactions[number]
+        return self._altering.altered(found)
 
     def record(self, request: Request) -> Recording:
         """Begin to record what will come of a request.
@@ -152,6 +163,11 @@ class Player:
         error = CassetteMissError(miss_message(self.path, self._matcher, request, recorded, keys))
         self.misses.append(error)
         return error
+
+    def refuse(self, problem: str) -> None:
+        """Something that a tape cannot hold: its end says so, and it counts as incomplete."""
+        with self._lock:
+            self._problems.append(problem)
 
     def close(self, *, complete: bool) -> None:
         """Write what was recorded; bodies that are still being read count as cut here.

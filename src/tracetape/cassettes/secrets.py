@@ -29,7 +29,7 @@ _SHAPES: dict[str, tuple[tuple[str, ...], str]] = {
     "an AWS key id": (("akia", "asia"), r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     "an AWS secret key": (
         ("secret",),
-        r"(?i)\baws_?secret_?(?:access_?)?key\W{1,5}[A-Za-z0-9/+=]{40}",
+        r"(?i)\baws_?secret_?(?:access_?)?key\W{1,5}(?P<value>[A-Za-z0-9/+=]{40})",
     ),
     "a Google key": (("aiza",), r"\bAIza[0-9A-Za-z_-]{35}"),
     "a Google token": (
@@ -43,17 +43,22 @@ _SHAPES: dict[str, tuple[tuple[str, ...], str]] = {
     "a Hugging Face token": (("hf_",), r"\bhf_[A-Za-z0-9]{30,}\b"),
     "an Azure key": (
         ("accountkey=", "jqqj9", "q~"),
-        r"(?i:\bAccountKey=)[A-Za-z0-9+/=]{40,}|\b[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}\b"
+        r"(?i:\bAccountKey=)(?P<value>[A-Za-z0-9+/=]{40,})|\b[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}\b"
         r"|\b[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}",
     ),
     "a JSON Web Token": (
         ("eyj",),
         r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
     ),
-    "a private key": (("private key-----",), r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
+    "a private key": (
+        ("private key-----",),
+        # With all that may stand in one, and its end if that is there.
+        r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\:,]|-(?!----))*"
+        r"(?:-----END (?:[A-Z]+ )*PRIVATE KEY-----)?",
+    ),
     "a bearer token": (
         ("bearer ",),
-        r"(?i)\bbearer (?=[A-Za-z0-9._~+/-]*\d)[A-Za-z0-9._~+/-]{20,}",
+        r"(?i)\bbearer (?P<value>(?=[A-Za-z0-9._~+/-]*\d)[A-Za-z0-9._~+/-]{20,})",
     ),
 }
 _PATTERNS = [(kind, words, re.compile(shape)) for kind, (words, shape) in _SHAPES.items()]
@@ -103,12 +108,17 @@ def findings(interaction: Interaction) -> list[tuple[str, str]]:
 
 
 def without_secrets(text: str, mark: str) -> str:
-    """`text` with `mark` in the place of each secret."""
+    """`text` with `mark` in the place of each secret; what stands before one to name it stays."""
     lower = text.lower()
     for _, words, pattern in _PATTERNS:
         if any(word in lower for word in words):
-            text = pattern.sub(mark, text)
+            text = pattern.sub(lambda found: _marked(found, mark), text)
     return text
+
+
+def _marked(found: re.Match[str], mark: str) -> str:
+    value = found.groupdict().get("value")
+    return mark if value is None else found[0].replace(value, mark)
 
 
 def _kinds(text: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tracetape.cassettes import yamltext
 from tracetape.cassettes.bodies import to_stored
+from tracetape.cassettes.cache import cached, keep
 from tracetape.cassettes.interaction import OURS, Interaction
 from tracetape.cassettes.reading import parsed
 from tracetape.cassettes.timing import sizes
@@ -30,7 +31,9 @@ class Tape:
 def load(path: str | os.PathLike[str]) -> Tape:
     """Read a tape: YAML or JSON, plain or packed by gzip, ours, vcrpy's or one of its kin's.
 
-    Nothing in it is executed: tags that make objects are refused, and so are bombs.
+    Nothing in it is executed: tags that make objects are refused, and so are bombs. Large ones are
+    kept in the user's cache as they were parsed; ``TRACETAPE_CACHE`` names another folder, and an
+    empty one keeps nothing.
 
     Raises:
         CassetteFormatError: it is no tape that we can read.
@@ -40,10 +43,14 @@ def load(path: str | os.PathLike[str]) -> Tape:
         data = Path(path).read_bytes()
     except OSError as error:
         raise CassetteError(f"the cassette {path} cannot be read: {error}") from error
-    try:
-        interactions, incomplete = parsed(data)
-    except CassetteFormatError as error:
-        raise CassetteFormatError(f"{path} is no usable cassette: {error}") from error
+    found = cached(data)
+    if found is None:
+        try:
+            found = parsed(data)
+        except CassetteFormatError as error:
+            raise CassetteFormatError(f"{path} is no usable cassette: {error}") from error
+        keep(data, found)
+    interactions, incomplete = found
     return Tape(interactions, incomplete=incomplete)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tracetape._version import __version__
-from tracetape.cli.checking import cassette
+from tracetape.cli.cassette import cassette
 from tracetape.cli.doctor import doctor
 from tracetape.cli.exchanging import export, import_
 from tracetape.cli.listing import ls

@@ -1,5 +1,7 @@
-"""For tests: traces in memory, and the pytest plugin."""
+"""For tests: traces in memory, snapshots of their trees, and the pytest plugin."""
 
-from tracetape.testing.capturing import CapturedTraces, capture
+from tracetape.testing.capturing import CapturedTrace, CapturedTraces, capture
+from tracetape.testing.replaying import replay_calls
+from tracetape.testing.snapshots import assert_snapshot
 
-__all__ = ["CapturedTraces", "capture"]
+__all__ = ["CapturedTrace", "CapturedTraces", "assert_snapshot", "capture", "replay_calls"]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tracetape.testing.unused import Usage
+
 if TYPE_CHECKING:  # pytest loads this file in every project: what is heavy comes on first use
     from tracetape.testing.capturing import CapturedTraces
 
 _RENAMES = pytest.StashKey[dict[str, str]]()
+_USAGE = pytest.StashKey[Usage]()
+_WORKER_OUTPUT = "tracetape_cassettes"
+_LONG = 100  # characters of a test's name in the name of a file
 _MODES = ("none", "once", "new_episodes", "all")
 
 
@@ -25,6 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="how tests marked `cassette` record and replay: none, once (the default; none where "
         "the environment variable CI is set), new_episodes, all",
+    )
+    parser.getgroup("tracetape").addoption(
+        "--cassette-unused",
+        action="store_true",
+        help="report recordings that no test played, and cassettes that belong to no test; "
+        "meant for runs of all tests",
     )
     parser.addini(
         "cassette_dir",
@@ -39,9 +52,49 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_RENAMES] = dict(pair.split("=", 1) for pair in pairs.split(",") if pair)
     config.addinivalue_line(
         "markers",
-        "cassette(name=None, *, mode=None, **options): replay HTTP from "
-        "cassettes/<test module>/<test name>.yaml, or from another name; record it if missing",
+        "cassette(*names, mode=None, **options): replay HTTP from "
+        "cassettes/<test module>/<test name>.yaml, or from others; record the first if missing",
     )
+    config.stash[_USAGE] = Usage()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Note which cassettes the tests have."""
+    for item in items:
+        marker = item.get_closest_marker("cassette")
+        for path in () if marker is None else _paths(item, marker.args):
+            config.stash[_USAGE].claim(path)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send what was used to the process that reports."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[_WORKER_OUTPUT] = session.config.stash[_USAGE].to_json()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take it from a worker of pytest-xdist; one that crashed has sent nothing."""
+    sent = getattr(node, "workeroutput", {}).get(_WORKER_OUTPUT)
+    if sent is not None:
+        node.config.stash[_USAGE].add(sent)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Report what was not used, if asked to."""
+    if not config.getoption("--cassette-unused"):
+        return
+    lines = [*config.stash[_USAGE].lines(config.rootpath / config.getini("cassette_dir"))]
+    terminalreporter.section("cassettes")
+    for line in lines or ["all recordings and all cassettes were used"]:
+        terminalreporter.line(line.replace(f"{config.rootpath}{os.sep}", ""))
+
+
+@pytest.fixture(scope="session")
+def cassette_config() -> dict[str, Any]:
+    """Options of `tracetape.cassette` for all marked tests; a conftest.py may have its own."""
+    return {}
 
 
 @pytest.fixture(autouse=True)
@@ -52,16 +105,26 @@ def _tracetape_cassette(request: pytest.FixtureRequest) -> Iterator[Any]:
         return
     from tracetape.cassettes import cassette
 
-    def arguments(name: str | None = None, **options: Any) -> tuple[str | None, dict[str, Any]]:
-        return name, options
-
-    name, options = arguments(*marker.args, **marker.kwargs)
-    options.setdefault("rename_hosts", request.config.stash[_RENAMES])
-    # The command line wins over the marker, and that over where we are.
+    options = {
+        "rename_hosts": request.config.stash[_RENAMES],
+        **request.getfixturevalue("cassette_config"),
+        **marker.kwargs,
+    }
+    # The command line wins over the marker, that over the folder's, and that over where we are.
     mode = request.config.getoption("--cassette-mode") or options.pop("mode", None)
-    options["mode"] = mode or ("none" if os.environ.get("CI") else "once")
-    with cassette(_path(request, name), **options) as tape:
-        yield tape
+    mode = mode or ("none" if os.environ.get("CI") else "once")
+    path, *others = _paths(request.node, marker.args)
+    with ExitStack() as stack:
+        tapes = [
+            stack.enter_context(cassette(other, **{**options, "mode": "none"})) for other in others
+        ]
+        # The innermost is asked first, and takes what is recorded.
+        tapes.append(stack.enter_context(cassette(path, **{**options, "mode": mode})))
+        yield tapes[-1]
+        for tape in tapes:
+            if tape.replays:
+                left = tape.unplayed
+                request.config.stash[_USAGE].played(tape.file, len(tape.interactions), left)
 
 
 @pytest.fixture
@@ -85,20 +148,32 @@ def traces() -> Iterator[CapturedTraces]:
     autolog(disable=True, exclude=before)
 
 
-def _path(request: pytest.FixtureRequest, name: str | None) -> Path:
-    config = request.config
-    folder: Path = config.rootpath / config.getini("cassette_dir")
-    if name is not None:
-        return folder / (name if name.endswith((".yaml", ".yml", ".json")) else f"{name}.yaml")
-    module: Path = request.node.path.with_suffix("")
+def _paths(item: pytest.Item, names: tuple[str | None, ...]) -> list[Path]:
+    """The files of a test's cassettes, the one to record first."""
+    folder: Path = item.config.rootpath / item.config.getini("cassette_dir")
+    return [
+        _of_test(item, folder)
+        if name is None
+        else folder / (name if name.endswith((".yaml", ".yml", ".json")) else f"{name}.yaml")
+        for name in names or (None,)
+    ]
+
+
+def _of_test(item: pytest.Item, folder: Path) -> Path:
+    config = item.config
+    module: Path = item.path.with_suffix("")
     for root in [*(config.rootpath / path for path in config.getini("testpaths")), config.rootpath]:
         if module.is_relative_to(root):
             module = module.relative_to(root)
             break
     else:
         module = Path(module.name)
-    test = ".".join(_names(request.node))
-    return folder / module / f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', test).strip('_')}.yaml"
+    test = ".".join(_names(item))
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", test).strip("_")
+    if len(name) > _LONG:
+        # Names of files have an end; the whole name decides, so that none is taken for another.
+        name = f"{name[:_LONG]}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
+    return folder / module / f"{name}.yaml"
 
 
 def _names(item: pytest.Item) -> list[str]:

@@ -10,10 +10,12 @@ from types import ModuleType
 
 from tracetape.cassettes.patching import Patches
 from tracetape.cassettes.transports import httpx_family, requests_adapter
+from tracetape.cassettes.transports.sockets import Watch
 
 __all__ = ["install", "uninstall"]
 
 _patches = Patches()
+_sockets = Watch(_patches)
 
 
 def install() -> None:
@@ -32,10 +34,12 @@ def install() -> None:
     adapters = _library("requests.adapters")
     if adapters is not None:
         _patches.wrap(adapters.HTTPAdapter, "send", requests_adapter.wrap)
+    _sockets.start()
 
 
 def uninstall() -> None:
     """Put the originals back."""
+    _sockets.stop()
     _patches.undo()
 
 

@@ -1,0 +1,122 @@
+"""Tapes that are there already, written anew: without secrets, in our shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tracetape.cassettes.cleaning import (
+    PLACEHOLDER,
+    cleaned_request,
+    cleaned_response,
+    credentials,
+)
+from tracetape.cassettes.interaction import Chunk, Interaction, Response
+from tracetape.cassettes.secrets import findings, without_secrets
+from tracetape.cassettes.tape import Tape, load, save
+from tracetape.exceptions import CassetteError
+
+__all__ = ["migrate", "scrub", "write"]
+
+_Text = Callable[[str], str]
+_REMEDY = "nothing was written; leave that call out, or change what the program sends"
+
+
+def scrub(path: Path, replacements: Mapping[str, str]) -> bool:
+    """Take out of a tape what a recording of ours would not have kept; whether that was anything.
+
+    Headers go by allow-list, credentials and what looks like a key become ``REDACTED``.
+
+    Args:
+        path: the file; a tape of another tool or packed by gzip is written as ours.
+        replacements: names of accounts, organisations or hosts, and what to write for them.
+
+    Raises:
+        CassetteError: it cannot be read or written, or it would still hold a secret.
+    """
+    tape = load(path)
+
+    def text(value: str) -> str:
+        for name, other in replacements.items():
+            value = value.replace(name, other)
+        return without_secrets(value, PLACEHOLDER)
+
+    scrubbed = [_changed(_cleaned(one), text) for one in tape.interactions]
+    if scrubbed == tape.interactions:
+        return False
+    _refuse_secrets(path, scrubbed)
+    save(path, Tape(scrubbed, incomplete=tape.incomplete))
+    return True
+
+
+def migrate(path: Path, target: Path) -> int:
+    """Write a tape of another tool, or an older one of ours, in our shape; gives its length.
+
+    Raises:
+        CassetteError: it cannot be read or written, or there are secrets on it.
+    """
+    tape = load(path)
+    cleaned = [_cleaned(one) for one in tape.interactions]
+    _refuse_secrets(path, cleaned)
+    save(target, Tape(cleaned, incomplete=tape.incomplete))
+    return len(cleaned)
+
+
+def write(path: Path, interactions: list[Interaction]) -> None:
+    """Write a tape of interactions that were made elsewhere.
+
+    Raises:
+        CassetteError: it cannot be written, or there are secrets in it.
+    """
+    cleaned = [_cleaned(one) for one in interactions]
+    for number, one in enumerate(cleaned, 1):
+        for kind, place in findings(one):
+            raise CassetteError(f"there is {kind} in {place} of interaction {number}: {_REMEDY}")
+    save(path, Tape(cleaned))
+
+
+def _refuse_secrets(path: Path, interactions: list[Interaction]) -> None:
+    for number, one in enumerate(interactions, 1):
+        for kind, place in findings(one):
+            raise CassetteError(
+                f"{path}: interaction {number} has {kind} in {place}: take it out by "
+                f"`tracetape cassette scrub {path}`; nothing was written"
+            )
+
+
+def _cleaned(one: Interaction) -> Interaction:
+    response = one.response
+    if response is not None:
+        response = cleaned_response(response, credentials(one.request))
+    return Interaction(cleaned_request(one.request), response, one.error)
+
+
+def _changed(one: Interaction, text: _Text) -> Interaction:
+    """The interaction with `text` applied to all that is text in it."""
+    request, response, error = one.request, one.response, one.error
+    request = replace(
+        request,
+        url=text(request.url),
+        headers=[(name, text(value)) for name, value in request.headers],
+        body=_bytes(request.body, text),
+    )
+    if response is not None:
+        headers = [(name, text(value)) for name, value in response.headers]
+        response = replace(response, headers=headers, chunks=_chunks(response, text))
+    if error is not None:
+        error = replace(error, message=text(error.message))
+    return Interaction(request, response, error)
+
+
+def _chunks(response: Response, text: _Text) -> list[Chunk]:
+    body = _bytes(response.body, text)
+    parts = [Chunk(_bytes(chunk.data, text), chunk.delay) for chunk in response.chunks]
+    if b"".join(part.data for part in parts) == body:
+        return parts
+    return [Chunk(body)]  # what was taken out went over the border of two parts
+
+
+def _bytes(data: bytes, text: _Text) -> bytes:
+    # What is no UTF-8 comes out as it was.
+    return text(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

@@ -1,0 +1,77 @@
+"""`tracetape cassette scrub` and `migrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tracetape.cli.tape_files import counted, paths_argument, tape_files
+
+__all__ = ["migrate_command", "scrub_command"]
+
+
+@click.command(name="scrub", short_help="Take secrets out of cassettes.")
+@paths_argument
+@click.option(
+    "--replace",
+    "replacements",
+    metavar="NAME=OTHER",
+    multiple=True,
+    help="A name to replace wherever it stands: of an account, an organisation, a host. "
+    "May be given several times.",
+)
+def scrub_command(paths: tuple[Path, ...], replacements: tuple[str, ...]) -> None:
+    """Take secrets out of cassettes, and rewrite those that had any.
+
+    Headers are kept by the list of those that recordings keep; credentials and all that looks
+    like a key become REDACTED. Files, or folders and all below them; without PATH, `cassettes`.
+    """
+    from tracetape.cassettes.rewriting import scrub
+
+    pairs = dict(_pair(text) for text in replacements)
+    files = tape_files(paths)
+    changed = [path for path in files if scrub(path, pairs)]
+    for path in changed:
+        click.echo(str(path))
+    click.echo(
+        f"tracetape: {len(changed):,} of {counted(len(files), 'cassette')} rewritten", err=True
+    )
+
+
+@click.command(name="migrate", short_help="Rewrite other tools' cassettes as ours.")
+@paths_argument
+def migrate_command(paths: tuple[Path, ...]) -> None:
+    """Rewrite other tools' cassettes (vcrpy, ruby's VCR, LangChain, Datadog) as ours.
+
+    YAML files are replaced; a JSON or packed file stays, and a .yaml file is written beside it.
+    Files, or folders and all below them; without PATH, `cassettes`.
+    """
+    from tracetape.cassettes.rewriting import migrate
+    from tracetape.exceptions import InvalidValueError
+
+    for path in tape_files(paths):
+        target = path if path.suffix in (".yaml", ".yml") else _beside(path)
+        if target != path and target.exists():
+            raise InvalidValueError(f"{path} was left alone: {target} is there already")
+        length = migrate(path, target)
+        click.echo(f"{path} → {target}: {counted(length, 'request')}")
+
+
+def _beside(path: Path) -> Path:
+    """``a.yaml.gz`` and ``a.json`` become ``a.yaml``."""
+    bare = path.with_suffix("") if path.suffix == ".gz" else path
+    return (
+        bare.with_suffix(".yaml")
+        if bare.suffix in (".json", ".yaml", ".yml")
+        else Path(f"{bare}.yaml")
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from tracetape.exceptions import InvalidValueError
+
+    name, separator, other = text.partition("=")
+    if not (name and separator):
+        raise InvalidValueError(f"{text!r} replaces nothing: write NAME=OTHER")
+    return name, other

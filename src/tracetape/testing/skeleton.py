@@ -1,0 +1,102 @@
+"""A pytest file made of a stored trace, with the snapshots that it compares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from copy import copy
+from pathlib import Path
+
+from tracetape.entities import Span, Trace, TraceData
+from tracetape.entities.summary import summarise
+from tracetape.testing.capturing import CapturedTrace
+
+__all__ = ["skeleton"]
+
+_CALLS = '''\
+"""Replays {trace_id}, from its cassette: made by `tracetape cassette from-trace`."""
+
+from pathlib import Path
+
+import pytest
+
+from tracetape.testing import assert_snapshot, replay_calls
+
+HERE = Path(__file__).parent
+TAPE = str(HERE / {tape!r})
+
+
+@pytest.mark.cassette(TAPE, mode="none"{ignore})
+def {name}_calls(cassette, traces):
+    """The recorded calls, made again, give the recorded spans."""
+    replay_calls(cassette{asynchronous})
+    assert_snapshot("\\n".join(trace.tree() for trace in traces), HERE / {calls!r})
+'''
+_PROGRAM = '''
+
+@pytest.mark.skip(reason="import your program, and call it in here")
+@pytest.mark.cassette(TAPE, mode="none"{ignore})
+def {name}_program(traces):
+    """The program, run again, gives the recorded tree."""
+    # What was traced is {root}, called with
+    # {arguments}
+    assert_snapshot(traces[0].tree(), HERE / {program!r})
+'''
+_ARGUMENTS = 80  # characters of them that are shown
+
+
+def skeleton(trace: Trace, calls: Sequence[Span], tape: Path, test: Path) -> dict[Path, str]:
+    """The files to write: the test, and its snapshots beside it.
+
+    Args:
+        trace: the stored trace.
+        calls: those of its spans that are on the tape.
+        tape: the tape's path.
+        test: the test's path.
+    """
+    names = {
+        "trace_id": trace.trace_id,
+        "name": _identifier(test.stem),
+        "tape": Path(os.path.relpath(tape.absolute(), test.absolute().parent)).as_posix(),
+        "calls": f"{test.stem}.calls.txt",
+        "program": f"{test.stem}.program.txt",
+        "ignore": _ignored(calls),
+        "asynchronous": _asynchronous(calls),
+    }
+    alone = "\n".join(_alone(span).tree() for span in calls)
+    files = {test: _CALLS.format(**names), test.with_name(names["calls"]): alone + "\n"}
+    roots = [span for span in trace.data.spans if span.parent_id is None]
+    if roots and roots[0] not in calls:
+        root = f"{roots[0].name!a}"
+        arguments = _short(ascii(roots[0].inputs))
+        files[test] += _PROGRAM.format(**names, root=root, arguments=arguments)
+        program = CapturedTrace(trace.info, trace.data).tree()
+        files[test.with_name(names["program"])] = program + "\n"
+    return files
+
+
+def _identifier(stem: str) -> str:
+    safe = "".join(each if each.isascii() and each.isalnum() else "_" for each in stem)
+    return safe if safe.startswith("test_") else f"test_{safe}"
+
+
+def _ignored(calls: Sequence[Span]) -> str:
+    # A trace does not hold the version of Azure's API, which its client sends.
+    azure = any(span.provider == "azure" for span in calls)
+    return ', ignore=["query.api-version"]' if azure else ""
+
+
+def _asynchronous(calls: Sequence[Span]) -> str:
+    numbers = [number for number, span in enumerate(calls) if span.name.startswith("Async")]
+    return f", asynchronous={numbers}" if numbers else ""
+
+
+def _alone(span: Span) -> CapturedTrace:
+    """The trace that a call has which nothing stands above."""
+    root = copy(span)
+    root._parent_id = None
+    return CapturedTrace(summarise(root._trace_id, [root]), TraceData([root]))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _ARGUMENTS else f"{text[:_ARGUMENTS]} (shortened)"

@@ -1,0 +1,41 @@
+"""Text that stands in a file, and is compared with what a test has found."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+__all__ = ["UPDATE", "assert_snapshot"]
+
+UPDATE = "TRACETAPE_UPDATE_SNAPSHOTS"
+
+
+def assert_snapshot(text: str, path: str | os.PathLike[str]) -> None:
+    """Compare `text` with the file `path`, such as the tree of a trace with the recorded one.
+
+    Where the environment variable ``TRACETAPE_UPDATE_SNAPSHOTS`` is set, the file is written
+    instead.
+
+    Raises:
+        AssertionError: they differ, or there is no file; the message shows the difference.
+    """
+    path = Path(path)
+    found = text.rstrip("\n") + "\n"
+    if os.environ.get(UPDATE):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(found, encoding="utf-8", newline="\n")
+        return
+    if not path.exists():
+        raise AssertionError(f"there is no snapshot {path}: run the test with {UPDATE}=1 once")
+    kept = path.read_text(encoding="utf-8")
+    if kept == found:
+        return
+    lines = difflib.unified_diff(
+        kept.splitlines(), found.splitlines(), str(path), "this run", lineterm=""
+    )
+    difference = "\n".join(lines)
+    raise AssertionError(
+        f"not as the snapshot has it:\n{difference}\nIf it is right as it is now, run the test "
+        f"with {UPDATE}=1."
+    )

@@ -1,0 +1,56 @@
+"""What a run of pytest had no use for: recordings that nobody asked for, tapes of no test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Usage"]
+
+
+class Usage:
+    """The tapes of a run, as JSON so that pytest-xdist's workers can send it."""
+
+    def __init__(self) -> None:
+        """Nothing was used yet."""
+        self._unplayed: dict[str, list[int]] = {}
+        self._numbers: dict[str, int] = {}
+        self._claimed: set[str] = set()
+
+    def claim(self, path: Path) -> None:
+        """A test that was collected has this tape."""
+        self._claimed.add(str(path))
+
+    def played(self, path: Path, number: int, unplayed: Iterable[int]) -> None:
+        """A test is done with a tape of `number` recordings, which it did not play all."""
+        self._merge(str(path), number, unplayed)
+
+    def to_json(self) -> dict[str, Any]:
+        """For another process."""
+        return {
+            "claimed": sorted(self._claimed),
+            "tapes": [[path, self._numbers[path], left] for path, left in self._unplayed.items()],
+        }
+
+    def add(self, other: dict[str, Any]) -> None:
+        """Take what another process has seen."""
+        self._claimed.update(other["claimed"])
+        for path, number, unplayed in other["tapes"]:
+            self._merge(path, number, unplayed)
+
+    def lines(self, folder: Path) -> Iterator[str]:
+        """What to tell of the tapes below `folder`, and of those that were played."""
+        for path, left in sorted(self._unplayed.items()):
+            if left:
+                numbers = ", ".join(str(number + 1) for number in left)
+                yield f"{path}: {len(left)} of {self._numbers[path]} recordings unused: {numbers}"
+        for file in sorted(folder.rglob("*")):
+            if file.suffix in (".yaml", ".yml", ".json") and str(file) not in self._claimed:
+                yield f"{file}: no test that was collected has it"
+
+    def _merge(self, path: str, number: int, unplayed: Iterable[int]) -> None:
+        # Several tests may share a tape: what one of them played is used.
+        left = set(unplayed)
+        self._unplayed[path] = sorted(left.intersection(self._unplayed.get(path, left)))
+        self._numbers[path] = number

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tracetape.entities.liveness import is_unfinished, last_seen_ms
+from tracetape.store import open_store
+from tracetape.views import tree_text
 
 Query = Callable[..., list[tuple[Any, ...]]]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -141,6 +148,40 @@ def test_a_killed_program_keeps_what_ended_before(
     assert query("SELECT end_ns, status FROM spans WHERE name = 'under way'") == [(None, "UNSET")]
     assert query("SELECT state FROM traces WHERE name = 'under way'") == [("IN_PROGRESS",)]
     assert query("PRAGMA integrity_check") == [("ok",)]
+    with contextlib.closing(open_store(store["TRACETAPE_STORE"], read_only=True)) as source:
+        (info,) = source.list_traces(1)
+        trace = source.get_trace(int(info.trace_id[3:], 16))
+    assert trace is not None
+    assert is_unfinished(info)
+    assert time.time() * 1000 - (last_seen_ms(info) or 0) < 60_000
+    assert re.match(r"under way  unfinished  last sign of life \d+ s ago", tree_text(trace))
+
+
+def test_a_trace_that_is_written_while_it_runs_is_running(
+    run_python: Run, query: Query, store: dict[str, str]
+) -> None:
+    """Its process says again and again that it lives; of a finished one nothing is left of it."""
+    done = run_python(
+        """
+        import time
+        import tracetape
+        from tracetape.entities.liveness import is_unfinished, last_seen_ms
+        from tracetape.recorder import writing
+
+        writing._BEAT_SECONDS = 0.2
+        with tracetape.start_span("root"):
+            time.sleep(1.5)
+            (info,) = tracetape.tracing.runtime.runtime.recorder.store.list_traces()
+            first = last_seen_ms(info)
+            time.sleep(0.8)
+            (info,) = tracetape.tracing.runtime.runtime.recorder.store.list_traces()
+            print(is_unfinished(info), last_seen_ms(info) > first)
+        """,
+        **store,
+    )
+    assert done.stdout == "False True\n"
+    ((metadata,),) = query("SELECT metadata FROM traces")
+    assert "tracetape." not in metadata
 
 
 def test_fork(run_python: Run, query: Query, store: dict[str, str]) -> None:

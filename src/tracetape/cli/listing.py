@@ -71,10 +71,13 @@ def with_text(condition: Condition | None, text: str | None) -> Condition | None
 
 
 def _plain(info: TraceInfo) -> dict[str, object]:
+    from tracetape.entities.liveness import is_unfinished
+
     return {
         "trace_id": info.trace_id,
         "name": info.name,
         "state": info.state.value,
+        "unfinished": is_unfinished(info),
         "request_time_ms": info.request_time,
         "duration_ns": info.duration_ns,
         "span_count": info.span_count,
@@ -104,7 +107,7 @@ def _cells(info: TraceInfo, digits: int) -> list[Text]:
 
     from tracetape.views.format import ago, duration, one_line, state, token_counts
 
-    said, style = state(info.state)
+    said, style = state(info)
     return [
         Text(info.trace_id.removeprefix("tr-")[:digits], style="cyan"),
         Text(ago(info.request_time), style="dim"),

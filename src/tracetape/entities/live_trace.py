@@ -41,7 +41,7 @@ class TraceDetails:
 
     Attributes:
         tags: changes of its tags; None removes one.
-        metadata: additions to its metadata.
+        metadata: changes of its metadata; None removes one.
         client_request_id: the id that the caller's own system has for it.
         request_preview: shown in place of the root's inputs.
         response_preview: shown in place of the root's outputs.
@@ -50,7 +50,7 @@ class TraceDetails:
     """
 
     tags: dict[str, str | None] = field(default_factory=dict)
-    metadata: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str | None] = field(default_factory=dict)
     client_request_id: str | None = None
     request_preview: str | None = None
     response_preview: str | None = None
@@ -88,6 +88,7 @@ class LiveTrace:
         details: what was said of the trace beside its spans.
         held: ended spans of a trace that is kept only if something in it fails.
         privacy: what was to be hidden when it began.
+        shown: whether something of it was written as open.
     """
 
     __slots__ = ("__dict__", "clock", "root", "sink", "trace_id")
@@ -99,6 +100,7 @@ class LiveTrace:
     details: TraceDetails | None = None
     held: list[LiveSpan] | None = None
     privacy: Privacy | None = None
+    shown: bool = False
 
     trace_id: int
     sink: SpanSink

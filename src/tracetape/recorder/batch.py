@@ -10,10 +10,11 @@ from tracetape.entities.attachment import Attachment
 from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
+from tracetape.entities.liveness import PROCESS, SEEN, signs_of_life
 from tracetape.entities.summary import preview, root_metadata, state_of, token_sum
 from tracetape.store import TraceUpdate
 
-__all__ = ["LONG_OPEN_NS", "Batch", "make_batch"]
+__all__ = ["LONG_OPEN_NS", "Batch", "make_batch", "make_beats"]
 
 LONG_OPEN_NS = 1_000_000_000  # a span that is open for longer is written as open
 
@@ -85,8 +86,23 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
                 shown._outputs, "assistant"
             )
             metadata = {**root_metadata(shown), **details.metadata}
+            if trace.shown:
+                metadata.update({PROCESS: None, SEEN: None})
             update.details = replace(details, metadata=metadata)
+            return update
+    if opened:
+        trace.shown = True
+        update.details = replace(details, metadata={**details.metadata, **signs_of_life()})
     return update
+
+
+def make_beats(live: Iterable[LiveTrace]) -> list[TraceUpdate]:
+    """That the process lives, for each trace of which something was written as open."""
+    return [
+        TraceUpdate.of_details(trace.trace_id, TraceDetails(metadata={**signs_of_life()}))
+        for trace in live
+        if trace.shown and any(span._end is None for span in trace.unsettled())
+    ]
 
 
 def _new_sum(trace: LiveTrace, ended: list[LiveSpan], kind_of: str) -> dict[str, float]:

@@ -62,7 +62,11 @@ def _say(info: TraceInfo, details: TraceDetails | None) -> None:
             info.tags.pop(key, None)
         else:
             info.tags[key] = value
-    info.trace_metadata.update(details.metadata)
+    for key, text in details.metadata.items():
+        if text is None:
+            info.trace_metadata.pop(key, None)
+        else:
+            info.trace_metadata[key] = text
     info.client_request_id = details.client_request_id or info.client_request_id
     info.request_preview = details.request_preview or info.request_preview
     info.response_preview = details.response_preview or info.response_preview

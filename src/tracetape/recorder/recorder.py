@@ -102,6 +102,7 @@ class Recorder:
         self.stopping = False
         self.failing = False  # the store's last answer was an error
         self.shown: set[int] = set()  # ids of the spans written as open
+        self.next_beat = 0.0  # when to say again that the process lives, by the monotonic clock
 
     # -- called on the user's threads ------------------------------------------------------
 

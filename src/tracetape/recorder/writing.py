@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from tracetape.diagnostics import warn_once
 from tracetape.entities.live_span import LiveSpan
 from tracetape.exceptions import StoreError
-from tracetape.recorder.batch import Batch, make_batch
+from tracetape.recorder.batch import Batch, make_batch, make_beats
 from tracetape.store.protocol import TraceUpdate
 
 if TYPE_CHECKING:
+    from tracetape.entities.live_trace import LiveTrace
     from tracetape.recorder.recorder import Recorder
 
 __all__ = ["write_next"]
 
 _RETRY_SECONDS = 0.5
+_BEAT_SECONDS = 5.0
 _MAX_BATCH = 2000  # spans
 
 
@@ -36,7 +39,7 @@ def write_next(recorder: Recorder) -> bool:
     batch = Batch()
     try:
         batch = make_batch(spans, live, recorder.shown)
-        updates = batch.updates + changes
+        updates = batch.updates + changes + _beats(recorder, live)
         if not updates:
             return False
         done = _write(recorder, updates)
@@ -53,6 +56,15 @@ def write_next(recorder: Recorder) -> bool:
     recorder.settle_changes(len(changes))
     recorder.shown.update(span._span_id for span in batch.opened if span._end is None)
     return True
+
+
+def _beats(recorder: Recorder, live: list[LiveTrace]) -> list[TraceUpdate]:
+    """Now and then: a trace whose process is gone must not seem to run for ever."""
+    now = time.monotonic()
+    if not recorder.shown or now < recorder.next_beat:
+        return []
+    recorder.next_beat = now + _BEAT_SECONDS
+    return make_beats(live)
 
 
 def _write_singly(recorder: Recorder, spans: list[LiveSpan], updates: list[TraceUpdate]) -> None:

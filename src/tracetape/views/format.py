@@ -6,9 +6,19 @@ import re
 import time
 from collections.abc import Mapping
 
-from tracetape.entities import TraceState
+from tracetape.entities import TraceInfo, TraceState
+from tracetape.entities.liveness import is_unfinished, last_seen_ms
 
-__all__ = ["ago", "clean", "duration", "one_line", "state", "token_counts", "tokens"]
+__all__ = [
+    "ago",
+    "clean",
+    "duration",
+    "one_line",
+    "sign_of_life",
+    "state",
+    "token_counts",
+    "tokens",
+]
 
 # Control characters could move the cursor, change colours or set the window's title; others
 # change the order in which text is read.
@@ -43,11 +53,17 @@ def duration(nanoseconds: int | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
 
 
-def state(value: TraceState) -> tuple[str, str]:
+def state(info: TraceInfo) -> tuple[str, str]:
     """A trace's state in words, and the style it is shown in."""
-    if value is TraceState.IN_PROGRESS:
-        return "running", "yellow"
-    return value.value.replace("_", " "), _STATES.get(value, "yellow")
+    if info.state is TraceState.IN_PROGRESS:
+        return ("unfinished", "red") if is_unfinished(info) else ("running", "yellow")
+    return info.state.value.replace("_", " "), _STATES.get(info.state, "yellow")
+
+
+def sign_of_life(info: TraceInfo) -> str:
+    """When the process of an unfinished trace was last alive; empty for all others."""
+    seen = last_seen_ms(info)
+    return f"last sign of life {ago(seen)}" if seen is not None and is_unfinished(info) else ""
 
 
 def token_counts(usage: Mapping[str, int] | None) -> str:

@@ -11,7 +11,7 @@ import orjson
 
 from tracetape.entities import Span, SpanEvent, SpanStatusCode, SpanType, Trace
 from tracetape.views.branches import Branch, cut, folded, joined, stacked
-from tracetape.views.format import clean, duration, one_line, state, tokens
+from tracetape.views.format import clean, duration, one_line, sign_of_life, state, tokens
 from tracetape.views.preview import input_preview, output_preview
 
 if TYPE_CHECKING:
@@ -83,8 +83,10 @@ def _heading(trace: Trace, times: bool) -> Iterator[Text]:
 
     info = trace.info
     yield Text(one_line(info.name or "(no root yet)", 60), style="bold")
-    yield Text(*state(info.state))
-    if times:
+    yield Text(*state(info))
+    if times and sign_of_life(info):
+        yield Text(sign_of_life(info), style="dim")
+    elif times:
         yield Text(duration(trace.duration_ns))
     if info.token_usage:
         yield Text(tokens(info.token_usage), style="cyan")

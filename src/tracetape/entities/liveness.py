@@ -1,0 +1,73 @@
+"""Whether the process that makes a running trace still lives.
+
+A trace of which something is written while it is open says by whom, and when that was last alive.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from functools import lru_cache
+from pathlib import Path
+
+from tracetape.entities.constants import TraceState
+from tracetape.entities.trace_info import TraceInfo
+
+__all__ = ["PROCESS", "SEEN", "is_unfinished", "last_seen_ms", "signs_of_life"]
+
+PROCESS = "tracetape.process"
+SEEN = "tracetape.seen"
+_SILENCE_MS = 60_000  # of a process on another machine, of which nothing else is known
+
+
+def signs_of_life() -> dict[str, str]:
+    """Metadata of a trace that this process makes."""
+    return {PROCESS: _this_process(os.getpid()), SEEN: str(time.time_ns() // 1_000_000)}
+
+
+def is_unfinished(info: TraceInfo) -> bool:
+    """Whether a trace that has no end will get none, its process being gone."""
+    process = info.trace_metadata.get(PROCESS, "")
+    if info.state is not TraceState.IN_PROGRESS or process.count("/") != 2:
+        return False
+    host, pid, start = process.split("/")
+    if host != _host():
+        seen = last_seen_ms(info)
+        return seen is not None and time.time() * 1000 - seen > _SILENCE_MS
+    return not pid.isdigit() or _start_of(int(pid)) != start
+
+
+def last_seen_ms(info: TraceInfo) -> int | None:
+    """When its process was last alive, in milliseconds since the epoch; None if unknown."""
+    seen = info.trace_metadata.get(SEEN, "")
+    return int(seen) if seen.isdigit() else None
+
+
+@lru_cache(maxsize=2)  # a fork has another pid
+def _this_process(pid: int) -> str:
+    return f"{_host()}/{pid}/{_start_of(pid)}"
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    return socket.gethostname().replace("/", "-")
+
+
+def _start_of(pid: int) -> str | None:
+    """What tells a process from a later one with the same id; None: there is no such process."""
+    stat = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()  # the name may hold anything
+        except OSError:
+            return None
+        # A zombie does nothing any more. Fields by proc_pid_stat(5): the state, and the start.
+        return None if fields[0] == "Z" else fields[19]
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        pass  # it is somebody else's
+    return ""

@@ -161,15 +161,16 @@ def test_migrate_writes_other_peoples_tapes_as_ours(tmp_path: Path, name: str) -
         assert "a.yaml is there already" in done.output
 
 
-def test_migrate_writes_no_secret(tmp_path: Path) -> None:
-    """The old file stays, and the error says what to do first."""
-    text = yaml.safe_dump(vcrpys(KEY))
-    (tmp_path / "a.yaml").write_text(text)
-    done = run("migrate", "a.yaml")
+def test_migrate_takes_secrets_out(tmp_path: Path) -> None:
+    """As `scrub` does, which takes only YAML and says what to do with the rest."""
+    (tmp_path / "a.json").write_text(json.dumps(vcrpys(KEY)))
+    done = run("scrub", "a.json")
     assert done.exit_code == 1
-    assert "`tracetape cassette scrub a.yaml`" in done.output
-    assert KEY not in done.output
-    assert (tmp_path / "a.yaml").read_text() == text
+    assert "`tracetape cassette migrate a.json`" in done.output
+    assert run("migrate", "a.json").exit_code == 0
+    assert check([tmp_path / "a.yaml"]) == []
+    (one,) = load(tmp_path / "a.yaml").interactions
+    assert one.request.body == b"REDACTED"
 
 
 def test_the_hook_of_pre_commit_runs_the_check() -> None:

@@ -294,6 +294,40 @@ async def test_asynchronous_programs_too(
     assert traces[1].tree() == traces[0].tree()
 
 
+def databricks(**options: Any) -> openai.OpenAI:
+    """As `WorkspaceClient().serving_endpoints.get_open_ai_client()` makes it."""
+    url = "https://dbc-1.cloud.databricks.com/serving-endpoints"
+    return openai.OpenAI(api_key="k", base_url=url, **options)
+
+
+def azure(**options: Any) -> openai.OpenAI:
+    """Its URLs name the model, and the version of the API."""
+    url = "https://r.openai.azure.com"
+    return openai.AzureOpenAI(api_key="k", azure_endpoint=url, api_version="1", **options)
+
+
+@pytest.mark.parametrize("client", [databricks, azure], ids=["databricks", "azure"])
+@pytest.mark.parametrize("program", [chat, chat_stream], ids=["plain", "streamed"])
+def test_other_services_too(
+    client: Callable[..., openai.OpenAI],
+    program: Callable[[Any], Any],
+    far_end: FarEnd,
+    keep: Callable[[CapturedTraces], Path],
+    traces: CapturedTraces,
+) -> None:
+    """Usage with every chunk, as Databricks sends it; the deployment in the URL, as of Azure."""
+    usage = USED["usage"]
+    if program is chat_stream:
+        far_end.answers = [sse(*({**one, "usage": usage} for one in TEXT))]
+    transport = http.MockTransport(far_end)
+    expected = program(client(http_client=http.Client(transport=transport)))
+    with cassette(keep(traces), mode="none", ignore=["query.api-version"]):
+        with client() as real:
+            assert program(real) == expected
+    assert traces[1].tree(full=True) == traces[0].tree(full=True)
+    assert traces[1].data.spans[0].provider == client.__name__
+
+
 def test_embeddings_need_their_vectors(
     far_end: FarEnd, keep: Callable[[CapturedTraces], Path], traces: CapturedTraces
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -355,3 +356,16 @@ def test_pytest_recording_does_its_tests_and_we_do_ours(
     project.runpytest_subprocess("--record-mode=none").assert_outcomes(passed=2)
     assert (project.path / "cassettes" / "test_web" / "test_ours.yaml").exists()
     assert (project.path / "tests" / "cassettes" / "test_web" / "test_theirs.yaml").exists()
+
+
+def test_a_project_without_marked_tests_pays_next_to_nothing(run_python: Any) -> None:
+    """pytest loads the plugin everywhere: what it needs for a tape comes with the first one."""
+    done = run_python(
+        """
+        import sys
+        import tracetape.testing.plugin
+        parts = {name.split(".")[1] for name in sys.modules if name.startswith("tracetape.")}
+        print(sorted(parts - {"testing", "_lazy", "_version"}))
+        """
+    )
+    assert done.stdout.strip() == "[]"

@@ -17,7 +17,9 @@ from tracetape.cassettes.secrets import findings, without_secrets
 from tracetape.cassettes.tape import Tape, load, save
 from tracetape.exceptions import CassetteError
 
-__all__ = ["migrate", "scrub", "write"]
+__all__ = ["YAML", "migrate", "scrub", "write"]
+
+YAML = (".yaml", ".yml")
 
 _Text = Callable[[str], str]
 _REMEDY = "nothing was written; leave that call out, or change what the program sends"
@@ -29,38 +31,36 @@ def scrub(path: Path, replacements: Mapping[str, str]) -> bool:
     Headers go by allow-list, credentials and what looks like a key become ``REDACTED``.
 
     Args:
-        path: the file; a tape of another tool or packed by gzip is written as ours.
+        path: the file.
         replacements: names of accounts, organisations or hosts, and what to write for them.
 
     Raises:
-        CassetteError: it cannot be read or written, or it would still hold a secret.
+        CassetteError: it cannot be read or written, or is not YAML.
     """
+    if path.suffix not in YAML:
+        raise CassetteError(
+            f"{path} is not YAML: `tracetape cassette migrate {path}` writes it as YAML without "
+            "secrets, and then it can be deleted"
+        )
     tape = load(path)
-
-    def text(value: str) -> str:
-        for name, other in replacements.items():
-            value = value.replace(name, other)
-        return without_secrets(value, PLACEHOLDER)
-
-    scrubbed = [_changed(_cleaned(one), text) for one in tape.interactions]
+    scrubbed = _scrubbed(tape, replacements)
     if scrubbed == tape.interactions:
         return False
-    _refuse_secrets(path, scrubbed)
     save(path, Tape(scrubbed, incomplete=tape.incomplete))
     return True
 
 
 def migrate(path: Path, target: Path) -> int:
-    """Write a tape of another tool, or an older one of ours, in our shape; gives its length.
+    """Write a tape of another tool, or an older one of ours, in our shape and without secrets.
+
+    Gives the number of its interactions.
 
     Raises:
-        CassetteError: it cannot be read or written, or there are secrets on it.
+        CassetteError: it cannot be read or written.
     """
     tape = load(path)
-    cleaned = [_cleaned(one) for one in tape.interactions]
-    _refuse_secrets(path, cleaned)
-    save(target, Tape(cleaned, incomplete=tape.incomplete))
-    return len(cleaned)
+    save(target, Tape(_scrubbed(tape, {}), incomplete=tape.incomplete))
+    return len(tape.interactions)
 
 
 def write(path: Path, interactions: list[Interaction]) -> None:
@@ -76,13 +76,13 @@ def write(path: Path, interactions: list[Interaction]) -> None:
     save(path, Tape(cleaned))
 
 
-def _refuse_secrets(path: Path, interactions: list[Interaction]) -> None:
-    for number, one in enumerate(interactions, 1):
-        for kind, place in findings(one):
-            raise CassetteError(
-                f"{path}: interaction {number} has {kind} in {place}: take it out by "
-                f"`tracetape cassette scrub {path}`; nothing was written"
-            )
+def _scrubbed(tape: Tape, replacements: Mapping[str, str]) -> list[Interaction]:
+    def text(value: str) -> str:
+        for name, other in replacements.items():
+            value = value.replace(name, other)
+        return without_secrets(value, PLACEHOLDER)
+
+    return [_changed(_cleaned(one), text) for one in tape.interactions]
 
 
 def _cleaned(one: Interaction) -> Interaction:

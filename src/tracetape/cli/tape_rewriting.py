@@ -44,14 +44,15 @@ def scrub_command(paths: tuple[Path, ...], replacements: tuple[str, ...]) -> Non
 def migrate_command(paths: tuple[Path, ...]) -> None:
     """Rewrite other tools' cassettes (vcrpy, ruby's VCR, LangChain, Datadog) as ours.
 
-    YAML files are replaced; a JSON or packed file stays, and a .yaml file is written beside it.
+    Secrets are taken out as `scrub` does. YAML files are replaced; a JSON or packed file stays,
+    and a .yaml file is written beside it.
     Files, or folders and all below them; without PATH, `cassettes`.
     """
-    from tracetape.cassettes.rewriting import migrate
+    from tracetape.cassettes.rewriting import YAML, migrate
     from tracetape.exceptions import InvalidValueError
 
     for path in tape_files(paths):
-        target = path if path.suffix in (".yaml", ".yml") else _beside(path)
+        target = path if path.suffix in YAML else _beside(path)
         if target != path and target.exists():
             raise InvalidValueError(f"{path} was left alone: {target} is there already")
         length = migrate(path, target)

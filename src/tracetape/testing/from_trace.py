@@ -114,13 +114,13 @@ def _interactions(span: Span, attachments: Attachments) -> Iterator[Interaction]
     if path in _FILES:
         raise _Unfit("files were uploaded, which a trace does not hold as they were sent")
     if path not in _PATHS and span.name != f"POST {path}":
-        raise _Unfit(f"the trace does not hold the answer of {path} as it came")
+        raise _Unfit(f"how {path} is asked and answers is not known here")
     body = _media(span.inputs, attachments)
     if not isinstance(body, dict):
         raise _Unfit("its inputs are not the body of a request")
     if path == "/embeddings":
         body.setdefault("encoding_format", "base64")  # the SDK asks so if nobody else does
-    request = Request("POST", _url(span, path, body), _JSON, encode(body))
+    request = Request("POST", _url(span, path, body), [*_JSON], encode(body))
     for event in span.events:
         if event.name == "retry":
             yield _refused(request, event.attributes.get("http.response.status_code"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from copy import copy
@@ -14,23 +15,23 @@ from tracetape.testing.capturing import CapturedTrace
 __all__ = ["skeleton"]
 
 _CALLS = '''\
-"""Replays {trace_id}, from its cassette: made by `tracetape cassette from-trace`."""
+"""Replays {trace_id}: made by `tracetape cassette from-trace`."""
 
 from pathlib import Path
 
 import pytest
-
 from tracetape.testing import assert_snapshot, replay_calls
 
 HERE = Path(__file__).parent
-TAPE = str(HERE / {tape!r})
+TAPE = str(HERE / {tape})
 
 
 @pytest.mark.cassette(TAPE, mode="none"{ignore})
 def {name}_calls(cassette, traces):
     """The recorded calls, made again, give the recorded spans."""
     replay_calls(cassette{asynchronous})
-    assert_snapshot("\\n".join(trace.tree() for trace in traces), HERE / {calls!r})
+    trees = "\\n".join(trace.tree() for trace in traces)
+    assert_snapshot(trees, HERE / {calls})
 '''
 _PROGRAM = '''
 
@@ -40,7 +41,7 @@ def {name}_program(traces):
     """The program, run again, gives the recorded tree."""
     # What was traced is {root}, called with
     # {arguments}
-    assert_snapshot(traces[0].tree(), HERE / {program!r})
+    assert_snapshot(traces[0].tree(), HERE / {program})
 '''
 _ARGUMENTS = 80  # characters of them that are shown
 
@@ -54,25 +55,33 @@ def skeleton(trace: Trace, calls: Sequence[Span], tape: Path, test: Path) -> dic
         tape: the tape's path.
         test: the test's path.
     """
+    calls_file = test.with_name(f"{test.stem}.calls.txt")
+    program_file = test.with_name(f"{test.stem}.program.txt")
+    tape_path = Path(os.path.relpath(tape.absolute(), test.absolute().parent)).as_posix()
     names = {
         "trace_id": trace.trace_id,
         "name": _identifier(test.stem),
-        "tape": Path(os.path.relpath(tape.absolute(), test.absolute().parent)).as_posix(),
-        "calls": f"{test.stem}.calls.txt",
-        "program": f"{test.stem}.program.txt",
+        "tape": _quoted(tape_path),
+        "calls": _quoted(calls_file.name),
+        "program": _quoted(program_file.name),
         "ignore": _ignored(calls),
         "asynchronous": _asynchronous(calls),
     }
     alone = "\n".join(_alone(span).tree() for span in calls)
-    files = {test: _CALLS.format(**names), test.with_name(names["calls"]): alone + "\n"}
+    files = {test: _CALLS.format(**names), calls_file: alone + "\n"}
     roots = [span for span in trace.data.spans if span.parent_id is None]
     if roots and roots[0] not in calls:
         root = f"{roots[0].name!a}"
         arguments = _short(ascii(roots[0].inputs))
         files[test] += _PROGRAM.format(**names, root=root, arguments=arguments)
         program = CapturedTrace(trace.info, trace.data).tree()
-        files[test.with_name(names["program"])] = program + "\n"
+        files[program_file] = program + "\n"
     return files
+
+
+def _quoted(text: str) -> str:
+    """A string of Python, in the quotes that formatters like; JSON's escapes are Python's too."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _identifier(stem: str) -> str:

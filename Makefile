@@ -7,10 +7,10 @@ MLFLOW := $(VENV)-mlflow
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format matrix bench record clean
+.PHONY: help demo test check format matrix coexistence bench record clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo ## run examples/chat.py from its cassette and show its traces: no key, no network
 	@$(BIN)/tracetape run --show --cassette cassettes/examples/chat.yaml examples/chat.py
@@ -31,6 +31,9 @@ format: $(VENV)/.dev ## rewrite the code in the house's format
 matrix: ## the OpenAI integration with openai 1.0 to the newest, on every Python there is
 	$(PYTHON) scripts/matrix.py
 
+coexistence: ## other instrumentations of OpenAI beside ours, each in an environment of its own
+	$(PYTHON) scripts/coexistence.py
+
 bench: ## what a span costs, beside OpenTelemetry and MLflow, each in an environment of its own
 	$(PYTHON) benchmarks/run.py
 
@@ -38,7 +41,7 @@ record: $(VENV)/.record ## record the cassettes anew, from a real model server o
 	$(BIN)/python scripts/record.py
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) $(MLFLOW) .bench .matrix .record .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(MLFLOW) .bench .matrix .coexistence .record .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # One stamp for each group of dependencies in pyproject.toml.
 $(VENV)/.%: pyproject.toml | $(VENV)

@@ -29,6 +29,7 @@ __all__ = [
 # Our own; their modules are imported when an integration is first switched on.
 _MODULES = {
     "anthropic": "tracetape_anthropic",
+    "databricks": "tracetape_databricks",
     "openai": "tracetape_openai",
     "threads": "tracetape.instrument.threads",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from tracetape.instrument import Request, provider_of
@@ -9,7 +10,19 @@ from tracetape.instrument.call import Call, begin_call
 from tracetape_databricks.around import around, around_async
 from tracetape_databricks.retrieval import IndexQuery
 
-__all__ = ["wrap_search", "wrap_search_async"]
+__all__ = ["search_classes", "wrap_search", "wrap_search_async"]
+
+
+def search_classes() -> tuple[tuple[str, str], tuple[str, str]]:
+    """Module and class of an index, and of an async one.
+
+    A newer ``databricks.vector_search`` (0.81 does) only gives out the classes of ``databricks.ai_search``;
+    patching both names would wrap one method twice.
+    """
+    package, name = "databricks.vector_search", "VectorSearchIndex"
+    if find_spec("databricks") and find_spec("databricks.ai_search"):
+        package, name = "databricks.ai_search", "AISearchIndex"
+    return (f"{package}.index", name), (f"{package}.async_index", f"Async{name}")
 
 
 class SimilaritySearch(IndexQuery):

@@ -28,7 +28,7 @@ format: $(VENV)/.dev ## rewrite the code in the house's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-matrix: ## the OpenAI integration with openai 1.0 to the newest, on every Python there is
+matrix: ## the integrations with old and new SDKs (openai from 1.0, Databricks), on every Python there is
 	$(PYTHON) scripts/matrix.py
 
 coexistence: ## other instrumentations of OpenAI beside ours, each in an environment of its own

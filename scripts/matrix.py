@@ -1,7 +1,7 @@
-"""The OpenAI integration's tests with old and new versions of the SDK, on every Python there is.
+"""The integrations' tests with old and new versions of the SDKs, on every Python there is.
 
 `make matrix` runs it; each combination has an environment of its own in .matrix/. Arguments choose:
-`--openai 1.0.0 newest`, `--python 3.12`.
+`--only "openai 1.0.0" databricks`, `--python 3.12`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,45 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".matrix"
-# The first, the last before `proxies` went, the last of 1, the last of 2 with httpx, 3, today's.
-VERSIONS = ("1.0.0", "1.55.3", "1.109.1", "2.54.0", "3.0.0", "newest")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
-# What else an old version needs: openai 1.0 to 1.55.2 pass `proxies`, which httpx 0.28 refuses.
-PINS = {"1.0.0": ["httpx<0.28"]}
-TESTS = ["tests/openai"]
 PATIENCE = 600
+
+
+@dataclass(frozen=True)
+class World:
+    """Versions that are installed together, and the tests of them."""
+
+    name: str
+    requirements: tuple[str, ...]
+    tests: str
+
+
+WORLDS = (
+    # The first, the last before `proxies` went, the last of 1, the last of 2 with httpx, 3, the
+    # newest. openai 1.0 to 1.55.2 pass `proxies`, which httpx 0.28 refuses.
+    World("openai 1.0.0", ("openai==1.0.0", "httpx<0.28"), "tests/openai"),
+    World("openai 1.55.3", ("openai==1.55.3",), "tests/openai"),
+    World("openai 1.109.1", ("openai==1.109.1",), "tests/openai"),
+    World("openai 2.54.0", ("openai==2.54.0",), "tests/openai"),
+    World("openai 3.0.0", ("openai==3.0.0",), "tests/openai"),
+    World("openai newest", ("openai",), "tests/openai"),
+    World("databricks-sdk 0.40.0", ("databricks-sdk==0.40.0", "openai<3"), "tests/databricks"),
+    World(
+        "databricks newest",
+        ("databricks-sdk", "databricks-vectorsearch", "mlflow-skinny", "openai>=3"),
+        "tests/databricks",
+    ),
+    World(
+        "databricks-openai newest",
+        ("databricks-openai", "databricks-vectorsearch", "openai<3"),
+        "tests/databricks",
+    ),
+)
 
 
 def pythons() -> Iterator[tuple[str, str]]:
@@ -45,27 +73,27 @@ def _is(executable: str, version: str) -> bool:
     return done.stdout.strip() == version
 
 
-def environment(python: str, executable: str, version: str) -> Path:
+def environment(python: str, executable: str, world: World) -> Path:
     """The interpreter of the environment, made if need be."""
-    folder = FOLDER / f"py{python}-openai{version}"
+    folder = FOLDER / f"py{python}-{world.name.replace(' ', '')}"
     interpreter = folder / "bin" / "python"
     stamp = folder / "ready"
     project = (ROOT / "pyproject.toml").read_text()
-    wanted = next(line for line in project.splitlines() if line.startswith("matrix = "))
+    group = next(line for line in project.splitlines() if line.startswith("matrix = "))
+    wanted = " ".join((group, *world.requirements))
     if not stamp.exists() or stamp.read_text() != wanted:
         subprocess.run([executable, "-m", "venv", "--clear", str(folder)], check=True)
         pip = [str(interpreter), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True)
-        openai = "openai" if version == "newest" else f"openai=={version}"
-        command = [*pip, "--group", "matrix", "--editable", ".", openai, *PINS.get(version, [])]
+        command = [*pip, "--group", "matrix", "--editable", ".", *world.requirements]
         subprocess.run(command, check=True, cwd=ROOT)
         stamp.write_text(wanted)
     return interpreter
 
 
-def run(interpreter: Path, verbose: bool) -> tuple[bool, str]:
+def run(interpreter: Path, tests: str, verbose: bool) -> tuple[bool, str]:
     """Whether the tests pass, and pytest's last line."""
-    command = [str(interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
+    command = [str(interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
@@ -77,7 +105,7 @@ def run(interpreter: Path, verbose: bool) -> tuple[bool, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--openai", nargs="*", default=VERSIONS, metavar="VERSION")
+    parser.add_argument("--only", nargs="*", default=[""], metavar="WORLD", help="by its beginning")
     parser.add_argument("--python", nargs="*", default=PYTHONS, metavar="VERSION")
     parser.add_argument("--verbose", action="store_true", help="show what pytest says")
     chosen = parser.parse_args()
@@ -87,12 +115,15 @@ def main() -> int:
         return 2
     failed = 0
     for python, executable in found:
-        for version in chosen.openai:
+        for world in WORLDS:
+            if not world.name.startswith(tuple(chosen.only)):
+                continue
             began = time.monotonic()
-            passed, summary = run(environment(python, executable, version), chosen.verbose)
+            interpreter = environment(python, executable, world)
+            passed, summary = run(interpreter, world.tests, chosen.verbose)
             failed += not passed
             took = f"{time.monotonic() - began:.0f} s"
-            print(f"Python {python:5} openai {version:8} {took:>6}  {summary}", flush=True)
+            print(f"Python {python:5} {world.name:25} {took:>6}  {summary}", flush=True)
     return 1 if failed else 0
 
 

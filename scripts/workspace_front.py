@@ -17,9 +17,13 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
 from typing import Any, NoReturn
+
+import vector_index
+from vector_index import VectorIndex
 
 # The hosts that the recordings are to name, since it is these that the programs are written for.
 OPENAI = "https://api.openai.com"
@@ -69,8 +73,10 @@ def openai(method: str, path: str, body: bytes) -> Forward | Answer:
     return Answer(404, {"error": error}, headers)
 
 
-def workspace(method: str, path: str, body: bytes) -> Forward | Answer:
+def workspace(method: str, path: str, body: bytes, index: VectorIndex) -> Forward | Answer:
     headers = {"x-request-id": str(uuid.uuid4())}
+    if path == f"/api/2.0/vector-search/indexes/{vector_index.NAME}/query":
+        return Answer(200, index.query(json.loads(body)), headers)
     if path == "/.well-known/databricks-config":
         return Answer(200, WELL_KNOWN, headers)
     if invocation := INVOCATIONS.fullmatch(path):
@@ -179,7 +185,8 @@ def main() -> None:
 
     signal.signal(signal.SIGINT, leave)
     signal.signal(signal.SIGTERM, leave)
-    for port, router in ((options.openai_port, openai), (options.workspace_port, workspace)):
+    ours = partial(workspace, index=VectorIndex(options.model_port))
+    for port, router in ((options.openai_port, openai), (options.workspace_port, ours)):
         front = Front(port, router, options.model_port)
         threading.Thread(target=front.serve_forever, daemon=True).start()
     print(

@@ -1,5 +1,35 @@
-"""Databricks: how its serving endpoints are told from other OpenAI-compatible ones."""
+"""Databricks: serving endpoints, vector search and connections, by whichever client."""
 
+from tracetape.instrument import Integration, Target
+from tracetape_databricks.api import wrap_attempt, wrap_do
+from tracetape_databricks.deployments import wrap_predict, wrap_predict_stream
 from tracetape_databricks.naming import provider
+from tracetape_databricks.search_client import search_classes, wrap_search, wrap_search_async
+from tracetape_databricks.tools import wrap_http_request
 
-__all__ = ["provider"]
+__all__ = ["INTEGRATION", "provider"]
+
+_DEPLOYMENTS = ("mlflow.deployments.databricks", "DatabricksDeploymentClient")
+_INDEX, _ASYNC_INDEX = search_classes()
+
+INTEGRATION = Integration(
+    name="databricks",
+    package="databricks.sdk",
+    install="pip install databricks-sdk",
+    targets=(
+        Target("databricks.sdk.core", "ApiClient", "do", wrap_do),
+        # Private: where it is missing there are no events of retries.
+        Target("databricks.sdk._base_client", "_BaseClient", "_perform", wrap_attempt, True),
+        Target(
+            "databricks.sdk.mixins.open_ai_client",
+            "ServingEndpointsExt",
+            "http_request",
+            wrap_http_request,
+            optional=True,  # not in databricks-sdk before 0.43
+        ),
+        Target(*_INDEX, "similarity_search", wrap_search, optional=True),
+        Target(*_ASYNC_INDEX, "similarity_search", wrap_search_async, optional=True),
+        Target(*_DEPLOYMENTS, "predict", wrap_predict, optional=True),
+        Target(*_DEPLOYMENTS, "predict_stream", wrap_predict_stream, optional=True),
+    ),
+)

@@ -62,6 +62,20 @@ describe_all  OK  81 → 17 tokens
         └── AsyncCompletions  CHAT_MODEL  openai/gemma3-270m  27 → 3 tokens
             ├── → user: In which country is Rome?
             └── ← Italy""",
+    "databricks_rag": """\
+answer  OK  99 → 32 tokens
+└── answer  CHAIN
+    ├── → When was the tape deck invented?
+    ├── ← The tape deck was invented in 1935 in Berlin.
+    ├── vector_search_indexes.query_index  RETRIEVER
+    │   ├── → {"index_name":"main.docs.tape_index","columns":["id","text","url"],"num_results":2,"q…
+    │   └── ← 2 documents: The tape deck was invented in 1935 in Berlin. · A cassette holds two min…
+    ├── serving_endpoints.query  CHAT_MODEL  databricks/gemma3-270m  58 → 16 tokens
+    │   ├── → user: When was the tape deck invented?
+    │   └── ← The tape deck was invented in 1935 in Berlin.
+    └── Completions  CHAT_MODEL  databricks/gemma3-270m  41 → 16 tokens
+        ├── → user: Say it in five words: The tape deck was invented in 1935 in Berlin.
+        └── ← The tape deck was invented in 1935 in Berlin.""",
     "rag": """\
 answer  OK  61 → 16 tokens
 └── answer  CHAIN
@@ -84,6 +98,7 @@ final  OK
 }
 OUTPUTS = {
     "basic": "add {'a': 1, 'b': 2} -> 3\n",
+    "databricks_rag": "The tape deck was invented in 1935 in Berlin.\n",
     "events": "file opened ['path']\nfile written by its author []\n"
     "exception ['exception.message', 'exception.stacktrace', 'exception.type']\n",
     "retriever": "1 Spans form a tree: the trace. {'doc_uri': 'docs/traces.md', 'score': 0.92}\n"

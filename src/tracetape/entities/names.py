@@ -64,6 +64,7 @@ NAME_OF_FIELD = {
     "base_url": "tracetape.llm.base_url",
     "path": "tracetape.llm.path",
     "retries": "tracetape.llm.retries",
+    "error_code": "tracetape.llm.error_code",
     "endpoint": "tracetape.llm.endpoint",
     "streamed": "tracetape.llm.streamed",
     "stream_end": "tracetape.llm.stream_end",

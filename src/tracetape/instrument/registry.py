@@ -30,6 +30,7 @@ __all__ = [
 _MODULES = {
     "agents": "tracetape_agents",
     "anthropic": "tracetape_anthropic",
+    "databricks": "tracetape_databricks",
     "openai": "tracetape_openai",
     "threads": "tracetape.instrument.threads",
 }

@@ -1,0 +1,108 @@
+"""Wraps a method that is one call of a service: span before, answer or exception after."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tracetape.diagnostics import internal_error
+from tracetape.instrument.call import Call, calling
+from tracetape.tracing.runtime import runtime
+
+__all__ = ["Begin", "around", "around_async", "begin_guarded", "parameters"]
+
+# From the method's owner and its arguments by name; None: the call is not traced.
+Begin = Callable[[Any, dict[str, Any]], "Call | None"]
+Wrap = Callable[[Callable[..., Any], Callable[[], bool]], Callable[..., Any]]
+
+
+def around(begin: Begin, answer: Callable[[Any], Any] = lambda result: result) -> Wrap:
+    """What `Target.wrap` wants; `answer` makes the answer's JSON of what the method returned."""
+
+    def wrap(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
+        names = parameters(original)
+
+        def method(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
+            call = begin_guarded(begin, names, owner, args, kwargs) if is_on() else None
+            if call is None:
+                return original(owner, *args, **kwargs)
+            before = calling.set(call)
+            try:
+                result = original(owner, *args, **kwargs)
+            except BaseException as exception:
+                _failed(call, exception)
+                raise
+            finally:
+                calling.reset(before)
+            _answered(call, result, answer)
+            return result
+
+        return method
+
+    return wrap
+
+
+def around_async(begin: Begin, answer: Callable[[Any], Any] = lambda result: result) -> Wrap:
+    """As `around`, of a coroutine function."""
+
+    def wrap(
+        original: Callable[..., Awaitable[Any]], is_on: Callable[[], bool]
+    ) -> Callable[..., Any]:
+        names = parameters(original)
+
+        async def method(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
+            call = begin_guarded(begin, names, owner, args, kwargs) if is_on() else None
+            if call is None:
+                return await original(owner, *args, **kwargs)
+            before = calling.get()
+            calling.set(call)
+            try:
+                result = await original(owner, *args, **kwargs)
+            except BaseException as exception:
+                _failed(call, exception)
+                raise
+            finally:
+                calling.set(before)
+            _answered(call, result, answer)
+            return result
+
+        return method
+
+    return wrap
+
+
+def parameters(original: Callable[..., Any]) -> list[str]:
+    """Names of the parameters that may be given by position, without ``self``."""
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    known = inspect.signature(original).parameters.values()
+    return [parameter.name for parameter in known if parameter.kind in positional][1:]
+
+
+def begin_guarded(
+    begin: Begin, names: list[str], owner: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Call | None:
+    """The call, begun; None also inside another, which it is a part of."""
+    if not runtime.enabled or calling.get() is not None:
+        return None
+    try:
+        given = dict(zip(names, args, strict=False))
+        given.update(kwargs)
+        return begin(owner, given)
+    except Exception:  # noqa: BLE001 - the guard
+        internal_error("beginning a call of Databricks")
+        return None
+
+
+def _answered(call: Call, result: Any, answer: Callable[[Any], Any]) -> None:
+    try:
+        call.answered(call.condensed(answer(result)))
+    except Exception:  # noqa: BLE001 - the guard
+        internal_error("reading an answer of Databricks")
+
+
+def _failed(call: Call, exception: BaseException) -> None:
+    code = getattr(exception, "error_code", None)
+    if code:
+        call.add_fields({"error_code": str(code)})
+    call.failed(exception)

@@ -1,0 +1,57 @@
+"""`serving_endpoints.http_request`: a service behind a connection of Unity Catalog, as a tool."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from tracetape.entities import SpanType
+from tracetape.instrument import Extractor, Request, Result, provider_of
+from tracetape.instrument.call import Call, begin_call
+from tracetape_databricks.around import around
+
+__all__ = ["wrap_http_request"]
+
+
+class HttpRequest(Extractor):
+    """``POST /api/2.0/external-function``; its headers, which may hold secrets, are left out."""
+
+    span_type: ClassVar[str] = SpanType.TOOL
+
+    def name(self, request: Request) -> str:
+        """What the user wrote."""
+        del request
+        return "serving_endpoints.http_request"
+
+    def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Who is asked; all that is asked stands in the inputs."""
+        return {}, {"provider": request.provider, "base_url": request.base_url}
+
+    def result(self, body: Any | None) -> Result:
+        """The answer as it is."""
+        del body
+        return Result(None)
+
+
+def _begin(service: Any, given: dict[str, Any]) -> Call | None:
+    method = given.get("method")
+    body = {
+        "conn": given.get("conn"),
+        "method": getattr(method, "value", method),
+        "path": given.get("path"),
+        **{key: given[key] for key in ("json", "params") if given.get(key) is not None},
+    }
+    _, base_url = provider_of(service._api._cfg.host or "", "databricks")
+    request = Request("/api/2.0/external-function", body, False, "databricks", base_url)
+    return begin_call(HttpRequest(), request, "databricks")
+
+
+def _answer(response: Any) -> Any:
+    content = response.content
+    try:
+        return json.loads(content)
+    except ValueError:
+        return content.decode(errors="replace")
+
+
+wrap_http_request = around(_begin, _answer)

@@ -19,6 +19,7 @@ __all__ = [
     "CassetteError",
     "CassetteFormatError",
     "CassetteMissError",
+    "ExportError",
     "IntegrationMissingError",
     "InvalidTypeError",
     "InvalidValueError",
@@ -45,6 +46,10 @@ class IntegrationMissingError(TracetapeException, ImportError):
 
 class StoreError(TracetapeException):
     """The store cannot be opened, read or written."""
+
+
+class ExportError(TracetapeException):
+    """Traces were sent, and did not arrive."""
 
 
 class CassetteError(TracetapeException):

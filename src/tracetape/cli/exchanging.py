@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -30,6 +30,8 @@ _SHOWN = 5  # of the reasons why something was not read
 @click.option("--jsonl", type=click.Path(path_type=Path), help="A trace a line; - is the output.")
 @click.option("--json", "json_", type=click.Path(path_type=Path), help="One list of traces.")
 @click.option("--parquet", type=click.Path(path_type=Path), help="One row a span.")
+@click.option("--otlp", metavar="URL", help="Such as http://localhost:4318/v1/traces.")
+@click.option("--databricks", metavar="TABLE", help="catalog.schema.prefix of a trace location.")
 @store_option
 def export(
     trace_ids: tuple[str, ...],
@@ -37,15 +39,21 @@ def export(
     jsonl: Path | None,
     json_: Path | None,
     parquet: Path | None,
+    otlp: str | None,
+    databricks: str | None,
     store: str | None,
 ) -> None:
-    """Write all traces, or those that are named, or those that a filter finds, to a file.
+    """Write all traces, or those that are named, or those that a filter finds, to a file, or send
+    them over OTLP.
 
-    JSON is MLflow's trace JSON; MLflow and `tracetape import` read it.
-    """
-    targets = [path for path in (jsonl, json_, parquet) if path is not None]
+    JSON is MLflow's trace JSON; MLflow and `tracetape import` read it. Headers for --otlp come from
+    OTEL_EXPORTER_OTLP_HEADERS, the login for --databricks is that of databricks-sdk.
+    """  # noqa: D205 - the first sentence is long
+    targets = [target for target in (jsonl, json_, parquet, otlp, databricks) if target]
     if len(targets) != 1:
-        raise click.UsageError("Say one of --jsonl, --json and --parquet, with a file's name.")
+        raise click.UsageError(
+            "Say one of --jsonl, --json, --parquet, --otlp and --databricks, and where to."
+        )
     with opened(store) as source:
         numbers = _chosen(source, trace_ids, filter_string)
         with _bar("exporting", len(numbers)) as advance:
@@ -55,12 +63,30 @@ def export(
 
                 for _ in write_parquet(parquet, traces):
                     advance(1)
-            else:
-                with _output(targets[0]) as out:
+            elif file := jsonl or json_:
+                with _output(file) as out:
                     for _ in _write_json(out, traces, as_list=json_ is not None):
                         advance(1)
+            else:
+                _send(traces, otlp, databricks, advance)
     if str(targets[0]) != "-":
-        click.echo(f"{len(numbers):,} traces written to {targets[0]}.")
+        done = "sent" if otlp or databricks else "written"
+        click.echo(f"{len(numbers):,} traces {done} to {targets[0]}.")
+
+
+def _send(
+    traces: Iterable[Trace], url: str | None, table: str | None, advance: Callable[[int], None]
+) -> None:
+    from tracetape.export import otlp_exporter, send, workspace_exporter
+
+    exporter = otlp_exporter(url) if table is None else workspace_exporter(table)
+    try:
+        before = 0
+        for arrived in send(traces, exporter):
+            advance(arrived - before)
+            before = arrived
+    finally:
+        exporter.shutdown()
 
 
 @click.command(name="import", short_help="Read traces from a file.")

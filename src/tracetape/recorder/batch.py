@@ -12,6 +12,7 @@ from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
 from tracetape.entities.liveness import PROCESS, SEEN, signs_of_life
 from tracetape.entities.summary import preview, root_metadata, state_of, token_sum
+from tracetape.entities.surroundings import whereabouts
 from tracetape.store import TraceUpdate
 
 __all__ = ["LONG_OPEN_NS", "Batch", "make_batch", "make_beats"]
@@ -85,14 +86,15 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
             update.response_preview = details.response_preview or preview(
                 shown._outputs, "assistant"
             )
-            metadata = {**root_metadata(shown), **details.metadata}
+            metadata = {**whereabouts(), **root_metadata(shown), **details.metadata}
             if trace.shown:
                 metadata.update({PROCESS: None, SEEN: None})
             update.details = replace(details, metadata=metadata)
             return update
     if opened:
         trace.shown = True
-        update.details = replace(details, metadata={**details.metadata, **signs_of_life()})
+        metadata = {**whereabouts(), **details.metadata, **signs_of_life()}
+        update.details = replace(details, metadata=metadata)
     return update
 
 

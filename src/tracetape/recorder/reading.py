@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from tracetape.entities import Span, Trace, TraceData, TraceInfo, TraceState
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
 from tracetape.entities.summary import summarise
+from tracetape.entities.surroundings import whereabouts
 from tracetape.store import Store
 
 __all__ = ["read_trace"]
@@ -43,6 +44,7 @@ def read_trace(
         spans = {span._span_id: span for span in stored.data.spans} | spans
     data = TraceData(list(spans.values()))
     info = summarise(number, data.spans)
+    info.trace_metadata.update(whereabouts())
     if stored is not None:
         # What was said of it before; of what the spans say, these are the newer ones.
         info.tags = {**info.tags, **stored.info.tags}

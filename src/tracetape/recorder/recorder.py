@@ -13,6 +13,7 @@ from tracetape.diagnostics import internal_error, logger, warn_once
 from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
+from tracetape.entities.surroundings import look_around
 from tracetape.recorder import lifecycle
 
 if TYPE_CHECKING:
@@ -292,10 +293,11 @@ class Recorder:
 
     def _get_ready(self) -> None:
         try:
+            look_around()
             if self._prepare is not None and self._store is None:
                 self._prepare()
         except Exception:  # noqa: BLE001 - the guard
-            internal_error("preparing the store")
+            internal_error("getting ready for the first span")
 
     def _stop(self) -> None:
         with self._start_lock:

@@ -1,0 +1,162 @@
+"""Stored traces as OTLP, sent by OpenTelemetry's own exporter, to a collector or to Databricks.
+
+Attributes are MLflow's, the structured ones as JSON text, which every receiver takes. The address
+and headers of Databricks are those of its reference, "Ingest OpenTelemetry data into Unity
+Catalog", and of ``mlflow.store.tracking.databricks_rest_store``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tracetape.capture import encode
+from tracetape.entities.identifiers import parse_span_id, parse_trace_id
+from tracetape.entities.names import SESSION, TRACE_ID, USER
+from tracetape.entities.otel import status_to_otel
+from tracetape.exceptions import ExportError, IntegrationMissingError, InvalidValueError
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+    from tracetape.entities.span import Span
+    from tracetape.entities.trace import Trace
+
+__all__ = ["otlp_exporter", "send", "workspace_exporter"]
+
+_BATCH = 512  # spans a request, as OpenTelemetry's batch processor has it
+_TABLE = re.compile(r"[^.\s/]+\.[^.\s/]+\.[^.\s/]+")
+_SUFFIX = "_otel_spans"
+_PATH = "/api/2.0/otel/v1/traces"
+_TABLE_HEADER = "X-Databricks-UC-Table-Name"
+# MLflow reads a trace's tags and session off its spans.
+_TAG = "mlflow.traceTag."
+_SCALARS = (str, bool, int, float)
+
+
+def otlp_exporter(endpoint: str | None = None, headers: dict[str, str] | None = None) -> Any:
+    """OpenTelemetry's exporter over HTTP; what is not given says ``OTEL_EXPORTER_OTLP_*``.
+
+    Raises:
+        IntegrationMissingError: opentelemetry-exporter-otlp-proto-http is not installed.
+    """
+    module = _module(
+        "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+        "opentelemetry-exporter-otlp-proto-http",
+    )
+    return module.OTLPSpanExporter(endpoint=endpoint, headers=headers)
+
+
+def workspace_exporter(table: str) -> Any:
+    """An exporter into a table of Unity Catalog; the login is databricks-sdk's.
+
+    Args:
+        table: ``catalog.schema.prefix`` of the trace location, or ``…_otel_spans`` in full.
+
+    Raises:
+        InvalidValueError: it is no such name.
+        IntegrationMissingError: databricks-sdk, or OpenTelemetry's exporter, is not installed.
+    """
+    if _TABLE.fullmatch(table) is None:
+        raise InvalidValueError(
+            f"A table of Unity Catalog is named catalog.schema.prefix, got {table!r}"
+        )
+    name = table if table.endswith(_SUFFIX) else table + _SUFFIX
+    config = _module("databricks.sdk.core", "databricks-sdk").Config()
+    headers = {**config.authenticate(), _TABLE_HEADER: name}
+    return otlp_exporter(config.host.rstrip("/") + _PATH, headers)
+
+
+def send(traces: Iterable[Trace], exporter: SpanExporter) -> Iterator[int]:
+    """Send traces in batches; yields how many of them have arrived, after each batch.
+
+    Raises:
+        ExportError: the receiver did not take a batch, after the exporter's own retries.
+    """
+    batch: list[ReadableSpan] = []
+    count = done = 0
+    for trace in traces:
+        batch += [readable(span, trace) for span in trace.data.spans if span.end_time_ns]
+        count += 1
+        if len(batch) >= _BATCH:
+            _send(batch, exporter, done)
+            done += count
+            batch, count = [], 0
+            yield done
+    if batch:
+        _send(batch, exporter, done)
+    yield done + count
+
+
+def _send(batch: list[ReadableSpan], exporter: SpanExporter, done: int) -> None:
+    if exporter.export(batch).name != "SUCCESS":
+        raise ExportError(
+            f"The receiver did not take {len(batch):,} spans ({done:,} traces had arrived before). "
+            "What it said stands in the log line above."
+        )
+
+
+def readable(span: Span, trace: Trace) -> ReadableSpan:
+    """A span as OpenTelemetry's SDK has it; the root brings what is said of its trace."""
+    api = _module("opentelemetry.trace", "opentelemetry-api")
+    sdk = _module("opentelemetry.sdk.trace", "opentelemetry-sdk")
+    resources = _module("opentelemetry.sdk.resources", "opentelemetry-sdk")
+
+    def context(trace_id: int, span_id: int) -> Any:
+        return api.SpanContext(trace_id, span_id, False, api.TraceFlags(api.TraceFlags.SAMPLED))
+
+    attributes = {key: _value(value) for key, value in span.attributes.items() if key != TRACE_ID}
+    if span.parent_id is None:
+        attributes.update(_of_trace(trace))
+    events = [
+        sdk.Event(event.name, _values(event.attributes), event.timestamp) for event in span.events
+    ]
+    links = [
+        api.Link(
+            context(parse_trace_id(link.trace_id), parse_span_id(link.span_id)),
+            _values(link.attributes or {}),
+        )
+        for link in span.links
+    ]
+    parent = span._parent_id
+    return sdk.ReadableSpan(  # type: ignore[no-any-return]
+        name=span.name,
+        context=context(span._trace_id, span._span_id),
+        parent=None if parent is None else context(span._trace_id, parent),
+        resource=resources.Resource.create(),
+        attributes=attributes,
+        events=events,
+        links=links,
+        status=status_to_otel(span.status),
+        start_time=span.start_time_ns,
+        end_time=span.end_time_ns,
+    )
+
+
+def _of_trace(trace: Trace) -> dict[str, str]:
+    said = {f"{_TAG}{key}": value for key, value in trace.info.tags.items()}
+    metadata = trace.info.trace_metadata
+    for key, name in ((SESSION, "session.id"), (USER, "user.id")):
+        if key in metadata:
+            said[name] = metadata[key]
+    return said
+
+
+def _values(attributes: Any) -> dict[str, Any]:
+    return {key: _value(value) for key, value in attributes.items()}
+
+
+def _value(value: Any) -> Any:
+    return value if isinstance(value, _SCALARS) else encode(value).decode()
+
+
+def _module(name: str, package: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise IntegrationMissingError(
+            f"Sending traces needs {package}: pip install {package}"
+        ) from error

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
-
-import orjson
 
 from tracetape.capture import decode, encode
 from tracetape.entities import SpanType
@@ -159,8 +158,8 @@ def _chat_tool(tool: Any) -> Any:
 def _parsed(text: str) -> Any:
     """A tool's arguments; as text if the stream was cut within."""
     try:
-        return orjson.loads(text) if text else {}
-    except orjson.JSONDecodeError:
+        return json.loads(text) if text else {}  # orjson makes floats of large whole numbers
+    except (ValueError, RecursionError):
         return text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tracetape.instrument import Request, Result
 from tracetape.instrument.chunks import plain
@@ -13,6 +13,8 @@ __all__ = ["ChoicesCall"]
 
 class ChoicesCall(ModelCall):
     """A call whose answer has choices; a stream continues each by its index."""
+
+    reads_later: ClassVar[bool] = True
 
     def __init__(self) -> None:
         """Nothing has come yet."""

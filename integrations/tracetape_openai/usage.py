@@ -7,10 +7,45 @@ from typing import Any
 
 __all__ = ["normalised"]
 
+# Neutral names by the providers'; where both of a pair are said, the first one is right.
+_COUNTS = {
+    "prompt_tokens": "input_tokens",
+    "input_tokens": "input_tokens",
+    "completion_tokens": "output_tokens",
+    "output_tokens": "output_tokens",
+    "total_tokens": "total_tokens",
+    "cache_read_input_tokens": "cache_read_input_tokens",
+    "cache_creation_input_tokens": "cache_creation_input_tokens",
+}
+_SECOND = frozenset(
+    {
+        "input_tokens",
+        "output_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+    }
+)
+_INPUT = {
+    "cached_tokens": "cache_read_input_tokens",
+    "cache_write_tokens": "cache_creation_input_tokens",
+    "audio_tokens": "input_audio_tokens",
+    "image_tokens": "input_image_tokens",
+}
+_OUTPUT = {
+    "reasoning_tokens": "reasoning_tokens",
+    "audio_tokens": "output_audio_tokens",
+    "image_tokens": "output_image_tokens",
+}
 # Where OpenAI's endpoints say more of the tokens that go in, and of those that come out: chat
 # completions, Responses (and images), transcriptions.
-_INPUT = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
-_OUTPUT = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+_DETAILS = {
+    "prompt_tokens_details": _INPUT,
+    "input_tokens_details": _INPUT,
+    "input_token_details": _INPUT,
+    "completion_tokens_details": _OUTPUT,
+    "output_tokens_details": _OUTPUT,
+    "output_token_details": _OUTPUT,
+}
 
 
 def normalised(usage: Mapping[str, Any]) -> dict[str, int]:
@@ -26,33 +61,16 @@ def normalised(usage: Mapping[str, Any]) -> dict[str, int]:
         out ``input_audio_tokens``, ``input_image_tokens``, ``output_audio_tokens``,
         ``output_image_tokens``.
     """
-    inner, outer = _details(usage, _INPUT), _details(usage, _OUTPUT)
-    counts = {
-        "input_tokens": _first(usage.get("prompt_tokens"), usage.get("input_tokens")),
-        "output_tokens": _first(usage.get("completion_tokens"), usage.get("output_tokens")),
-        "total_tokens": usage.get("total_tokens"),
-        "cache_read_input_tokens": _first(
-            inner.get("cached_tokens"), usage.get("cache_read_input_tokens")
-        ),
-        "cache_creation_input_tokens": _first(
-            inner.get("cache_write_tokens"), usage.get("cache_creation_input_tokens")
-        ),
-        "reasoning_tokens": outer.get("reasoning_tokens"),
-        "input_audio_tokens": inner.get("audio_tokens"),
-        "input_image_tokens": inner.get("image_tokens"),
-        "output_audio_tokens": outer.get("audio_tokens"),
-        "output_image_tokens": outer.get("image_tokens"),
-    }
-    return {kind: n for kind, n in counts.items() if isinstance(n, int)}
-
-
-def _details(usage: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:
-    for name in names:
-        details = usage.get(name)
-        if isinstance(details, Mapping):
-            return details
-    return {}
-
-
-def _first(*values: Any) -> Any:
-    return next((value for value in values if value is not None), None)
+    counts: dict[str, int] = {}
+    for key, value in usage.items():
+        if isinstance(value, int):
+            name = _COUNTS.get(key)
+            if name is None or (key in _SECOND and name in counts):
+                continue
+            counts[name] = value
+        elif key in _DETAILS and isinstance(value, Mapping):
+            kinds = _DETAILS[key]
+            for kind, n in value.items():
+                if kind in kinds and isinstance(n, int):
+                    counts[kinds[kind]] = n
+    return counts

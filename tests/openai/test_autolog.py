@@ -147,7 +147,9 @@ print("request" in vars(openai.OpenAI), threading.Thread.start.__module__)
 
 def test_an_unknown_name_to_exclude_is_an_error() -> None:
     """The message names the value and what there is."""
-    with pytest.raises(InvalidValueError, match="'opanai': choose from agents, anthropic, openai"):
+    with pytest.raises(
+        InvalidValueError, match="'opanai': choose from agents, anthropic, databricks, openai"
+    ):
         tracetape.autolog(exclude=["opanai"])
 
 
@@ -171,3 +173,14 @@ def test_wrapping_keeps_the_signature() -> None:
     tracetape.autolog()
     assert OpenAI.request.__name__ == "request"
     assert OpenAI.request.__wrapped__ is original  # type: ignore[attr-defined]
+
+
+def test_a_span_processor_sees_what_the_answer_says(run_python: RunPython) -> None:
+    """Mostly an answer is read on the writing thread: not where a processor wants to see it."""
+    program = (
+        PROGRAM
+        + "seen = []\n"
+        + "tracetape.configure(span_processors=[lambda span: seen.append(span.model_name)])\n"
+        + "tracetape.autolog(); ask(client()); print(seen)"
+    )
+    assert run_python(program).stdout == "['m']\n"

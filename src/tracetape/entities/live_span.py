@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from threading import RLock
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,7 +13,14 @@ from tracetape.entities.constants import SpanStatusCode, SpanType
 from tracetape.entities.event import SpanEvent
 from tracetape.entities.live_trace import LiveTrace
 from tracetape.entities.media_policy import may_hold_media
-from tracetape.entities.names import LINKS, SPAN_INPUTS, SPAN_OUTPUTS, SPAN_TYPE, TRACE_ID
+from tracetape.entities.names import (
+    LINKS,
+    SPAN_INPUTS,
+    SPAN_OUTPUTS,
+    SPAN_TYPE,
+    TRACE_ID,
+    UNREAD,
+)
 from tracetape.entities.privacy import checked_level, protected
 from tracetape.entities.span import Span
 from tracetape.entities.status import OK, UNSET, SpanStatus, status_from
@@ -29,6 +37,7 @@ NOT_BEGUN = 0  # the end of a span that has no beginning: setters treat it as an
 
 NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"  # MLflow's own, which programs compare with
 _SCALARS = frozenset({str, int, bool, type(None)})
+_reading = RLock()  # reentrant: a finaliser may end a span of its own meanwhile
 
 
 class LiveSpan(Span):
@@ -168,6 +177,19 @@ class LiveSpan(Span):
         if self._is_open("set_fields"):
             self._fields = {**self._fields, **fields} if self._fields else fields
 
+    def set_unread(self, read: Callable[[bytes], dict[str, Any]]) -> None:
+        """Internal, for integrations: `read` gives more fields, from the outputs, when asked."""
+        if self._is_open("set_unread"):
+            self._fields = {**(self._fields or {}), UNREAD: read}
+
+    def _read(self) -> None:
+        with _reading:  # a reader's thread and the writing one may both need it
+            fields = self._fields or {}
+            if UNREAD in fields:
+                found = fields[UNREAD](self._outputs)
+                kept = {key: value for key, value in fields.items() if key != UNREAD}
+                self._fields = {**kept, **found}
+
     def add_event(self, event: SpanEvent) -> None:
         """Record an event."""
         if self._is_open("add_event"):
@@ -269,6 +291,8 @@ class LiveSpan(Span):
         Args:
             attachments: takes the media of its inputs and outputs, by id.
         """
+        if self._fields and UNREAD in self._fields:
+            self._read()
         shown = protected(self)
         return Span(
             trace_id=self._trace_id,
@@ -317,6 +341,7 @@ class LiveSpan(Span):
         sink = trace.sink
         try:
             if sink.before is not None:
+                self._read()
                 sink.before(self)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("processing a span")

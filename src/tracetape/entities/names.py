@@ -42,6 +42,8 @@ SOURCE_RUN = "mlflow.sourceRun"
 # Fields that are no attributes: links stand beside them in MLflow too, and a foreign trace id is
 # what `TRACE_ID` shows for a trace that was not made here (see `Span.trace_id`).
 LINKS = "links"
+# What reads more fields off the outputs, until that is done.
+UNREAD = "unread"
 FOREIGN_TRACE_ID = "foreign_trace_id"
 
 # What MLflow has no name for stands under a prefix of ours.

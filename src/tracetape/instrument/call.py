@@ -89,13 +89,18 @@ class Call:
         self._status_code: int | None = None
         self._asked_usage = False
 
-    @_guarded
     def describe(self, request: Request) -> None:
         """Record what is asked."""
-        self._span._inputs = encode(self._extractor.inputs(request))
-        attributes, fields = self._extractor.request(request)
-        self._span.set_attributes(attributes)
-        self._span.set_fields({**fields, "path": request.path})
+        try:
+            span, extractor = self._span, self._extractor
+            # The SDK sends it as JSON, which has neither NaN nor infinity.
+            span._inputs = encode(extractor.inputs(request), finite=True)
+            attributes, fields = extractor.request(request)
+            span.set_attributes(attributes)
+            fields["path"] = request.path
+            span.set_fields(fields)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("reading a request")
 
     @property
     def traceparent(self) -> str:
@@ -154,21 +159,29 @@ class Call:
         """The plain answer, or what is to be kept of it."""
         return self._extractor.condensed(answer)
 
-    @_guarded
     def answered(self, body: Any) -> None:
         """End with a plain answer: JSON values, JSON as bytes, text, or an `Attachment`."""
-        if self._span._end is None:
+        span = self._span
+        if span._end is None:
             try:
-                data = body if isinstance(body, bytes) else encode(body)
-                self._span._outputs = data
-                is_content = isinstance(body, str) or hasattr(body, "__tracetape_json__")
-                value = body if is_content else decode(data)
-                result = self._extractor.result(value)
-                if result.outputs is not None:
-                    self._span._outputs = encode(result.outputs)
-                self._keep(result)
+                if self._extractor.reads_later and isinstance(body, bytes):
+                    span._outputs = body
+                    span.set_unread(_Answer(self._extractor))
+                else:
+                    self._read(body)
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("reading an answer")
             finally:
-                self._span._finish()
+                span._finish()
+
+    def _read(self, body: Any) -> None:
+        data = body if isinstance(body, bytes) else encode(body)
+        self._span._outputs = data
+        is_content = isinstance(body, str) or hasattr(body, "__tracetape_json__")
+        result = self._extractor.result(body if is_content else decode(data))
+        if result.outputs is not None:
+            self._span._outputs = encode(result.outputs)
+        self._keep(result)
 
     @_guarded
     def ended(self, reason: str) -> None:
@@ -223,6 +236,22 @@ class Call:
     def __del__(self) -> None:
         if self._span._end is None:
             self.ended("abandoned")
+
+
+class _Answer:
+    """A plain answer that is read when the span is: mostly on the writing thread."""
+
+    __slots__ = ("_extractor",)
+
+    def __init__(self, extractor: Extractor) -> None:
+        self._extractor = extractor
+
+    def __call__(self, outputs: bytes) -> dict[str, Any]:
+        try:
+            return self._extractor.result(decode(outputs)).fields
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("reading an answer")
+            return {}
 
 
 @atexit.register  # after the recorder's own, and so run before it

@@ -57,6 +57,9 @@ class Extractor:
 
     resource: ClassVar[str] = "Request"
     span_type: ClassVar[str] = "UNKNOWN"
+    # Whether a plain answer may be read on the writing thread: its `Result` then has fields only,
+    # neither outputs nor an error.
+    reads_later: ClassVar[bool] = False
 
     def name(self, request: Request) -> str:
         """The span's name; MLflow's is the SDK's resource class, such as ``AsyncCompletions``."""

@@ -7,7 +7,7 @@ MLFLOW := $(VENV)-mlflow
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format matrix coexistence bench record clean
+.PHONY: help demo test check format matrix coexistence soak bench record clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ matrix: ## the integrations with old and new SDKs (openai from 1.0, Databricks),
 
 coexistence: ## other instrumentations of OpenAI beside ours, each in an environment of its own
 	$(PYTHON) scripts/coexistence.py
+
+soak: $(VENV)/.dev ## long trials: 200 times kill -9, 16 × 50,000 spans, 1,000,000 spans at full speed
+	TRACETAPE_SOAK=1 $(BIN)/python -m pytest tests/soak -v --durations 0
 
 bench: ## what a span costs, beside OpenTelemetry and MLflow, each in an environment of its own
 	$(PYTHON) benchmarks/run.py

@@ -1,6 +1,7 @@
-"""All contenders side by side, each in an environment of its own: one table, and JSON.
+"""All contenders side by side, each in an environment of its own: tables, and JSON.
 
-`make bench` runs it. The environments are made below `.bench/` and kept for the next run.
+`make bench` runs it; arguments choose: `spans`, `calls`. The environments are made below `.bench/`
+and kept for the next run.
 """
 
 from __future__ import annotations
@@ -18,12 +19,34 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FOLDER = ROOT / ".bench"
 CONTENDERS = {
-    "tracetape": ["--editable", str(ROOT), "openai>=3"],
-    "opentelemetry": ["opentelemetry-sdk", "openai>=3"],
+    "tracetape": ["--editable", str(ROOT), "openai>=3", "databricks-sdk"],
+    # 1.0 of the last one has other names for what openai-v2 imports of it.
+    "opentelemetry": [
+        "opentelemetry-sdk",
+        "openai>=3",
+        "opentelemetry-instrumentation-openai-v2",
+        "opentelemetry-util-genai==0.4b0",
+    ],
+    "openinference": ["opentelemetry-sdk", "openai>=3", "openinference-instrumentation-openai"],
     "mlflow": ["mlflow", "openai>=3"],
 }
-# DESIGN, section 9: multiples of the floor.
-BUDGETS = {"bare": 2.5, "payload": 4.0, "decorator": 5.0}
+TABLES = {
+    "spans": (("tracetape", "opentelemetry", "mlflow"), ("spans.py", "footprint.py")),
+    "calls": (("tracetape", "opentelemetry", "openinference", "mlflow"), ("calls.py",)),
+}
+# DESIGN, section 9: multiples of the floor, and microseconds added.
+BUDGETS = {
+    "bare": "2.5 ×",
+    "payload": "4.0 ×",
+    "decorator": "5.0 ×",
+    "call, 4 kB prompt": "30 µs",
+    "a chunk more": "2 µs",
+    "first chunk later": "50 µs",
+    "1 MB in one message": "100 µs",
+    "1 MB in 10,000 messages": "500 µs",
+    "call, all threads": "200 µs",
+    "serving_endpoints.query": "40 µs",
+}
 
 
 def python_of(name: str) -> Path:
@@ -31,12 +54,14 @@ def python_of(name: str) -> Path:
     folder = FOLDER / name
     python = folder / "bin" / "python"
     stamp = folder / ".complete"
-    if not stamp.exists():
+    wanted = " ".join(CONTENDERS[name])
+    if not stamp.exists() or stamp.read_text() != wanted:
         print(f"installing {name} …", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", *CONTENDERS[name]]
-        subprocess.run(install, check=True)
-        stamp.touch()
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--upgrade", "pip"], check=True)
+        subprocess.run([*pip, *CONTENDERS[name]], check=True)
+        stamp.write_text(wanted)
     return python
 
 
@@ -49,24 +74,35 @@ def figures(name: str, script: str) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    # In turns: whatever else the machine does then hits all of them.
-    results: dict[str, Any] = {
-        name: {**figures(name, "spans.py"), **figures(name, "footprint.py")} for name in CONTENDERS
-    }
-    print(f"\n{'':28}{'budget':>10}", *(f"{name:>24}" for name in CONTENDERS))
+    for table in sys.argv[1:] or TABLES:
+        contenders, scripts = TABLES[table]
+        # One after the other: what else the machine does must not hit one of them only.
+        results: dict[str, Any] = {
+            name: {key: value for script in scripts for key, value in figures(name, script).items()}
+            for name in contenders
+        }
+        show(table, results)
+
+
+def show(table: str, results: dict[str, Any]) -> None:
+    print(f"\n{table:28}{'budget':>10}", *(f"{name:>24}" for name in results))
     for case in results["tracetape"]:
-        cells = [cell(results[name].get(case)) for name in CONTENDERS]
-        budget = f"≤ {BUDGETS[case]} ×" if case in BUDGETS else ""
+        cells = [cell(of_one.get(case)) for of_one in results.values()]
+        budget = f"≤ {BUDGETS[case]}" if case in BUDGETS else ""
         print(f"{case:28}{budget:>10}", *(f"{text:>24}" for text in cells))
-    print("\n×: multiples of the floor (benchmarks/floor.py), taken in turns with it")
-    path = FOLDER / f"spans-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    path.write_text(json.dumps(results, indent=2))
+    if table == "spans":
+        print("\n×: multiples of the floor (benchmarks/floor.py), taken in turns with it")
+    path = FOLDER / f"{table}-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    path.write_text(json.dumps(results, indent=2, ensure_ascii=False))
     print(f"written to {path.relative_to(ROOT)}")
 
 
 def cell(figure: dict[str, float] | None) -> str:
     if figure is None:
         return "–"
+    if "µs" in figure:
+        bare = figure.get("µs without")
+        return f"{figure['µs']:,.1f} µs" + (f" (to {bare:,.0f})" if bare else "")
     if "microseconds" not in figure:
         return ", ".join(f"{value:,.0f} {unit}" for unit, value in figure.items())
     floors = figure["floors"]

@@ -1,0 +1,174 @@
+"""Long trials: kill -9, many processes at one file, many traces at full speed.
+
+`make test` runs small ones; `make soak` sets TRACETAPE_SOAK=1 and runs them at full size.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tracetape.store import open_store
+
+Query = Callable[..., list[tuple[Any, ...]]]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+# `isolated` removes the variable from each test's environment.
+FULL = os.environ.get("TRACETAPE_SOAK") == "1"
+KILLS = 200 if FULL else 4
+PROCESSES, EACH = (16, 50_000) if FULL else (4, 1_000)
+TRACES = 100_000 if FULL else 200  # of ten spans
+# How long before its end a span must have ended to be in the file for sure; beside other tests,
+# which may have both processors, longer.
+DURABLE_SECONDS = 0.2 if FULL else 1.0
+PATIENCE = 3600 if FULL else 120
+
+
+@pytest.fixture
+def store(store_path: Path) -> dict[str, str]:
+    """The environment of a program that writes to this test's store."""
+    return {"TRACETAPE_STORE": f"sqlite:///{store_path}"}
+
+
+# Notes what has ended in a file of its own, which the kernel keeps whatever becomes of the process.
+NOTING = """
+    import os, sys, time, tracetape
+
+    notes = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def note(span):
+        os.write(notes, f"{span.trace_id} {span.span_id} {time.time()}\\n".encode())
+
+    while True:
+        with tracetape.start_span("root") as root:
+            root.set_inputs({"question": "what? " * 20})
+            with tracetape.start_span("step") as step:
+                step.set_outputs(["an answer"] * 5)
+            note(step)
+        note(root)
+        time.sleep(0.001)
+"""
+
+
+def test_kill_at_any_moment(start_python: Start, store: dict[str, str], tmp_path: Path) -> None:
+    """The store always opens; what ended 200 ms before is there, and nothing is half."""
+    chance = random.Random(7)
+    ended: dict[tuple[str, str], float] = {}
+    path = Path(store["TRACETAPE_STORE"].removeprefix("sqlite:///"))
+    for run in range(KILLS):
+        notes = tmp_path / f"notes-{run}"
+        process = start_python(NOTING, str(notes), **store)
+        while not notes.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 1.5))
+        process.kill()
+        killed = time.time()
+        process.wait(20)
+        due = set()
+        for line in notes.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):  # not one that the kill cut short
+                trace_id, span_id, at = line.split()
+                ended[trace_id, span_id] = float(at)
+                if float(at) < killed - DURABLE_SECONDS:
+                    due.add((trace_id, span_id))
+        there = spans_of(path)
+        assert due <= there.keys(), f"run {run}: {len(due - there.keys())} spans are lost"
+        assert all(len(content) == 2 and all(content) for content in there.values())
+    assert len(ended) > KILLS
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def spans_of(path: Path) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """Name and status of each span, read as a user does; each has the contents it had."""
+    found: dict[tuple[str, str], tuple[Any, ...]] = {}
+    reader = open_store(str(path), read_only=True)
+    try:
+        for info in reader.list_traces(100_000):
+            trace = reader.get_trace(int(info.trace_id[3:], 16))
+            assert trace is not None
+            for span in trace.data.spans:
+                found[info.trace_id, span.span_id] = (span.name, span.status.status_code)
+                content = span.inputs if span.name == "root" else span.outputs
+                assert content or span.end_time_ns is None
+    finally:
+        reader.close()
+    return found
+
+
+def test_many_processes_at_one_file(
+    start_python: Start, query: Query, store: dict[str, str]
+) -> None:
+    """All of their spans are there, and each program ends well."""
+    source = """
+        import sys, tracetape
+
+        for n in range(int(sys.argv[2])):
+            with tracetape.start_span(sys.argv[1]) as span:
+                span.set_inputs({"n": n})
+        left = tracetape.flush(1800)
+        stats = tracetape.stats()
+        assert not left and not stats["dropped_spans"] and not stats["lost"], (left, stats)
+        sys.exit(0)
+    """
+    names = [f"process {n:02}" for n in range(PROCESSES)]
+    processes = [start_python(source, name, str(EACH), **store) for name in names]
+    for process in processes:
+        assert process.wait(PATIENCE) == 0, process.communicate()
+    assert query("SELECT name, count(*) FROM spans GROUP BY name ORDER BY name") == [
+        (name, EACH) for name in names
+    ]
+    assert query("SELECT count(*) FROM traces WHERE state = 'OK'") == [(PROCESSES * EACH,)]
+    assert query("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_full_speed(
+    start_python: Start, query: Query, store: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ten spans a trace, nothing lost, and the memory stays within the queue's bound."""
+    source = """
+        import resource, sys, time, tracetape
+
+        def size():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+        longest = 0
+        with tracetape.start_span("first"):
+            pass
+        tracetape.flush()
+        before, began = size(), time.perf_counter()
+        for n in range(int(sys.argv[1])):
+            with tracetape.start_span("root") as root:
+                root.set_inputs({"question": n})
+                for step in range(9):
+                    at = time.perf_counter()
+                    with tracetape.start_span("step") as span:
+                        span.set_outputs([step])
+                    longest = max(longest, time.perf_counter() - at)
+        left = tracetape.flush(3000)
+        stats, spent = tracetape.stats(), time.perf_counter() - began
+        print(left, stats["dropped_spans"], stats["lost"], size() - before)
+        print(f"{int(sys.argv[1]) * 10 / spent:,.0f} spans a second, the longest took "
+              f"{longest * 1e3:.1f} ms, {size() - before} MiB more", file=sys.stderr)
+    """
+    process = start_python(source, str(TRACES), **store)
+    out, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, said
+    if FULL:
+        with capsys.disabled():
+            sys.stdout.write(said)
+    left, dropped, lost, grown = out.split()
+    assert (left, dropped, lost) == ("0", "0", "0")
+    assert int(grown) < 256  # MiB; the queue's 64 are of JSON
+    assert query("SELECT count(*) FROM spans") == [(TRACES * 10 + 1,)]
+    assert query("SELECT count(*) FROM traces WHERE state = 'OK'") == [(TRACES + 1,)]

@@ -20,12 +20,13 @@ ROOT = HERE.parent
 FOLDER = ROOT / ".bench"
 CONTENDERS = {
     "tracetape": ["--editable", str(ROOT), "openai>=3", "databricks-sdk"],
-    # 1.0 of the last one has other names for what openai-v2 imports of it.
+    # It imports httpx itself; 1.0 of the last one has other names for what it imports of that.
     "opentelemetry": [
         "opentelemetry-sdk",
         "openai>=3",
         "opentelemetry-instrumentation-openai-v2",
         "opentelemetry-util-genai==0.4b0",
+        "httpx",
     ],
     "openinference": ["opentelemetry-sdk", "openai>=3", "openinference-instrumentation-openai"],
     "mlflow": ["mlflow", "openai>=3"],
@@ -68,7 +69,9 @@ def python_of(name: str) -> Path:
 def figures(name: str, script: str) -> dict[str, dict[str, float]]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TRACETAPE_")}
     command = [str(python_of(name)), str(HERE / script), name]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(  # in that folder: MLflow leaves files in its working directory
+        command, env=environment, cwd=FOLDER, stdout=subprocess.PIPE, text=True, check=True
+    )
     result: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
     return result
 

@@ -89,10 +89,14 @@ def main() -> None:
 
 def show(table: str, results: dict[str, Any]) -> None:
     print(f"\n{table:28}{'budget':>10}", *(f"{name:>24}" for name in results))
+    if table == "calls":
+        print("of a call, added to what it takes without tracing (in brackets)")
     for case in results["tracetape"]:
         cells = [cell(of_one.get(case)) for of_one in results.values()]
         budget = f"≤ {BUDGETS[case]}" if case in BUDGETS else ""
         print(f"{case:28}{budget:>10}", *(f"{text:>24}" for text in cells))
+    if table == "calls":
+        print("opentelemetry keeps prompts and answers in log events, which go nowhere here")
     if table == "spans":
         print("\n×: multiples of the floor (benchmarks/floor.py), taken in turns with it")
     path = FOLDER / f"{table}-{time.strftime('%Y%m%d-%H%M%S')}.json"

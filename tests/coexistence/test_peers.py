@@ -25,35 +25,68 @@ HEAD = {"id": "c-1", "created": 1, "model": "m-1"}
 Switch = Callable[[bool], None]
 
 
-def _mlflow(on: bool) -> None:
-    mlflow = importlib.import_module("mlflow")
-    mlflow.openai.autolog(disable=not on)
+class Peer:
+    """Another instrumentation, and how many calls it has recorded so far, if we can know."""
+
+    module: str
+
+    def switch(self, on: bool) -> None:
+        """Begin or stop to trace."""
+        raise NotImplementedError
+
+    def recorded(self) -> int | None:
+        """Its own count."""
+        return None
 
 
-def _otel(module: str) -> Switch:
-    def switch(on: bool) -> None:
-        instrumentor = importlib.import_module(module).OpenAIInstrumentor()
-        instrumentor.instrument() if on else instrumentor.uninstrument()
+class MLflow(Peer):
+    module = "mlflow"
 
-    return switch
+    def switch(self, on: bool) -> None:
+        importlib.import_module("mlflow").openai.autolog(disable=not on)
+
+    def recorded(self) -> int | None:
+        mlflow = importlib.import_module("mlflow")
+        mlflow.flush_trace_async_logging()
+        traces = mlflow.search_traces(locations=["0"], return_type="list")
+        return sum(len(trace.data.spans) for trace in traces)
 
 
-def _langfuse(on: bool) -> None:
-    if on:  # its import is its activation, and there is no way back
-        importlib.import_module("langfuse.openai")
+class Langfuse(Peer):
+    module = "langfuse"
+
+    def switch(self, on: bool) -> None:
+        if on:  # its import is its activation, and there is no way back
+            importlib.import_module("langfuse.openai")
 
 
-PEERS: dict[str, tuple[str, Switch]] = {
-    "mlflow": ("mlflow", _mlflow),
-    "langfuse": ("langfuse", _langfuse),
-    "opentelemetry": (
-        "opentelemetry.instrumentation.openai_v2",
-        _otel("opentelemetry.instrumentation.openai_v2"),
-    ),
-    "openinference": (
-        "openinference.instrumentation.openai",
-        _otel("openinference.instrumentation.openai"),
-    ),
+class OpenTelemetry(Peer):
+    def __init__(self, module: str) -> None:
+        self.module = module
+        self._exporter: Any = None
+
+    def switch(self, on: bool) -> None:
+        instrumentor = importlib.import_module(self.module).OpenAIInstrumentor()
+        if not on:
+            instrumentor.uninstrument()
+            return
+        sdk = importlib.import_module("opentelemetry.sdk.trace")
+        export = importlib.import_module("opentelemetry.sdk.trace.export")
+        memory = importlib.import_module("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+        self._exporter = memory.InMemorySpanExporter()
+        provider = sdk.TracerProvider()
+        provider.add_span_processor(export.SimpleSpanProcessor(self._exporter))
+        instrumentor.instrument(tracer_provider=provider)
+
+    def recorded(self) -> int | None:
+        return len(self._exporter.get_finished_spans())
+
+
+PEERS: dict[str, Callable[[], Peer]] = {
+    "mlflow": MLflow,
+    "langfuse": Langfuse,
+    "opentelemetry": lambda: OpenTelemetry("opentelemetry.instrumentation.openai_v2"),
+    "openinference": lambda: OpenTelemetry("openinference.instrumentation.openai"),
 }
 
 
@@ -65,18 +98,19 @@ def _installed(module: str) -> bool:
 
 
 @pytest.fixture(params=PEERS)
-def peer(request: pytest.FixtureRequest) -> Iterator[Switch]:
-    """Switch another instrumentation on and off."""
-    module, switch = PEERS[request.param]
+def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    """Another instrumentation, which is off."""
+    found = PEERS[request.param]()
+    module = found.module
     wanted = os.environ.get("TRACETAPE_COEXISTENCE_PEER")
     if wanted and wanted != request.param:
         pytest.skip(f"this environment is for {wanted}")
     if not _installed(module):
         assert not wanted, f"{module} is missing where it was to be tested"
         pytest.skip(f"{module} is not installed: `make coexistence` tests beside it")
-    yield switch
+    yield found
     tracetape.autolog(disable=True)
-    switch(False)
+    found.switch(False)
 
 
 @pytest.fixture(autouse=True)
@@ -148,23 +182,25 @@ def ask(request: pytest.FixtureRequest) -> Callable[[], str]:
 
 @pytest.mark.parametrize("ours_first", [True, False])
 @pytest.mark.parametrize("ours_off_first", [True, False])
-def test_our_spans_and_the_answers_are_the_same_beside_a_peer(
-    peer: Switch,
+def test_both_record_each_call_once_and_the_answers_stay(
+    peer: Peer,
     ask: Callable[[], str],
     ours_first: bool,
     ours_off_first: bool,
     traces: CapturedTraces,
 ) -> None:
-    """One span of ours while ours is on, none afterwards, and always the same answer."""
-    switches: list[Switch] = [lambda on: tracetape.autolog(disable=not on), peer]
+    """One span each while both are on, of ours none afterwards, and always the same answer."""
+    switches: list[Switch] = [lambda on: tracetape.autolog(disable=not on), peer.switch]
     for switch in switches if ours_first else switches[::-1]:
         switch(True)
     assert ask() == "Hi"
     assert [len(trace.data.spans) for trace in traces[:]] == [1]
+    assert peer.recorded() in (1, None)
     first, second = switches if ours_off_first else switches[::-1]
     first(False)
     assert ask() == "Hi"
     assert len(traces) == (1 if ours_off_first else 2)
+    assert peer.recorded() in (2 if ours_off_first else 1, None)
     second(False)
     assert ask() == "Hi"
     assert len(traces) == (1 if ours_off_first else 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -301,6 +302,51 @@ def test_a_fault_of_ours_in_one_trace_spares_the_others(
     stats = tracetape.stats()
     assert (stats["recorded"], stats["written"], stats["lost"]) == (12, 11, 1)
     assert list(stats["faults"]) == ["writing spans"]
+
+
+# -- upkeep ----------------------------------------------------------------------------------
+
+
+def test_the_index_is_built_when_there_is_nothing_to_write(
+    query: Query, eventually: Eventually
+) -> None:
+    """By itself, soon after the last span."""
+    spans(3)
+    eventually(lambda: _indexed(query) == 3)
+
+
+def test_the_index_is_built_though_there_is_always_something_to_write(
+    query: Query, eventually: Eventually
+) -> None:
+    """A busy program's store is searched, too."""
+
+    def more() -> bool:
+        spans(1)
+        return _indexed(query) > 1
+
+    eventually(more)
+
+
+def test_the_store_is_pruned_by_itself(
+    query: Query, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To what `retention` says, every ten minutes; here without that wait."""
+    monkeypatch.setattr("tracetape.store.upkeep._PRUNE_SECONDS", 0.0)
+    with tracetape.configure(retention="1s"):
+        spans(5, "old")
+        tracetape.flush()
+        time.sleep(1.1)
+        spans(1, "new")
+        eventually(lambda: query("SELECT name FROM traces") == [("new",)])
+
+
+def _indexed(query: Query) -> int:
+    """How many spans are in the index."""
+    try:
+        found = query("SELECT id FROM indexed WHERE name = 'spans'")
+    except sqlite3.OperationalError:  # no file yet
+        return 0
+    return int(found[0][0]) if found else 0
 
 
 # -- a full queue --------------------------------------------------------------------------

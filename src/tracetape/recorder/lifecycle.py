@@ -33,6 +33,10 @@ def close_with_process(recorder: _Recorder) -> None:
         from multiprocessing.util import Finalize
 
         Finalize(None, recorder.close, exitpriority=100)
+    celery = sys.modules.get("celery.signals")
+    if celery is not None:
+        # Its children say this, then wait for the parent to kill them (`billiard.pool.Worker`).
+        celery.worker_process_shutdown.connect(_close_all, weak=False)
 
 
 def _before_fork() -> None:
@@ -57,10 +61,14 @@ os.register_at_fork(
 )
 
 
-@atexit.register
-def _at_exit() -> None:
+def _close_all(**_signal: object) -> None:
     for recorder in list(_recorders):
         recorder.close()
+
+
+@atexit.register
+def _at_exit() -> None:
+    _close_all()
     if getattr(sys, "last_type", None) is KeyboardInterrupt:
         # CPython ends with the signal only if Ctrl-C ended the last code that was run from text;
         # what was loaded by now (dataclasses, named tuples) runs such code too.

@@ -14,6 +14,7 @@ from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
 from tracetape.entities.surroundings import look_around
+from tracetape.exceptions import StoreError
 from tracetape.recorder import lifecycle
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "RecorderStats"]
 
 _GATHER_SECONDS = 0.05  # spans that end close together share a transaction
+_GATHERED = 1000  # spans that are enough for one
 _LOOK_SECONDS = 0.25  # how often long-open spans are looked for
+_PAUSE_SECONDS = 0.02  # between two parts of the store's upkeep
+_OVERDUE_SECONDS = 1.0  # how long upkeep waits for a moment without spans
 _MAX_DELAY_SECONDS = 0.005  # at most, for a caller that finds the queue full
 _SMALL = 1024  # bytes of inputs and outputs that the flat price of a span covers
 _SPAN_BYTES = 600 + _SMALL
@@ -91,7 +95,7 @@ class Recorder:
         self.queue: deque[LiveSpan | TraceUpdate] = deque()
         self.changes: deque[TraceUpdate] = deque()  # those in the queue or being written
         self._large = 0  # bytes, queued or being written, of what is not small
-        self._room = self._max_bytes // _SPAN_BYTES  # how many spans the queue may hold now
+        self._add_large(0)
         self.taken = 0  # spans that the worker took off the queue so far
         self._settled = 0  # and those whose fate is known
         self.dropped: set[int] = set()
@@ -124,7 +128,7 @@ class Recorder:
         if trace.held is not None and not self._release(trace, span):
             return
         queue = self.queue
-        if (len(queue) > self._room or self.dropped) and not self._make_room(span):
+        if (len(queue) > self._brake or self.dropped) and not self._make_room(span):
             return
         inputs, outputs = span._inputs, span._outputs
         if (inputs is not None or outputs is not None) and (size := _size(span)) > _SMALL:
@@ -239,7 +243,9 @@ class Recorder:
     def _add_large(self, size: int) -> None:
         with self._lock:
             self._large += size
+            # How many spans the queue may hold now, and from how many on their makers are slowed.
             self._room = (self._max_bytes - self._large) // _SPAN_BYTES
+            self._brake = self._room // 2
 
     def _release(self, trace: LiveTrace, span: LiveSpan) -> bool:
         """Whether a span of a trace that was not sampled is to be queued after all.
@@ -261,11 +267,18 @@ class Recorder:
         return False
 
     def _make_room(self, span: LiveSpan) -> bool:
-        """Wait a moment for a full queue; then the whole trace is dropped, and counted."""
+        """Wait a moment for a full queue; then the whole trace is dropped, and counted.
+
+        A thread is slowed before that, the more the fuller the queue is: then it seldom gets full.
+        """
         trace = span._trace
         if trace.trace_id not in self.dropped:
-            if len(self.queue) <= self._room:
-                return True  # it is other traces that are being dropped
+            room, brake = self._room, self._brake
+            fullness = (len(self.queue) - brake) / max(1, room - brake)
+            if fullness <= 1.0:
+                if fullness > 0.0 and not _on_event_loop():
+                    time.sleep(_MAX_DELAY_SECONDS * fullness**2)
+                return True
             deadline = time.monotonic() + _MAX_DELAY_SECONDS
             while not _on_event_loop() and time.monotonic() < deadline:
                 self._hurry.set()
@@ -345,25 +358,47 @@ class Recorder:
         # Loaded here, with all that only writing needs: the user's thread goes on meanwhile.
         from tracetape.recorder.writing import write_next
 
+        upkeep: float | None = None  # seconds until the next part of it, if nothing comes
+        overdue = 0.0  # and when it is done anyway, by the monotonic clock
         while True:
             self._sleeping = True
+            woken = True
             # Looked at after the flag is up: a span queued before it must not be slept over.
             if not self.queue and not self.stopping:
-                self.wake.wait(_LOOK_SECONDS if self.live else None)
+                woken = self.wake.wait(upkeep or (_LOOK_SECONDS if self.live else None))
             self._sleeping = False
+            idle = not woken and not self.queue
+            if upkeep and not self.stopping and (idle or time.monotonic() > overdue):
+                upkeep = _PAUSE_SECONDS if self._tidy() else None
+                overdue = time.monotonic() + _OVERDUE_SECONDS
+                if upkeep and not self.queue:
+                    continue
             self.wake.clear()
-            if not self.stopping:
+            if not self.stopping and len(self.queue) < _GATHERED:
                 self._hurry.wait(_GATHER_SECONDS)
             self._hurry.clear()
             try:
                 while write_next(self) and not self.stopping:
-                    pass
+                    upkeep = _LOOK_SECONDS
+                    overdue = overdue or time.monotonic() + _OVERDUE_SECONDS
+                    if time.monotonic() > overdue:
+                        break
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("writing spans")
             with self._progress:
                 self._progress.notify_all()
             if self.stopping:
                 return
+
+    def _tidy(self) -> bool:
+        """A part of the store's upkeep, some 20 ms long; whether there is more."""
+        try:
+            return self.store.maintain()
+        except StoreError:
+            return False  # the next write says so, if it lasts
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("tidying up the store")
+            return False
 
     # -- bookkeeping of what is written ---------------------------------------------------
 

@@ -304,6 +304,25 @@ def test_a_fault_of_ours_in_one_trace_spares_the_others(
     assert list(stats["faults"]) == ["writing spans"]
 
 
+def test_a_file_that_is_locked_when_it_is_opened_is_waited_for(
+    store_path: Path, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many processes that begin at once make each other wait; none of them writes elsewhere."""
+    monkeypatch.setattr("tracetape.store.connections.BUSY_SECONDS", 0.05)
+    path = store_path.with_name("locked.db")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("CREATE TABLE t (a)")
+    other.execute("DROP TABLE t")
+    other.execute("BEGIN EXCLUSIVE")
+    with tracetape.configure(store=f"sqlite:///{path}"):
+        spans(1, "waiting")
+        assert tracetape.flush(0.3) == 1
+        other.execute("COMMIT")
+        assert tracetape.flush(20) == 0
+    other.close()
+    assert query("SELECT name FROM spans", path=path) == [("waiting",)]
+
+
 # -- upkeep ----------------------------------------------------------------------------------
 
 

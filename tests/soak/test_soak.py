@@ -62,7 +62,7 @@ NOTING = """
 def test_kill_at_any_moment(start_python: Start, store: dict[str, str], tmp_path: Path) -> None:
     """The store always opens; what ended 200 ms before is there, and nothing is half."""
     chance = random.Random(7)
-    ended: dict[tuple[str, str], float] = {}
+    ended = 0
     path = Path(store["TRACETAPE_STORE"].removeprefix("sqlite:///"))
     for run in range(KILLS):
         notes = tmp_path / f"notes-{run}"
@@ -74,31 +74,31 @@ def test_kill_at_any_moment(start_python: Start, store: dict[str, str], tmp_path
         process.kill()
         killed = time.time()
         process.wait(20)
-        due = set()
+        due, noted = set(), 0
         for line in notes.read_text().splitlines(keepends=True):
             if line.endswith("\n"):  # not one that the kill cut short
                 trace_id, span_id, at = line.split()
-                ended[trace_id, span_id] = float(at)
+                noted += 1
                 if float(at) < killed - DURABLE_SECONDS:
                     due.add((trace_id, span_id))
-        there = spans_of(path)
+        there = spans_of(path, noted + 10)  # the newest: those of this run are among them
         assert due <= there.keys(), f"run {run}: {len(due - there.keys())} spans are lost"
-        assert all(len(content) == 2 and all(content) for content in there.values())
-    assert len(ended) > KILLS
+        ended += noted
+    assert ended > KILLS
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def spans_of(path: Path) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """Name and status of each span, read as a user does; each has the contents it had."""
-    found: dict[tuple[str, str], tuple[Any, ...]] = {}
+def spans_of(path: Path, limit: int) -> dict[tuple[str, str], str]:
+    """Names of the newest traces' spans, read as a user does; each has the contents it had."""
+    found: dict[tuple[str, str], str] = {}
     reader = open_store(str(path), read_only=True)
     try:
-        for info in reader.list_traces(100_000):
+        for info in reader.list_traces(limit):
             trace = reader.get_trace(int(info.trace_id[3:], 16))
             assert trace is not None
             for span in trace.data.spans:
-                found[info.trace_id, span.span_id] = (span.name, span.status.status_code)
+                found[info.trace_id, span.span_id] = span.name
                 content = span.inputs if span.name == "root" else span.outputs
                 assert content or span.end_time_ns is None
     finally:

@@ -195,7 +195,9 @@ def _usable(store: Store) -> Store:
         try:
             store.open()
         except StoreError as error:
-            return _memory(error)
+            if "locked" not in str(error.__cause__):
+                return _memory(error)
+            # By another process, for long: spans wait for it, as they do later.
         store.retention = lambda: runtime.retention
     return store
 

@@ -61,9 +61,12 @@ def _extractor(
     return (IndexScan() if operation == "scan" else IndexQuery(operation)), where
 
 
-def _answer(result: Any) -> Any:
-    # The SDK adds the headers that it was asked for; none came, and no body: nothing was said.
-    if isinstance(result, dict) and result.get(SERVED_MODEL, "") is None:
+def _answer(call: Call, result: Any) -> Any:
+    # The SDK adds the headers that it was asked for, or None for each; they are no answer. The
+    # model served it that the answer names, or else the header.
+    if isinstance(result, dict) and SERVED_MODEL in result:
+        if result[SERVED_MODEL]:
+            call.add_fields({"model": result[SERVED_MODEL]})
         return {key: value for key, value in result.items() if key != SERVED_MODEL}
     return result
 

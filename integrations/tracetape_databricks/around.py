@@ -10,14 +10,20 @@ from tracetape.diagnostics import internal_error
 from tracetape.instrument.call import Call, calling
 from tracetape.tracing.runtime import runtime
 
-__all__ = ["Begin", "around", "around_async", "begin_guarded", "parameters"]
+__all__ = ["Answer", "Begin", "around", "around_async", "begin_guarded", "parameters"]
 
 # From the method's owner and its arguments by name; None: the call is not traced.
 Begin = Callable[[Any, dict[str, Any]], "Call | None"]
+Answer = Callable[[Call, Any], Any]
 Wrap = Callable[[Callable[..., Any], Callable[[], bool]], Callable[..., Any]]
 
 
-def around(begin: Begin, answer: Callable[[Any], Any] = lambda result: result) -> Wrap:
+def _as_it_is(call: Call, result: Any) -> Any:
+    del call
+    return result
+
+
+def around(begin: Begin, answer: Answer = _as_it_is) -> Wrap:
     """What `Target.wrap` wants; `answer` makes the answer's JSON of what the method returned."""
 
     def wrap(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
@@ -43,7 +49,7 @@ def around(begin: Begin, answer: Callable[[Any], Any] = lambda result: result) -
     return wrap
 
 
-def around_async(begin: Begin, answer: Callable[[Any], Any] = lambda result: result) -> Wrap:
+def around_async(begin: Begin, answer: Answer = _as_it_is) -> Wrap:
     """As `around`, of a coroutine function."""
 
     def wrap(
@@ -94,9 +100,9 @@ def begin_guarded(
         return None
 
 
-def _answered(call: Call, result: Any, answer: Callable[[Any], Any]) -> None:
+def _answered(call: Call, result: Any, answer: Answer) -> None:
     try:
-        call.answered(call.condensed(answer(result)))
+        call.answered(call.condensed(answer(call, result)))
     except Exception:  # noqa: BLE001 - the guard
         internal_error("reading an answer of Databricks")
 

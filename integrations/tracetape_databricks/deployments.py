@@ -24,7 +24,8 @@ def _begin(client: Any, given: dict[str, Any], *, stream: bool = False) -> Call 
     return begin_call(extractor_of(body), request, "databricks")
 
 
-def _answer(result: Any) -> Any:
+def _answer(call: Call, result: Any) -> Any:
+    del call
     return dict(result) if isinstance(result, dict) else result
 
 

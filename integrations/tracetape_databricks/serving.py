@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument import Extractor, Request, Result
+from tracetape.instrument import Extractor, Request
 from tracetape_openai.chat import ChatCompletions
 from tracetape_openai.completions import Completions
 from tracetape_openai.embeddings import Embeddings
@@ -53,20 +53,6 @@ class Invocation(ModelCall):
         if parts[0] == "serving-endpoints":
             fields["endpoint"] = parts[1]
         return attributes, fields
-
-    def result(self, body: Any | None) -> Result:
-        """The answer; the model served it that it names, or else the header."""
-        if not isinstance(body, dict):
-            return super().result(body)
-        served = body.get(SERVED_MODEL)
-        if SERVED_MODEL in body:
-            body = {key: value for key, value in body.items() if key != SERVED_MODEL}
-        result = super().result(body)
-        if result.outputs is None:
-            result.outputs = body
-        if served:
-            result.fields.setdefault("model", served)
-        return result
 
 
 class Chat(Invocation, ChatCompletions):

@@ -46,7 +46,8 @@ def _begin(service: Any, given: dict[str, Any]) -> Call | None:
     return begin_call(HttpRequest(), request, "databricks")
 
 
-def _answer(response: Any) -> Any:
+def _answer(call: Call, response: Any) -> Any:
+    del call
     content = response.content
     try:
         return json.loads(content)

@@ -164,8 +164,9 @@ class Call:
         span = self._span
         if span._end is None:
             try:
-                if self._extractor.reads_later and isinstance(body, bytes):
-                    span._outputs = body
+                if self._extractor.reads_later and isinstance(body, (bytes, dict)):
+                    # What came as JSON has neither NaN nor infinity.
+                    span._outputs = body if type(body) is bytes else encode(body, finite=True)
                     span.set_unread(_Answer(self._extractor))
                 else:
                     self._read(body)

@@ -43,7 +43,13 @@ class Server:
         self.came: list[Any] = []
         self._server = serve(self._talk, "127.0.0.1", 0)
         port = self._server.socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}/v1"
+        # Some versions make a wss:// of any base URL.
+        url = f"127.0.0.1:{port}/v1"
+        self.client: dict[str, Any] = {
+            "api_key": "k",
+            "base_url": f"http://{url}",
+            "websocket_base_url": f"ws://{url}",
+        }
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
 
@@ -96,7 +102,7 @@ needs_responses = pytest.mark.skipif(
 def test_responses_over_a_websocket(server: Server, traces: CapturedTraces) -> None:
     """Each `response.create` is one span, under the span that was open when it was sent."""
     server.script["response.create"] = answer()
-    client = OpenAI(api_key="k", base_url=server.url)
+    client = OpenAI(**server.client)
     with client.responses.connect() as connection, tracetape.start_span("chain") as chain:
         for question in ("One?", "Two?"):
             connection.response.create(model="m", input=question)
@@ -124,7 +130,7 @@ def test_responses_over_a_websocket(server: Server, traces: CapturedTraces) -> N
 async def test_async_responses_over_a_websocket(server: Server, span: Callable[[], Any]) -> None:
     """As with the sync ones; iterating is the same as `recv`."""
     server.script["response.create"] = answer()
-    client = AsyncOpenAI(api_key="k", base_url=server.url)
+    client = AsyncOpenAI(**server.client)
     async with client.responses.connect() as connection:
         await connection.response.create(model="m", input="One?")
         async for event in connection:
@@ -139,7 +145,7 @@ def test_an_error_event_ends_the_response(server: Server, span: Callable[[], Any
     """ERROR, with the reason; the user gets the event."""
     error = {"code": "previous_response_not_found", "message": "Gone."}
     server.script["response.create"] = [{"type": "error", "status": 400, "error": error}]
-    with OpenAI(api_key="k", base_url=server.url).responses.connect() as connection:
+    with OpenAI(**server.client).responses.connect() as connection:
         connection.response.create(model="m", input="One?")
         assert connection.recv().type == "error"
     assert span().status.status_code is SpanStatusCode.ERROR
@@ -153,7 +159,7 @@ def test_a_session_that_ends_before_its_response(
 ) -> None:
     """What came is kept, and how it ended is said."""
     server.script["response.create"] = [*answer()[:2], *([None] if how == "lost" else [])]
-    with OpenAI(api_key="k", base_url=server.url).responses.connect() as connection:
+    with OpenAI(**server.client).responses.connect() as connection:
         connection.response.create(model="m", input="One?")
         for _ in connection:
             if how == "closed" and _.type.endswith("delta"):
@@ -189,7 +195,7 @@ def test_a_realtime_session(server: Server, span: Callable[[], Any]) -> None:
     """The items that were added are the inputs; the sound that was said is an attachment."""
     server.script["session.update"] = [{"type": "session.updated", "session": {}}]
     server.script["response.create"] = realtime_answer()
-    client = OpenAI(api_key="k", base_url=server.url)
+    client = OpenAI(**server.client)
     with client.realtime.connect(model="gpt-realtime") as connection:
         connection.session.update(session={"type": "realtime", "instructions": "Be brief."})
         assert connection.recv().type == "session.updated"
@@ -220,7 +226,7 @@ async def test_a_response_that_the_server_begins(server: Server, span: Callable[
     server.script["input_audio_buffer.append"] = realtime_answer(
         "cancelled", type="cancelled", reason="turn_detected"
     )
-    client = AsyncOpenAI(api_key="k", base_url=server.url)
+    client = AsyncOpenAI(**server.client)
     async with client.realtime.connect(model="gpt-realtime") as connection:
         await connection.input_audio_buffer.append(audio=SPOKEN["audio"])
         async for event in connection:
@@ -235,7 +241,7 @@ def test_a_realtime_response_that_failed(server: Server, span: Callable[[], Any]
     """ERROR, with the reason."""
     error = {"type": "server_error", "code": "rate_limit", "message": "Slow down."}
     server.script["response.create"] = realtime_answer("failed", type="failed", error=error)
-    with OpenAI(api_key="k", base_url=server.url).realtime.connect(model="m") as connection:
+    with OpenAI(**server.client).realtime.connect(model="m") as connection:
         connection.response.create()
         for event in connection:
             if event.type == "response.done":

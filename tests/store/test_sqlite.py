@@ -6,6 +6,7 @@ import os
 import random
 import sqlite3
 import stat
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -378,3 +379,14 @@ def test_a_locked_file_is_an_error_that_may_pass(
     store.write([update(make_span())])
     assert len(store.list_traces(1)) == 1
     store.close()
+
+
+def test_a_store_in_memory_ends_with_its_last_reference() -> None:
+    """Without waiting for the garbage collector, before which Python 3.13 would warn."""
+    store = SQLiteStore(None)
+    store.open()
+    while store.maintain():
+        pass
+    gone = weakref.ref(store)
+    del store
+    assert gone() is None

@@ -57,10 +57,15 @@ class Connection(AbstractContextManager[sqlite3.Connection]):
             for left in (self._log, Path(f"{self._path}-shm")):
                 left.unlink(missing_ok=True)
 
+
+class _SelfClosing(sqlite3.Connection):
+    """Python 3.13 warns of connections left open, and a store in memory ends when nobody has it.
+
+    Whoever refers to it may be garbage in the same cycle: it must close itself.
+    """
+
     def __del__(self) -> None:
-        # A store in memory ends with its last reference; Python 3.13 warns of those left open.
-        if self._connection is not None:
-            self._connection.close()
+        self.close()
 
 
 _Identity: TypeAlias = "tuple[int, int] | None"
@@ -79,7 +84,12 @@ def _identity(path: Path | None) -> _Identity:
 def connect(database: str, uri: bool = False) -> sqlite3.Connection:
     """A connection that leaves transactions to us and waits for other processes."""
     return sqlite3.connect(
-        database, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=uri
+        database,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=uri,
+        factory=_SelfClosing,
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,10 +105,16 @@ class SQLiteStore:
         self._path = path
         self._read_only = read_only
         # Writer and readers take turns only in memory; on disk WAL keeps them apart.
-        self._writer = Connection(self._open, path)
-        self._reader = self._writer if path is None else Connection(self._open, path)
+        opener = partial(_open, path, read_only)
+        self._writer = Connection(opener, path)
+        self._reader = self._writer if path is None else Connection(opener, path)
         self._contents = ContentWriter()
-        self._upkeep = Upkeep(lambda work: self._use(self._writer, work), self._transaction)
+        # No cycle: a store in memory, and its connection with it, ends with its last reference.
+        this = weakref.proxy(self)
+        self._upkeep = Upkeep(
+            lambda work: this._use(this._writer, work),
+            lambda connection: this._transaction(connection),
+        )
         self.retention: Callable[[], Retention | None] = lambda: None
 
     @property
@@ -322,8 +330,9 @@ class SQLiteStore:
         self._contents.forget()
         return set_aside(self._path, error)
 
-    def _open(self) -> sqlite3.Connection:
-        return open_memory() if self._path is None else open_file(self._path, self._read_only)
+
+def _open(path: Path | None, read_only: bool) -> sqlite3.Connection:
+    return open_memory() if path is None else open_file(path, read_only)
 
 
 def _infos(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> list[TraceInfo]:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".coexistence"
-# Some need what they do not ask for: MLflow's OpenAI flavour pandas, OpenTelemetry's httpx, and an
-# old util-genai: openai-v2 2.4b0 imports its module `instruments`, which 1.2b0 no longer has.
+# OpenTelemetry's needs what it does not ask for: httpx, and an old util-genai: openai-v2 2.4b0
+# imports its module `instruments`, which 1.2b0 no longer has.
 PEERS = {
-    "mlflow": ["mlflow-skinny>=3.5", "numpy", "pandas"],
+    "mlflow": ["mlflow>=3.5"],
     "langfuse": ["langfuse>=3"],
     "opentelemetry": [
         "opentelemetry-instrumentation-openai-v2",

@@ -23,6 +23,8 @@ http: Any = importlib.import_module("httpx2" if int(openai.__version__[0]) >= 3 
 ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 HEAD = {"id": "c-1", "created": 1, "model": "m-1"}
 Switch = Callable[[bool], None]
+# MLflow warns of itself, and this suite makes errors of warnings: only ours are to stay errors.
+pytestmark = pytest.mark.filterwarnings("default", "error:::tracetape")
 
 
 class Peer:
@@ -42,10 +44,20 @@ class Peer:
 class MLflow(Peer):
     module = "mlflow"
 
+    def __init__(self) -> None:
+        self._earlier: int | None = None
+
     def switch(self, on: bool) -> None:
-        importlib.import_module("mlflow").openai.autolog(disable=not on)
+        mlflow = importlib.import_module("mlflow")
+        if self._earlier is None:
+            self._earlier = self._stored()  # by the tests before
+        mlflow.openai.autolog(disable=not on)
 
     def recorded(self) -> int | None:
+        return self._stored() - (self._earlier or 0)
+
+    @staticmethod
+    def _stored() -> int:
         mlflow = importlib.import_module("mlflow")
         mlflow.flush_trace_async_logging()
         traces = mlflow.search_traces(locations=["0"], return_type="list")
@@ -113,10 +125,16 @@ def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
     found.switch(False)
 
 
+@pytest.fixture(scope="session")
+def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One store for all tests: MLflow's exporter keeps the first that it meets."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+
+
 @pytest.fixture(autouse=True)
-def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """What the peers record goes to a file of the test's, or nowhere."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, mlflow_uri: str) -> None:
+    """What the peers record goes to a file of the tests', or nowhere."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_uri)
     monkeypatch.setenv("LANGFUSE_TRACING_ENABLED", "false")
     monkeypatch.chdir(tmp_path)
 

@@ -171,6 +171,26 @@ def test_spans_that_could_not_be_written_are_counted(
     assert (stats["recorded"], stats["written"], stats["lost"]) == (3, 0, 3)
 
 
+def test_a_span_that_cannot_be_read_takes_no_other_trace_along(
+    lenient: None, query: Callable[..., Any]
+) -> None:
+    """Its own trace is counted as lost; of the others of its batch nothing is."""
+
+    def unreadable(outputs: bytes) -> dict[str, Any]:
+        raise OurFaultError("broken")
+
+    for name in ("before", "broken", "after"):
+        with tracetape.start_span(name) as span:
+            span.set_outputs("x")
+            if name == "broken":
+                span.set_unread(unreadable)  # type: ignore[attr-defined]
+    assert tracetape.flush(20) == 0
+    stats = tracetape.stats()
+    assert (stats["recorded"], stats["written"], stats["lost"]) == (3, 2, 1)
+    assert query("SELECT name FROM traces ORDER BY name") == [("after",), ("before",)]
+    assert diagnostics.faults()
+
+
 def test_in_our_suite_a_fault_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that none hides."""
     break_ids(monkeypatch)

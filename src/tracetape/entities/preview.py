@@ -32,7 +32,10 @@ def preview(data: bytes | None, role: str = "user") -> str | None:
 def _said(data: bytes, role: str) -> str | None:
     if data[:1] != b"{" or len(data) > _MAX_PARSED or not any(mark in data for mark in _MARKS):
         return None
-    messages = _messages(orjson.loads(data))
+    try:
+        messages = _messages(orjson.loads(data))
+    except orjson.JSONDecodeError:
+        return None  # it is shown as it is
     if not messages:
         return None
     message = next((m for m in reversed(messages) if m["role"] == role), messages[-1])

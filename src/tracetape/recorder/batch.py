@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from time import time_ns
 
+from tracetape.diagnostics import internal_error
 from tracetape.entities.attachment import Attachment
 from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
@@ -25,8 +26,8 @@ class Batch:
     """What is written in one transaction."""
 
     updates: list[TraceUpdate] = field(default_factory=list)
-    ended: list[LiveSpan] = field(default_factory=list)
     opened: list[LiveSpan] = field(default_factory=list)
+    unreadable: list[LiveSpan] = field(default_factory=list)
 
 
 def make_batch(
@@ -38,6 +39,9 @@ def make_batch(
         ended: spans to write.
         open_traces: where to look for long-open spans.
         shown: ids of spans that were written as open before.
+
+    Returns:
+        The updates; the ended spans of a trace that cannot be read are in `unreadable`.
     """
     by_trace: dict[LiveTrace, tuple[list[LiveSpan], list[LiveSpan]]] = {}
     for span in ended:
@@ -45,7 +49,14 @@ def make_batch(
     opened = [span for trace in open_traces for span in _long_open(trace, shown)]
     for span in opened:
         by_trace.setdefault(span._trace, ([], []))[1].append(span)
-    return Batch([_update(*spans) for spans in by_trace.values()], ended, opened)
+    batch = Batch(opened=opened)
+    for ended_here, opened_here in by_trace.values():
+        try:
+            batch.updates.append(_update(ended_here, opened_here))
+        except Exception:  # noqa: BLE001 - a trace must not take others of its batch along
+            internal_error("reading a trace's spans")
+            batch.unreadable += ended_here
+    return batch
 
 
 def _long_open(trace: LiveTrace, shown: Container[int]) -> list[LiveSpan]:

@@ -39,6 +39,10 @@ def write_next(recorder: Recorder) -> bool:
     batch = Batch()
     try:
         batch = make_batch(spans, live, recorder.shown)
+        if batch.unreadable:
+            lost = set(map(id, batch.unreadable))
+            spans = [span for span in spans if id(span) not in lost]
+            recorder.settle(batch.unreadable, "lost")
         updates = batch.updates + changes + _beats(recorder, live)
         if not updates:
             return False

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument import Extractor, Request
+from tracetape.instrument import Extractor, Request, Result
+from tracetape.instrument.chunks import joined, plain
 from tracetape_openai.chat import ChatCompletions
 from tracetape_openai.completions import Completions
+from tracetape_openai.deltas import merge
 from tracetape_openai.embeddings import Embeddings
 from tracetape_openai.model_call import ModelCall
+from tracetape_openai.other import Generic
+from tracetape_openai.responses import Responses
 
 __all__ = ["SERVED_MODEL", "extractor_of"]
 
@@ -61,6 +65,30 @@ class Chat(Invocation, ChatCompletions):
     content: ClassVar[frozenset[str]] = Invocation.content
     message_format: ClassVar[str | None] = "openai"
 
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        super().__init__()
+        self._messages: dict[Any, dict[str, Any]] = {}
+
+    def chunk(self, chunk: Any) -> None:
+        """A chunk of choices; or of one message, as `mlflow.types.agent.ChatAgentChunk` is."""
+        if (
+            isinstance(chunk, dict)
+            and "choices" not in chunk
+            and isinstance(chunk.get("delta"), dict)
+        ):
+            chunk = plain(chunk)
+            delta = chunk.pop("delta")
+            merge(self._messages.setdefault(delta.get("id"), {}), delta)
+            chunk["choices"] = []
+        super().chunk(chunk)
+
+    def rebuilt(self) -> dict[str, Any]:
+        """The choices; or the messages, as `mlflow.types.agent.ChatAgentResponse` has them."""
+        if self._messages and not self._choices:
+            return {"messages": [joined(message) for message in self._messages.values()]}
+        return super().rebuilt()
+
 
 class Text(Invocation, Completions):
     """Completions of a prompt."""
@@ -69,16 +97,28 @@ class Text(Invocation, Completions):
 
 
 class Vectors(Invocation, Embeddings):
-    """Embeddings of texts."""
+    """Embeddings of texts; or an agent's answer to a text, which looks the same when asked."""
 
     content: ClassVar[frozenset[str]] = Invocation.content
 
+    def result(self, body: Any | None) -> Result:
+        """The vectors, or the agent's response."""
+        if isinstance(body, dict) and body.get("object") == "response":
+            return Agent().result(body)
+        return super().result(body)
 
-class Agent(Invocation):
+
+class Agent(Invocation, Responses):
     """An agent that speaks OpenAI's Responses: its input is a list of items."""
 
-    span_type: ClassVar[str] = SpanType.CHAT_MODEL
+    content: ClassVar[frozenset[str]] = Invocation.content
     message_format: ClassVar[str | None] = "openai"
+
+
+class Other(Invocation, Generic):
+    """Anything else; of a stream, the chunks as they came."""
+
+    span_type: ClassVar[str] = SpanType.UNKNOWN
 
 
 def extractor_of(body: Mapping[str, Any]) -> Extractor:
@@ -91,4 +131,4 @@ def extractor_of(body: Mapping[str, Any]) -> Extractor:
         given = body["input"]
         items = isinstance(given, list) and any(isinstance(item, dict) for item in given)
         return Agent() if items else Vectors()
-    return Invocation()
+    return Other()

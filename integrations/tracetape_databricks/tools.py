@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
 from tracetape.instrument import Extractor, Request, Result, provider_of
 from tracetape.instrument.call import Call, begin_call
+from tracetape.instrument.credentials import REDACTED, is_credential
 from tracetape_databricks.around import around
 
 __all__ = ["wrap_http_request"]
+
+
+_QUERY = re.compile(r"(?<=[?&])([^=&#]+)=([^&#]*)")
 
 
 class HttpRequest(Extractor):
@@ -38,12 +44,24 @@ def _begin(service: Any, given: dict[str, Any]) -> Call | None:
     body = {
         "conn": given.get("conn"),
         "method": getattr(method, "value", method),
-        "path": given.get("path"),
+        "path": _path(given.get("path")),
         **{key: given[key] for key in ("json", "params") if given.get(key) is not None},
     }
+    if isinstance(body.get("params"), Mapping):
+        body["params"] = {
+            name: REDACTED if is_credential(str(name)) else value
+            for name, value in body["params"].items()
+        }
     _, base_url = provider_of(service._api._cfg.host or "", "databricks")
     request = Request("/api/2.0/external-function", body, False, "databricks", base_url)
     return begin_call(HttpRequest(), request, "databricks")
+
+
+def _path(path: Any) -> Any:
+    """Without the credentials in its query."""
+    if not isinstance(path, str):
+        return path
+    return _QUERY.sub(lambda m: f"{m[1]}={REDACTED}" if is_credential(m[1]) else m[0], path)
 
 
 def _answer(call: Call, response: Any) -> Any:

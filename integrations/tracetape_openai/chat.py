@@ -13,6 +13,7 @@ from tracetape_openai.deltas import merge
 __all__ = ["ChatCompletions"]
 
 _CONTENT = {"content"}
+_OBFUSCATION = {"obfuscation"}
 
 
 class ChatCompletions(ChoicesCall):
@@ -49,6 +50,8 @@ class ChatCompletions(ChoicesCall):
             or choice.finish_reason is not None
             or getattr(choice, "logprobs", None) is not None  # not in openai 1.0
             or choice.model_extra
+            or delta.model_extra
+            or (chunk.model_extra and chunk.model_extra.keys() != _OBFUSCATION)
             or choice.index not in self._choices
         ):
             return False

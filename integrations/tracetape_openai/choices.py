@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from tracetape.instrument import Request, Result
 from tracetape.instrument.chunks import plain
-from tracetape_openai.model_call import ModelCall, answer_fields
+from tracetape_openai.model_call import ModelCall, answer_fields, reason
 
 __all__ = ["ChoicesCall"]
 
@@ -47,8 +47,10 @@ class ChoicesCall(ModelCall):
         """The answer, its model, usage and reasons to finish."""
         if body is None:
             body = {**self._head, **self.rebuilt()}
-            return Result(body, _fields(body))
-        return Result(None, _fields(body) if isinstance(body, dict) else {})
+            return Result(body, _fields(body), reason(body.get("error")))
+        if not isinstance(body, dict):
+            return Result(None)
+        return Result(None, _fields(body), reason(body.get("error")))
 
     def continue_choice(self, index: int, delta: dict[str, Any]) -> None:
         """Take what a chunk says of one choice."""

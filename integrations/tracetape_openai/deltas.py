@@ -13,7 +13,7 @@ _WHOLE = frozenset(
     {"id", "type", "role", "name", "status", "format", "object", "model", "finish_reason"}
 )
 # Lists of content have parts without an index; a part of these types continues the last one.
-_CONTENT = frozenset({"content", "summary"})
+_CONTENT = frozenset({"content", "summary", "thinking"})
 _CONTINUED_TYPES = frozenset({"text", "reasoning", "summary_text", "thinking", "output_text"})
 
 

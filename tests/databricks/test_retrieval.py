@@ -180,15 +180,16 @@ def test_the_text_column_can_be_said(
 def test_a_request_through_a_connection_is_a_tool(
     workspace: Any, client: WorkspaceClient, traces: CapturedTraces
 ) -> None:
-    """`http_request`; its headers, which may hold secrets, are not kept."""
+    """`http_request`; headers, which may hold secrets, are not kept, nor keys in the query."""
     workspace.answers["/api/2.0/external-function"] = {"degrees": 21}
 
     response = client.serving_endpoints.http_request(
         "weather",
         serving.ExternalFunctionRequestHttpMethod.POST,
-        "/now",
+        "/now?units=c&api_key=weather-secret",
         headers={"x-api-key": "weather-secret"},
         json={"city": "Paris"},
+        params={"api_key": "weather-secret", "day": "today"},
     )
 
     assert response.json() == {"degrees": 21}
@@ -198,8 +199,9 @@ def test_a_request_through_a_connection_is_a_tool(
     assert span.inputs == {
         "conn": "weather",
         "method": "POST",
-        "path": "/now",
+        "path": "/now?units=c&api_key=[REDACTED]",
         "json": {"city": "Paris"},
+        "params": {"api_key": "[REDACTED]", "day": "today"},
     }
     assert span.outputs == {"degrees": 21}
     assert "secret" not in json.dumps(span.to_dict())

@@ -24,6 +24,7 @@ from databricks.sdk.service.serving import (
 import tracetape
 from tracetape.entities import SpanStatusCode, SpanType
 from tracetape.testing import CapturedTraces
+from tracetape_databricks.serving import extractor_of
 
 ENDPOINT = "claude"
 PATH = f"/serving-endpoints/{ENDPOINT}/invocations"
@@ -277,6 +278,50 @@ def test_a_call_without_a_service_method_is_traced_too(
     ((span,),) = [trace.data.spans for trace in traces]
     assert span.inputs == body
     assert span.outputs["custom_outputs"] == {"trace": "kept"}
+
+
+@pytest.mark.parametrize("asked", [[{"role": "user", "content": "Where?"}], "Where?"])
+def test_an_agent_that_failed_is_an_error(
+    asked: Any, workspace: Any, client: WorkspaceClient, traces: CapturedTraces
+) -> None:
+    """As a response of OpenAI's that failed, though the HTTP call went well."""
+    error = {"code": "server_error", "message": "boom"}
+    workspace.answers[PATH] = {**AGENT, "status": "failed", "error": error}
+
+    client.api_client.do("POST", PATH, body={"input": asked})
+
+    ((span,),) = [trace.data.spans for trace in traces]
+    assert span.status.status_code == SpanStatusCode.ERROR
+    assert span.status.description == "failed: server_error: boom"
+    assert span.get_attribute("tracetape.llm.finish_reasons") == ["failed"]
+
+
+DELTA = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0}
+STREAMS: list[Any] = [
+    (
+        {"input": [{"role": "user", "content": "?"}]},
+        [{**DELTA, "delta": "Par"}, {**DELTA, "delta": "is."}],
+        {"output": [{"type": "message", "content": [{"type": "output_text", "text": "Paris."}]}]},
+    ),
+    (
+        {"messages": [{"role": "user", "content": "?"}]},
+        [
+            {"delta": {"role": "assistant", "content": "Par", "id": "1"}},
+            {"delta": {"content": "is.", "id": "1"}},
+        ],
+        {"messages": [{"role": "assistant", "content": "Paris.", "id": "1"}]},
+    ),
+    ({"inputs": [1]}, [{"a": 1}, {"a": 2}], [{"a": 1}, {"a": 2}]),
+]
+
+
+@pytest.mark.parametrize(("body", "chunks", "whole"), STREAMS, ids=["Responses", "chat", "other"])
+def test_an_agents_stream_is_put_together(body: Any, chunks: Any, whole: Any) -> None:
+    """Of `mlflow.types.responses`, of `mlflow.types.agent.ChatAgentChunk`, and of any other."""
+    extractor = extractor_of(body)
+    for chunk in chunks:
+        extractor.chunk(chunk)
+    assert extractor.result(None).outputs == whole
 
 
 def test_other_calls_of_the_workspace_make_no_spans(

@@ -174,6 +174,39 @@ def streamed(far: FarEnd, traces: CapturedTraces, *sent: dict[str, Any]) -> Any:
     return traces[-1].data.spans[0]
 
 
+@pytest.mark.parametrize("as_objects", [True, False])
+def test_what_comes_beside_empty_text_is_kept(as_objects: bool) -> None:
+    """As DeepSeek, OpenRouter and Perplexity send it: in extra keys of a delta, or of a chunk."""
+    sent = [
+        chunk({"role": "assistant", "content": ""}),
+        chunk({"content": "", "reasoning_content": "think "}),
+        chunk({"content": "", "reasoning_content": "more"}),
+        chunk({"content": "an"}, obfuscation="xx"),
+        chunk({"content": "swer"}, citations=["https://a"]),
+    ]
+    extractor = ChatCompletions()
+    for one in sent:
+        extractor.chunk(ChatCompletionChunk.model_validate(one) if as_objects else one)
+    outputs = extractor.result(None).outputs
+    (choice,) = outputs["choices"]
+    assert choice["message"]["content"] == "answer"
+    assert choice["message"]["reasoning_content"] == "think more"
+    assert outputs["citations"] == ["https://a"]
+    assert "obfuscation" not in outputs
+
+
+def test_thinking_parts_are_one_part() -> None:
+    """Mistral's: a list in a list, continued piece by piece."""
+    extractor = ChatCompletions()
+    for text in ("a", "b"):
+        part = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+        extractor.chunk(chunk({"content": [part]}))
+    (choice,) = extractor.result(None).outputs["choices"]
+    assert choice["message"]["content"] == [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "ab"}]}
+    ]
+
+
 def test_audio_is_joined_as_sound(far_end: FarEnd, traces: CapturedTraces) -> None:
     """Its pieces are encoded one by one; the whole becomes an attachment."""
     from tracetape.tracing.attachments import get_attachment

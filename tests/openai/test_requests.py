@@ -107,6 +107,16 @@ def test_the_callers_own_traceparent_wins(
     assert len(traces) == 1
 
 
+def test_a_traceparent_of_the_callers_own_http_client_wins(far_end: FarEnd) -> None:
+    """It is his, as one given with the call is."""
+    own = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+    tracetape.autolog()
+    transport = http.Client(transport=http.MockTransport(far_end), headers={"traceparent": own})
+    client = OpenAI(api_key="k", base_url="https://far.end/v1", http_client=transport)
+    client.chat.completions.create(**ASK)
+    assert far_end.requests[0].headers["traceparent"] == own
+
+
 def test_the_traceparent_can_be_switched_off(far_end: FarEnd, traces: CapturedTraces) -> None:
     """Then nothing on the wire is ours."""
     tracetape.autolog(propagate=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
@@ -93,12 +94,12 @@ class _Body:
     def finish(self, data: bytes, reason: str) -> None:
         """Give the decoded body to the call."""
         kind = self._response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == "text/event-stream":
+        if kind == "text/event-stream" or (not kind and data.startswith((b"data:", b"event:"))):
             for event in _events(data):
                 self._call.chunk(event)
             self._call.ended(reason)
         elif kind.endswith("json") or (not kind and data[:1] in (b"{", b"[")):
-            self._call.answered(data)
+            self._call.answered(_json_or_text(data))
         elif kind.startswith("text/"):
             self._call.answered(data.decode(errors="replace"))
         else:
@@ -126,13 +127,30 @@ def _observed_class(library: str) -> type[_Body]:
     return type("ObservedBody", bases, {})
 
 
+def _json_or_text(data: bytes) -> Any:
+    """JSON as it is; a body that was cut short, or that orjson refuses, otherwise."""
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(data)  # lone surrogates, NaN
+        except ValueError:
+            return data.decode(errors="replace")
+    return data
+
+
 def _events(data: bytes) -> Iterator[Any]:
-    """The JSON of each server-sent event; a last one that was cut short is left out."""
-    for line in data.splitlines():
+    """The JSON of each server-sent event; one that is none, or was cut short, is left out."""
+    parts: list[bytes] = []
+    for line in (*data.splitlines(), b""):
         if line.startswith(b"data:"):
-            text = line[5:].strip()
+            parts.append(line[5:].strip())
+        elif not line and parts:
+            text = b"\n".join(parts)
+            parts.clear()
             if text and text != b"[DONE]":
-                try:
+                event = _json_or_text(text)
+                if event is text:
                     yield orjson.loads(text)
-                except orjson.JSONDecodeError:
-                    return
+                elif not isinstance(event, str):
+                    yield event

@@ -164,7 +164,7 @@ class Call:
         span = self._span
         if span._end is None:
             try:
-                if self._extractor.reads_later and isinstance(body, (bytes, dict)):
+                if self._extractor.reads_later and _is_plain(body):
                     # What came as JSON has neither NaN nor infinity.
                     span._outputs = body if type(body) is bytes else encode(body, finite=True)
                     span.set_unread(_Answer(self._extractor))
@@ -194,11 +194,13 @@ class Call:
                 self._span._finish(self._end_of_stream())
 
     @_guarded
-    def failed(self, exception: BaseException) -> None:
-        """End with an exception, which the caller raises again."""
+    def failed(self, exception: BaseException, answer: Any = None) -> None:
+        """End with an exception, which the caller raises again, and the `answer` it came after."""
         if self._span._end is None:
             try:
-                if self._count:
+                if answer is not None:
+                    self._read(answer)
+                elif self._count:
                     self._keep_stream("error")
                 self._span._failed(exception)
             finally:
@@ -237,6 +239,13 @@ class Call:
     def __del__(self) -> None:
         if self._span._end is None:
             self.ended("abandoned")
+
+
+def _is_plain(body: Any) -> bool:
+    """Whether it is JSON that tells of no error: that is to be known when the span ends."""
+    if isinstance(body, bytes):
+        return not body.startswith(b'{"error"')
+    return isinstance(body, dict) and not body.get("error")
 
 
 class _Answer:

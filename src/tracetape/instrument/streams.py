@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, get_args
+from weakref import ref
 
 from tracetape.instrument.call import Call
 
@@ -15,7 +17,7 @@ __all__ = ["traced_stream_class"]
 class _Observed(Iterator[Any], AsyncIterator[Any]):
     """The library's own iterator, each step of it seen by the call."""
 
-    __slots__ = ("_call", "_source")
+    __slots__ = ("__weakref__", "_call", "_source")
 
     def __init__(self, source: Any, call: Call) -> None:
         self._source = source
@@ -56,6 +58,53 @@ class _Observed(Iterator[Any], AsyncIterator[Any]):
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)  # close() and aclose() of the generator
 
+    def closed(self) -> None:
+        """The response was closed: by the user, unless by the library in the midst of a step."""
+        source = self._source
+        if not getattr(source, "gi_running", getattr(source, "ag_running", False)):
+            self._call.ended("closed")
+
+
+class _Closing:
+    """A response's stream; says when it is closed.
+
+    The `.stream()` helpers close the response, and not the stream of chunks that they read.
+    """
+
+    def __init__(self, stream: Any, observed: _Observed) -> None:
+        self._stream = stream
+        self._observed = ref(observed)  # an abandoned stream is to be collected
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._stream)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._stream)
+
+    def close(self) -> None:
+        try:
+            self._stream.close()
+        finally:
+            self._closed()
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            self._closed()
+
+    def _closed(self) -> None:
+        observed = self._observed()
+        if observed is not None:
+            observed.closed()
+
+
+@functools.lru_cache(maxsize=8)
+def _closing_class(library: str) -> type[_Closing]:
+    # The library's responses insist on streams of its own base classes.
+    module = sys.modules[library]
+    return type("ClosingStream", (_Closing, module.SyncByteStream, module.AsyncByteStream), {})
+
 
 def traced_stream_class(stream: Any, *, is_async: bool) -> Any:
     """A generic subclass of an SDK's ``Stream`` or ``AsyncStream``.
@@ -66,7 +115,10 @@ def traced_stream_class(stream: Any, *, is_async: bool) -> Any:
 
     def watch(self: Any, call: Call) -> None:
         self._tracetape_call = call
-        self._iterator = _Observed(self._iterator, call)
+        self._iterator = observed = _Observed(self._iterator, call)
+        response = self.response
+        library = type(response).__module__.partition(".")[0]
+        response.stream = _closing_class(library)(response.stream, observed)
 
     def close_watched(self: Any) -> None:
         try:

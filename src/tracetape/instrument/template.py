@@ -15,6 +15,7 @@ from tracetape.capture.conversion import is_sentinel
 from tracetape.diagnostics import internal_error
 from tracetape.instrument.body import watch_body
 from tracetape.instrument.call import Call, begin_call, calling
+from tracetape.instrument.credentials import without_credentials
 from tracetape.instrument.endpoints import Endpoints, ExtractorRef, path_below, resolve
 from tracetape.instrument.files import described_files
 from tracetape.instrument.integration import Extractor, Request, Target
@@ -26,6 +27,18 @@ from tracetape.tracing.runtime import runtime
 __all__ = ["Template"]
 
 _RAW_RESPONSE = "x-stainless-raw-response"
+# What `parse()` adds to an answer: objects of the user's own models, whose serialisers are his.
+_PARSED: dict[str, Any] = {
+    "choices": {
+        "__all__": {
+            "message": {
+                "parsed": True,
+                "tool_calls": {"__all__": {"function": {"parsed_arguments": True}}},
+            }
+        }
+    },
+    "output": {"__all__": {"parsed_arguments": True, "content": {"__all__": {"parsed": True}}}},
+}
 
 
 class Template(NamedTuple):
@@ -79,7 +92,7 @@ class Template(NamedTuple):
             try:
                 result = original(client, *given, **kwargs)
             except BaseException as exception:
-                call.failed(exception)
+                seam.failed(call, exception)
                 raise
             finally:
                 calling.set(before)
@@ -103,7 +116,7 @@ class Template(NamedTuple):
             try:
                 result = await original(client, *given, **kwargs)
             except BaseException as exception:
-                call.failed(exception)
+                seam.failed(call, exception)
                 raise
             finally:
                 calling.set(before)
@@ -218,6 +231,16 @@ class _Seam:
             watch_body(response, call)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading an answer")
+            call.answered(None)
+
+    def failed(self, call: Call, exception: BaseException) -> None:
+        """Take the exception, and the answer that the SDK could not parse, if it has that."""
+        answer = getattr(exception, "completion", None)  # openai's LengthFinishReasonError
+        try:
+            answer = None if answer is None else _json(answer)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("reading an answer")
+        call.failed(exception, answer)
 
     def _request_id(self, response: Any) -> dict[str, Any]:
         value = response.headers.get(self._template.request_id)
@@ -252,7 +275,8 @@ def _body(sent: Any) -> dict[str, Any]:
         body = {**body, **extra}
     if getattr(sent, "files", None):
         body = {**body, **described_files(sent.files)}
-    return {key: value for key, value in body.items() if not is_sentinel(type(value))}
+    given = {key: value for key, value in body.items() if not is_sentinel(type(value))}
+    return without_credentials(given)
 
 
 def _json(result: Any) -> Any:
@@ -260,7 +284,13 @@ def _json(result: Any) -> Any:
     serializer = getattr(type(result), "__pydantic_serializer__", None)
     if serializer is None:
         return result
-    data: bytes = serializer.to_json(result, exclude_unset=True, by_alias=True, warnings=False)
+    how: dict[str, Any] = {"exclude_unset": True, "by_alias": True, "warnings": False}
+    if type(result).__name__.startswith("Parsed"):
+        how["exclude"] = _PARSED
+    try:
+        data: bytes = serializer.to_json(result, **how)
+    except ValueError:  # pydantic's, for text that is no UTF-8, such as a lone surrogate
+        return serializer.to_python(result, **how)
     return data
 
 
@@ -281,7 +311,10 @@ def _is_raw(headers: Mapping[str, Any]) -> bool:
 def _has_traceparent(client: Any, headers: Mapping[str, Any]) -> bool:
     """Whether the caller sends one of his own, with this call or with all of this client."""
     own = getattr(client, "_custom_headers", None) or {}
-    return any(name.lower() == "traceparent" for name in (*headers, *own))
+    if any(name.lower() == "traceparent" for name in (*headers, *own)):
+        return True
+    transport = getattr(client, "_client", None)
+    return "traceparent" in getattr(transport, "headers", ())
 
 
 def _wrap_should_retry(

@@ -48,6 +48,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1234")  # of the body that GET would have
+        self.end_headers()
+
     def do_POST(self) -> None:
         self._answer()
 

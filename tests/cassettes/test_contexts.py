@@ -67,6 +67,18 @@ async def test_tapes_of_two_tasks_never_answer_for_each_other(tapes, server):
     assert await asyncio.gather(*map(ask, tapes)) == [(1, 1), (2, 1)]
 
 
+async def test_blocks_of_one_object_may_overlap(tapes, server):
+    """Each task leaves its own block."""
+    tape = cassette(tapes[0], mode="none")
+
+    async def task(seconds):
+        async with tape, httpx2.AsyncClient(trust_env=False, verify=False) as client:
+            await asyncio.sleep(seconds)
+            return (await client.get(f"{server.url}/a")).json()["asked"]
+
+    assert await asyncio.gather(task(0.01), task(0.05)) == [1, 1]
+
+
 def test_tapes_of_two_threads_never_answer_for_each_other(tapes, get):
     """Each thread has opened its own; a thread with neither gets a clear error."""
     barrier = threading.Barrier(3)

@@ -52,6 +52,20 @@ def test_packed_answers_are_recorded_readable(
         assert ask("GET", f"{server.url}/packed").json() == first == json.loads(TEXT)
 
 
+def test_a_body_of_two_frames_is_unpacked_whole(server: Any, tape: Path) -> None:
+    """One after the other, as RFC 8878 allows, and the libraries read them."""
+    httpx2 = pytest.importorskip("httpx2")
+    packed = zstd(b"first ") + zstd(b"second")
+    headers = [("Content-Encoding", "zstd"), ("Content-Type", "text/plain")]
+    server.routes["/two"] = lambda handler: handler.plain(packed, headers=headers)
+    with httpx2.Client(trust_env=False, verify=False) as client:
+        with cassette(tape):
+            first = client.get(f"{server.url}/two").text
+        server.stop()
+        with cassette(tape, mode="none"):
+            assert client.get(f"{server.url}/two").text == first == "first second"
+
+
 @pytest.mark.parametrize("encoding", PACKERS)
 def test_packed_streams_too(server: Any, tape: Path, ask: Any, encoding: str) -> None:
     """Also where a part of the packed stream is none of the text."""

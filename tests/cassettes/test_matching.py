@@ -137,6 +137,21 @@ def test_declared_parameters_and_form_fields_may_vary(ask):
     assert ask((URL, b"v=1&x=1", FORM), (URL, b"v=2&x=1", FORM), ignore=["body.v"])
 
 
+def test_declared_parts_of_an_upload_may_vary(server, tape):
+    """Multipart forms; the files among them are compared."""
+
+    def upload(user, text):
+        with httpx2.Client(trust_env=False, verify=False) as client:
+            client.post(f"{server.url}/up", data={"user": user}, files={"file": ("a", text)})
+
+    with cassette(tape):
+        upload("one", b"x")
+    with cassette(tape, mode="none", ignore=["body.user"]):
+        with pytest.raises(CassetteMissError):
+            upload("one", b"y")
+        upload("two", b"x")
+
+
 def test_match_on_chooses_the_parts(ask):
     """`uri` stands for all parts of the URL, as in vcrpy."""
     assert ask((URL, b"one"), (URL, b"two"), match_on=["method", "uri"])

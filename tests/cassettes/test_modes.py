@@ -318,3 +318,43 @@ def test_an_error_that_no_miss_has_caused_is_left_alone(tape, get):
 
     with pytest.raises(KeyError, match="its own"):
         program()
+
+
+def test_what_a_crash_broke_is_recorded_anew(server, tape, get):
+    """A stream that was read by half, or a server that was gone: else `once` would repeat it."""
+    server.routes["/stream"] = lambda handler: handler.stream([b"data: 1\n\n", b"data: 2\n\n"])
+
+    def half():
+        with (
+            httpx2.Client(trust_env=False, verify=False) as client,
+            client.stream("GET", f"{server.url}/stream") as response,
+        ):
+            return next(response.iter_raw())
+
+    def refused():
+        with httpx2.Client(trust_env=False, verify=False) as client:
+            client.get("http://127.0.0.1:9/")
+
+    def program():
+        with cassette(tape):
+            get("/a")
+            half()
+            refused()
+
+    with pytest.raises(httpx2.ConnectError):
+        program()
+    assert len(load(tape).interactions) == 3
+    with cassette(tape) as continued:
+        assert get("/a") == 1
+        with httpx2.Client(trust_env=False, verify=False) as client:
+            assert client.get(f"{server.url}/stream").text == "data: 1\n\ndata: 2\n\n"
+    assert (continued.played, continued.recorded) == (1, 1)
+    assert not load(tape).incomplete
+
+
+def test_a_recording_can_be_given_up(tape, get):
+    """As pytest's fixture does for a test that fails: a later `once` continues it."""
+    with cassette(tape) as recording:
+        get("/a")
+        recording.cut_short()
+    assert load(tape).incomplete

@@ -147,3 +147,32 @@ def test_everything_is_open_again_afterwards(replaying, names, connected):
         pass
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("elsewhere.test", 80))
+
+
+def test_datagrams_and_other_lookups_are_refused(replaying):
+    """As of statsd, syslog, or an old resolver; to this machine they go."""
+    with replaying(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for send in (
+            lambda: sender.sendto(b"x", (OUTSIDE, 8125)),
+            lambda: sender.sendto(b"x", 0, (OUTSIDE, 8125)),
+            lambda: sender.sendmsg([b"x"], [], 0, (OUTSIDE, 8125)),
+            lambda: socket.gethostbyname("stats.test"),
+            lambda: socket.gethostbyname_ex("stats.test"),
+        ):
+            with pytest.raises(CassetteMissError):
+                send()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+            receiver.bind(("127.0.0.1", 0))
+            assert sender.sendto(b"x", receiver.getsockname()) == 1
+            assert receiver.recv(9) == b"x"
+        assert socket.gethostbyname("localhost") == "127.0.0.1"
+
+
+def test_a_host_may_be_allowed_by_one_port(replaying, connected):
+    """The others of it stay closed."""
+    with replaying(allow_hosts=[f"{OUTSIDE}:8123"]), socket.socket() as one:
+        with pytest.raises(ConnectionRefusedError):
+            one.connect((OUTSIDE, 8123))
+        assert connected == [(OUTSIDE, 8123)]
+        with pytest.raises(CassetteMissError):
+            one.connect((OUTSIDE, 8124))

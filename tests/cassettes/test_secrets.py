@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from urllib.parse import urlencode
 
 import pytest
 
-from tracetape.cassettes import cassette, check, load
-from tracetape.exceptions import CassetteError
+from tracetape.cassettes import Tape, cassette, check, load, save
+from tracetape.cassettes.rewriting import scrub
+from tracetape.exceptions import CassetteError, CassetteMissError
 
 httpx2 = pytest.importorskip("httpx2")
 
@@ -124,13 +127,54 @@ def test_a_scrubber_sees_both_sides_and_may_change_them(server, tape, ask):
 
 
 def test_credentials_in_a_url_become_placeholders_and_still_match(server, tape, ask):
-    """The key may be another one when the tape is replayed."""
+    """The key may be another one when the tape is replayed, and need not look like one."""
+    secrets = {"key": "AQ1b2c3d4e5f6g7h8", "client_secret": "hunter-two", "password": "word-word"}
     with cassette(tape):
-        ask({}, "/a?key=secret-1&v=2")
-    assert "secret-1" not in tape.read_text()
+        ask({}, f"/a?{urlencode(secrets)}&v=2")
+    assert not [value for value in secrets.values() if f"={value}" in tape.read_text()]
     server.stop()
     with cassette(tape, mode="none"):
-        assert ask({}, "/a?key=secret-2&v=2").status_code == 200
+        dummies = urlencode(dict.fromkeys(secrets, "dummy"))
+        assert ask({}, f"/a?{dummies}&v=2").status_code == 200
+
+
+def test_a_key_that_is_no_credential_is_matched_like_any_parameter(server, tape, ask):
+    """As `?key=price`, `?code=de` or `?token=page-2`: the value tells."""
+    with cassette(tape):
+        recorded = [ask({}, f"/a?key={word}").json() for word in ("price", "weight")]
+    server.stop()
+    with cassette(tape, mode="none"):
+        replayed = [ask({}, f"/a?key={word}").json() for word in ("weight", "price")]
+        assert replayed == recorded[::-1]
+        with pytest.raises(CassetteMissError):
+            ask({}, "/a?key=colour")
+
+
+def test_credentials_in_a_url_are_left_out_of_an_errors_message(tape):
+    """As requests puts it there; on tapes that have it `check` finds it and `scrub` takes it."""
+    secret = "supersecretvalue1"
+    requests = pytest.importorskip("requests")
+    with cassette(tape), pytest.raises(requests.ConnectionError):
+        requests.get(f"http://127.0.0.1:9/x?sig={secret}&key=price", timeout=5)
+    assert secret not in tape.read_text()
+    assert "key=price" in tape.read_text()
+    (one,) = load(tape).interactions
+    one.error.message += f" for http://a/x?sig={secret}"
+    save(tape, Tape([one]))
+    assert [finding.place for finding in check([tape])] == ["the error's message"]
+    assert scrub(tape, {})
+    assert check([tape]) == []
+
+
+def test_a_secret_in_a_packed_body_is_found(server, tape):
+    """The request's, which stays as it was sent."""
+    body = gzip.compress(json.dumps({"text": SECRETS["an OpenAI key"]}).encode())
+    with (
+        pytest.raises(CassetteError, match="an OpenAI key in the request's body"),
+        cassette(tape),
+        httpx2.Client(trust_env=False, verify=False) as client,
+    ):
+        client.post(f"{server.url}/a", content=body, headers={"content-encoding": "gzip"})
 
 
 def test_user_and_password_in_a_url_are_left_out(server, tape):
@@ -149,7 +193,7 @@ def test_the_answers_of_token_endpoints_hold_placeholder_tokens(server, tape):
     server.routes["/oidc/v1/token"] = lambda handler: handler.plain(
         {"access_token": "true-token", "refresh_token": "true-refresh", "expires_in": 3600}
     )
-    form = {"grant_type": "client_credentials", "client_secret": "true-secret"}
+    form = {"grant_type": "password", "client_secret": "true-secret", "password": "true-word"}
     with httpx2.Client(trust_env=False, verify=False) as client:
         with cassette(tape):
             answer = client.post(f"{server.url}/oidc/v1/token", data=form)

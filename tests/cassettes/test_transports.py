@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
+import shutil
+
 import pytest
 import yaml
 
@@ -152,3 +157,63 @@ def test_the_libraries_are_put_back_exactly(server, tape):
         assert [dict(vars(owner)) for owner in owners] != before
     assert [dict(vars(owner)) for owner in owners] == before
     assert socket.getaddrinfo is lookup
+
+
+def test_of_head_the_length_of_the_missing_body_is_kept(server, tape, ask):
+    """Programs ask for just that."""
+    with cassette(tape):
+        ask("HEAD", f"{server.url}/big")
+    server.stop()
+    with cassette(tape, mode="none"):
+        assert ask("HEAD", f"{server.url}/big").headers["content-length"] == "1234"
+
+
+def test_a_download_by_requests_raw_is_unpacked_if_asked_for(server, tape):
+    """`response.raw.decode_content = True`, then `shutil.copyfileobj`, as the manual has it."""
+    requests = pytest.importorskip("requests")
+
+    def download():
+        with requests.Session() as session:
+            session.trust_env = False
+            response = session.get(f"{server.url}/gzip", stream=True)
+            response.raw.decode_content = True
+            file = io.BytesIO()
+            shutil.copyfileobj(response.raw, file)
+            return json.loads(file.getvalue())
+
+    with cassette(tape):
+        assert download() == {"packed": True}
+    server.stop()
+    with cassette(tape, mode="none"):
+        assert download() == {"packed": True}
+
+
+def test_a_packed_answer_that_requests_reads_in_part_is_cut(server, tape):
+    """Its length on the wire says nothing of how much was read."""
+    requests = pytest.importorskip("requests")
+    packed = gzip.compress(b"a" * 100_000)
+    server.routes["/big"] = lambda handler: handler.plain(
+        packed, headers=[("Content-Encoding", "gzip")]
+    )
+    with requests.Session() as session:
+        session.trust_env = False
+        with cassette(tape):
+            response = session.get(f"{server.url}/big", stream=True)
+            next(response.iter_content(4096))
+            response.close()
+        server.stop()
+        with cassette(tape, mode="none"), pytest.raises(requests.RequestException):
+            _ = session.get(f"{server.url}/big").content
+
+
+def test_json_lines_stay_lines(server, tape, ask):
+    """Even a single one, which is JSON too."""
+    line = b'{"message": "Hi", "done": true}\n'
+    server.routes["/lines"] = lambda handler: handler.plain(
+        line, headers=[("Content-Type", "application/x-ndjson")]
+    )
+    with cassette(tape):
+        ask("GET", f"{server.url}/lines")
+    server.stop()
+    with cassette(tape, mode="none"):
+        assert ask("GET", f"{server.url}/lines").content == line

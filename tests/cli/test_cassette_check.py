@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,17 @@ def test_a_secret_fails_the_check_and_is_not_repeated(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "a.yaml: interaction 1: an OpenAI key in the request's body" in done.output
     assert KEY not in done.output
+
+
+def test_packed_cassettes_are_looked_at_too(tmp_path: Path) -> None:
+    """In folders as by name."""
+    write_tape(tmp_path / "a.yaml", KEY)
+    (tmp_path / "tapes").mkdir()
+    packed = gzip.compress((tmp_path / "a.yaml").read_bytes())
+    (tmp_path / "tapes" / "a.yaml.gz").write_bytes(packed)
+    done = CliRunner().invoke(main, ["cassette", "check", "tapes"])
+    assert done.exit_code == 1
+    assert "a.yaml.gz: interaction 1: an OpenAI key" in done.output
 
 
 def test_a_file_that_is_no_cassette_fails_the_check(tmp_path: Path) -> None:

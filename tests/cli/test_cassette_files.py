@@ -167,6 +167,12 @@ def test_migrate_takes_secrets_out(tmp_path: Path) -> None:
     done = run("scrub", "a.json")
     assert done.exit_code == 1
     assert "`tracetape cassette migrate a.json`" in done.output
+    (tmp_path / "z.yaml").write_text(yaml.safe_dump(vcrpys(KEY)))
+    done = run("scrub", ".")
+    assert done.exit_code == 1
+    assert "z.yaml" in done.output
+    assert "1 of 2 cassettes rewritten" in done.output
+    assert check([tmp_path / "z.yaml"]) == []
     assert run("migrate", "a.json").exit_code == 0
     assert check([tmp_path / "a.yaml"]) == []
     (one,) = load(tmp_path / "a.yaml").interactions

@@ -94,6 +94,16 @@ def test_the_calls_of_a_trace_become_a_tape(
     assert run(trace_id, "-o", "a.yaml", "--force").exit_code == 0
 
 
+def test_a_tape_that_no_test_would_find_is_refused(
+    run: Callable[..., Any], trace_id: str, tmp_path: Path
+) -> None:
+    """The marker of a test adds `.yaml` to a name without it."""
+    done = run(trace_id, "-o", "cases/a", "--test", "tests/test_x.py")
+    assert done.exit_code == 1
+    assert "let it end in .yaml" in done.output
+    assert not (tmp_path / "tests").exists()
+
+
 def test_single_spans_may_be_chosen(run: Callable[..., Any], trace_id: str, tmp_path: Path) -> None:
     """By their ids; one that is not there is named."""
     trace = tracetape.get_trace(trace_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -109,7 +110,7 @@ def test_a_test_without_the_marker_is_left_alone(
 def test_the_marker_takes_a_name_and_options(
     project: pytest.Pytester, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And parametrised tests have a tape each."""
+    """And parametrised tests have a tape each, whatever letters their names have lost."""
     monkeypatch.setenv("URL", server)
     (project.path / "tests" / "test_web.py").write_text(
         """
@@ -121,21 +122,61 @@ def test_named():
 
 class TestGroup:
     @pytest.mark.cassette
-    @pytest.mark.parametrize("path", ["a", "b c"])
+    @pytest.mark.parametrize("path", ["a", "b c", "b*c"])
     def test_each(self, path):
         httpx.get(os.environ["URL"] + path)
 """
     )
-    project.runpytest_subprocess().assert_outcomes(passed=3)
+    project.runpytest_subprocess().assert_outcomes(passed=4)
     tapes = sorted(
         str(path.relative_to(project.path / "cassettes"))
         for path in (project.path / "cassettes").rglob("*.yaml")
     )
-    assert tapes == [
+    assert [re.sub(r"-[0-9a-f]{8}", "-…", tape) for tape in tapes] == [
         "shared/names.yaml",
         "test_web/TestGroup.test_each_a.yaml",
-        "test_web/TestGroup.test_each_b_c.yaml",
+        "test_web/TestGroup.test_each_b_c-….yaml",
+        "test_web/TestGroup.test_each_b_c-….yaml",
     ]
+
+
+FAILING = """
+import os, httpx, pytest
+
+@pytest.mark.cassette
+def test_it():
+    httpx.get(os.environ["URL"] + "a")
+    assert os.environ.get("MENDED")
+    httpx.get(os.environ["URL"] + "b")
+"""
+
+
+def test_a_test_that_failed_while_it_recorded_goes_on_when_it_is_mended(
+    project: pytest.Pytester, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it did not come to is recorded then."""
+    monkeypatch.setenv("URL", server)
+    (project.path / "tests" / "test_web.py").write_text(FAILING)
+    project.runpytest_subprocess().assert_outcomes(failed=1)
+    monkeypatch.setenv("MENDED", "1")
+    project.runpytest_subprocess().assert_outcomes(passed=1)
+    project.runpytest_subprocess("--cassette-mode=none").assert_outcomes(passed=1)
+
+
+def test_modules_of_one_name_in_several_folders_have_tapes_of_their_own(
+    project: pytest.Pytester, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the folder that is above all of `testpaths`."""
+    monkeypatch.setenv("URL", server)
+    project.makeini("[pytest]\ntestpaths = tests/unit tests/whole\naddopts = -p no:cacheprovider\n")
+    for folder in ("unit", "whole"):
+        (project.path / "tests" / folder).mkdir()
+        (project.path / "tests" / folder / "__init__.py").touch()
+        (project.path / "tests" / folder / "test_it.py").write_text(FAILING)
+    monkeypatch.setenv("MENDED", "1")
+    project.runpytest_subprocess().assert_outcomes(passed=2)
+    for folder in ("unit", "whole"):
+        assert (project.path / "cassettes" / folder / "test_it" / "test_it.yaml").exists()
 
 
 SEVERAL = """

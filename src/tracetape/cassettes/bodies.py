@@ -20,6 +20,7 @@ __all__ = ["MAX_BODY", "decoded", "decoded_parts", "from_stored", "is_known", "t
 
 MAX_BODY = 256 << 20  # bytes; a compressed body that grows beyond it is a bomb
 _BIG_NUMBER = re.compile(rb"\d{17}|[eE][+-]?\d{3}")  # what orjson may read as another number
+_JSON = re.compile(r"[\w.-]+/(?:[\w.+-]+\+)?json\s*(?:;|$)", re.IGNORECASE)  # not JSON lines
 _NUMBERS = re.compile(r"\[\n\s+(-?[\d.eE+-]+(?:,\n\s+-?[\d.eE+-]+)*)\n\s+\]")
 _SPACED = re.compile(r",\s+")
 _NAMES = {"x-gzip": "gzip", "x-deflate": "deflate"}
@@ -94,12 +95,27 @@ def _feeds(name: str) -> list[Callable[[bytes], bytes]]:
     if name == "br":
         return [importlib.import_module("brotli").Decompressor().process]
     if name == "zstd":
-        decompressor = _zstd_library().ZstdDecompressor()
-        if hasattr(decompressor, "decompressobj"):
-            decompressor = decompressor.decompressobj()
-        return [decompressor.decompress]
+        return [_zstd_feed()]
     windows = [16 + zlib.MAX_WBITS] if name == "gzip" else [zlib.MAX_WBITS, -zlib.MAX_WBITS]
     return [zlib.decompressobj(window).decompress for window in windows]
+
+
+def _zstd_feed() -> Callable[[bytes], bytes]:
+    """A body may have several frames, one after the other (RFC 8878, 3)."""
+    frame: Any = None
+
+    def feed(part: bytes) -> bytes:
+        nonlocal frame
+        result = b""
+        while part:
+            if frame is None or frame.eof:
+                frame = _zstd_library().ZstdDecompressor()
+                frame = frame.decompressobj() if hasattr(frame, "decompressobj") else frame
+            result += frame.decompress(part)
+            part = frame.unused_data if frame.eof else b""
+        return result
+
+    return feed
 
 
 def _inflated(data: bytes, window: int) -> bytes:
@@ -129,14 +145,19 @@ def _brotli(data: bytes) -> bytes:
 
 
 def _zstd(data: bytes) -> bytes:
-    decompressor = _zstd_library().ZstdDecompressor()
-    result: bytes
-    if hasattr(decompressor, "stream_reader"):
-        result = decompressor.stream_reader(data).read(MAX_BODY + 1)
-        return result
-    result = decompressor.decompress(data, max_length=MAX_BODY + 1)
-    if len(result) <= MAX_BODY and not decompressor.eof:
-        raise ValueError("the body ends early")
+    library = _zstd_library()
+    result = b""
+    while len(result) <= MAX_BODY:
+        frame = library.ZstdDecompressor()
+        if hasattr(frame, "stream_reader"):
+            reader = frame.stream_reader(data, read_across_frames=True)
+            return bytes(reader.read(MAX_BODY + 1))
+        result += frame.decompress(data, max_length=MAX_BODY + 1 - len(result))
+        if frame.eof and not frame.unused_data:
+            break
+        if len(result) <= MAX_BODY and not frame.eof:
+            raise ValueError("the body ends early")
+        data = frame.unused_data
     return result
 
 
@@ -187,7 +208,7 @@ def _from_parsed(value: Any) -> bytes:
 
 def to_stored(data: bytes, content_type: str) -> str | bytes:
     """What is written for a body: JSON pretty-printed, text as text, the rest as binary."""
-    if "json" in content_type:
+    if _JSON.match(content_type):
         try:
             return _pretty(data)
         except (ValueError, RecursionError):

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from tracetape.cassettes import network, transports
-from tracetape.cassettes.context import close_player, open_player
+from tracetape.cassettes.context import close_player, is_here, open_player
 from tracetape.cassettes.matching import Matcher
 from tracetape.cassettes.placeholders import Placeholders
 from tracetape.cassettes.player import MODES, Player, Scrub
@@ -124,7 +124,11 @@ class Cassette:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        player, placeholders = self._opened.pop()
+        # Blocks of one object may overlap in several tasks: each leaves its own.
+        number = next(
+            (n for n in reversed(range(len(self._opened))) if is_here(self._opened[n][0])), -1
+        )
+        player, placeholders = self._opened.pop(number)
         player.is_open = False
         # An exit by `sys.exit()` is an end like any other.
         ended = exc is None or (isinstance(exc, SystemExit) and not exc.code)

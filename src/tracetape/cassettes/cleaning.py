@@ -16,6 +16,7 @@ __all__ = [
     "PLACEHOLDER",
     "cleaned_request",
     "cleaned_response",
+    "cleaned_text",
     "credentials",
     "is_credential",
     "secret_query_names",
@@ -55,18 +56,16 @@ _TOKEN_FIELDS = {
     "subject_token",
     "code_verifier",
 }
-_TOKEN_BYTES = [field.encode() for field in sorted(_TOKEN_FIELDS)]
-_SECRET_QUERY = {
-    "access_token",
+_FORM_FIELDS = _TOKEN_FIELDS | {"password"}  # of OAuth's password grant (RFC 6749, 4.3)
+_TOKEN_BYTES = [field.encode() for field in sorted(_FORM_FIELDS)]
+_SECRET_QUERY = _TOKEN_FIELDS | {
     "api-key",
     "api_key",
     "apikey",
-    "code",
-    "key",
+    "password",
     "sig",
     "signature",
     "subscription-key",
-    "token",
     "x-amz-credential",
     "x-amz-security-token",
     "x-amz-signature",
@@ -74,15 +73,25 @@ _SECRET_QUERY = {
     "x-goog-signature",
 }
 
+# Names of credentials and of much else: there the value tells.
+_DOUBTFUL_QUERY = {"code", "key", "token"}
+_CREDENTIAL = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{16,}")
+_QUERY_IN_TEXT = re.compile(r"(?<=[?&])([^=&#\s\"'<>]+)=([^&#\s\"'<>)]+)")
 
-def cleaned_request(request: Request) -> Request:
+
+def cleaned_request(request: Request, *, doubtful: bool = False) -> Request:
     """`request` with allowed headers only, and placeholders for tokens in URL and body.
 
     The same is done to a request that is looked for, so that it still matches.
+
+    Args:
+        request: stays as it is.
+        doubtful: a ``key``, ``code`` or ``token`` in the URL is taken for a credential, whatever
+            its value: the one that was recorded may have been a real one.
     """
     return replace(
         request,
-        url=_clean_url(request.url),
+        url=_clean_url(request.url, doubtful=doubtful),
         headers=_allowed(request.headers, _REQUEST_HEADERS),
         body=_clean_body(request.body, request.header("content-type")),
     )
@@ -91,7 +100,7 @@ def cleaned_request(request: Request) -> Request:
 def credentials(request: Request) -> list[bytes]:
     """What a request logs in with: a server may send it back."""
     values = [value.rpartition(" ")[2] for name, value in request.headers if is_credential(name)]
-    values += [value for name, value in _query(request.url) if _is_secret(name)]
+    values += [value for name, value in _query(request.url) if _is_secret(name, value)]
     return [value.encode() for value in values if len(value) >= _TELLING]
 
 
@@ -109,6 +118,14 @@ def cleaned_response(response: Response, secrets: Collection[bytes]) -> Response
     return replace(response, headers=headers, chunks=chunks)
 
 
+def cleaned_text(text: str) -> str:
+    """`text` with a placeholder for each credential in a URL that stands in it."""
+    return _QUERY_IN_TEXT.sub(
+        lambda found: f"{found[1]}={PLACEHOLDER}" if _is_secret(found[1], found[2]) else found[0],
+        text,
+    )
+
+
 def is_credential(header: str) -> bool:
     """Whether a header is known to hold one."""
     return _CREDENTIALS.fullmatch(header) is not None
@@ -116,15 +133,18 @@ def is_credential(header: str) -> bool:
 
 def secret_query_names(url: str) -> list[str]:
     """The parameters of a URL that hold a credential."""
-    return [name for name, value in _query(url) if _is_secret(name) and value != PLACEHOLDER]
+    return [n for n, value in _query(url) if _is_secret(n, value) and value != PLACEHOLDER]
 
 
 def _query(url: str) -> list[tuple[str, str]]:
     return parse_qsl(urlsplit(url).query, keep_blank_values=True)
 
 
-def _is_secret(name: str) -> bool:
-    return name.lower() in _SECRET_QUERY
+def _is_secret(name: str, value: str) -> bool:
+    name = name.lower()
+    if name in _DOUBTFUL_QUERY:
+        return _CREDENTIAL.fullmatch(value) is not None
+    return name in _SECRET_QUERY
 
 
 def _allowed(headers: Headers, allowed: set[str]) -> Headers:
@@ -136,13 +156,19 @@ def _allowed(headers: Headers, allowed: set[str]) -> Headers:
     ]
 
 
-def _clean_url(url: str) -> str:
+def _clean_url(url: str, *, doubtful: bool = False) -> str:
     parts = urlsplit(url)
     netloc = parts.netloc.rpartition("@")[2]
     query = parts.query
     pairs = _query(url)
-    if any(_is_secret(name) for name, _ in pairs):
-        query = urlencode([(name, PLACEHOLDER if _is_secret(name) else v) for name, v in pairs])
+    kept = [
+        (name, PLACEHOLDER)
+        if _is_secret(name, value) or (doubtful and name.lower() in _DOUBTFUL_QUERY)
+        else (name, value)
+        for name, value in pairs
+    ]
+    if kept != pairs:
+        query = urlencode(kept)
     return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
 
 
@@ -151,7 +177,7 @@ def _clean_body(body: bytes, content_type: str) -> bytes:
         return body
     if "x-www-form-urlencoded" in content_type:
         pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-        return urlencode([(k, PLACEHOLDER if k in _TOKEN_FIELDS else v) for k, v in pairs]).encode()
+        return urlencode([(k, PLACEHOLDER if k in _FORM_FIELDS else v) for k, v in pairs]).encode()
     try:
         value = orjson.loads(body)
         cleaned = _clean_json(value)

@@ -13,7 +13,7 @@ from tracetape.exceptions import CassetteError
 if TYPE_CHECKING:
     from tracetape.cassettes.player import Player
 
-__all__ = ["bypass", "close_player", "open_player", "players", "players_of_sockets"]
+__all__ = ["bypass", "close_player", "is_here", "open_player", "players", "players_of_sockets"]
 
 _Chain = tuple["Player", ...]  # innermost last
 
@@ -66,6 +66,11 @@ def open_player(player: Player, scope: str) -> bool:
     with _lock:
         _open.append((chain, scope))
         return len(_open) == 1
+
+
+def is_here(player: Player) -> bool:
+    """Whether this context, or one that it is a copy of, has opened a tape."""
+    return any(one is player for one in _here.get())
 
 
 def close_player(player: Player) -> bool:

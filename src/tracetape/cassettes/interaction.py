@@ -19,6 +19,7 @@ OURS = "tracetape"  # the key of what vcrpy has no place for
 # They describe the body on the wire; a tape holds it decoded.
 ENCODING_HEADERS = ("content-encoding", "transfer-encoding", "content-length")
 Headers = list[tuple[str, str]]
+_NOT_MODIFIED = 304
 
 
 @dataclass
@@ -89,10 +90,14 @@ class Response:
         """Whether the body is a stream of server-sent events."""
         return self.header("content-type").partition(";")[0].strip().lower() == "text/event-stream"
 
-    @property
-    def headers_for_replay(self) -> Headers:
-        """The headers, with the length of the body as it is now if it came with one."""
+    def headers_for_replay(self, method: str) -> Headers:
+        """The headers, with the length of the body as it is now if it came with one.
+
+        An answer to HEAD, or with status 304, has the length of a body that it does not have.
+        """
         names = {name for name, _ in self.encoding}
+        if not self.chunks and (method.upper() == "HEAD" or self.status == _NOT_MODIFIED):
+            return [*self.headers, *(pair for pair in self.encoding if pair[0] == "content-length")]
         if "content-length" in names and "content-encoding" not in names and not self.cut:
             return [*self.headers, ("content-length", str(len(self.body)))]
         return self.headers

@@ -17,6 +17,7 @@ __all__ = ["MATCH_ON", "Matcher"]
 MATCH_ON = ("method", "scheme", "host", "port", "path", "query", "body")
 _URI = ("scheme", "host", "port", "path", "query")  # vcrpy's word for them
 _PORTS = {"http": 80, "https": 443}
+_FIELD = re.compile(rb'[;\s]name="([^"]*)"', re.IGNORECASE)
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
 
 
@@ -82,15 +83,19 @@ class Matcher:
             return b""
         content_type = request.header("content-type")
         if content_type.startswith("multipart/"):
-            return _multipart(content_type, request.body)
+            return _multipart(content_type, request.body, self._flat_fields())
         if content_type.startswith("application/x-www-form-urlencoded"):
             pairs = parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
-            volatile = {path[0] for path in self._body_fields if len(path) == 1}
+            volatile = self._flat_fields()
             return tuple(sorted(pair for pair in pairs if pair[0] not in volatile))
         value = self.json(request)
         if value is None:
             return request.body
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+    def _flat_fields(self) -> set[str]:
+        """The volatile fields of a form."""
+        return {path[0] for path in self._body_fields if len(path) == 1}
 
 
 _PARTS: dict[str, Callable[[Matcher, Request, SplitResult], Any]] = {
@@ -104,12 +109,19 @@ _PARTS: dict[str, Callable[[Matcher, Request, SplitResult], Any]] = {
 }
 
 
-def _multipart(content_type: str, body: bytes) -> Any:
+def _multipart(content_type: str, body: bytes, volatile: Collection[str]) -> Any:
     """The parts without the boundary, which is made up anew for each request."""
     boundary = _BOUNDARY.search(content_type)
     if boundary is None:
         return body
-    return tuple(body.split(b"--" + boundary[1].encode()))
+    parts = body.split(b"--" + boundary[1].encode())
+    return tuple(part for part in parts if not volatile or _field(part) not in volatile)
+
+
+def _field(part: bytes) -> str | None:
+    """The name of a part of a form."""
+    found = _FIELD.search(part.partition(b"\r\n\r\n")[0])
+    return None if found is None else found[1].decode("utf-8", "replace")
 
 
 def _drop(value: Any, path: Sequence[str]) -> None:

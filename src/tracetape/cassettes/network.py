@@ -23,7 +23,12 @@ def block() -> None:
     """Watch all connections of this process; the open tapes say which are refused."""
     _patches.wrap(socket.socket, "connect", _checked)
     _patches.wrap(socket.socket, "connect_ex", _checked)
+    _patches.wrap(socket.socket, "sendto", _checked_datagram)
+    if hasattr(socket.socket, "sendmsg"):  # not on Windows
+        _patches.wrap(socket.socket, "sendmsg", _checked_message)
     _patches.wrap(socket, "getaddrinfo", _checked_lookup)
+    for name in ("gethostbyname", "gethostbyname_ex"):
+        _patches.wrap(socket, name, _checked_name)
 
 
 def unblock() -> None:
@@ -34,18 +39,40 @@ def unblock() -> None:
 
 def _checked(original: Callable[..., Any]) -> Callable[..., Any]:
     def connect(self: socket.socket, address: Any) -> Any:
-        # Sockets of this machine, such as Unix's, have other families.
-        if self.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
-            _check(address[0])
+        _check_address(self, address)
         return original(self, address)
 
     return connect
 
 
+def _checked_datagram(original: Callable[..., Any]) -> Callable[..., Any]:
+    def sendto(self: socket.socket, data: Any, *flags_and_address: Any) -> Any:
+        if flags_and_address:
+            _check_address(self, flags_and_address[-1])
+        return original(self, data, *flags_and_address)
+
+    return sendto
+
+
+def _checked_message(original: Callable[..., Any]) -> Callable[..., Any]:
+    def sendmsg(self: socket.socket, buffers: Any, *more: Any) -> Any:
+        if len(more) > 2:  # ancillary data, flags, address
+            _check_address(self, more[2])
+        return original(self, buffers, *more)
+
+    return sendmsg
+
+
+def _check_address(connection: socket.socket, address: Any) -> None:
+    # Sockets of this machine, such as Unix's, have other families.
+    if connection.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
+        _check(*address[:2])
+
+
 def _checked_lookup(original: Callable[..., Any]) -> Callable[..., Any]:
     def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
         # Looking a name up is the first that goes out; without a network it may take minutes.
-        is_allowed = _check(host)
+        is_allowed = _check(host, port)
         found = original(host, port, *args, **kwargs)
         if is_allowed:
             _allowed.update(str(address[0]) for *_, address in found)
@@ -54,8 +81,19 @@ def _checked_lookup(original: Callable[..., Any]) -> Callable[..., Any]:
     return getaddrinfo
 
 
-def _check(host: Any) -> bool:
-    """Whether a tape allows the host by name.
+def _checked_name(original: Callable[..., Any]) -> Callable[..., Any]:
+    def gethostbyname(host: Any) -> Any:
+        is_allowed = _check(host)
+        found = original(host)
+        if is_allowed:
+            _allowed.update([found] if isinstance(found, str) else found[2])
+        return found
+
+    return gethostbyname
+
+
+def _check(host: Any, port: Any = None) -> bool:
+    """Whether a tape allows the host by name, with the port or without.
 
     Raises:
         CassetteMissError: all tapes that are concerned forbid it.
@@ -64,7 +102,8 @@ def _check(host: Any) -> bool:
     if not tapes:
         return False
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
-    if any(tape.passes(f"//{_bracketed(text)}") for tape in tapes):
+    place = _bracketed(text) if port is None else f"{_bracketed(text)}:{port}"
+    if any(tape.passes(f"//{place}") for tape in tapes):
         return True
     if any(tape.records for tape in tapes) or text in _allowed or _is_local(text):
         return False

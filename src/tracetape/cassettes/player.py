@@ -13,7 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tracetape.cassettes.altering import Altering
-from tracetape.cassettes.cleaning import cleaned_request, cleaned_response, credentials
+from tracetape.cassettes.cleaning import (
+    cleaned_request,
+    cleaned_response,
+    cleaned_text,
+    credentials,
+)
 from tracetape.cassettes.interaction import Interaction, Request
 from tracetape.cassettes.matching import Matcher
 from tracetape.cassettes.missing import miss_message
@@ -89,6 +94,7 @@ class Player:
         self.interactions = tape.interactions
         self.records = mode in ("new_episodes", "all") or (mode == "once" and tape.incomplete)
         self._is_incomplete = tape.incomplete
+        self._is_cut_short = False
         # Cleaned like what will be looked for: other people's tapes have other placeholders.
         self._keys = [matcher.key(cleaned_request(one.request)) for one in self.interactions]
         self._waiting: dict[Any, deque[int]] = {}
@@ -126,9 +132,14 @@ class Player:
 
     def play(self, request: Request) -> Interaction | None:
         """The next recording of a request, claimed; None if there is none left."""
-        key = self._matcher.key(self._normal(request))
+        normal = self._normal(request)
+        key = self._matcher.key(normal)
         with self._lock:
             waiting = self._waiting.get(key)
+            if not waiting:
+                waiting = self._waiting.get(
+                    self._matcher.key(cleaned_request(normal, doubtful=True))
+                )
             if not waiting:
                 return None
             number = waiting.popleft()
@@ -169,6 +180,10 @@ class Player:
         with self._lock:
             self._problems.append(problem)
 
+    def cut_short(self) -> None:
+        """What is being recorded will not come to its end; a later ``once`` continues it."""
+        self._is_cut_short = True
+
     def close(self, *, complete: bool) -> None:
         """Write what was recorded; bodies that are still being read count as cut here.
 
@@ -182,7 +197,7 @@ class Player:
             return
         for recording in [*self._under_way]:
             recording.end(exhausted=False)
-        incomplete = not complete or bool(self._problems)
+        incomplete = not complete or self._is_cut_short or bool(self._problems)
         continued = self.mode != "all" and self._is_incomplete and self.file.exists()
         if self.recorded or (continued and not incomplete):
             order = sorted(range(len(self._places)), key=self._places.__getitem__)
@@ -200,7 +215,8 @@ class Player:
 
     def _loaded(self) -> Tape:
         if self.mode != "all" and self.file.exists():
-            return load(self.path)
+            tape = load(self.path)
+            return _to_continue(tape) if self.mode == "once" and tape.incomplete else tape
         if self.mode == "none":
             raise CassetteError(
                 f"there is no cassette {self.path}: record it first, with mode 'once' and the "
@@ -226,7 +242,7 @@ class Player:
             renamed = self._renames.response(interaction.response)
             interaction.response = cleaned_response(renamed, secrets)
         if interaction.error is not None:
-            message = self._renames.text(interaction.error.message)
+            message = self._renames.text(cleaned_text(interaction.error.message))
             interaction.error = replace(interaction.error, message=message)
         if self._scrub is not None:
             self._scrub(interaction)
@@ -244,3 +260,11 @@ class Player:
 
     def _normal(self, request: Request) -> Request:
         return cleaned_request(self._renames.request(request))
+
+
+def _to_continue(tape: Tape) -> Tape:
+    """Without what the end of the recording broke: it is recorded anew."""
+    kept = [one for one in tape.interactions if one.response is None or not one.response.cut]
+    while kept and kept[-1].error is not None:
+        kept.pop()
+    return Tape(kept, incomplete=True)

@@ -110,6 +110,7 @@ class Recording:
         if response.status in _BODILESS or self.interaction.request.method == "HEAD":
             return True
         length = next((v for name, v in response.encoding if name == "content-length"), None)
-        if length is not None and length.isdigit():
+        is_packed = any(name == "content-encoding" for name, _ in response.encoding)
+        if length is not None and length.isdigit() and not (self.is_decoded and is_packed):
             return received >= int(length)
         return response.is_event_stream and _LAST_EVENT.search(response.body) is not None

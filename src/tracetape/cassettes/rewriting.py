@@ -10,6 +10,7 @@ from tracetape.cassettes.cleaning import (
     PLACEHOLDER,
     cleaned_request,
     cleaned_response,
+    cleaned_text,
     credentials,
 )
 from tracetape.cassettes.interaction import Chunk, Interaction, Response
@@ -89,7 +90,10 @@ def _cleaned(one: Interaction) -> Interaction:
     response = one.response
     if response is not None:
         response = cleaned_response(response, credentials(one.request))
-    return Interaction(cleaned_request(one.request), response, one.error)
+    error = one.error
+    if error is not None:
+        error = replace(error, message=cleaned_text(error.message))
+    return Interaction(cleaned_request(one.request), response, error)
 
 
 def _changed(one: Interaction, text: _Text) -> Interaction:

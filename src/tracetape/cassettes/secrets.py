@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from tracetape.cassettes.cleaning import is_credential, secret_query_names
+from tracetape.cassettes.bodies import decoded
+from tracetape.cassettes.cleaning import cleaned_text, is_credential, secret_query_names
 from tracetape.cassettes.interaction import Headers, Interaction
 from tracetape.cassettes.tape import load
 
@@ -131,7 +132,9 @@ def _kinds(text: str) -> Iterator[str]:
 def _places(interaction: Interaction) -> Iterator[tuple[str, str]]:
     request, response = interaction.request, interaction.response
     yield "the URL", request.url
-    yield "the request's body", request.body.decode("utf-8", "replace")
+    body = decoded(request.body, request.header("content-encoding"))
+    body = request.body if body is None else body
+    yield "the request's body", body.decode("utf-8", "replace")
     yield from _headers("request", request.headers)
     if response is not None:
         yield "the response's body", response.body.decode("utf-8", "replace")
@@ -148,6 +151,9 @@ def _headers(owner: str, headers: Headers) -> Iterator[tuple[str, str]]:
 def _credentials(interaction: Interaction) -> Iterator[tuple[str, str]]:
     for name in secret_query_names(interaction.request.url):
         yield "a credential", f"the URL's parameter {name}"
+    error = interaction.error
+    if error is not None and cleaned_text(error.message) != error.message:
+        yield "a credential", "the error's message"
     sides: Sequence[tuple[str, Headers]] = [("request", interaction.request.headers)]
     if interaction.response is not None:
         sides = [*sides, ("response", interaction.response.headers)]

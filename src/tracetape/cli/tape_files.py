@@ -30,9 +30,13 @@ def tape_files(paths: Sequence[Path]) -> list[Path]:
     for path in paths or (DEFAULT_FOLDER,):
         if not path.exists():
             raise InvalidValueError(f"there is no {path}: name cassettes, or folders of them")
-        inside = sorted(one for one in path.rglob("*") if one.suffix in _SUFFIXES and one.is_file())
+        inside = sorted(one for one in path.rglob("*") if _is_tape(one) and one.is_file())
         files.update(dict.fromkeys(inside if path.is_dir() else [path]))
     return list(files)
+
+
+def _is_tape(path: Path) -> bool:
+    return path.name.removesuffix(".gz").endswith(_SUFFIXES)
 
 
 def counted(number: int, noun: str) -> str:

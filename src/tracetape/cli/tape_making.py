@@ -57,6 +57,8 @@ def from_trace_command(
     from tracetape.testing.from_trace import calls_of, interactions_of
     from tracetape.testing.skeleton import skeleton
 
+    if output.suffix not in (".yaml", ".yml"):
+        raise InvalidValueError(f"{output} is no name of a cassette: let it end in .yaml")
     with opened(store) as source:
         trace = source.get_trace(find_trace(source, trace_id))
         if trace is None:

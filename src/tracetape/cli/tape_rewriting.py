@@ -28,15 +28,24 @@ def scrub_command(paths: tuple[Path, ...], replacements: tuple[str, ...]) -> Non
     like a key become REDACTED. Files, or folders and all below them; without PATH, `cassettes`.
     """
     from tracetape.cassettes.rewriting import scrub
+    from tracetape.exceptions import CassetteError
 
     pairs = dict(_pair(text) for text in replacements)
     files = tape_files(paths)
-    changed = [path for path in files if scrub(path, pairs)]
-    for path in changed:
-        click.echo(str(path))
+    changed: list[Path] = []
+    problems: list[str] = []
+    for path in files:
+        try:
+            if scrub(path, pairs):
+                changed.append(path)
+                click.echo(str(path))
+        except CassetteError as error:  # the others are rewritten all the same
+            problems.append(str(error))
     click.echo(
         f"tracetape: {len(changed):,} of {counted(len(files), 'cassette')} rewritten", err=True
     )
+    if problems:
+        raise CassetteError("\n".join(problems))
 
 
 @click.command(name="migrate", short_help="Rewrite other tools' cassettes as ours.")

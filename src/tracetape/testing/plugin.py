@@ -21,6 +21,10 @@ _RENAMES = pytest.StashKey[dict[str, str]]()
 _USAGE = pytest.StashKey[Usage]()
 _WORKER_OUTPUT = "tracetape_cassettes"
 _LONG = 100  # characters of a test's name in the name of a file
+_SUFFIXES = (".yaml", ".yml", ".json")
+# A name that its file can have, but for the brackets; of others something is lost in it.
+_PLAIN = re.compile(r"[A-Za-z0-9_.]+(?:\[[A-Za-z0-9_.-]+\])?")
+_FAILED = pytest.StashKey[bool]()
 _MODES = ("none", "once", "new_episodes", "all")
 
 
@@ -121,10 +125,18 @@ def _tracetape_cassette(request: pytest.FixtureRequest) -> Iterator[Any]:
         # The innermost is asked first, and takes what is recorded.
         tapes.append(stack.enter_context(cassette(path, **{**options, "mode": mode})))
         yield tapes[-1]
+        if request.node.stash.get(_FAILED, False):
+            tapes[-1].cut_short()
         for tape in tapes:
             if tape.replays:
                 left = tape.unplayed
                 request.config.stash[_USAGE].played(tape.file, len(tape.interactions), left)
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Note that a test failed: what it recorded is not all that it would have asked for."""
+    if call.when == "call" and call.excinfo is not None:
+        item.stash[_FAILED] = True
 
 
 @pytest.fixture
@@ -154,7 +166,7 @@ def _paths(item: pytest.Item, names: tuple[str | None, ...]) -> list[Path]:
     return [
         _of_test(item, folder)
         if name is None
-        else folder / (name if name.endswith((".yaml", ".yml", ".json")) else f"{name}.yaml")
+        else folder / (name if name.removesuffix(".gz").endswith(_SUFFIXES) else f"{name}.yaml")
         for name in names or (None,)
     ]
 
@@ -162,7 +174,8 @@ def _paths(item: pytest.Item, names: tuple[str | None, ...]) -> list[Path]:
 def _of_test(item: pytest.Item, folder: Path) -> Path:
     config = item.config
     module: Path = item.path.with_suffix("")
-    for root in [*(config.rootpath / path for path in config.getini("testpaths")), config.rootpath]:
+    roots = [os.path.abspath(config.rootpath / path) for path in config.getini("testpaths")]
+    for root in [*([os.path.commonpath(roots)] if roots else []), config.rootpath]:
         if module.is_relative_to(root):
             module = module.relative_to(root)
             break
@@ -170,8 +183,8 @@ def _of_test(item: pytest.Item, folder: Path) -> Path:
         module = Path(module.name)
     test = ".".join(_names(item))
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", test).strip("_")
-    if len(name) > _LONG:
-        # Names of files have an end; the whole name decides, so that none is taken for another.
+    if len(name) > _LONG or not _PLAIN.fullmatch(test):
+        # The whole name decides, so that none is taken for another.
         name = f"{name[:_LONG]}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
     return folder / module / f"{name}.yaml"
 

@@ -81,7 +81,7 @@ def _replayed(library: Any, request: Any, played: Played) -> Any:
         last = library.ReadError("the recording ends here: its reader left", request=request)
     return library.Response(
         response.status,
-        headers=response.headers_for_replay,
+        headers=response.headers_for_replay(request.method),
         stream=_stream_class(library, _Replay)(response.chunks, played.speed, last),
         extensions={
             "http_version": b"HTTP/1.1",

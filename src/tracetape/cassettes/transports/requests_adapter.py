@@ -103,7 +103,7 @@ def _response_class() -> Any:
             self._tape_parts = _parts(recorded, speed, last)
             super().__init__(
                 body=io.BufferedReader(_File(self._tape_parts)),
-                headers=urllib3.HTTPHeaderDict(recorded.headers_for_replay),
+                headers=urllib3.HTTPHeaderDict(recorded.headers_for_replay(method)),
                 status=recorded.status,
                 reason=recorded.reason,
                 version=11,

@@ -17,6 +17,7 @@ class Tee:
         """Record what will be read of `raw`, decoded."""
         self._raw = raw
         self._recording = recording
+        self._data: Any = None
 
     def stream(
         self, amt: int | None = 2**16, decode_content: bool | None = None
@@ -77,6 +78,22 @@ class Tee:
         """The reader is done, and the connection goes back to its pool."""
         self._raw.release_conn()
         self._recording.end(exhausted=False)
+
+    @property
+    def decode_content(self) -> bool:
+        """The user may set it: ``response.raw.decode_content = True``."""
+        return bool(self._raw.decode_content)
+
+    @decode_content.setter
+    def decode_content(self, value: bool) -> None:
+        self._raw.decode_content = value
+
+    @property
+    def data(self) -> Any:
+        """All of the body; urllib3's own would be read past us."""
+        if self._data is None:
+            self._data = self.read(cache_content=True)
+        return self._data
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)

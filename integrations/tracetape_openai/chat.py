@@ -14,6 +14,7 @@ __all__ = ["ChatCompletions"]
 
 _CONTENT = {"content"}
 _OBFUSCATION = {"obfuscation"}
+_EXTRA = "__pydantic_extra__"  # what `model_extra` gives, at half its price
 
 
 class ChatCompletions(ChoicesCall):
@@ -46,12 +47,12 @@ class ChatCompletions(ChoicesCall):
         delta = choice.delta
         if (
             delta is None
-            or delta.model_fields_set != _CONTENT
+            or getattr(delta, "__pydantic_fields_set__", None) != _CONTENT
             or choice.finish_reason is not None
             or getattr(choice, "logprobs", None) is not None  # not in openai 1.0
-            or choice.model_extra
-            or delta.model_extra
-            or (chunk.model_extra and chunk.model_extra.keys() != _OBFUSCATION)
+            or getattr(choice, _EXTRA, None)
+            or getattr(delta, _EXTRA, None)
+            or ((extra := getattr(chunk, _EXTRA, None)) and extra.keys() != _OBFUSCATION)
             or choice.index not in self._choices
         ):
             return False

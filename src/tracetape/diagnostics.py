@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections import Counter
 
@@ -34,7 +35,7 @@ def internal_error(where: str) -> None:
         first = _faults[where] == 1
     if _strict():
         raise
-    if first:
+    if first and not sys.is_finalizing():  # logging has lost its modules by then
         logger.warning("tracetape: internal error while %s (reported once)", where, exc_info=True)
 
 

@@ -6,6 +6,7 @@ They find what has a shape of its own; names and addresses of people have none.
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 from typing import Any
 
 from tracetape.entities.redaction import HIDDEN
@@ -19,6 +20,7 @@ _SOCIAL_SECURITY = re.compile(r"\b(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{
 _PHONE = re.compile(r"(?<![\w.+-])(?:\+\d{1,3}[ .-]?)(?:\(\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){5,12}\b")
 _US_PHONE = re.compile(r"(?<![\w.+-])(?:\(\d{3}\) ?|\d{3}[-.])\d{3}[-.]\d{4}\b")
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+_IPV6 = re.compile(r"(?<![\w:.])(?=[0-9A-Fa-f]*:[0-9A-Fa-f]*:)[0-9A-Fa-f:]{3,39}(?![\w:])")
 _IP = re.compile(rf"(?<![\w.])(?:{_BYTE}\.){{3}}{_BYTE}(?!\w|\.\d)")
 
 
@@ -36,7 +38,8 @@ def personal_data(path: str, value: Any) -> Any:
     value = _SOCIAL_SECURITY.sub(HIDDEN, value)
     value = _CARD.sub(lambda found: HIDDEN if _is_card(found[0]) else found[0], value)
     value = _US_PHONE.sub(HIDDEN, _PHONE.sub(HIDDEN, value))
-    return _IP.sub(HIDDEN, value)
+    value = _IP.sub(HIDDEN, value)
+    return _IPV6.sub(lambda found: HIDDEN if _is_ipv6(found[0]) else found[0], value)
 
 
 def secret_keys(path: str, value: Any) -> Any:
@@ -56,6 +59,14 @@ def _is_card(text: str) -> bool:
     digits = [int(c) for c in text if c.isdigit()]
     doubled = [d * 2 - 9 if d > 4 else d * 2 for d in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_iban(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sqlite3
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 import tracetape
 from tracetape.cli import main
 from tracetape.entities import Trace
+from tracetape.entities.attachment import Attachment
 from tracetape.store import open_store
 from tracetape.store.query import TraceQuery
 
@@ -88,12 +90,36 @@ def test_mlflows_store_and_ours(
     assert len(read(other)) == 6
 
 
+def test_attachments_go_along(store_path: Path, tmp_path: Path) -> None:
+    """From a store of ours; a file of traces has only the references, and that is said."""
+    image = "data:image/png;base64," + base64.b64encode(b"png" * 1000).decode()
+    with tracetape.start_span("media") as span:
+        span.set_inputs({"type": "image_url", "image_url": {"url": image}})
+    tracetape.flush()
+    other, file = tmp_path / "other.db", tmp_path / "t.jsonl"
+    assert "content" not in call("import", store_path, "--store", other).output
+    reference = read(other)[0].data.spans[0].inputs["image_url"]["url"]
+    parsed = Attachment.parse_ref(reference)
+    assert parsed is not None
+    store = open_store(str(other))
+    found = store.get_attachment(str(parsed["attachment_id"]))
+    store.close()
+    assert found is not None
+    assert found.content_bytes == b"png" * 1000
+    call("export", "--jsonl", file, "--store", store_path)
+    result = call("import", file, "--store", tmp_path / "third.db")
+    assert f"The content of 1 attachments is not in {file}." in result.output
+
+
 def test_mistakes(traces: list[Trace], store_path: Path, tmp_path: Path) -> None:
     """They are said, and what is good is kept."""
     assert "Say one of" in call("export", "--store", store_path).output
     both = call("export", "ab", "--filter", "name = 'x'", "--json", "-", "--store", store_path)
     assert "not both" in both.output
     assert "There is no file" in call("import", tmp_path / "none").output
+    nowhere = tmp_path / "none" / "t.jsonl"
+    result = call("export", "--jsonl", nowhere, "--store", store_path)
+    assert result.output == f"tracetape: error: {nowhere}: No such file or directory\n"
     file = tmp_path / "t.jsonl"
     file.write_text(traces[0].to_json() + "\nnonsense\n")
     result = call("import", file, "--store", tmp_path / "other.db")

@@ -68,6 +68,8 @@ def test_retention_is_configured(
     assert runtime.retention is None
     with pytest.raises(tracetape.TracetapeException, match="no size"):
         tracetape.configure(retention="for ever")
+    with pytest.raises(tracetape.TracetapeException, match="must be a string"):
+        tracetape.configure(retention=5)  # type: ignore[arg-type]
     monkeypatch.setenv("TRACETAPE_RETENTION", "2GB")
     runtime.defaults()
     assert runtime.retention == Retention(max_bytes=2 * 10**9)

@@ -77,6 +77,46 @@ def test_without_a_word_a_program_writes_below_its_folder(run_python: Run, tmp_p
     assert (tmp_path / ".tracetape" / ".gitignore").read_text() == "*\n"
 
 
+def test_spans_of_exit_handlers_and_finalisers(
+    run_python: Run, query: Query, store: dict[str, str]
+) -> None:
+    """What ends in a handler that runs after ours is written; what is too late is not waited for.
+
+    At shutdown no thread can be started any more, and who waits for one waits for ever.
+    """
+    done = run_python(
+        """
+        import atexit
+        import tracetape
+
+        def step(name):
+            with tracetape.start_span(name):
+                pass
+
+        class Late:
+            def __del__(self):
+                step("of a finaliser")
+
+        @tracetape.trace
+        def items():
+            yield 1
+            yield 2
+
+        atexit.register(lambda: step("of an exit handler"))
+        atexit.register(lambda: print(tracetape.flush(1)))
+        step("of the program")
+        late, left = Late(), items()
+        next(left)
+        """,
+        **store,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
+    assert query("SELECT name FROM traces ORDER BY name")[:2] == [
+        ("of an exit handler",),
+        ("of the program",),
+    ]
+
+
 def test_a_program_that_makes_no_span_leaves_nothing(run_python: Run, tmp_path: Path) -> None:
     """No file, no thread."""
     run_python(
@@ -154,7 +194,9 @@ def test_a_killed_program_keeps_what_ended_before(
     assert trace is not None
     assert is_unfinished(info)
     assert time.time() * 1000 - (last_seen_ms(info) or 0) < 60_000
-    assert re.match(r"under way  unfinished  last sign of life \d+ s ago", tree_text(trace))
+    shown = tree_text(trace)
+    assert re.match(r"under way  unfinished  last sign of life \d+ s ago", shown)
+    assert "running" not in shown
 
 
 def test_a_trace_that_is_written_while_it_runs_is_running(

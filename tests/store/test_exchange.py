@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import orjson
 import pytest
 
 from tracetape.entities import Expectation, Feedback, Span, Trace, TraceState
+from tracetape.entities.names import TOKEN_USAGE
 from tracetape.exceptions import IntegrationMissingError, TracetapeException
 from tracetape.store import SQLiteStore, TraceUpdate
 from tracetape.store.importing import Imported, import_traces, read_traces
@@ -181,6 +183,26 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_kept(
     assert [reason.split(":")[0] for reason in counts.refused] == [
         f"{path}, line {number}" for number in (1, 4, 5, 6, 7)
     ]
+
+
+def test_a_trace_that_no_store_can_take_is_named_and_the_rest_is_kept(
+    two: list[Trace], tmp_path: Path
+) -> None:
+    """Times beyond all numbers; sums that are none are left out."""
+    odd, strange = two[0].to_dict(), two[1].to_dict()
+    odd["info"]["trace_id"] = "tr-" + "9" * 32
+    for span in odd["data"]["spans"]:
+        span["start_time_unix_nano"] = 10**30
+    strange["info"]["trace_metadata"][TOKEN_USAGE] = '{"input_tokens": "abc", "output_tokens": 1}'
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join(json.dumps(one) for one in (odd, strange, two[0].to_dict())))
+    other = SQLiteStore(tmp_path / "other.db")
+    counts = run(other, read_traces(path))
+    assert (counts.added, len(counts.refused)) == (2, 1)
+    assert counts.refused[0].startswith("tr-" + "9" * 32)
+    usages = [trace.info.token_usage for trace in other.search(TraceQuery())]
+    other.close()
+    assert {"output_tokens": 1} in usages
 
 
 def test_a_table_of_spans(two: list[Trace], tmp_path: Path) -> None:

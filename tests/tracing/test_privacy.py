@@ -121,6 +121,20 @@ def test_the_environment_says_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
         assert policy.now.capture == expected
 
 
+def test_previews_are_content_too(store_path: Path) -> None:
+    """Those that the user gives himself."""
+    with tracetape.configure(capture="none"), tracetape.start_span("none"):
+        tracetape.update_current_trace(request_preview=SECRET, response_preview=SECRET)
+    rule = re.compile(SECRET)
+    with tracetape.configure(redact=[rule]), tracetape.start_span("hidden") as span:
+        tracetape.update_current_trace(request_preview=f"about {SECRET}")
+    tracetape.flush()
+    trace = tracetape.get_trace(span.trace_id)
+    assert trace is not None
+    assert trace.info.request_preview == f"about {HIDDEN}"
+    assert SECRET.encode() not in store_path.read_bytes()
+
+
 def test_a_wrong_level_is_an_error() -> None:
     """The message names the value, and what there is."""
     with pytest.raises(InvalidValueError, match="one of none, metadata, full, got 'some'"):
@@ -242,6 +256,7 @@ def test_a_rule_of_no_kind_is_an_error(rule: Any) -> None:
         "SSN 078-05-1120",
         "call +49 170 1234567 or (415) 555-2671",
         "from 192.168.1.254.",
+        "from 2001:0db8:85a3:0000:0000:8a2e:0370:7334, or fe80::1ff:fe23:4567:890a",
     ],
 )
 def test_common_personal_data(text: str) -> None:
@@ -260,6 +275,7 @@ def test_common_personal_data(text: str) -> None:
         "trace tr-0123456789abcdef0123456789abcdef",
         "3.14159265358979 and 300.1.1.1",
         "a@b",
+        "at 12:34:56, std::vector, a::b::c",
     ],
 )
 def test_what_only_looks_like_it_stays(text: str) -> None:

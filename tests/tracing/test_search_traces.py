@@ -149,6 +149,17 @@ def test_the_index_is_never_needed_for_a_right_answer() -> None:
         build_index()
 
 
+def test_letters_that_are_two_in_capitals_are_found_in_the_index() -> None:
+    """Without regard to case `ß` is `ss`, though the index has it as it is."""
+    for text in ("Die Straße ist lang", "ﬁnance office", "STRASSE"):
+        with tracetape.start_span(text) as span:
+            span.set_inputs(text)
+    for _ in range(2):
+        assert sorted(found("trace.text ILIKE '%straße%'")) == ["Die Straße ist lang", "STRASSE"]
+        assert found("trace.text ILIKE '%ﬁnance%'") == ["ﬁnance office"]
+        build_index()
+
+
 def test_everything_newest_first(traces: None) -> None:
     """Without a filter, and no more than asked for."""
     assert found() == ["gamma", "beta", "alpha"]
@@ -240,6 +251,7 @@ def test_a_list_where_pandas_is_missing(traces: None, monkeypatch: pytest.Monkey
         ({"extract_fields": "a.inputs"}, InvalidTypeError, "list of strings"),
         ({"locations": "1"}, InvalidTypeError, "`locations` parameter must be a list"),
         ({"max_results": -1}, InvalidValueError, "max_results"),
+        ({"filter_string": "name = '\ud83d'"}, InvalidValueError, "half a character"),
         ({"filter_string": "status = "}, InvalidValueError, "Invalid filter"),
         ({"order_by": ["colour"]}, InvalidValueError, "order_by"),
     ],
@@ -262,6 +274,12 @@ def test_searching_loads_nothing_before_it_is_used(run_python: Any) -> None:
     source = "import sys, tracetape; assert 'tracetape.tracing.searching' not in sys.modules"
     run_python(source)
     assert "tracetape" in sys.modules
+
+
+def test_any_number_is_enough(traces: None) -> None:
+    """However large; None is all."""
+    assert len(tracetape.search_traces(max_results=10**30, return_type="list", flush=True)) > 0
+    assert tracetape.search_sessions(max_results=None) == []
 
 
 def test_sessions_are_traces_with_one_session_id() -> None:

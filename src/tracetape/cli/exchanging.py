@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from tracetape.entities import Trace
+    from tracetape.entities.attachment import Attachment
     from tracetape.store import SQLiteStore
 
 __all__ = ["export", "import_"]
@@ -107,10 +108,10 @@ def import_(source: str, store: str | None) -> None:
     target = open_store(store or writer_url())
     counts = Imported()
     try:
-        total, traces = _source(path)
+        total, traces, attachment = _source(path)
         with _bar("importing", total) as advance:
             done = 0
-            for counts in import_traces(target, traces):
+            for counts in import_traces(target, traces, attachment):
                 now = counts.added + counts.known + len(counts.refused)
                 advance(now - done)
                 done = now
@@ -118,6 +119,8 @@ def import_(source: str, store: str | None) -> None:
         target.close()
     known = f", {counts.known:,} were there already" if counts.known else ""
     click.echo(f"{counts.added:,} traces imported into {shown_place(target.url)}{known}.")
+    if counts.missing:
+        click.echo(f"The content of {counts.missing:,} attachments is not in {path}.", err=True)
     if counts.refused:
         shown = "\n".join(counts.refused[:_SHOWN])
         more = len(counts.refused) - _SHOWN
@@ -127,8 +130,10 @@ def import_(source: str, store: str | None) -> None:
         )
 
 
-def _source(path: Path) -> tuple[int | None, Iterable[Trace | TracetapeException]]:
-    """How many traces there are, if that is known, and they themselves."""
+def _source(
+    path: Path,
+) -> tuple[int | None, Iterable[Trace | TracetapeException], Callable[[str], Attachment | None]]:
+    """How many traces there are, if that is known, they themselves, and their attachments."""
     from tracetape.store import open_store
     from tracetape.store.importing import read_traces
     from tracetape.store.mlflow_store import count_traces, is_mlflow_store, read_mlflow_store
@@ -137,12 +142,12 @@ def _source(path: Path) -> tuple[int | None, Iterable[Trace | TracetapeException
     with path.open("rb") as file:
         is_sqlite = file.read(16) == b"SQLite format 3\x00"
     if not is_sqlite:
-        return None, read_traces(path)
+        return None, read_traces(path), lambda _: None
     if is_mlflow_store(path):
-        return count_traces(path), read_mlflow_store(path)
+        return count_traces(path), read_mlflow_store(path), lambda _: None
     ours = open_store(str(path), read_only=True)
     numbers = ours.find(TraceQuery())
-    return len(numbers), _read(ours, numbers)
+    return len(numbers), _read(ours, numbers), ours.get_attachment
 
 
 def _chosen(source: SQLiteStore, names: tuple[str, ...], filter_string: str | None) -> list[int]:

@@ -39,6 +39,11 @@ class _Group(click.Group):
         except TracetapeException as error:
             click.echo(f"tracetape: error: {error}", err=True)
             ctx.exit(1)
+        except OSError as error:
+            if error.filename is None:  # none of a file that the user has named
+                raise
+            click.echo(f"tracetape: error: {error.filename}: {error.strerror}", err=True)
+            ctx.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of use

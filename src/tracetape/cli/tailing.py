@@ -32,10 +32,11 @@ def tail(
 ) -> None:
     """Show the latest traces, a line each, and those that come, until Ctrl-C.
 
-    A trace is shown when it begins, and again when it ends.
+    A trace is shown when it begins, and again when it ends, or when its process is gone.
     """
     from tracetape.store.filters import parse_filter
     from tracetape.store.query import TraceQuery
+    from tracetape.views.format import state
 
     condition = with_text(parse_filter(filter_string), text)
     shown: dict[str, str] = {}
@@ -47,9 +48,10 @@ def tail(
             query = TraceQuery(condition, limit=max(limit, 100))
             infos = [trace.info for trace in source.search(query, include_spans=False)]
             for index, info in reversed(list(enumerate(infos))):
-                if shown.get(info.trace_id) == info.state.value:
+                now, _ = state(info)  # a process that died has left its traces unfinished
+                if shown.get(info.trace_id) == now:
                     continue
-                shown[info.trace_id] = info.state.value
+                shown[info.trace_id] = now
                 if not first or index < limit:
                     out.print(trace_line(info), no_wrap=True, overflow="ellipsis")
             if once:

@@ -12,6 +12,8 @@ __all__ = ["close_with_process", "watch"]
 
 
 class _Recorder(Protocol):
+    ending: bool
+
     def before_fork(self) -> None: ...
     def after_fork_in_parent(self) -> None: ...
     def after_fork_in_child(self) -> None: ...
@@ -68,7 +70,9 @@ def _close_all(**_signal: object) -> None:
 
 @atexit.register
 def _at_exit() -> None:
-    _close_all()
+    for recorder in list(_recorders):
+        recorder.close()
+        recorder.ending = True
     if getattr(sys, "last_type", None) is KeyboardInterrupt:
         # CPython ends with the signal only if Ctrl-C ended the last code that was run from text;
         # what was loaded by now (dataclasses, named tuples) runs such code too.

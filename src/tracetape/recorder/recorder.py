@@ -105,6 +105,7 @@ class Recorder:
         self._progress = threading.Condition()
         self._sleeping = False
         self.stopping = False
+        self.ending = False  # the program is at its end: no thread may be started any more
         self.failing = False  # the store's last answer was an error
         self.shown: set[int] = set()  # ids of the spans written as open
         self.next_beat = 0.0  # when to say again that the process lives, by the monotonic clock
@@ -115,7 +116,8 @@ class Recorder:
         """Take note of a trace whose first span of this process has begun."""
         self.live[trace] = None
         if self._worker is None:
-            self._start()
+            if not self.ending:
+                self._start()
         elif self._sleeping:
             self._sleeping = False
             self.wake.set()
@@ -138,7 +140,7 @@ class Recorder:
             self._sleeping = False
             self.wake.set()
         elif self._worker is None:
-            self._start()
+            self._begin_writing()
 
     def change(self, update: TraceUpdate) -> None:
         """Queue a change of a trace without spans: tags, and what else is said of it."""
@@ -146,7 +148,7 @@ class Recorder:
         self.queue.append(update)
         self.wake.set()
         if self._worker is None:
-            self._start()
+            self._begin_writing()
 
     def tag(self, number: int, tags: dict[str, str | None]) -> None:
         """Change tags of the trace with this 128-bit id, running or finished; None removes one."""
@@ -193,7 +195,7 @@ class Recorder:
         target = self.taken + waiting
         deadline = None if timeout is None else time.monotonic() + timeout
         if waiting and self._worker is None:
-            self._start()
+            self._begin_writing()
         with self._progress:
             while self._settled < target and self._unsettled() and self._worker is not None:
                 self._hurry.set()
@@ -211,15 +213,9 @@ class Recorder:
             left = self.flush(min(timeout, _EXIT_SECONDS_FAILING) if self.failing else timeout)
             self._stop()
             if left:
-                left = len(self.queue)
-                self.taken += left
-                lost = [self.queue.popleft() for _ in range(left)]
-                spans = [one for one in lost if isinstance(one, LiveSpan)]
-                self.settle(spans, "lost")
-                self.settle_changes(len(lost) - len(spans))
-                logger.error("tracetape: %d spans could not be written and are lost", left)
+                self._give_up()
             elif self.queue:  # ended meanwhile, in another thread
-                self._start()
+                self._begin_writing()
             dropped = self.stats.dropped_spans
             if dropped:
                 warn_once(
@@ -292,6 +288,37 @@ class Recorder:
             self.live.pop(trace, None)
             self.dropped.discard(trace.trace_id)
         return False
+
+    def _begin_writing(self) -> None:
+        if not self.ending:
+            self._start()
+        elif not sys.is_finalizing():  # then not even modules can be loaded
+            self._write_here()
+
+    def _write_here(self) -> None:
+        """In an exit handler that runs after ours: by the thread that has ended the span."""
+        try:
+            from tracetape.recorder.writing import write_next
+
+            self._get_ready()
+            while write_next(self):
+                pass
+            if self._store is not None:
+                self._store.close()
+            if self.queue:
+                self._give_up()
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("writing spans at the end of the program")
+
+    def _give_up(self) -> None:
+        """What is queued cannot be written any more, and is counted."""
+        left = len(self.queue)
+        self.taken += left
+        lost = [self.queue.popleft() for _ in range(left)]
+        spans = [one for one in lost if isinstance(one, LiveSpan)]
+        self.settle(spans, "lost")
+        self.settle_changes(len(lost) - len(spans))
+        logger.error("tracetape: %d spans could not be written and are lost", left)
 
     def _start(self) -> None:
         with self._start_lock:

@@ -172,7 +172,7 @@ def _spans_with(one: q.Comparison) -> _Sql:
         return text_sql(pattern, "GLOB ?", None)
     if pattern.isascii():
         return text_sql(pattern, "LIKE ?", None)
-    return text_sql(_fold(pattern), "LIKE ?", "tracetape_fold")
+    return text_sql(_fold(pattern), "LIKE ?", "tracetape_fold", indexed=pattern)
 
 
 def _member(column: str, one: q.Comparison) -> _Sql:

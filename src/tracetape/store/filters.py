@@ -48,6 +48,11 @@ def parse_filter(text: str | None) -> Condition | None:
         return None
     if not isinstance(text, str):
         raise InvalidTypeError(f"filter_string must be a string, got {type(text).__name__}.")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidValueError(f"Invalid filter: {text!a} has half a character.") from None
     return None if not text.strip() else _Parser(text).parse()
 
 

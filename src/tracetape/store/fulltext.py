@@ -125,16 +125,22 @@ def _escaped(pattern: str) -> list[str]:
     return list(dict.fromkeys((pattern, once, twice)))
 
 
-def text_sql(pattern: str, operator: str, function: str | None) -> tuple[str, list[Any]]:
+def text_sql(
+    pattern: str, operator: str, function: str | None, indexed: str | None = None
+) -> tuple[str, list[Any]]:
     """A query for the ids of the spans in which a text stands.
 
     Args:
         pattern: as of SQL's LIKE.
         operator: what compares, after the text, with one parameter.
         function: what both are put through first; None: nothing.
+        indexed: the pattern without that, as it is looked for in the index, which has the texts
+            as they are: folded, ``ß`` would be an ``ss`` that stands nowhere in it.
     """
     variants = _escaped(pattern)
-    match = _match(variants, ascii_only=function is not None)
+    match = _match(
+        variants if indexed is None else _escaped(indexed), ascii_only=function is not None
+    )
     values = [like_to_glob(variant) if operator == "GLOB ?" else variant for variant in variants]
 
     def compared(text: str) -> str:

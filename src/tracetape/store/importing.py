@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,18 @@ from typing import Any
 import orjson
 
 from tracetape.entities import SpanStatusCode, Trace, TraceData, TraceState
+from tracetape.entities.attachment import Attachment
 from tracetape.entities.identifiers import parse_trace_id
 from tracetape.entities.live_trace import TraceDetails
 from tracetape.entities.names import COST, SCHEMA_VERSION, TOKEN_USAGE, TRACE_NAME
 from tracetape.entities.summary import summarise
-from tracetape.exceptions import InvalidValueError, TracetapeException
+from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.store.protocol import TraceUpdate
 from tracetape.store.sqlite import SQLiteStore
 
 __all__ = ["Imported", "import_traces", "number_for", "read_traces", "update_of"]
 
+_REFERENCE = re.compile(rb"mlflow-attachment://([0-9a-fA-F-]{36})")
 _BATCH = 50  # traces in one transaction
 _OURS = (SCHEMA_VERSION, TOKEN_USAGE, COST)  # made anew when a trace is read
 
@@ -33,17 +36,27 @@ class Imported:
         added: now in the store.
         known: were there already, and stay as they are.
         refused: what could not be read, each with the reason.
+        missing: attachments to which traces refer, and whose content is not there.
     """
 
     added: int = 0
     known: int = 0
     refused: list[str] = field(default_factory=list)
+    missing: int = 0
 
 
 def import_traces(
-    store: SQLiteStore, traces: Iterable[Trace | TracetapeException]
+    store: SQLiteStore,
+    traces: Iterable[Trace | TracetapeException],
+    attachment: Callable[[str], Attachment | None] = lambda _: None,
 ) -> Iterator[Imported]:
-    """Write traces that are not there yet; yields the counts after each batch, and at the end."""
+    """Write traces that are not there yet; yields the counts after each batch, and at the end.
+
+    Args:
+        store: where to.
+        traces: what was read; errors are counted.
+        attachment: gives the media to which the traces refer, by id.
+    """
     counts = Imported()
     batch: list[tuple[int, Trace]] = []
     for trace in traces:
@@ -52,27 +65,74 @@ def import_traces(
             continue
         batch.append((number_for(trace), trace))
         if len(batch) == _BATCH:
-            _write(store, batch, counts)
+            _write(store, batch, counts, attachment)
             yield counts
             batch = []
-    _write(store, batch, counts)
+    _write(store, batch, counts, attachment)
     yield counts
 
 
-def _write(store: SQLiteStore, batch: list[tuple[int, Trace]], counts: Imported) -> None:
+def _write(
+    store: SQLiteStore,
+    batch: list[tuple[int, Trace]],
+    counts: Imported,
+    attachment: Callable[[str], Attachment | None],
+) -> None:
     new: dict[int, Trace] = {}
     for number, trace in batch:
         if number in new or store.resolve(f"{number:032x}"):
             counts.known += 1
         else:
             new[number] = trace
-    store.write([update_of(trace, number) for number, trace in new.items()])
+    updates = []
+    for number, trace in new.items():
+        update = update_of(trace, number)
+        for name in _references(trace):
+            found = attachment(name)
+            if found is None:
+                counts.missing += 1
+            else:
+                update.attachments[name] = found
+        updates.append(update)
+    try:
+        store.write(updates)
+    except StoreError:
+        raise
+    except Exception:  # noqa: BLE001 - one of them is to blame
+        new = _written_singly(store, updates, new, counts)
     for number, trace in new.items():
         if trace.info.assessments:
             for index, one in enumerate(trace.info.assessments):
                 one.assessment_id = one.assessment_id or f"a-{number:032x}-{index}"
             store.assess(number, trace.info.assessments)
     counts.added += len(new)
+
+
+def _written_singly(
+    store: SQLiteStore, updates: list[TraceUpdate], new: dict[int, Trace], counts: Imported
+) -> dict[int, Trace]:
+    """One that no store can take must not take the others along; those that were written."""
+    written = {}
+    for update in updates:
+        try:
+            store.write([update])
+            written[update.trace_id] = new[update.trace_id]
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a strange trace leads to
+            name = new[update.trace_id].info.trace_id
+            counts.refused.append(f"{name}: {type(error).__name__}: {error}")
+    return written
+
+
+def _references(trace: Trace) -> list[str]:
+    """The ids of the attachments to which a trace's inputs and outputs refer."""
+    found: dict[str, None] = {}
+    for span in trace.data.spans:
+        for data in (span._inputs, span._outputs):
+            for name in _REFERENCE.findall(data or b""):
+                found[name.decode()] = None
+    return list(found)
 
 
 def number_for(trace: Trace) -> int:
@@ -106,7 +166,7 @@ def update_of(trace: Trace, number: int) -> TraceUpdate:
         response_preview=info.response_preview,
         span_count=len(spans),
         error_count=sum(s._status.status_code is SpanStatusCode.ERROR for s in spans),
-        sums={**(info.token_usage or {}), **(info.cost or {})},
+        sums={**_numbers(info.token_usage), **_numbers(info.cost)},
         details=TraceDetails(
             tags=dict(tags),
             metadata={k: v for k, v in info.trace_metadata.items() if k not in _OURS},
@@ -114,6 +174,12 @@ def update_of(trace: Trace, number: int) -> TraceUpdate:
             experiment_id=info.experiment_id,
         ),
     )
+
+
+def _numbers(sums: Any) -> dict[str, float]:
+    """What of sums from elsewhere are any."""
+    items = sums.items() if isinstance(sums, dict) else ()
+    return {str(key): value for key, value in items if type(value) in (int, float)}
 
 
 def read_traces(path: Path) -> Iterator[Trace | TracetapeException]:

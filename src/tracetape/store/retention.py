@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tracetape.exceptions import InvalidValueError
+from tracetape.exceptions import InvalidTypeError, InvalidValueError
 
 __all__ = ["Retention", "parse_bytes", "parse_retention", "parse_seconds"]
 
@@ -32,8 +32,11 @@ def parse_retention(text: str) -> Retention:
     """What ``30d``, ``2GB`` or ``30d, 2GB`` means.
 
     Raises:
+        InvalidTypeError: it is no string.
         InvalidValueError: it is neither an age nor a size.
     """
+    if not isinstance(text, str):
+        raise InvalidTypeError(f"retention must be a string such as '30d' or '2GB', got {text!r}.")
     seconds, max_bytes = None, None
     for part in text.split(","):
         if _DURATION.fullmatch(part.strip()):

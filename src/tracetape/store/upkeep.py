@@ -75,7 +75,7 @@ class Upkeep:
         """As `SQLiteStore.prune`; beyond a size, what is left is this share of it."""
         removed = 0
         if retention.seconds is not None:
-            before = time.time_ns() - int(retention.seconds * 10**9)
+            before = max(0, time.time_ns() - int(retention.seconds * 10**9))
             while count := self._remove_oldest(_TRACES, before):
                 removed += count
                 yield count

@@ -8,6 +8,7 @@ from typing import Any
 from tracetape.diagnostics import logger
 from tracetape.entities import TraceState
 from tracetape.entities.names import SESSION, USER
+from tracetape.entities.privacy import Privacy, policy
 from tracetape.exceptions import InvalidTypeError, InvalidValueError, TracetapeException
 from tracetape.tracing.current import current_span
 from tracetape.tracing.reading import number_of
@@ -63,10 +64,23 @@ def update_current_trace(
         _strings("tags", tags),
         _strings("metadata", {**(metadata or {}), **_said(named)}),
         client_request_id=None if client_request_id is None else str(client_request_id),
-        request_preview=request_preview,
-        response_preview=response_preview,
+        request_preview=_protected(request_preview, "inputs", span._trace.privacy),
+        response_preview=_protected(response_preview, "outputs", span._trace.privacy),
         state=None if state is None else TraceState(state),
     )
+
+
+def _protected(preview: str | None, part: str, begun: Privacy | None) -> str | None:
+    """What of a preview may be kept, by what held when the trace began and by what holds now."""
+    for privacy in (begun, policy.now):
+        if privacy is None or preview is None:
+            continue
+        if privacy.capture != "full":
+            return None
+        if privacy.redactor is not None:
+            hidden = privacy.redactor.plain(preview, part)
+            preview = hidden if isinstance(hidden, str) else None
+    return preview
 
 
 def set_trace_tag(

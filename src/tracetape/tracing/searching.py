@@ -19,6 +19,7 @@ from tracetape.tracing.tables import has_pandas, parse_fields, traces_to_datafra
 __all__ = ["search_sessions", "search_traces"]
 
 _MODEL = "mlflow.modelId"
+_MOST = 2**62  # SQLite counts to 2**63
 _PAGE = 1000  # traces that are looked through at a time for new sessions
 
 
@@ -121,15 +122,14 @@ def search_traces(
             "return_type='pandas' needs the package pandas: `pip install pandas`, "
             "or use return_type='list'."
         )
-    if max_results is not None and (not isinstance(max_results, int) or max_results < 0):
-        raise InvalidValueError(f"max_results must be a number from 0 up, got {max_results!r}.")
+    _check_count(max_results)
     fields = parse_fields(extract_fields or ())
     places = [*_places("experiment_ids", experiment_ids), *_places("locations", locations)]
     condition = parse_filter(filter_string)
     query = q.TraceQuery(
         _all(condition, *_ended(condition), *_scope(places, run_id, model_id)),
         parse_order_by(order_by),
-        max_results,
+        None if max_results is None else min(max_results, _MOST),
     )
     if flush:
         runtime.recorder.flush()
@@ -137,8 +137,13 @@ def search_traces(
     return traces if return_type == "list" else traces_to_dataframe(traces, fields)
 
 
+def _check_count(max_results: int | None) -> None:
+    if max_results is not None and (not isinstance(max_results, int) or max_results < 0):
+        raise InvalidValueError(f"max_results must be a number from 0 up, got {max_results!r}.")
+
+
 def search_sessions(
-    max_results: int = 100,
+    max_results: int | None = 100,
     run_id: str | None = None,
     model_id: str | None = None,
     include_spans: bool = True,
@@ -150,7 +155,7 @@ def search_sessions(
     ``mlflow.search_sessions``.
 
     Args:
-        max_results: at most so many sessions.
+        max_results: at most so many sessions; None: all.
         run_id: only traces of this MLflow run decide which sessions are found.
         model_id: likewise of this MLflow model.
         include_spans: False leaves the traces' spans out.
@@ -160,6 +165,8 @@ def search_sessions(
         InvalidTypeError: `locations` is no list.
         StoreError: the store cannot be read.
     """
+    _check_count(max_results)
+    max_results = _MOST if max_results is None else max_results
     store = runtime.recorder.store
     scope = _scope(_places("locations", locations), run_id, model_id)
     has_session = q.Comparison("metadata", SESSION, "IS NOT NULL")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from tracetape.entities import Span, SpanEvent, SpanStatusCode, SpanType, Trace
+from tracetape.entities import Span, SpanEvent, SpanStatusCode, SpanType, Trace, TraceInfo
+from tracetape.entities.liveness import is_unfinished
 from tracetape.views.branches import Branch, cut, folded, joined, stacked
 from tracetape.views.format import clean, duration, one_line, sign_of_life, state, tokens
 from tracetape.views.preview import input_preview, output_preview
@@ -46,7 +47,7 @@ def render_tree(trace: Trace, *, times: bool = True, full: bool = False) -> Rend
     root = Branch(stacked(heading, cut(_identity(trace))) if times else heading)
     branches: dict[str, Branch] = {}
     for span in trace.data.spans:
-        branches[span.span_id] = Branch(joined([*_label(span, times)]))
+        branches[span.span_id] = Branch(joined([*_label(span, times, trace.info)]))
         for detail in _details(span, full):
             branches[span.span_id].add(detail)
     parents = {span.span_id: span.parent_id for span in trace.data.spans}
@@ -99,7 +100,7 @@ def _identity(trace: Trace) -> Text:
     return Text(f"{trace.info.trace_id}  {when}", style="dim")
 
 
-def _label(span: Span, times: bool) -> Iterator[Text]:
+def _label(span: Span, times: bool, info: TraceInfo) -> Iterator[Text]:
     from rich.text import Text
 
     failed = span.status.status_code is SpanStatusCode.ERROR
@@ -107,7 +108,7 @@ def _label(span: Span, times: bool) -> Iterator[Text]:
     if span.span_type != SpanType.UNKNOWN:
         yield Text(one_line(span.span_type, 30), style="magenta")
     if span.end_time_ns is None:
-        yield Text("running", style="yellow")
+        yield Text("unfinished", "red") if is_unfinished(info) else Text("running", "yellow")
     elif times:
         yield Text(duration(span.duration_ns))
     if span.model_name:

@@ -24,6 +24,10 @@ class Troubled:
         self.open = threading.Event()
         self.open.set()
 
+    def maintain(self) -> bool:
+        """Nothing to do."""
+        return False
+
     @property
     def url(self) -> str:
         """The inner store's."""

@@ -117,6 +117,24 @@ def test_spans_of_exit_handlers_and_finalisers(
     ]
 
 
+def test_short_programs_keep_the_bound_too(
+    run_python: Run, query: Query, store: dict[str, str]
+) -> None:
+    """Though they are never idle: at their end old traces go, and texts are indexed."""
+    program = """
+        import tracetape
+
+        with tracetape.start_span("step") as span:
+            span.set_inputs("a giraffe")
+        """
+    for _ in range(2):
+        done = run_python(program, **store, TRACETAPE_RETENTION="1s")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert query("SELECT count(*) FROM traces") == [(1,)]
+        assert query("SELECT count(*) FROM spans_text WHERE spans_text MATCH 'gir'") == [(1,)]
+        time.sleep(1.1)
+
+
 def test_a_program_that_makes_no_span_leaves_nothing(run_python: Run, tmp_path: Path) -> None:
     """No file, no thread."""
     run_python(

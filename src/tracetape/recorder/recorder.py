@@ -28,6 +28,7 @@ _GATHERED = 1000  # spans that are enough for one
 _LOOK_SECONDS = 0.25  # how often long-open spans are looked for
 _PAUSE_SECONDS = 0.02  # between two parts of the store's upkeep
 _OVERDUE_SECONDS = 1.0  # how long upkeep waits for a moment without spans
+_LAST_TIDY_SECONDS = 0.05  # of upkeep when a program ends
 _MAX_DELAY_SECONDS = 0.005  # at most, for a caller that finds the queue full
 _SMALL = 1024  # bytes of inputs and outputs that the flat price of a span covers
 _SPAN_BYTES = 600 + _SMALL
@@ -211,7 +212,7 @@ class Recorder:
         try:
             # A store that fails anyway must not hold up the end of the user's program.
             left = self.flush(min(timeout, _EXIT_SECONDS_FAILING) if self.failing else timeout)
-            self._stop()
+            self._stop(tidy=not left)
             if left:
                 self._give_up()
             elif self.queue:  # ended meanwhile, in another thread
@@ -339,7 +340,7 @@ class Recorder:
         except Exception:  # noqa: BLE001 - the guard
             internal_error("getting ready for the first span")
 
-    def _stop(self) -> None:
+    def _stop(self, *, tidy: bool = False) -> None:
         with self._start_lock:
             worker, self._worker = self._worker, None
             self.stopping = True
@@ -347,8 +348,14 @@ class Recorder:
             self.wake.set()
             if worker is not None and worker is not threading.current_thread():
                 worker.join(timeout=5.0)
-            if self._store is not None:
-                self._store.close()
+            if self._store is None:
+                return
+            if tidy and worker is not None and not worker.is_alive():
+                # A program that is never idle would never do it, nor would a short one.
+                deadline = time.monotonic() + _LAST_TIDY_SECONDS
+                while time.monotonic() < deadline and self._tidy():
+                    pass
+            self._store.close()
 
     # -- fork ------------------------------------------------------------------------------
 

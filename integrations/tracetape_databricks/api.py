@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from time import perf_counter_ns
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from tracetape._system import perf_counter_ns
 from tracetape.diagnostics import internal_error
 from tracetape.instrument import Extractor, Request, provider_of
 from tracetape.instrument.call import Call, begin_call, calling

@@ -111,10 +111,10 @@ def test_durations_come_from_the_monotonic_clock(
     monkeypatch: pytest.MonkeyPatch, last_trace: Callable[[], Trace]
 ) -> None:
     """A wall clock that is set back while a trace runs moves none of its spans."""
-    from tracetape.entities import live_span
+    from tracetape.entities import live_trace
 
     with tracetape.start_span("root"):
-        monkeypatch.setattr(live_span, "time_ns", lambda: 0)
+        monkeypatch.setattr(live_trace, "wall_clock_ns", lambda: 0)
         with tracetape.start_span("child"):
             pass
     root, child = last_trace().data.spans

@@ -87,7 +87,7 @@ def break_events(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def break_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_trace, "_fresh_until", 0)
-    monkeypatch.setattr(live_trace, "time_ns", broken)
+    monkeypatch.setattr(live_trace, "wall_clock_ns", broken)
 
 
 SEAMS = {

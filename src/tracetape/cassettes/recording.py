@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 
+from tracetape._system import perf_counter
 from tracetape.cassettes.bodies import decoded, decoded_parts, is_known
 from tracetape.cassettes.interaction import (
     ENCODING_HEADERS,
@@ -42,21 +42,21 @@ class Recording:
         self.is_over = False
         self.is_decoded = False
         self._done = done
-        self._last = time.monotonic()
+        self._last = perf_counter()
 
     def head(self, status: int, reason: str, headers: Headers) -> None:
         """The response's head came."""
         kept = [pair for pair in headers if pair[0] not in ENCODING_HEADERS]
         wire = [pair for pair in headers if pair[0] in ENCODING_HEADERS]
         self.interaction.response = Response(status, reason, kept, [], wire)
-        self._last = time.monotonic()
+        self._last = perf_counter()
 
     def chunk(self, data: bytes) -> None:
         """A part of the body came."""
         response = self.interaction.response
         if response is None or self.is_over:
             return
-        now = time.monotonic()
+        now = perf_counter()
         response.chunks.append(Chunk(data, now - self._last))
         self._last = now
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from tracetape._system import wall_clock_ns
 from tracetape.cli.common import numeric_id, shown_place
 from tracetape.cli.showing import print_trace
 from tracetape.diagnostics import faults
@@ -35,7 +35,7 @@ class Report:
 
     def __init__(self) -> None:
         """Remember when and where the run began."""
-        self._began = time.time_ns() // 1_000_000
+        self._began = wall_clock_ns() // 1_000_000
         self._folder = Path.cwd()
         self._readers = open_store(writer_url()).url  # what `ls` would read
         self._enabled = runtime.enabled

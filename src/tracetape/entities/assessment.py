@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import Any
 
+from tracetape._system import wall_clock_ns
 from tracetape.capture import decode, encode
 from tracetape.entities.assessment_source import (
     AssessmentError,
@@ -62,7 +62,7 @@ class Assessment:
                 "`source` must be an instance of `AssessmentSource`. "
                 f"Got {type(self.source)} instead."
             )
-        now = int(time.time() * 1000)
+        now = wall_clock_ns() // 1_000_000
         if self.create_time_ms is None:
             self.create_time_ms = now
         if self.last_update_time_ms is None:

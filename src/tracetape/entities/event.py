@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from dataclasses import dataclass, field
 from typing import Any
+
+from tracetape._system import wall_clock_ns
 
 __all__ = ["SpanEvent"]
 
@@ -21,7 +22,7 @@ class SpanEvent:
     """
 
     name: str
-    timestamp: int = field(default_factory=time.time_ns)
+    timestamp: int = field(default_factory=wall_clock_ns)
     attributes: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

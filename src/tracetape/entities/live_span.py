@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import RLock
-from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tracetape._system import perf_counter_ns, wall_clock_ns
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanStatusCode, SpanType
@@ -197,7 +197,7 @@ class LiveSpan(Span):
                 self._events = []
             name, at = event.name, _time_from(event.timestamp, "an event")
             try:
-                at = time_ns() if at is None else at
+                at = wall_clock_ns() if at is None else at
                 self._events.append((name, at, encode(event.attributes)))
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("recording an event")
@@ -301,7 +301,8 @@ class LiveSpan(Span):
             name=self._name,
             span_type=self._type,
             start_time_ns=self._start,
-            end_time_ns=self._end,
+            # A time that the caller gave may lie before the other one, which is of our clock.
+            end_time_ns=self._end and max(self._end, self._start),
             inputs=self._without_media(shown._inputs, attachments),
             outputs=self._without_media(shown._outputs, attachments),
             attributes=dict(shown._attributes) if shown._attributes else None,

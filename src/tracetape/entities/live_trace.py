@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tracetape._system import perf_counter_ns, wall_clock_ns
 from tracetape.entities.constants import TraceState
 from tracetape.entities.privacy import OPEN, Privacy, policy
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Reading both clocks for each trace is dear; a changed wall clock is seen within a second.
 _FRESH_NS = 1_000_000_000
-_fresh_until = 0
+_read_at = _fresh_until = 0  # by the clock that spans are measured by
 _offset = 0
 _new = object.__new__
 
@@ -138,10 +138,10 @@ class LiveTrace:
 
 def begin_trace(trace_id: int, sink: SpanSink, now: int) -> LiveTrace:
     """A new trace, whose ended spans go to `sink`; `now` by the monotonic clock."""
-    global _offset, _fresh_until
-    if now > _fresh_until:
-        _offset = time_ns() - perf_counter_ns()
-        _fresh_until = now + _FRESH_NS
+    global _offset, _read_at, _fresh_until
+    if not _read_at <= now < _fresh_until:  # also when a machine's image begins to run again
+        _offset = wall_clock_ns() - perf_counter_ns()
+        _read_at, _fresh_until = now, now + _FRESH_NS
     # Without __init__: calling a class that has one takes twice as long.
     trace = _new(LiveTrace)
     trace.trace_id = trace_id

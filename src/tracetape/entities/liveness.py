@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from functools import lru_cache
 from pathlib import Path
 
+from tracetape._system import wall_clock_ns
 from tracetape.entities.constants import TraceState
 from tracetape.entities.trace_info import TraceInfo
 
@@ -23,7 +23,7 @@ _SILENCE_MS = 60_000  # of a process on another machine, of which nothing else i
 
 def signs_of_life() -> dict[str, str]:
     """Metadata of a trace that this process makes."""
-    return {PROCESS: _this_process(os.getpid()), SEEN: str(time.time_ns() // 1_000_000)}
+    return {PROCESS: _this_process(os.getpid()), SEEN: str(wall_clock_ns() // 1_000_000)}
 
 
 def is_unfinished(info: TraceInfo) -> bool:
@@ -34,7 +34,7 @@ def is_unfinished(info: TraceInfo) -> bool:
     host, pid, start = process.split("/")
     if host != _host():
         seen = last_seen_ms(info)
-        return seen is not None and time.time() * 1000 - seen > _SILENCE_MS
+        return seen is not None and wall_clock_ns() / 1e6 - seen > _SILENCE_MS
     return not pid.isdigit() or _start_of(int(pid)) != start
 
 

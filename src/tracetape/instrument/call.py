@@ -6,10 +6,10 @@ import atexit
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
-from time import perf_counter_ns
 from typing import Any, ParamSpec
 from weakref import WeakSet
 
+from tracetape._system import perf_counter_ns
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error
 from tracetape.entities.constants import SpanStatusCode

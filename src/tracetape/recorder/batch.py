@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
-from time import time_ns
 
+from tracetape._system import wall_clock_ns
 from tracetape.diagnostics import internal_error
 from tracetape.entities.attachment import Attachment
 from tracetape.entities.constants import SpanStatusCode
@@ -60,7 +60,7 @@ def make_batch(
 
 
 def _long_open(trace: LiveTrace, shown: Container[int]) -> list[LiveSpan]:
-    deadline = time_ns() - LONG_OPEN_NS
+    deadline = wall_clock_ns() - LONG_OPEN_NS
     return [
         span
         for span in trace.unsettled()
@@ -93,7 +93,7 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
         update.request_preview = details.request_preview or preview(shown._inputs)
         if any(span is root for span in ended):
             update.state = details.state or state_of(root)
-            update.end_ns = root._end
+            update.end_ns = shown._end
             update.response_preview = details.response_preview or preview(
                 shown._outputs, "assistant"
             )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tracetape._system import pause, perf_counter
 from tracetape.diagnostics import internal_error, logger, warn_once
 from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
@@ -194,14 +194,14 @@ class Recorder:
         # In this order: the worker may take some in between, and none may be missed.
         waiting = len(self.queue)
         target = self.taken + waiting
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else perf_counter() + timeout
         if waiting and self._worker is None:
             self._begin_writing()
         with self._progress:
             while self._settled < target and self._unsettled() and self._worker is not None:
                 self._hurry.set()
                 self.wake.set()
-                left = None if deadline is None else deadline - time.monotonic()
+                left = None if deadline is None else deadline - perf_counter()
                 if left is not None and left <= 0:
                     break
                 self._progress.wait(0.1 if left is None else min(left, 0.1))
@@ -274,12 +274,12 @@ class Recorder:
             fullness = (len(self.queue) - brake) / max(1, room - brake)
             if fullness <= 1.0:
                 if fullness > 0.0 and not _on_event_loop():
-                    time.sleep(_MAX_DELAY_SECONDS * fullness**2)
+                    pause(_MAX_DELAY_SECONDS * fullness**2)
                 return True
-            deadline = time.monotonic() + _MAX_DELAY_SECONDS
-            while not _on_event_loop() and time.monotonic() < deadline:
+            deadline = perf_counter() + _MAX_DELAY_SECONDS
+            while not _on_event_loop() and perf_counter() < deadline:
                 self._hurry.set()
-                time.sleep(0.0005)
+                pause(0.0005)
                 if len(self.queue) <= self._room:
                     return True
             self.dropped.add(trace.trace_id)
@@ -352,8 +352,8 @@ class Recorder:
                 return
             if tidy and worker is not None and not worker.is_alive():
                 # A program that is never idle would never do it, nor would a short one.
-                deadline = time.monotonic() + _LAST_TIDY_SECONDS
-                while time.monotonic() < deadline and self._tidy():
+                deadline = perf_counter() + _LAST_TIDY_SECONDS
+                while perf_counter() < deadline and self._tidy():
                     pass
             self._store.close()
 
@@ -402,9 +402,9 @@ class Recorder:
                 woken = self.wake.wait(upkeep or (_LOOK_SECONDS if self.live else None))
             self._sleeping = False
             idle = not woken and not self.queue
-            if upkeep and not self.stopping and (idle or time.monotonic() > overdue):
+            if upkeep and not self.stopping and (idle or perf_counter() > overdue):
                 upkeep = _PAUSE_SECONDS if self._tidy() else None
-                overdue = time.monotonic() + _OVERDUE_SECONDS
+                overdue = perf_counter() + _OVERDUE_SECONDS
                 if upkeep and not self.queue:
                     continue
             self.wake.clear()
@@ -414,8 +414,8 @@ class Recorder:
             try:
                 while write_next(self) and not self.stopping:
                     upkeep = _LOOK_SECONDS
-                    overdue = overdue or time.monotonic() + _OVERDUE_SECONDS
-                    if time.monotonic() > overdue:
+                    overdue = overdue or perf_counter() + _OVERDUE_SECONDS
+                    if perf_counter() > overdue:
                         break
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("writing spans")

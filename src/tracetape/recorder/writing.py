@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
+from tracetape._system import perf_counter
 from tracetape.diagnostics import warn_once
 from tracetape.entities.live_span import LiveSpan
 from tracetape.exceptions import StoreError
@@ -64,7 +64,7 @@ def write_next(recorder: Recorder) -> bool:
 
 def _beats(recorder: Recorder, live: list[LiveTrace]) -> list[TraceUpdate]:
     """Now and then: a trace whose process is gone must not seem to run for ever."""
-    now = time.monotonic()
+    now = perf_counter()
     if not recorder.shown or now < recorder.next_beat:
         return []
     recorder.next_beat = now + _BEAT_SECONDS

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeAlias
+
+from tracetape._system import pause, perf_counter
 
 __all__ = ["BUSY_SECONDS", "Connection", "connect", "prepare_folder", "use_wal"]
 
@@ -96,7 +97,7 @@ def connect(database: str, uri: bool = False) -> sqlite3.Connection:
 def use_wal(connection: sqlite3.Connection) -> str:
     """Ask for write-ahead logging; the answer is the mode that the file has."""
     # SQLite does not wait when several processes ask for it in a new file at once.
-    deadline = time.monotonic() + BUSY_SECONDS
+    deadline = perf_counter() + BUSY_SECONDS
     while True:
         try:
             if connection.execute("PRAGMA page_count").fetchone() == (0,):
@@ -105,9 +106,9 @@ def use_wal(connection: sqlite3.Connection) -> str:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             return str(mode)
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
+            if "locked" not in str(error) or perf_counter() > deadline:
                 raise
-        time.sleep(0.005)
+        pause(0.005)
 
 
 def prepare_folder(path: Path) -> None:

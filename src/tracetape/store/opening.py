@@ -7,6 +7,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+from tracetape._system import wall_clock_ns
 from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
 from tracetape.store.conditions import add_functions
@@ -72,7 +73,8 @@ def set_aside(path: Path, error: sqlite3.Error) -> bool:
     named = int.from_bytes(header[_ID_AT:], "big") == APPLICATION_ID
     if not named and path.parts[-2:] != _DEFAULT:
         return False  # a user's own file, which happens to stand there
-    kept = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+    now = time.strftime("%Y%m%d-%H%M%S", time.localtime(wall_clock_ns() // 10**9))
+    kept = path.with_name(f"{path.name}.damaged-{now}-{os.getpid()}")
     try:
         path.rename(kept)
         for ending in _SIDE_FILES:

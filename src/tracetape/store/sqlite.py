@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tracetape._system import wall_clock_ns
 from tracetape.entities import Span, Trace, TraceData, TraceInfo
 from tracetape.entities.attachment import Attachment
 from tracetape.exceptions import StoreError
@@ -187,7 +187,7 @@ class SQLiteStore:
         def work(connection: sqlite3.Connection) -> None:
             with self._transaction(connection):
                 # It may be running, and not be written yet.
-                begun = TraceUpdate(trace_id, time.time_ns(), [], is_part=True)
+                begun = TraceUpdate(trace_id, wall_clock_ns(), [], is_part=True)
                 key = self._write_trace(connection, begun)
                 write_assessments(connection, key, changed)
                 remove_assessments(connection, key, removed)

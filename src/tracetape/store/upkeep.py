@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 import orjson
 
+from tracetape._system import pause, perf_counter, wall_clock_ns
 from tracetape.store.contents import ContentWriter
 from tracetape.store.fulltext import index_some, merge_some
 from tracetape.store.pruning import live_bytes, oldest_traces, remove_traces
@@ -52,22 +52,22 @@ class Upkeep:
 
     def maintain(self, seconds: float, retention: Retention | None) -> bool:
         """As `SQLiteStore.maintain`."""
-        deadline = time.monotonic() + seconds
+        deadline = perf_counter() + seconds
 
         def index(connection: sqlite3.Connection) -> bool:
             while True:
                 with self._transaction(connection):
                     more = index_some(connection)
-                if not more or time.monotonic() > deadline:
+                if not more or perf_counter() > deadline:
                     return more
 
         if self._run(index):
             return True
         if next(self._pruning, None) is not None:
             return True
-        if retention is None or time.monotonic() < self._prune_at:
+        if retention is None or perf_counter() < self._prune_at:
             return False
-        self._prune_at = time.monotonic() + _PRUNE_SECONDS
+        self._prune_at = perf_counter() + _PRUNE_SECONDS
         self._pruning = self.prune(retention, leave=_LEAVE)
         return True
 
@@ -75,7 +75,7 @@ class Upkeep:
         """As `SQLiteStore.prune`; beyond a size, what is left is this share of it."""
         removed = 0
         if retention.seconds is not None:
-            before = max(0, time.time_ns() - int(retention.seconds * 10**9))
+            before = max(0, wall_clock_ns() - int(retention.seconds * 10**9))
             while count := self._remove_oldest(_TRACES, before):
                 removed += count
                 yield count
@@ -111,12 +111,12 @@ class Upkeep:
     def _remove_oldest(self, limit: int, before_ns: int | None) -> int:
         def work(connection: sqlite3.Connection) -> int:
             with self._transaction(connection) as contents:
-                keys = oldest_traces(connection, limit, time.time_ns(), before_ns)
+                keys = oldest_traces(connection, limit, wall_clock_ns(), before_ns)
                 remove_traces(connection, keys)
                 contents.forget()
             return len(keys)
 
-        time.sleep(_PAUSE_SECONDS)
+        pause(_PAUSE_SECONDS)
         return self._run(work)
 
     def _give_back(self) -> Iterator[int]:
@@ -124,7 +124,7 @@ class Upkeep:
         merging, free = self._run(lambda connection: self._merge(connection, begin=True))
         while merging or free:
             yield 0
-            time.sleep(_PAUSE_SECONDS)
+            pause(_PAUSE_SECONDS)
             merging, left = self._run(lambda connection: self._merge(connection, begin=False))
             if not merging and left >= free:
                 return  # a file of an older version keeps its free pages, to use them again

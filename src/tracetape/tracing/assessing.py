@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from copy import copy
 from typing import Any
 
+from tracetape._system import wall_clock_ns
 from tracetape.entities import Trace
 from tracetape.entities.assessment import Assessment, Expectation, Feedback, IssueReference
 from tracetape.entities.assessment_source import AssessmentError, AssessmentSource
@@ -204,7 +204,7 @@ def update_assessment(trace_id: str, assessment_id: str, assessment: Assessment)
     for field in ("value", "error", "issue_name"):
         if hasattr(assessment, field):
             setattr(changed, field, getattr(assessment, field))
-    changed.last_update_time_ms = int(time.time() * 1000)
+    changed.last_update_time_ms = wall_clock_ns() // 1_000_000
     _store(trace, changed)
     return changed
 

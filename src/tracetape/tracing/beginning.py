@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracetape._system import perf_counter_ns
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import begin_trace
 from tracetape.entities.names import SOURCE_RUN

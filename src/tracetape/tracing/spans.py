@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from time import perf_counter_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from tracetape._system import perf_counter_ns
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanType
 from tracetape.entities.live_span import NOT_BEGUN, LiveSpan, NoOpSpan

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 
+from tracetape._system import wall_clock_ns
 from tracetape.entities import TraceInfo, TraceState
 from tracetape.entities.liveness import is_unfinished, last_seen_ms
 
@@ -81,7 +82,7 @@ def tokens(usage: Mapping[str, int] | None) -> str:
 
 def ago(milliseconds: int) -> str:
     """How long ago a moment was."""
-    seconds = max(0.0, time.time() - milliseconds / 1000)
+    seconds = max(0.0, wall_clock_ns() / 1e9 - milliseconds / 1000)
     for size, unit in _UNITS:
         if seconds < size:
             return f"{int(seconds)} {unit} ago"

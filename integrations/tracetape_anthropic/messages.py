@@ -8,7 +8,14 @@ from typing import Any, ClassVar
 
 from tracetape.capture import decode, encode
 from tracetape.entities import SpanType
-from tracetape.instrument import Extractor, Request, Result
+from tracetape.instrument import (
+    Extractor,
+    Failure,
+    Request,
+    Result,
+    failure_of_answer,
+    failure_of_reasons,
+)
 from tracetape.instrument.chunks import Text, joined, plain
 
 __all__ = ["Management", "Messages", "normalised"]
@@ -89,13 +96,15 @@ class Messages(Extractor):
     def result(self, body: Any | None) -> Result:
         """The message, its model, usage and reason to stop."""
         if body is not None:
-            return Result(None, _fields(body) if isinstance(body, dict) else {})
+            if not isinstance(body, dict):
+                return Result(None)
+            return Result(None, _fields(body), _failure(body))
         blocks = [joined(block) for _, block in sorted(self._blocks.items())]
         for block in blocks:
             if "input" in block and isinstance(block["input"], str):
                 block["input"] = _parsed(block["input"])
         message = {**self._message, "content": blocks}
-        return Result(message, _fields(message))
+        return Result(message, _fields(message), _failure(message))
 
 
 class Management(Extractor):
@@ -145,6 +154,10 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
         fields["provider_usage"] = usage
         fields["usage"] = normalised(usage)
     return fields
+
+
+def _failure(body: dict[str, Any]) -> Failure | None:
+    return failure_of_answer(body, "content") or failure_of_reasons([body.get("stop_reason")])
 
 
 def _chat_tool(tool: Any) -> Any:

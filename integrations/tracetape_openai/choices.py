@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tracetape.instrument import Request, Result
+from tracetape.instrument import (
+    Failure,
+    Request,
+    Result,
+    failure_of_answer,
+    failure_of_error,
+    failure_of_reasons,
+)
 from tracetape.instrument.chunks import plain
-from tracetape_openai.model_call import ModelCall, answer_fields, reason
+from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["ChoicesCall"]
 
@@ -47,10 +54,10 @@ class ChoicesCall(ModelCall):
         """The answer, its model, usage and reasons to finish."""
         if body is None:
             body = {**self._head, **self.rebuilt()}
-            return Result(body, _fields(body), reason(body.get("error")))
+            return Result(body, _fields(body), _failure(body))
         if not isinstance(body, dict):
             return Result(None)
-        return Result(None, _fields(body), reason(body.get("error")))
+        return Result(None, _fields(body), _failure(body))
 
     def continue_choice(self, index: int, delta: dict[str, Any]) -> None:
         """Take what a chunk says of one choice."""
@@ -63,11 +70,20 @@ class ChoicesCall(ModelCall):
 
 def _fields(body: dict[str, Any]) -> dict[str, Any]:
     fields = answer_fields(body)
-    reasons = [
-        choice["finish_reason"]
-        for choice in body.get("choices") or ()
-        if isinstance(choice, dict) and choice.get("finish_reason")
-    ]
+    reasons = [choice["finish_reason"] for choice in _choices(body) if choice.get("finish_reason")]
     if reasons:
         fields["finish_reasons"] = reasons
     return fields
+
+
+def _failure(body: dict[str, Any]) -> Failure | None:
+    """Why the answer is none; a choice's own error says more than its reason to finish."""
+    found = failure_of_answer(body, "choices")
+    for choice in _choices(body):
+        found = found or failure_of_error(choice.get("error"))
+    return found or failure_of_reasons(choice.get("finish_reason") for choice in _choices(body))
+
+
+def _choices(body: dict[str, Any]) -> list[dict[str, Any]]:
+    choices = body.get("choices")
+    return [one for one in choices if isinstance(one, dict)] if isinstance(choices, list) else []

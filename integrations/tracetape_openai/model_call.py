@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from tracetape.capture import decode, encode
-from tracetape.instrument import Extractor, Request, Result
+from tracetape.instrument import Extractor, Request, Result, failure_of_error
 from tracetape_openai.usage import normalised
 
-__all__ = ["ModelCall", "answer_fields", "chat_tools", "reason"]
+__all__ = ["ModelCall", "answer_fields", "chat_tools"]
 
 
 class ModelCall(Extractor):
@@ -44,15 +44,9 @@ class ModelCall(Extractor):
 
     def result(self, body: Any | None) -> Result:
         """The answer as it is, with what it says of itself."""
-        return Result(None, answer_fields(body) if isinstance(body, dict) else {})
-
-
-def reason(error: Any) -> str | None:
-    """What an ``error`` object in an answer says; None: there is none."""
-    if not isinstance(error, dict):
-        return str(error) if error else None
-    said = [str(error[key]) for key in ("code", "message") if error.get(key)]
-    return ": ".join(said) or ("an error without a message" if error else None)
+        if not isinstance(body, dict):
+            return Result(None)
+        return Result(None, answer_fields(body), failure_of_error(body.get("error")))
 
 
 def chat_tools(tools: Iterable[Any]) -> list[Any]:

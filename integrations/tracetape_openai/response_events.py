@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tracetape.instrument import Failure, failure_of_error
 from tracetape.instrument.chunks import Text, joined, plain
 
 __all__ = ["ResponseEvents"]
@@ -50,7 +51,7 @@ class ResponseEvents:
         """Nothing has come yet."""
         self._response: dict[str, Any] = {}
         self._items: dict[int, dict[str, Any]] = {}
-        self.error: str | None = None
+        self.error: Failure | None = None
 
     def add(self, event: Any) -> None:
         """Take one event: the SDK's object, or a dictionary."""
@@ -62,7 +63,8 @@ class ResponseEvents:
             if isinstance(response, dict):
                 self._response = response
         elif kind == "error":
-            self.error = _reason(plain(event))
+            said = {key: value for key, value in plain(event).items() if key != "type"}
+            self.error = failure_of_error(said) or Failure("the stream ended with an error")
         else:
             index = _get(event, "output_index")
             if isinstance(index, int):
@@ -131,11 +133,3 @@ def _part(item: dict[str, Any], place: str, index: Any, kind: str) -> dict[str, 
 
 def _get(event: Any, name: str) -> Any:
     return event.get(name) if isinstance(event, dict) else getattr(event, name, None)
-
-
-def _reason(event: dict[str, Any]) -> str:
-    """What an ``error`` event says; Azure's puts it below ``error``."""
-    inner = event.get("error")
-    said = inner if isinstance(inner, dict) else event
-    message = said.get("message") or "the stream ended with an error"
-    return f"{said['code']}: {message}" if said.get("code") else str(message)

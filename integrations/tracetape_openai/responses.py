@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument import Request, Result
+from tracetape.instrument import Failure, Request, Result, failure_of_answer, failure_of_error
 from tracetape_openai.model_call import ModelCall, answer_fields
 from tracetape_openai.response_events import ResponseEvents
 
@@ -83,16 +83,21 @@ def response_fields(response: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _failure(response: dict[str, Any]) -> str | None:
+def _failure(response: dict[str, Any]) -> Failure | None:
+    """Why the response is none; a limit that it reached is no failure."""
     status = response.get("status")
     if status == "failed":
         error = response.get("error") or _details(response, "status_details").get("error")
-        error = error if isinstance(error, dict) else {}
-        reason = ": ".join(str(error[key]) for key in ("code", "message") if error.get(key))
-        return f"failed: {reason}" if reason else "failed"
+        found = failure_of_error(error) if isinstance(error, dict) else None
+        return Failure(f"failed: {found}", found.code) if found else Failure("failed")
     if status == "incomplete":
-        return f"incomplete: {_incomplete(response) or 'no reason was given'}"
-    return None
+        reason = _incomplete(response)
+        if isinstance(reason, str) and ("max" in reason or "length" in reason):
+            return None
+        return Failure(f"incomplete: {reason or 'no reason was given'}", reason)
+    if status is None:
+        return failure_of_answer(response, "output")
+    return failure_of_error(response.get("error"))
 
 
 def _incomplete(response: dict[str, Any]) -> Any:

@@ -130,6 +130,9 @@ def test_tools_that_are_changed_after_the_call(far_end: FarEnd, traces: Captured
 
 
 FAILED = response(status="failed", error={"code": "server_error", "message": "We are sorry."})
+FILTERED = response(
+    MESSAGE, status="incomplete", incomplete_details={"reason": "content_filter"}, error=None
+)
 CUT = response(
     MESSAGE, status="incomplete", incomplete_details={"reason": "max_output_tokens"}, error=None
 )
@@ -140,9 +143,9 @@ CUT = response(
     ("body", "description"),
     [
         (FAILED, "failed: server_error: We are sorry."),
-        (CUT, "incomplete: max_output_tokens"),
+        (FILTERED, "incomplete: content_filter"),
     ],
-    ids=["failed", "incomplete"],
+    ids=["failed", "filtered"],
 )
 def test_a_response_that_is_none_is_an_error(
     body: dict[str, Any], description: str, stream: bool, far_end: FarEnd, traces: CapturedTraces
@@ -159,6 +162,25 @@ def test_a_response_that_is_none_is_an_error(
     assert span.status.status_code is SpanStatusCode.ERROR
     assert span.status.description == description
     assert span.outputs == body
+    (event,) = span.events
+    assert event.name == "exception"
+    assert event.attributes["exception.message"] == description
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+def test_a_response_that_reaches_a_limit_is_an_answer(
+    stream: bool, far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """As in chats: OK, with the limit as the reason to finish."""
+    last = {"type": "response.incomplete", "response": CUT}
+    far_end.answers = [streamed(last) if stream else http.Response(200, json=CUT)]
+    answer = far_end.client().responses.create(model="m", input="?", stream=stream)
+    if stream:
+        assert len(list(answer)) == 1
+    span = only(traces)
+    assert span.status.status_code is SpanStatusCode.OK
+    assert span.get_attribute("tracetape.llm.finish_reasons") == ["max_output_tokens"]
+    assert span.events == []
 
 
 def test_an_error_event(far_end: FarEnd, traces: CapturedTraces) -> None:

@@ -177,8 +177,11 @@ class LiveSpan(Span):
         if self._is_open("set_fields"):
             self._fields = {**self._fields, **fields} if self._fields else fields
 
-    def set_unread(self, read: Callable[[bytes], dict[str, Any]]) -> None:
-        """Internal, for integrations: `read` gives more fields, from the outputs, when asked."""
+    def set_unread(self, read: Callable[[LiveSpan], dict[str, Any]]) -> None:
+        """Internal, for integrations: `read` gives more fields, from the outputs, when asked.
+
+        It may find that the answer is an error (`_answer_failed`), though the span has ended.
+        """
         if self._is_open("set_unread"):
             self._fields = {**(self._fields or {}), UNREAD: read}
 
@@ -186,7 +189,7 @@ class LiveSpan(Span):
         with _reading:  # a reader's thread and the writing one may both need it
             fields = self._fields or {}
             if UNREAD in fields:
-                found = fields[UNREAD](self._outputs)
+                found = fields[UNREAD](self)
                 kept = {key: value for key, value in fields.items() if key != UNREAD}
                 self._fields = {**kept, **found}
 
@@ -332,6 +335,13 @@ class LiveSpan(Span):
         self.add_event(event)
         kind, text = event.attributes["exception.type"], event.attributes["exception.message"]
         self.set_status(SpanStatus(SpanStatusCode.ERROR, f"{kind}: {text}"))
+
+    def _answer_failed(self, why: str, kind: str) -> None:
+        """Record that the answer is an error; it may be read after the span's end."""
+        said = {"exception.type": kind, "exception.message": why}
+        event = ("exception", self._end or wall_clock_ns(), encode(said))
+        self._events = [*(self._events or ()), event]
+        self._status = SpanStatus(SpanStatusCode.ERROR, why)
 
     def _finish(self, end_time_ns: int | None = None) -> None:
         """The hot end of every span."""

@@ -2,12 +2,19 @@
 
 from tracetape.instrument.integration import Extractor, Integration, Request, Result, Target
 from tracetape.instrument.options import options
+from tracetape.instrument.outcomes import (
+    Failure,
+    failure_of_answer,
+    failure_of_error,
+    failure_of_reasons,
+)
 from tracetape.instrument.providers import provider_of
 from tracetape.instrument.registry import autolog, autolog_one
 from tracetape.instrument.template import Template
 
 __all__ = [
     "Extractor",
+    "Failure",
     "Integration",
     "Request",
     "Result",
@@ -15,6 +22,9 @@ __all__ = [
     "Template",
     "autolog",
     "autolog_one",
+    "failure_of_answer",
+    "failure_of_error",
+    "failure_of_reasons",
     "options",
     "provider_of",
 ]

@@ -12,10 +12,8 @@ from weakref import WeakSet
 from tracetape._system import perf_counter_ns
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error
-from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.event import SpanEvent
 from tracetape.entities.live_span import LiveSpan
-from tracetape.entities.status import SpanStatus
 from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.instrument.options import options
 from tracetape.tracing.beginning import begin_span
@@ -164,7 +162,7 @@ class Call:
         span = self._span
         if span._end is None:
             try:
-                if self._extractor.reads_later and _is_plain(body):
+                if self._extractor.reads_later and isinstance(body, (bytes, dict)):
                     # What came as JSON has neither NaN nor infinity.
                     span._outputs = body if type(body) is bytes else encode(body, finite=True)
                     span.set_unread(_Answer(self._extractor))
@@ -179,7 +177,10 @@ class Call:
         data = body if isinstance(body, bytes) else encode(body)
         self._span._outputs = data
         is_content = isinstance(body, str) or hasattr(body, "__tracetape_json__")
-        result = self._extractor.result(body if is_content else decode(data))
+        read = body if is_content else decode(data)
+        if read is None:  # a body of null says nothing; to the extractor it would be a stream
+            return
+        result = self._extractor.result(read)
         if result.outputs is not None:
             self._span._outputs = encode(result.outputs)
         self._keep(result)
@@ -221,9 +222,9 @@ class Call:
         self._span.set_fields(fields)
 
     def _keep(self, result: Result) -> None:
-        self._span.set_fields(result.fields)
+        self._span.set_fields(result.said())
         if result.error is not None:
-            self._span.set_status(SpanStatus(SpanStatusCode.ERROR, result.error))
+            self._span._answer_failed(result.error, result.error_type)
 
     def _is_hidden(self, chunk: Any) -> bool:
         try:
@@ -241,13 +242,6 @@ class Call:
             self.ended("abandoned")
 
 
-def _is_plain(body: Any) -> bool:
-    """Whether it is JSON that tells of no error: that is to be known when the span ends."""
-    if isinstance(body, bytes):
-        return not body.startswith(b'{"error"')
-    return isinstance(body, dict) and not body.get("error")
-
-
 class _Answer:
     """A plain answer that is read when the span is: mostly on the writing thread."""
 
@@ -256,9 +250,15 @@ class _Answer:
     def __init__(self, extractor: Extractor) -> None:
         self._extractor = extractor
 
-    def __call__(self, outputs: bytes) -> dict[str, Any]:
+    def __call__(self, span: LiveSpan) -> dict[str, Any]:
         try:
-            return self._extractor.result(decode(outputs)).fields
+            body = decode(span._outputs)
+            if body is None:  # a body of null says nothing; to the extractor it would be a stream
+                return {}
+            result = self._extractor.result(body)
+            if result.error is not None:
+                span._answer_failed(result.error, result.error_type)
+            return result.said()
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading an answer")
             return {}

@@ -34,7 +34,8 @@ class Result:
     Attributes:
         outputs: the answer's JSON; a stream's in the shape of the plain answer.
         fields: neutral fields by name (`tracetape.entities.names`).
-        error: why the answer is none, though the HTTP call went well; the span's status is ERROR.
+        error: why the answer is none, though the HTTP call went well: the span's status is ERROR,
+            and it has an event ``exception``. A `Failure` brings the provider's code with it.
     """
 
     __slots__ = ("error", "fields", "outputs")
@@ -47,6 +48,16 @@ class Result:
         self.fields = {} if fields is None else fields
         self.error = error
 
+    @property
+    def error_type(self) -> str:
+        """The provider's code of the error, or a general name."""
+        return getattr(self.error, "code", None) or "Error"
+
+    def said(self) -> dict[str, Any]:
+        """The fields, with the code of the error."""
+        code = getattr(self.error, "code", None)
+        return {**self.fields, "error_code": code} if code else self.fields
+
 
 class Extractor:
     """Reads one endpoint family; one instance a call, the same for sync and async.
@@ -57,8 +68,7 @@ class Extractor:
 
     resource: ClassVar[str] = "Request"
     span_type: ClassVar[str] = "UNKNOWN"
-    # Whether a plain answer may be read on the writing thread: its `Result` then has fields only,
-    # neither outputs nor an error.
+    # Whether a plain answer may be read on the writing thread: its `Result` then has no outputs.
     reads_later: ClassVar[bool] = False
 
     def name(self, request: Request) -> str:

@@ -254,6 +254,8 @@ class Recorder:
         trace.held = held
         if trace.root is not span:
             return False
+        for one in held:
+            one._read()  # an answer may turn out to be an error
         if any(one._status.status_code is SpanStatusCode.ERROR for one in held):
             trace.held = None
             self.queue.extend(held[:-1])

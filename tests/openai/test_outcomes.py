@@ -1,0 +1,145 @@
+"""Answers that are none, though the HTTP call went well: ERROR, whatever way they tell it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from far_end import ASK, COMPLETION, FarEnd, chunk, events, http
+
+import tracetape
+from tracetape.entities import SpanStatusCode, TraceState
+from tracetape.testing import CapturedTraces
+
+SSE = {"content-type": "text/event-stream"}
+JSON = {"content-type": "application/json"}
+ERROR = {"code": 502, "message": "Provider returned error"}
+TOLD: dict[str, tuple[dict[str, Any], str, str]] = {
+    "error first": ({"error": ERROR, "user_id": "u"}, "502", "502: Provider returned error"),
+    "id first": (
+        {**COMPLETION, "choices": None, "error": ERROR},
+        "502",
+        "502: Provider returned error",
+    ),
+    "a text": ({"id": "1", "error": "busy"}, "Error", "busy"),
+    "a type": (
+        {"error": {"type": "overloaded", "message": "later"}},
+        "overloaded",
+        "overloaded: later",
+    ),
+    "detail": ({"detail": "model is loading"}, "Error", "model is loading"),
+    "details": (
+        {"detail": [{"loc": ["body"], "msg": "missing", "type": "missing"}]},
+        "Error",
+        "missing",
+    ),
+    "vLLM": (
+        {"object": "error", "message": "no such model", "type": "NotFoundError", "code": 404},
+        "404",
+        "404: no such model",
+    ),
+    "MiniMax": (
+        {"choices": None, "base_resp": {"status_code": 1004, "status_msg": "login fail"}},
+        "1004",
+        "1004: login fail",
+    ),
+    "Databricks": (
+        {"error_code": "BAD_REQUEST", "message": "no endpoint"},
+        "BAD_REQUEST",
+        "BAD_REQUEST: no endpoint",
+    ),
+}
+
+
+def choice(**more: Any) -> dict[str, Any]:
+    one = {"index": 0, "message": {"role": "assistant", "content": "Pa"}, "finish_reason": "stop"}
+    return {**COMPLETION, "choices": [{**one, **more}]}
+
+
+TOLD["in a choice"] = (
+    choice(finish_reason="error", error=ERROR),
+    "502",
+    "502: Provider returned error",
+)
+TOLD["reason to finish"] = (choice(finish_reason="error"), "error", "error")
+TOLD["filtered"] = (choice(finish_reason="content_filter"), "content_filter", "content_filter")
+TOLD["filter of Gemini"] = (
+    choice(finish_reason="content_filter: SAFETY"),
+    "content_filter",
+    "content_filter: SAFETY",
+)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_an_error_in_an_answer_of_status_200(
+    name: str, far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """ERROR with code and message, for the span, its event and its trace; the answer is kept."""
+    body, code, description = TOLD[name]
+    far_end.answers = [http.Response(200, json=body)]
+    far_end.client().chat.completions.create(**ASK)
+    (trace,) = traces
+    (span,) = trace.data.spans
+    assert span.status.status_code is SpanStatusCode.ERROR
+    assert span.status.description == description
+    assert trace.info.state is TraceState.ERROR
+    (event,) = span.events
+    assert event.name == "exception"
+    assert event.attributes == {"exception.type": code, "exception.message": description}
+    assert span.outputs == body
+
+
+@pytest.mark.parametrize("reason", ["error", "content_filter"])
+def test_a_stream_whose_last_reason_is_a_failure(
+    reason: str, far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """As the plain answer; what came before is kept."""
+    last = chunk({})
+    last["choices"][0]["finish_reason"] = reason
+    body = events(chunk({"role": "assistant", "content": "Pa"}), last)
+    far_end.answers = [http.Response(200, content=body, headers=SSE)]
+    list(far_end.client().chat.completions.create(**ASK, stream=True))
+    (trace,) = traces
+    (span,) = trace.data.spans
+    assert (span.status.status_code, span.status.description) == (SpanStatusCode.ERROR, reason)
+    assert trace.info.state is TraceState.ERROR
+    assert span.outputs["choices"][0]["message"]["content"] == "Pa"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        choice(finish_reason="length"),
+        choice(finish_reason="model_length"),
+        choice(error=None),
+        {**COMPLETION, "error": None},
+        {**COMPLETION, "message": "a remark", "detail": "another"},
+        {**COMPLETION, "choices": []},
+        {**COMPLETION, "base_resp": {"status_code": 0, "status_msg": "success"}},
+    ],
+    ids=str,
+)
+def test_an_answer_is_no_error(
+    body: dict[str, Any], far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """A limit that was reached, an empty error, words beside an answer."""
+    far_end.answers = [http.Response(200, json=body)]
+    far_end.client().chat.completions.create(**ASK)
+    (trace,) = traces
+    assert trace.data.spans[0].status.status_code is SpanStatusCode.OK
+    assert trace.info.state is TraceState.OK
+
+
+def test_an_answer_of_null(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """Has no outputs."""
+    far_end.answers = [http.Response(200, content=b"null", headers=JSON)]
+    far_end.client().chat.completions.create(**ASK)
+    assert traces[0].data.spans[0].outputs is None
+
+
+def test_a_trace_that_is_kept_only_if_it_fails(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """Is kept if an answer tells of an error, which is read after the call."""
+    far_end.answers = [http.Response(200, json=TOLD["id first"][0])]
+    tracetape.configure(sampling_ratio=0.0, keep_errors=True)
+    far_end.client().chat.completions.create(**ASK)
+    assert [trace.info.state for trace in traces] == [TraceState.ERROR]

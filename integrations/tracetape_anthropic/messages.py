@@ -16,7 +16,7 @@ from tracetape.instrument import (
     failure_of_answer,
     failure_of_reasons,
 )
-from tracetape.instrument.chunks import Text, joined, plain
+from tracetape.instrument.chunks import Text, joined, merged_counts, plain
 
 __all__ = ["Management", "Messages", "normalised"]
 
@@ -77,8 +77,8 @@ class Messages(Extractor):
             said = plain(chunk)
             self._message.update(said.get("delta") or {})
             # Totals so far; what is left out is as the first event said.
-            usage = {k: v for k, v in (said.get("usage") or {}).items() if v is not None}
-            self._message["usage"] = {**(self._message.get("usage") or {}), **usage}
+            usage = merged_counts(self._message.get("usage") or {}, said.get("usage") or {})
+            self._message["usage"] = usage
 
     def _continue(self, block: dict[str, Any], delta: Any) -> None:
         kind = _get(delta, "type")

@@ -13,6 +13,8 @@ from tracetape_openai.deltas import merge
 __all__ = ["ChatCompletions"]
 
 _CONTENT = {"content"}
+_OF_MESSAGE = frozenset({"index", "delta", "message"})
+_NOTHING: tuple[Any, ...] = ("", [], {})
 _OBFUSCATION = {"obfuscation"}
 _EXTRA = "__pydantic_extra__"  # what `model_extra` gives, at half its price
 
@@ -32,6 +34,9 @@ class ChatCompletions(ChoicesCall):
         """Nothing has come yet."""
         super().__init__()
         self._audio: dict[int, bytearray] = {}
+        # Some services send a `message` in the place of the `delta`, or both.
+        self._with_deltas: set[int] = set()
+        self._whole: dict[int, dict[str, Any]] = {}
 
     def chunk(self, chunk: Any) -> None:
         """Continue the choices by one chunk."""
@@ -63,34 +68,59 @@ class ChatCompletions(ChoicesCall):
         return True
 
     def continue_choice(self, index: int, delta: dict[str, Any]) -> None:
-        """Continue the message; the rest of a choice comes whole, but for the logprobs."""
+        """Continue the message; the rest of a choice comes whole, but for logprobs and usage."""
         choice = self._choices.get(index)
         if choice is None:
             choice = self._choices[index] = {"index": index, "message": {}, "finish_reason": None}
-        said = delta.get("delta") or {}
+        said, whole = delta.get("delta"), delta.get("message")
+        if said:
+            self._with_deltas.add(index)
+            self._add(index, choice["message"], said)
+        if isinstance(whole, dict):
+            if index in self._with_deltas:  # what came so far, once more
+                self._whole[index] = whole
+            else:
+                self._add(index, choice["message"], _new_of(choice["message"], whole))
+        for key, value in delta.items():
+            if key in _OF_MESSAGE or value is None or (choice.get(key) and value in _NOTHING):
+                continue
+            if key in ("logprobs", "usage"):
+                merge(choice, {key: value})
+            elif value != "" or key not in choice:
+                choice[key] = value
+
+    def _add(self, index: int, message: dict[str, Any], said: dict[str, Any]) -> None:
         audio = said.get("audio")
         if isinstance(audio, dict) and isinstance(audio.get("data"), str):
             # Each piece is encoded by itself: joined as text they would be no base64.
             self._audio.setdefault(index, bytearray()).extend(b64decode(audio.pop("data")))
-        merge(choice["message"], said)
-        for key, value in delta.items():
-            if key in ("index", "delta") or value is None:
-                continue
-            if key == "logprobs":
-                merge(choice, {key: value})
-            else:
-                choice[key] = value
+        merge(message, said)
 
     def rebuilt(self) -> dict[str, Any]:
         """The choices with whole messages."""
         choices = [joined(choice) for _, choice in sorted(self._choices.items())]
         for choice in choices:
             message = choice["message"]
-            message.setdefault("role", "assistant")
+            for key, value in self._whole.get(choice["index"], {}).items():
+                message[key] = message.get(key) or value
+            message["role"] = message.get("role") or "assistant"
             message.setdefault("content", None)
             for call in message.get("tool_calls") or ():
-                call.pop("index", None)  # only streams have it
+                if isinstance(call, dict):
+                    call.pop("index", None)  # only streams have it
             if choice["index"] in self._audio:
                 data = b64encode(self._audio[choice["index"]]).decode()
                 message["audio"] = {**(message.get("audio") or {}), "data": data}
         return {"object": "chat.completion", "choices": choices}
+
+
+def _new_of(message: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """What a `message` adds to that so far: it says all of it again, or only the next part."""
+    new = dict(whole)
+    for key, value in whole.items():
+        before = message.get(key)
+        if isinstance(before, Text) and isinstance(value, str):
+            text = "".join(before)
+            if len(value) > len(text) > 0 and value.startswith(text):
+                new[key] = value[len(text) :]
+    return new

@@ -12,10 +12,12 @@ from tracetape.instrument import (
     failure_of_error,
     failure_of_reasons,
 )
-from tracetape.instrument.chunks import plain
+from tracetape.instrument.chunks import merged_counts, plain
 from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["ChoicesCall"]
+
+_IN_PIECES = frozenset({"usage", "x_groq"})
 
 
 class ChoicesCall(ModelCall):
@@ -43,11 +45,15 @@ class ChoicesCall(ModelCall):
         data = plain(chunk)
         data.pop("obfuscation", None)  # it only hides how long a chunk is
         for choice in data.pop("choices", None) or ():
-            self.continue_choice(choice.get("index") or 0, choice)
+            if isinstance(choice, dict):
+                self.continue_choice(choice.get("index") or 0, choice)
         # The chunk with the usage has no choices; Databricks sends usage with every chunk; Azure
         # begins and ends with chunks whose id and model are empty.
         for key, value in data.items():
-            if value or key not in self._head:
+            before = self._head.get(key)
+            if key in _IN_PIECES and isinstance(value, dict) and isinstance(before, dict):
+                self._head[key] = merged_counts(before, value)
+            elif value or key not in self._head:
                 self._head[key] = value
 
     def result(self, body: Any | None) -> Result:

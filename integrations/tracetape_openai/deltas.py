@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracetape.instrument.chunks import Text
+from tracetape.instrument.chunks import Text, merged_counts
+from tracetape_openai.tool_calls import is_repeated, place_of, whole_name
 
 __all__ = ["merge"]
 
@@ -13,8 +14,18 @@ _WHOLE = frozenset(
     {"id", "type", "role", "name", "status", "format", "object", "model", "finish_reason"}
 )
 # Lists of content have parts without an index; a part of these types continues the last one.
-_CONTENT = frozenset({"content", "summary", "thinking"})
-_CONTINUED_TYPES = frozenset({"text", "reasoning", "summary_text", "thinking", "output_text"})
+_CONTENT = frozenset({"content", "summary", "thinking", "reasoning_details"})
+_CONTINUED_TYPES = frozenset(
+    {
+        "text",
+        "reasoning",
+        "reasoning.summary",
+        "reasoning.text",
+        "summary_text",
+        "thinking",
+        "output_text",
+    }
+)
 
 
 def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
@@ -29,21 +40,60 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
             elif isinstance(before, list):
                 if value:  # content began as a list of parts
                     _merge_list(before, [{"type": "text", "text": value}], key)
-            else:
+            elif value or not before:
                 message[key] = Text([value])
         elif isinstance(value, dict):
             if not isinstance(before, dict):
                 before = message[key] = {}
-            merge(before, value)
+            if key == "usage":
+                message[key] = merged_counts(before, value)
+            elif key == "function_call":
+                _merge_function(before, value)
+            else:
+                merge(before, value)
         elif isinstance(value, list):
             if isinstance(before, Text):
                 text = "".join(before)
                 before = message[key] = [{"type": "text", "text": Text([text])}] if text else []
             elif not isinstance(before, list):
                 before = message[key] = []
-            _merge_list(before, value, key)
+            if key == "tool_calls":
+                _merge_calls(before, value)
+            else:
+                _merge_list(before, value, key)
         elif value != "" or before is None:
             message[key] = value
+
+
+def _merge_calls(calls: list[Any], parts: list[Any]) -> None:
+    known = len(calls)
+    for part in parts:
+        if not isinstance(part, dict):
+            calls.append(part)
+            continue
+        place = place_of(calls, part, known)
+        if place is None:
+            calls.append({})
+        call = calls[-1 if place is None else place]
+        for key, value in part.items():
+            if key in ("id", "index", "type"):
+                if not call.get(key) and (value or key not in call):
+                    call[key] = value  # the first one stays: some servers send others later
+            elif key in ("function", "custom") and isinstance(value, dict):
+                function = call.get(key)
+                if not isinstance(function, dict):
+                    function = call[key] = {}
+                _merge_function(function, value)
+            else:
+                merge(call, {key: value})
+
+
+def _merge_function(function: dict[str, Any], part: dict[str, Any]) -> None:
+    for key, value in part.items():
+        if key == "name" and isinstance(value, str):
+            function[key] = whole_name(function, value)
+        elif key != "arguments" or not is_repeated(function, value):
+            merge(function, {key: value})
 
 
 def _merge_list(items: list[Any], delta: list[Any], key: str) -> None:
@@ -60,18 +110,19 @@ def _merge_list(items: list[Any], delta: list[Any], key: str) -> None:
 
 
 def _continued(items: list[Any], part: dict[str, Any], key: str) -> dict[str, Any] | None:
-    """What `part` continues; a new id begins a new item: Gemini gives all tool calls index 0."""
-    if "index" in part:
+    """What `part` continues; another id or another type begins a new item."""
+    kind = part.get("type")
+    if part.get("index") is not None:
         for item in reversed(items):
-            if isinstance(item, dict) and item.get("index") == part["index"]:
+            if (
+                isinstance(item, dict)
+                and item.get("index") == part["index"]
+                and (not kind or item.get("type") in (None, "", kind))
+            ):
                 is_new = part.get("id") and item.get("id") not in (None, "", part["id"])
                 return None if is_new else item
         return None
     last = items[-1] if items else None
-    if not isinstance(last, dict):
+    if not isinstance(last, dict) or key not in _CONTENT:
         return None
-    if key in _CONTENT:
-        same = part.get("type") == last.get("type") and part.get("type") in _CONTINUED_TYPES
-    else:  # tool calls of servers that send no index: only the first part has an id
-        same = key == "tool_calls" and part.get("id") in (None, "", last.get("id"))
-    return last if same else None
+    return last if kind == last.get("type") and kind in _CONTINUED_TYPES else None

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from tracetape.capture import decode, encode
 from tracetape.instrument import Extractor, Request, Result, failure_of_error
-from tracetape_openai.usage import normalised
+from tracetape_openai.usage import normalised, usage_of
 
 __all__ = ["ModelCall", "answer_fields", "chat_tools"]
 
@@ -73,8 +73,8 @@ def answer_fields(body: Mapping[str, Any]) -> dict[str, Any]:
         value = body.get(key)
         if value and isinstance(value, str):
             fields[field] = value
-    usage = body.get("usage")
-    if isinstance(usage, dict) and usage:
+    usage = usage_of(body)
+    if usage:
         fields["provider_usage"] = usage
         counts = normalised(usage)
         if counts:

@@ -2,58 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["normalised"]
+from tracetape.instrument.chunks import merged_counts
 
-# Neutral names by the providers'; where both of a pair are said, the first one is right.
-_COUNTS = {
-    "prompt_tokens": "input_tokens",
-    "input_tokens": "input_tokens",
-    "completion_tokens": "output_tokens",
-    "output_tokens": "output_tokens",
-    "total_tokens": "total_tokens",
-    "cache_read_input_tokens": "cache_read_input_tokens",
-    "cache_creation_input_tokens": "cache_creation_input_tokens",
-}
-_SECOND = frozenset(
-    {
+__all__ = ["normalised", "usage_of"]
+
+# Where each count may stand, the best place first: chat completions, Responses and images,
+# transcriptions; then what other providers call it. A zero gives way to a count further on.
+_PLACES: dict[str, tuple[str, ...]] = {
+    "input_tokens": (
+        "prompt_tokens",
         "input_tokens",
+        "prompt_eval_count",  # Ollama
+        "promptTokenCount",  # Gemini
+        "inputTokens",  # Bedrock
+    ),
+    "output_tokens": (
+        "completion_tokens",
         "output_tokens",
-        "cache_read_input_tokens",
+        "eval_count",
+        "candidatesTokenCount",
+        "outputTokens",
+    ),
+    "total_tokens": ("total_tokens", "totalTokenCount", "totalTokens"),
+    "cache_read_input_tokens": (
+        "prompt_tokens_details.cached_tokens",
+        "input_tokens_details.cached_tokens",
+        "input_token_details.cached_tokens",
+        "prompt_token_details.cached_tokens",
+        "cache_read_input_tokens",  # Databricks' Claude endpoints, LiteLLM
+        "prompt_cache_hit_tokens",  # DeepSeek
+        "cached_tokens",  # Kimi, Together
+        "num_cached_tokens",
+        "cachedContentTokenCount",
+        "cacheReadInputTokens",
+    ),
+    "cache_creation_input_tokens": (
+        "prompt_tokens_details.cache_write_tokens",
+        "input_tokens_details.cache_write_tokens",
+        "prompt_tokens_details.cache_creation_tokens",
+        "prompt_tokens_details.cache_creation_input_tokens",
         "cache_creation_input_tokens",
-    }
-)
-_INPUT = {
-    "cached_tokens": "cache_read_input_tokens",
-    "cache_write_tokens": "cache_creation_input_tokens",
-    "audio_tokens": "input_audio_tokens",
-    "image_tokens": "input_image_tokens",
+        "cacheWriteInputTokens",
+    ),
+    "reasoning_tokens": (
+        "completion_tokens_details.reasoning_tokens",
+        "output_tokens_details.reasoning_tokens",
+        "output_token_details.reasoning_tokens",
+        "reasoning_tokens",  # Perplexity
+        "thoughtsTokenCount",
+    ),
+    **{
+        f"{way}_{kind}_tokens": tuple(f"{place}.{kind}_tokens" for place in places)
+        for kind in ("audio", "image")
+        for way, places in (
+            ("input", ("prompt_tokens_details", "input_tokens_details", "input_token_details")),
+            (
+                "output",
+                ("completion_tokens_details", "output_tokens_details", "output_token_details"),
+            ),
+        )
+    },
 }
-_OUTPUT = {
-    "reasoning_tokens": "reasoning_tokens",
-    "audio_tokens": "output_audio_tokens",
-    "image_tokens": "output_image_tokens",
-}
-# Where OpenAI's endpoints say more of the tokens that go in, and of those that come out: chat
-# completions, Responses (and images), transcriptions.
-_DETAILS = {
-    "prompt_tokens_details": _INPUT,
-    "input_tokens_details": _INPUT,
-    "input_token_details": _INPUT,
-    "completion_tokens_details": _OUTPUT,
-    "output_tokens_details": _OUTPUT,
-    "output_token_details": _OUTPUT,
-}
+
+
+def usage_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The provider's own usage of an answer; empty: it gave none.
+
+    It is that of the answer itself; what that lacks is looked for under Groq's ``x_groq``, and in
+    the choices, where Kimi has it.
+    """
+    found: dict[str, Any] = {}
+    for choice in body.get("choices") or ():
+        usage = choice.get("usage") if isinstance(choice, Mapping) else None
+        if isinstance(usage, Mapping):
+            found = _added(found, usage) if found else dict(usage)
+    groq = body.get("x_groq")
+    for usage in (groq.get("usage") if isinstance(groq, Mapping) else None, body.get("usage")):
+        if isinstance(usage, Mapping):
+            found = merged_counts(found, usage)
+    return found
 
 
 def normalised(usage: Mapping[str, Any]) -> dict[str, int]:
     """Neutral token counts; what the provider did not say is absent.
 
     ``input_tokens`` includes cached ones. Field names: OpenAI's API reference, "Usage" of chat
-    completions (``prompt_tokens``) and of responses (``input_tokens``); the cache fields beside
-    them are those of Databricks' Claude endpoints, which have Anthropic's names.
+    completions (``prompt_tokens``) and of responses (``input_tokens``), and the references of the
+    providers that are named beside the others.
 
     Returns:
         ``input_tokens``, ``output_tokens``, ``total_tokens``, ``cache_read_input_tokens``,
@@ -61,16 +99,37 @@ def normalised(usage: Mapping[str, Any]) -> dict[str, int]:
         out ``input_audio_tokens``, ``input_image_tokens``, ``output_audio_tokens``,
         ``output_image_tokens``.
     """
-    counts: dict[str, int] = {}
+    said = dict(_counts(usage))
+    found: dict[str, int] = {}
+    for name, places in _PLACES.items():
+        counts = [said[place] for place in places if place in said]
+        if counts:
+            found[name] = next((n for n in counts if n), 0)
+    return found
+
+
+def _counts(usage: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """The whole numbers in it, also those that came as ``23.0``, by their place."""
     for key, value in usage.items():
-        if isinstance(value, int):
-            name = _COUNTS.get(key)
-            if name is None or (key in _SECOND and name in counts):
-                continue
-            counts[name] = value
-        elif key in _DETAILS and isinstance(value, Mapping):
-            kinds = _DETAILS[key]
-            for kind, n in value.items():
-                if kind in kinds and isinstance(n, int):
-                    counts[kinds[kind]] = n
-    return counts
+        if isinstance(value, Mapping):
+            for inner, n in value.items():
+                if _is_count(n):
+                    yield f"{key}.{inner}", int(n)
+        elif _is_count(value):
+            yield key, int(value)
+
+
+def _is_count(value: Any) -> bool:
+    if isinstance(value, float):
+        return value >= 0 and value.is_integer()
+    return type(value) is int and value >= 0
+
+
+def _added(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """The usage of two choices: they share the prompt, and each has its own completion."""
+    both = merged_counts(first, second)
+    for key in ("completion_tokens", "output_tokens"):
+        if _is_count(first.get(key)) and _is_count(second.get(key)):
+            both[key] = first[key] + second[key]
+    both.pop("total_tokens", None)  # nobody has said it
+    return both

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 from tracetape.capture import decode, encode
 
-__all__ = ["Text", "joined", "plain"]
+__all__ = ["Text", "joined", "merged_counts", "plain"]
 
 _MANY = 4096
 
@@ -46,3 +47,18 @@ def plain(chunk: Any) -> Any:
     if serializer is None:
         return decode(encode(chunk))
     return serializer.to_python(chunk, exclude_unset=True, by_alias=True, warnings=False)
+
+
+def merged_counts(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Usage that comes in pieces, by key: the later one counts, but neither zero nor null does.
+
+    Some servers say a part of it in each chunk, some end with a chunk of zeros.
+    """
+    merged = dict(before)
+    for key, value in new.items():
+        known = merged.get(key)
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            merged[key] = merged_counts(known, value)
+        elif value or known is None:
+            merged[key] = value
+    return merged

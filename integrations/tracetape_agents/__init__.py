@@ -15,10 +15,10 @@ def _lazily(name: str) -> Callable[..., Any]:
     def wrap(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
         take = getattr(import_module("tracetape_agents.processor"), name)
 
-        def told(processors: Any, one: Any) -> Any:
-            if is_on():
-                take(one)
-            return original(processors, one)
+        def told(*args: Any, **kwargs: Any) -> Any:
+            if len(args) == 2 and is_on():
+                take(args[1])
+            return original(*args, **kwargs)
 
         return told
 

@@ -6,6 +6,7 @@ between, such as a model by the OpenAI SDK, nests by itself. Shapes: ``agents.tr
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -52,64 +53,95 @@ def _guarded(take: Callable[[Any], None]) -> Callable[[Any], None]:
 @_guarded
 def on_trace_start(trace: Any) -> None:
     """A workflow begins; what has the same group id is one session."""
-    _begin(trace.trace_id, str(trace.name), SpanType.WORKFLOW)
-    said = trace.export() or {}
-    metadata = {str(k): str(v) for k, v in (said.get("metadata") or {}).items()}
-    if said.get("group_id") or metadata:
-        update_current_trace(session_id=said.get("group_id"), metadata=metadata)
+    if not _begin(_get(trace, "trace_id"), _get(trace, "name"), SpanType.WORKFLOW):
+        return
+    said = _exported(trace)
+    given = said.get("metadata")
+    metadata = {str(k): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
+    group = said.get("group_id")
+    group = group if isinstance(group, str) else None
+    if group or metadata:
+        update_current_trace(session_id=group, metadata=metadata)
 
 
 @_guarded
 def on_trace_end(trace: Any) -> None:
     """A workflow is over."""
-    _end(trace.trace_id)
+    _end(_get(trace, "trace_id"))
 
 
 @_guarded
 def on_span_start(span: Any) -> None:
     """A step begins."""
-    kind = span.span_data.type
-    if kind in _LEFT_OUT:
+    data = _get(span, "span_data")
+    kind = _get(data, "type")
+    if not isinstance(kind, str) or kind in _LEFT_OUT:
         return
-    data = span.span_data
-    name = getattr(data, "name", None) or kind
+    name = _get(data, "name") or kind
     if kind == "handoff":
-        name = f"handoff from {data.from_agent}"
-    _begin(span.span_id, str(name), _TYPES.get(kind, SpanType.UNKNOWN))
+        name = f"handoff from {_get(data, 'from_agent')}"
+    _begin(_get(span, "span_id"), name, _TYPES.get(kind, SpanType.UNKNOWN))
 
 
 @_guarded
 def on_span_end(span: Any) -> None:
     """A step is over: only now its content is known."""
-    opened = _open.get(span.span_id)
+    number = _get(span, "span_id")
+    opened = _open.get(number) if isinstance(number, str) else None
     if opened is None:
         return
-    data = span.span_data
-    said = {k: v for k, v in (data.export() or {}).items() if k not in ("type", "name")}
+    try:
+        _describe(opened, span)
+    finally:
+        _end(number)
+
+
+def _describe(opened: _Open, span: Any) -> None:
+    data = _get(span, "span_data")
+    said = {k: v for k, v in _exported(data).items() if k not in ("type", "name")}
     inputs, outputs = said.pop("input", None), said.pop("output", None)
-    if data.type == "handoff":
+    kind = _get(data, "type")
+    if kind == "handoff":
         outputs = said.pop("to_agent", None)
-    elif data.type in ("custom", "mcp_tools"):
+    elif kind in ("custom", "mcp_tools"):
         outputs = said.pop("data", None) or said.pop("result", None)
     if inputs is not None:
         opened.span.set_inputs(inputs)
     if outputs is not None:
         opened.span.set_outputs(outputs)
     opened.span.set_attributes({key: value for key, value in said.items() if value is not None})
-    if span.error:
-        message = str(span.error.get("message") or "the step failed")
+    error = _get(span, "error")
+    if isinstance(error, dict) and error:
+        message = str(error.get("message") or "the step failed")
         opened.span.set_status(SpanStatus(SpanStatusCode.ERROR, message))
-        if span.error.get("data"):
-            opened.span.set_attribute("error.data", span.error["data"])
-    _end(span.span_id)
+        if error.get("data"):
+            opened.span.set_attribute("error.data", error["data"])
 
 
-def _begin(number: str, name: str, kind: str) -> None:
-    scope = start_span(name, kind)
+def _begin(number: Any, name: Any, kind: str) -> bool:
+    """Whether a span has begun: what has no id, such as a stand-in, gets none."""
+    if not isinstance(number, str):
+        return False
+    scope = start_span(str(name), kind)
     _open[number] = _Open(scope, scope.__enter__())
+    return True
 
 
-def _end(number: str) -> None:
-    opened = _open.pop(number, None)
+def _get(one: Any, name: str) -> Any:
+    return getattr(one, name, None)
+
+
+def _exported(one: Any) -> dict[str, Any]:
+    """What the SDK says of a trace, or of the data of a span."""
+    export = _get(one, "export")
+    said = None
+    if callable(export):
+        with contextlib.suppress(Exception):  # the user's own may fail, and the SDK does not ask
+            said = export()
+    return said if isinstance(said, dict) else {}
+
+
+def _end(number: Any) -> None:
+    opened = _open.pop(number, None) if isinstance(number, str) else None
     if opened is not None:
         opened.scope.__exit__(None, None, None)

@@ -1,6 +1,6 @@
 """Anthropic's SDK."""
 
-from tracetape.instrument import Integration, Template
+from tracetape.instrument import Integration, Target, Template, wrap_taking_a_chunk
 
 __all__ = ["INTEGRATION", "TEMPLATE"]
 
@@ -18,5 +18,18 @@ INTEGRATION = Integration(
     name="anthropic",
     package="anthropic",
     install="pip install anthropic",
-    targets=TEMPLATE.targets(),
+    targets=(
+        *TEMPLATE.targets(),
+        # Where the `.stream()` helpers make the user's own models of the events.
+        *(
+            Target(
+                f"anthropic.lib.streaming.{module}",
+                "",
+                "accumulate_event",
+                wrap_taking_a_chunk,
+                optional=True,
+            )
+            for module in ("_messages", "_beta_messages")
+        ),
+    ),
 )

@@ -16,7 +16,7 @@ from tracetape.instrument import (
     failure_of_answer,
     failure_of_reasons,
 )
-from tracetape.instrument.chunks import Text, joined, merged_counts, plain
+from tracetape.instrument.chunks import Text, get, joined, merged_counts, plain, says
 
 __all__ = ["Management", "Messages", "normalised"]
 
@@ -54,25 +54,35 @@ class Messages(Extractor):
         }
         if body.get("model"):
             fields["request_model"] = str(body["model"])
-        if body.get("tools"):
+        if isinstance(body.get("tools"), (list, tuple)) and body["tools"]:
             fields["tools"] = [_chat_tool(tool) for tool in decode(encode(list(body["tools"])))]
         if body.get("stream"):
             fields["streamed"] = True
         return {key: value for key, value in body.items() if key not in _CONTENT}, fields
 
     def is_head(self, chunk: Any) -> bool:
-        """The events before the first that says something."""
-        return _get(chunk, "type") in ("message_start", "content_block_start", "ping")
+        """The events before the first that says something; a call of a tool does by its name."""
+        kind = get(chunk, "type")
+        if kind == "content_block_start":
+            return not says(get(chunk, "content_block"))
+        if kind == "content_block_delta":
+            delta = get(chunk, "delta")
+            return bool(get(delta, "type") == "signature_delta") or not says(delta)
+        return True
+
+    def is_end(self, chunk: Any) -> bool:
+        """The last event of a message."""
+        return bool(get(chunk, "type") == "message_stop")
 
     def chunk(self, chunk: Any) -> None:
         """Take one event."""
-        kind, index = _get(chunk, "type"), _get(chunk, "index")
+        kind, index = get(chunk, "type"), get(chunk, "index")
         if kind == "message_start":
-            self._message = plain(_get(chunk, "message"))
+            self._message = plain(get(chunk, "message"))
         elif kind == "content_block_start":
-            self._blocks[index] = plain(_get(chunk, "content_block"))
+            self._blocks[index] = plain(get(chunk, "content_block"))
         elif kind == "content_block_delta":
-            self._continue(self._blocks.setdefault(index, {}), _get(chunk, "delta"))
+            self._continue(self._blocks.setdefault(index, {}), get(chunk, "delta"))
         elif kind == "message_delta":
             said = plain(chunk)
             self._message.update(said.get("delta") or {})
@@ -81,17 +91,17 @@ class Messages(Extractor):
             self._message["usage"] = usage
 
     def _continue(self, block: dict[str, Any], delta: Any) -> None:
-        kind = _get(delta, "type")
+        kind = get(delta, "type")
         if kind in _CONTINUED:
             source, key = _CONTINUED[kind]
             text = block.get(key)
             if not isinstance(text, Text):
                 text = block[key] = Text([text] if text and isinstance(text, str) else [])
-            text.add(_get(delta, source) or "")
+            text.add(get(delta, source) or "")
         elif kind == "citations_delta":
             block["citations"] = [*(block.get("citations") or ()), plain(delta)["citation"]]
         elif kind == "signature_delta":
-            block["signature"] = _get(delta, "signature")
+            block["signature"] = get(delta, "signature")
 
     def result(self, body: Any | None) -> Result:
         """The message, its model, usage and reason to stop."""
@@ -174,7 +184,3 @@ def _parsed(text: str) -> Any:
         return json.loads(text) if text else {}  # orjson makes floats of large whole numbers
     except (ValueError, RecursionError):
         return text
-
-
-def _get(event: Any, name: str) -> Any:
-    return event.get(name) if isinstance(event, dict) else getattr(event, name, None)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from tracetape.instrument import Integration, Target, Template
+from tracetape.instrument import Integration, Target, Template, wrap_taking_a_chunk
 
 __all__ = ["INTEGRATION", "TEMPLATE"]
 
@@ -105,9 +105,20 @@ def _runner_targets() -> list[Target]:
     ]
 
 
+def _helper_targets() -> list[Target]:
+    """Where the `.stream()` helpers take each chunk, and make the user's own models of them."""
+    return [
+        Target(f"openai.lib.streaming.{module}", name, method, wrap_taking_a_chunk, optional=True)
+        for module, name, method in (
+            ("chat._completions", "ChatCompletionStreamState", "handle_chunk"),
+            ("responses._responses", "ResponseStreamState", "handle_event"),
+        )
+    ]
+
+
 INTEGRATION = Integration(
     name="openai",
     package="openai",
     install="pip install openai",
-    targets=(*TEMPLATE.targets(), *_socket_targets(), *_runner_targets()),
+    targets=(*TEMPLATE.targets(), *_socket_targets(), *_runner_targets(), *_helper_targets()),
 )

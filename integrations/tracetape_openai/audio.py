@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
 from tracetape.entities.attachment import Attachment
 from tracetape.instrument import Request, Result
-from tracetape.instrument.chunks import Text, plain
+from tracetape.instrument.chunks import Text, decoded_base64, plain
 from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["Speech", "Transcriptions", "Translations"]
@@ -66,7 +65,7 @@ class Speech(ModelCall):
     def __init__(self) -> None:
         """Nothing has come yet."""
         self._content_type = "audio/mpeg"
-        self._parts: list[bytes] = []
+        self._parts: list[str] = []
         self._done: dict[str, Any] = {}
 
     def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -79,7 +78,7 @@ class Speech(ModelCall):
         """Take one of the events that are sent instead of a file, if they are asked for."""
         event = plain(chunk)
         if event.get("type") == "speech.audio.delta":
-            self._parts.append(b64decode(event.get("audio") or ""))
+            self._parts.append(event.get("audio") or "")
         elif event.get("type") == "speech.audio.done":
             self._done = event
 
@@ -87,6 +86,8 @@ class Speech(ModelCall):
         """The audio."""
         if body is not None:
             return super().result(body)
-        content = b"".join(self._parts)
+        content = decoded_base64(self._parts)
+        if content is None:
+            return Result("".join(self._parts), answer_fields(self._done))
         audio = Attachment(content_type=self._content_type, content_bytes=content)
         return Result(audio, answer_fields(self._done))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument.chunks import Text, joined
+from tracetape.instrument.chunks import Text, get, joined, joined_base64, says
 from tracetape_openai.choices import ChoicesCall
 from tracetape_openai.deltas import merge
 
@@ -33,10 +32,17 @@ class ChatCompletions(ChoicesCall):
     def __init__(self) -> None:
         """Nothing has come yet."""
         super().__init__()
-        self._audio: dict[int, bytearray] = {}
+        self._audio: dict[int, list[str]] = {}
         # Some services send a `message` in the place of the `delta`, or both.
         self._with_deltas: set[int] = set()
         self._whole: dict[int, dict[str, Any]] = {}
+
+    def is_head(self, chunk: Any) -> bool:
+        """A role, Azure's filter of the prompt, or deltas with nothing in them."""
+        return not any(
+            says(get(choice, "delta")) or says(get(choice, "message"))
+            for choice in get(chunk, "choices") or ()
+        )
 
     def chunk(self, chunk: Any) -> None:
         """Continue the choices by one chunk."""
@@ -92,8 +98,7 @@ class ChatCompletions(ChoicesCall):
     def _add(self, index: int, message: dict[str, Any], said: dict[str, Any]) -> None:
         audio = said.get("audio")
         if isinstance(audio, dict) and isinstance(audio.get("data"), str):
-            # Each piece is encoded by itself: joined as text they would be no base64.
-            self._audio.setdefault(index, bytearray()).extend(b64decode(audio.pop("data")))
+            self._audio.setdefault(index, []).append(audio.pop("data"))
         merge(message, said)
 
     def rebuilt(self) -> dict[str, Any]:
@@ -109,7 +114,7 @@ class ChatCompletions(ChoicesCall):
                 if isinstance(call, dict):
                     call.pop("index", None)  # only streams have it
             if choice["index"] in self._audio:
-                data = b64encode(self._audio[choice["index"]]).decode()
+                data = joined_base64(self._audio[choice["index"]])
                 message["audio"] = {**(message.get("audio") or {}), "data": data}
         return {"object": "chat.completion", "choices": choices}
 

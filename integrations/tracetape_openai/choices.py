@@ -43,6 +43,8 @@ class ChoicesCall(ModelCall):
     def chunk(self, chunk: Any) -> None:
         """Continue the choices by one chunk."""
         data = plain(chunk)
+        if not isinstance(data, dict):
+            return  # the user asked for something else than chunks
         data.pop("obfuscation", None)  # it only hides how long a chunk is
         for choice in data.pop("choices", None) or ():
             if isinstance(choice, dict):

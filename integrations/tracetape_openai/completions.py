@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument.chunks import joined
+from tracetape.instrument.chunks import get, joined
 from tracetape_openai.choices import ChoicesCall
 from tracetape_openai.deltas import merge
 
@@ -21,6 +21,10 @@ class Completions(ChoicesCall):
     resource: ClassVar[str] = "Completions"
     span_type: ClassVar[str] = SpanType.LLM
     content: ClassVar[frozenset[str]] = frozenset({"prompt"})
+
+    def is_head(self, chunk: Any) -> bool:
+        """A choice without text."""
+        return not any(get(choice, "text") for choice in get(chunk, "choices") or ())
 
     def continue_choice(self, index: int, delta: dict[str, Any]) -> None:
         """Continue the text and its logprobs."""

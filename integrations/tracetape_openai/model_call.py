@@ -34,7 +34,7 @@ class ModelCall(Extractor):
             fields["request_model"] = str(body["model"])
         if request.provider == "databricks" and body.get("model"):
             fields["endpoint"] = str(body["model"])
-        if body.get("tools"):
+        if isinstance(body.get("tools"), (list, tuple)) and body["tools"]:
             fields["tools"] = chat_tools(body["tools"])
         if body.get("stream"):
             fields["streamed"] = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tracetape.instrument import Failure, failure_of_error
-from tracetape.instrument.chunks import Text, joined, plain
+from tracetape.instrument.chunks import Text, get, joined, plain, says
 
 __all__ = ["ResponseEvents"]
 
@@ -55,25 +55,40 @@ class ResponseEvents:
 
     def add(self, event: Any) -> None:
         """Take one event: the SDK's object, or a dictionary."""
-        kind = _get(event, "type")
+        kind = get(event, "type")
         if not isinstance(kind, str):
             return
         if kind in _HEADS or kind in _ENDS:
-            response = plain(_get(event, "response"))
+            response = plain(get(event, "response"))
             if isinstance(response, dict):
                 self._response = response
         elif kind == "error":
             said = {key: value for key, value in plain(event).items() if key != "type"}
             self.error = failure_of_error(said) or Failure("the stream ended with an error")
         else:
-            index = _get(event, "output_index")
+            index = get(event, "output_index")
             if isinstance(index, int):
                 self._continue(kind, index, event)
 
     @staticmethod
     def is_head(event: Any) -> bool:
-        """Whether an event only announces the response."""
-        return _get(event, "type") in _HEADS
+        """Whether an event only announces what will come."""
+        kind = str(get(event, "type"))
+        if kind.endswith(".delta"):
+            return not says(get(event, "delta"))
+        if kind == "response.output_item.added":  # a call is one from its beginning on
+            item = get(event, "item")
+            return "call" not in str(get(item, "type")) and not says(get(item, "content"))
+        if kind.endswith("_part.added"):
+            return not says(get(event, "part"))
+        if kind in _ENDS:
+            return not says(get(get(event, "response"), "output"))
+        return not kind.endswith((".done", ".partial_image"))
+
+    @staticmethod
+    def is_end(event: Any) -> bool:
+        """Whether the response is over with this event."""
+        return get(event, "type") in _ENDS
 
     def response(self) -> dict[str, Any]:
         """The response as a plain answer has it, as far as it came; empty: nothing came."""
@@ -87,31 +102,31 @@ class ResponseEvents:
         if name in _CONTINUED:
             place, index_name, made, key = _CONTINUED[name]
             item = self._item(index, "message" if place == "content" else made)
-            part = _part(item, place, _get(event, index_name), made) if place else item
+            part = _part(item, place, get(event, index_name), made) if place else item
             if step == "delta":
                 before = part.get(key)
                 if not isinstance(before, Text):
                     before = part[key] = Text([before] if before else [])
-                before.add(str(_get(event, "delta")))
+                before.add(str(get(event, "delta")))
             elif step == "done":
-                part[key] = _get(event, key)
+                part[key] = get(event, key)
         elif name == "response.output_item":
-            item = plain(_get(event, "item"))
+            item = plain(get(event, "item"))
             if isinstance(item, dict):
                 self._items[index] = item
         elif name in _PARTS:
             place, index_name = _PARTS[name]
-            part = plain(_get(event, "part"))
+            part = plain(get(event, "part"))
             item = self._item(index, "message" if place == "content" else "reasoning")
             if isinstance(part, dict):
-                _part(item, place, _get(event, index_name), "").update(part)
+                _part(item, place, get(event, index_name), "").update(part)
         elif kind == "response.output_text.annotation.added":
             part = _part(
-                self._item(index, "message"), "content", _get(event, "content_index"), "output_text"
+                self._item(index, "message"), "content", get(event, "content_index"), "output_text"
             )
             part["annotations"] = [*(part.get("annotations") or ()), plain(event)["annotation"]]
         elif kind == "response.image_generation_call.partial_image":
-            self._item(index, "image_generation_call")["result"] = _get(event, "partial_image_b64")
+            self._item(index, "image_generation_call")["result"] = get(event, "partial_image_b64")
 
     def _item(self, index: int, kind: str) -> dict[str, Any]:
         if index not in self._items:
@@ -129,7 +144,3 @@ def _part(item: dict[str, Any], place: str, index: Any, kind: str) -> dict[str, 
         parts.append({"type": kind})
     found: dict[str, Any] = parts[index]
     return found
-
-
-def _get(event: Any, name: str) -> Any:
-    return event.get(name) if isinstance(event, dict) else getattr(event, name, None)

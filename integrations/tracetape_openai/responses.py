@@ -35,6 +35,10 @@ class Responses(ModelCall):
         """The events before the first one that says something."""
         return self._events.is_head(chunk)
 
+    def is_end(self, chunk: Any) -> bool:
+        """The event that has the whole response."""
+        return self._events.is_end(chunk)
+
     def result(self, body: Any | None) -> Result:
         """The response, its model and usage, and why it is none."""
         if body is None:

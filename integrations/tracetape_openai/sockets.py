@@ -6,11 +6,11 @@ what comes at `recv_bytes`, through which every way of reading passes.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
+from weakref import ref
 
 import orjson
 
@@ -19,6 +19,7 @@ from tracetape.diagnostics import internal_error
 from tracetape.entities.attachment import Attachment
 from tracetape.instrument import Request, provider_of
 from tracetape.instrument.call import Call, begin_call
+from tracetape.instrument.chunks import decoded_base64, get
 from tracetape_openai.responses import Responses
 
 __all__ = ["RealtimeResponses", "wrap_close", "wrap_receive", "wrap_send"]
@@ -48,28 +49,34 @@ class _Session:
         self._asked: deque[Call] = deque()
         self._running: dict[str, Call] = {}
         self._items: list[Any] = []
-        request = getattr(connection._connection, "request", None)  # of the handshake
-        host = request.headers.get("Host", "") if request is not None else ""
+        # Of the handshake; a stand-in for a connection may have none.
+        request = getattr(getattr(connection, "_connection", None), "request", None)
+        headers, path = getattr(request, "headers", None), getattr(request, "path", None)
+        host = headers.get("Host", "") if isinstance(headers, Mapping) else ""
         self._provider, self._base_url = provider_of(f"https://{host}", "openai")
-        models = parse_qs(urlsplit(request.path if request is not None else "").query)
+        models = parse_qs(urlsplit(path).query) if isinstance(path, str) else {}
         self._model = models.get("model", [None])[0]
 
     def sent(self, event: Any) -> None:
         """Take an event of the client: the SDK's object, or a dictionary."""
         event = decode(encode(event))
-        kind = event.get("type")
+        kind = get(event, "type")
         if kind == "conversation.item.create":
             self._items.append(_with_sound(event.get("item")))
         elif kind == "response.create":
             asked = event.get("response") if self._realtime else event
-            call = self._begin({k: v for k, v in (asked or {}).items() if k != "type"})
+            asked = asked if isinstance(asked, dict) else {}
+            call = self._begin({k: v for k, v in asked.items() if k != "type"})
             if call is not None:
                 self._asked.append(call)
 
     def received(self, data: bytes | str) -> None:
-        """Take an event of the server."""
-        event = orjson.loads(data)
-        kind = event.get("type")
+        """Take an event of the server; of what is none the SDK knows what to say."""
+        try:
+            event = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            return
+        kind = get(event, "type")
         if not isinstance(kind, str) or not (kind == "error" or kind.startswith("response.")):
             return
         number, call = self._call(kind, event)
@@ -92,8 +99,8 @@ class _Session:
 
     def _call(self, kind: str, event: dict[str, Any]) -> tuple[str, Call | None]:
         """The response that an event is about; deltas of the Responses API do not say."""
-        response = event.get("response")
-        number = event.get("response_id") or (response or {}).get("id")
+        number = event.get("response_id") or get(event.get("response"), "id")
+        number = number if isinstance(number, str) else None
         if kind == "response.created" and number:
             call = self._asked.popleft() if self._asked else None
             if call is None and self._realtime:
@@ -126,43 +133,64 @@ class _Session:
 
 def _with_sound(item: Any) -> Any:
     """An item whose base64 sound is an attachment."""
-    for part in (item or {}).get("content") or () if isinstance(item, dict) else ():
+    content = get(item, "content")
+    for part in content if isinstance(content, list) else ():
         if isinstance(part, dict) and isinstance(part.get("audio"), str):
-            sound = b64decode(part["audio"])
-            part["audio"] = Attachment(content_type="audio/pcm", content_bytes=sound)
+            sound = decoded_base64([part["audio"]])
+            if sound is not None:
+                part["audio"] = Attachment(content_type="audio/pcm", content_bytes=sound)
     return item
 
 
-def _session(connection: Any, *, is_async: bool) -> _Session:
-    session: _Session | None = vars(connection).get("_tracetape_session")
-    if session is None:
-        realtime = "Realtime" in type(connection).__name__
-        session = _Session(connection, realtime=realtime, is_async=is_async)
-        connection._tracetape_session = session
+# By the connection's number: nothing is put on the user's object, which may be a stand-in.
+_sessions: dict[int, tuple[ref[Any], _Session]] = {}
+
+
+def _session(connection: Any, *, is_async: bool) -> _Session | None:
+    number = id(connection)
+    held = _sessions.get(number)
+    if held is not None and held[0]() is connection:
+        return held[1]
+    try:
+        reference = ref(connection, lambda _: _sessions.pop(number, None))
+    except TypeError:
+        return None  # a stand-in that cannot be watched
+    realtime = any("Realtime" in kind.__name__ for kind in type(connection).__mro__)
+    session = _Session(connection, realtime=realtime, is_async=is_async)
+    _sessions[number] = reference, session
     return session
 
 
 def _observe(
-    connection: Any, is_async: bool, take: Callable[[_Session, Any], None], what: Any
+    args: tuple[Any, ...], is_async: bool, take: Callable[[_Session, Any], None], what: Any
 ) -> None:
+    """Let the session of a connection, the first of `args`, take what passes."""
     try:
-        take(_session(connection, is_async=is_async), what)
+        session = _session(args[0], is_async=is_async) if args else None
+        if session is not None:
+            take(session, what)
     except Exception:  # noqa: BLE001 - the guard
         internal_error("reading an event of a session")
+
+
+# The wrappers pass on what they get as it is: what is wrong with it, the SDK says.
 
 
 def wrap_send(original: _Wrapped, is_on: Callable[[], bool], *, is_async: bool) -> _Wrapped:
     """See what is sent, before it is: the answer may come at once."""
 
-    def send(connection: Any, event: Any) -> Any:
-        if is_on():
-            _observe(connection, is_async, _Session.sent, event)
-        return original(connection, event)
+    def look(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        event = args[1] if len(args) > 1 else kwargs.get("event")
+        if event is not None and is_on():
+            _observe(args, is_async, _Session.sent, event)
 
-    async def send_async(connection: Any, event: Any) -> Any:
-        if is_on():
-            _observe(connection, is_async, _Session.sent, event)
-        return await original(connection, event)
+    def send(*args: Any, **kwargs: Any) -> Any:
+        look(args, kwargs)
+        return original(*args, **kwargs)
+
+    async def send_async(*args: Any, **kwargs: Any) -> Any:
+        look(args, kwargs)
+        return await original(*args, **kwargs)
 
     return send_async if is_async else send
 
@@ -170,26 +198,26 @@ def wrap_send(original: _Wrapped, is_on: Callable[[], bool], *, is_async: bool) 
 def wrap_receive(original: _Wrapped, is_on: Callable[[], bool], *, is_async: bool) -> _Wrapped:
     """See what comes, and that nothing more comes; a `recv` that is cancelled loses nothing."""
 
-    def receive(connection: Any) -> Any:
-        try:
-            data = original(connection)
-        except Exception as exception:
-            if is_on():
-                _observe(connection, is_async, _Session.over, _abnormal(exception))
-            raise
+    def look(args: tuple[Any, ...], take: Callable[[_Session, Any], None], what: Any) -> None:
         if is_on():
-            _observe(connection, is_async, _Session.received, data)
+            _observe(args, is_async, take, what)
+
+    def receive(*args: Any, **kwargs: Any) -> Any:
+        try:
+            data = original(*args, **kwargs)
+        except Exception as exception:
+            look(args, _Session.over, _abnormal(exception))
+            raise
+        look(args, _Session.received, data)
         return data
 
-    async def receive_async(connection: Any) -> Any:
+    async def receive_async(*args: Any, **kwargs: Any) -> Any:
         try:
-            data = await original(connection)
+            data = await original(*args, **kwargs)
         except Exception as exception:
-            if is_on():
-                _observe(connection, is_async, _Session.over, _abnormal(exception))
+            look(args, _Session.over, _abnormal(exception))
             raise
-        if is_on():
-            _observe(connection, is_async, _Session.received, data)
+        look(args, _Session.received, data)
         return data
 
     return receive_async if is_async else receive
@@ -198,15 +226,15 @@ def wrap_receive(original: _Wrapped, is_on: Callable[[], bool], *, is_async: boo
 def wrap_close(original: _Wrapped, is_on: Callable[[], bool], *, is_async: bool) -> _Wrapped:
     """See that the user has had enough."""
 
-    def close(connection: Any, **options: Any) -> Any:
+    def close(*args: Any, **kwargs: Any) -> Any:
         if is_on():
-            _observe(connection, is_async, _Session.over, None)
-        return original(connection, **options)
+            _observe(args, is_async, _Session.over, None)
+        return original(*args, **kwargs)
 
-    async def close_async(connection: Any, **options: Any) -> Any:
+    async def close_async(*args: Any, **kwargs: Any) -> Any:
         if is_on():
-            _observe(connection, is_async, _Session.over, None)
-        return await original(connection, **options)
+            _observe(args, is_async, _Session.over, None)
+        return await original(*args, **kwargs)
 
     return close_async if is_async else close
 

@@ -25,7 +25,8 @@ def _strict() -> bool:
 def internal_error(where: str) -> None:
     """Report the exception being handled: counted, logged once per place, re-raised in our suite.
 
-    Call it in an ``except Exception`` block.
+    Call it in an ``except Exception`` block. The log has one line; the traceback is in it if the
+    logger ``tracetape`` is at level DEBUG.
 
     Args:
         where: what was being done, in words for the log.
@@ -36,7 +37,12 @@ def internal_error(where: str) -> None:
     if _strict():
         raise
     if first and not sys.is_finalizing():  # logging has lost its modules by then
-        logger.warning("tracetape: internal error while %s (reported once)", where, exc_info=True)
+        logger.warning(
+            "tracetape: internal error while %s (%s; reported once; level DEBUG has its traceback)",
+            where,
+            getattr(sys.exc_info()[0], "__name__", "unknown"),
+            exc_info=logger.isEnabledFor(logging.DEBUG),
+        )
 
 
 def warn_once(key: str, message: str, *args: object) -> None:

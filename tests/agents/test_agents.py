@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import MagicMock
 
 import agents
 import httpx2
@@ -173,3 +174,53 @@ async def test_switched_off(traces: CapturedTraces) -> None:
     tracetape.autolog(disable=True)
     await Runner.run(Agent(name="helper", model=model(response(MESSAGE))), "Weather?")
     assert len(traces) == 0
+
+
+class Bare:
+    """A trace or a span with nothing that the SDK's own has."""
+
+
+class Failing(Bare):
+    """One of the user's that cannot be exported."""
+
+    trace_id = span_id = "id-1"
+    name = "flow"
+    error = "text"
+    span_data = None
+
+    def export(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    "one", [Bare(), Failing(), MagicMock(), None, 5], ids=lambda o: repr(o)[:9]
+)
+def test_stand_ins_for_traces_and_spans_are_no_trouble(
+    one: Any, traces: CapturedTraces, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The SDK's processors are told of them, and we say nothing."""
+    from agents.tracing.provider import SynchronousMultiTracingProcessor
+
+    class Told(agents.TracingProcessor):
+        """The user's own processor."""
+
+        def on_trace_start(self, trace: Any) -> None:
+            told.append(trace)
+
+        on_trace_end = on_span_start = on_span_end = on_trace_start
+
+        def shutdown(self) -> None: ...
+
+        def force_flush(self) -> None: ...
+
+    told: list[Any] = []
+    processors = SynchronousMultiTracingProcessor()
+    processors.add_tracing_processor(Told())
+    processors.on_trace_start(one)
+    processors.on_span_start(one)
+    processors.on_span_end(one)
+    processors.on_trace_end(trace=one)
+    processors.on_trace_end(one)
+    assert told == [one] * 5
+    assert [record.message for record in caplog.records if record.name == "tracetape"] == []
+    assert tracetape.get_current_active_span() is None

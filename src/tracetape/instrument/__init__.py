@@ -8,6 +8,7 @@ from tracetape.instrument.outcomes import (
     failure_of_error,
     failure_of_reasons,
 )
+from tracetape.instrument.parsing import wrap_taking_a_chunk
 from tracetape.instrument.providers import provider_of
 from tracetape.instrument.registry import autolog, autolog_one
 from tracetape.instrument.template import Template
@@ -27,4 +28,5 @@ __all__ = [
     "failure_of_reasons",
     "options",
     "provider_of",
+    "wrap_taking_a_chunk",
 ]

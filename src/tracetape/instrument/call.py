@@ -6,7 +6,7 @@ import atexit
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeAlias
 from weakref import WeakSet
 
 from tracetape._system import perf_counter_ns
@@ -18,9 +18,12 @@ from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.instrument.options import options
 from tracetape.tracing.beginning import begin_span
 
-__all__ = ["Call", "begin_call", "calling"]
+__all__ = ["Call", "begin_call", "call_of_chunk", "calling"]
 
 _P = ParamSpec("_P")
+# Reads what has come of a body: gives its chunks to the call, or gives back the plain answer; and
+# whether it saw the end of a stream.
+Rest: TypeAlias = Callable[[], tuple[Any, bool]]
 
 # The call that a client is making in this context: what the SDK does meanwhile belongs to it.
 calling: ContextVar[Call | None] = ContextVar("tracetape_call", default=None)
@@ -67,15 +70,18 @@ class Call:
 
     __slots__ = (
         "__weakref__",
-        "_asked_usage",
         "_count",
         "_extractor",
         "_first",
         "_last",
+        "_latest",
+        "_rest",
         "_retries",
         "_span",
         "_started",
         "_status_code",
+        "refused_answer",
+        "usage_asked",
     )
 
     def __init__(self, span: LiveSpan, extractor: Extractor) -> None:
@@ -85,7 +91,10 @@ class Call:
         self._started = perf_counter_ns()
         self._first = self._last = self._count = self._retries = 0
         self._status_code: int | None = None
-        self._asked_usage = False
+        self.usage_asked: dict[str, Any] | None = None  # added to the body; its answer is hidden
+        self._latest: Any = None  # the chunk that came last
+        self._rest: Rest | None = None
+        self.refused_answer: Any = None  # of which the user's model could not be made
 
     def describe(self, request: Request) -> None:
         """Record what is asked."""
@@ -107,9 +116,8 @@ class Call:
 
     def usage_options(self, request: Request) -> dict[str, Any] | None:
         """What to add to the body; from then on the chunk that answers it is hidden."""
-        added = self._extractor.usage_options(request)
-        self._asked_usage = bool(added)
-        return added
+        self.usage_asked = self._extractor.usage_options(request)
+        return self.usage_asked
 
     def refused(self, status_code: int) -> None:
         """The server's answer is one that the SDK tries again after."""
@@ -136,17 +144,22 @@ class Call:
         """Its end is the user's to reach: if the program ends before, what came is kept."""
         _streaming.add(self)
 
-    def chunk(self, chunk: Any) -> bool:
-        """Take a streamed chunk; whether the user is to have it."""
-        self._last = perf_counter_ns()
+    def reads_at_end(self, rest: Rest) -> None:
+        """What has come is read when the call ends, however it does."""
+        self._rest = rest
+
+    def chunk(self, chunk: Any, at: int = 0) -> bool:
+        """Take a streamed chunk, which came at `at` or now; whether the user is to have it."""
+        self._last = at or perf_counter_ns()
         self._count += 1
+        self._latest = chunk
         try:
             if not self._first and not self._extractor.is_head(chunk):
                 self._first = self._last
             self._extractor.chunk(chunk)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a streamed chunk")
-        return not self._asked_usage or not self._is_hidden(chunk)
+        return not self.usage_asked or not self._is_hidden(chunk)
 
     @_guarded
     def add_fields(self, fields: dict[str, Any]) -> None:
@@ -189,8 +202,12 @@ class Call:
     def ended(self, reason: str) -> None:
         """End a stream, with what came so far; `reason` says how it came to its end."""
         if self._span._end is None:
+            answer, is_whole = self._read_rest()
+            if answer is not None:
+                self.answered(answer)
+                return
             try:
-                self._keep_stream(reason)
+                self._keep_stream("exhausted" if is_whole else reason)
             finally:
                 self._span._finish(self._end_of_stream())
 
@@ -199,6 +216,8 @@ class Call:
         """End with an exception, which the caller raises again, and the `answer` it came after."""
         if self._span._end is None:
             try:
+                if answer is None:
+                    answer, _ = self._read_rest()
                 if answer is not None:
                     self._read(answer)
                 elif self._count:
@@ -206,6 +225,17 @@ class Call:
                 self._span._failed(exception)
             finally:
                 self._span._finish()
+
+    def _read_rest(self) -> tuple[Any, bool]:
+        """A plain answer that came by parts, or None; whether a stream was there to its end."""
+        rest, self._rest = self._rest, None
+        try:
+            answer, is_whole = (None, False) if rest is None else rest()
+            is_whole = is_whole or (self._count > 0 and self._extractor.is_end(self._latest))
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("reading a response's body")
+            return None, False
+        return answer, is_whole
 
     def _keep_stream(self, reason: str) -> None:
         fields: dict[str, Any] = {
@@ -240,6 +270,15 @@ class Call:
     def __del__(self) -> None:
         if self._span._end is None:
             self.ended("abandoned")
+
+
+def call_of_chunk(chunk: Any) -> Call | None:
+    """The call whose stream has just given `chunk`."""
+    if chunk is not None:
+        for call in list(_streaming):
+            if call._latest is chunk:
+                return call
+    return None
 
 
 class _Answer:

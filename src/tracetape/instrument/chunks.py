@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
 from tracetape.capture import decode, encode
 
-__all__ = ["Text", "joined", "merged_counts", "plain"]
+__all__ = [
+    "Text",
+    "decoded_base64",
+    "get",
+    "joined",
+    "joined_base64",
+    "merged_counts",
+    "plain",
+    "says",
+]
 
 _MANY = 4096
+_PADDED = re.compile("[^=]+=*")
+_FRAME = frozenset(
+    {"expires_at", "format", "id", "index", "object", "role", "status", "type", "content_type"}
+)
 
 
 class Text(list[str]):
@@ -62,3 +77,44 @@ def merged_counts(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str
         elif value or known is None:
             merged[key] = value
     return merged
+
+
+def get(value: Any, name: str) -> Any:
+    """What a dictionary or an SDK's object has by this name; or None."""
+    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+
+
+def says(delta: Any) -> bool:
+    """Whether a part of an answer says something, and does not only announce what will come."""
+    if isinstance(delta, str):
+        return delta != ""
+    if isinstance(delta, (list, tuple)):
+        return any(says(item) for item in delta)
+    if not isinstance(delta, dict):
+        if not hasattr(type(delta), "__pydantic_serializer__"):
+            return False
+        delta = plain(delta)
+    return any(says(value) for key, value in delta.items() if key not in _FRAME)
+
+
+def decoded_base64(pieces: Iterable[str]) -> bytes | None:
+    """The bytes of a base64 text that came in pieces; None: it is no base64.
+
+    Each piece may be encoded by itself, with a padding of its own, or be cut from one text at any
+    place. Of a text that breaks off, the bytes that are whole are there.
+    """
+    data = bytearray()
+    for text in _PADDED.findall("".join("".join(pieces).split())):
+        text = text[:-1] if len(text) % 4 == 1 else text + "=" * (-len(text) % 4)
+        try:
+            data += b64decode(text, validate=True)
+        except ValueError:
+            return None
+    return bytes(data)
+
+
+def joined_base64(pieces: Iterable[str]) -> str:
+    """One base64 text of what came in pieces, see `decoded_base64`; the pieces if it is none."""
+    pieces = list(pieces)
+    data = decoded_base64(pieces)
+    return "".join(pieces) if data is None else b64encode(data).decode()

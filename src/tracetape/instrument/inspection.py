@@ -55,7 +55,7 @@ def _inspect(name: str) -> Finding:
             importlib.import_module(target.module)
         except ImportError:
             pass  # a module that this version has not
-        label = f"{target.class_name}.{target.method}"
+        label = target.label
         if patch.is_installed():
             finding.patched.append(label)
         else:

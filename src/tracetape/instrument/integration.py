@@ -93,7 +93,15 @@ class Extractor:
         return False
 
     def is_head(self, chunk: Any) -> bool:
-        """Whether a chunk only announces the answer: it is not what the user waits for."""
+        """Whether a chunk only announces the answer: it is not what the user waits for.
+
+        He waits for text, reasoning, a refusal, a tool call or sound. Asked until one is none.
+        """
+        del chunk
+        return False
+
+    def is_end(self, chunk: Any) -> bool:
+        """Whether no chunk can follow this one: the answer is whole, also if nobody looks on."""
         del chunk
         return False
 
@@ -123,11 +131,11 @@ class Extractor:
 
 
 class Target(NamedTuple):
-    """A method that is wrapped while the integration is on.
+    """A method, or a function, that is wrapped while the integration is on.
 
     Attributes:
         module: the module whose import makes the method available.
-        class_name: the class in it; the method may be inherited.
+        class_name: the class in it; the method may be inherited. Empty: a function of the module.
         method: the method's name.
         optional: nothing is missed if the class has no such method, and nothing is said.
         wrap: makes the replacement from the original, and from a function that says whether
@@ -139,6 +147,11 @@ class Target(NamedTuple):
     method: str
     wrap: Callable[[Callable[..., Any], Callable[[], bool]], Callable[..., Any]]
     optional: bool = False
+
+    @property
+    def label(self) -> str:
+        """What to call it, such as ``OpenAI.request``."""
+        return f"{self.class_name}.{self.method}" if self.class_name else self.method
 
 
 class Integration(NamedTuple):

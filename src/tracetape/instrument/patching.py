@@ -19,7 +19,7 @@ class Patch:
         """Nothing is patched yet."""
         self.target = target
         self._on = False
-        self._owner: type | None = None
+        self._owner: Any = None
         self._original: Callable[..., Any] | None = None
         self._inherited = False
         self._installed: Callable[..., Any] | None = None
@@ -67,22 +67,23 @@ class Patch:
             if self._on:
                 self._install()
         except Exception:  # noqa: BLE001 - the guard
-            internal_error(f"patching {self.target.module}.{self.target.class_name}")
+            internal_error(f"patching {self.target.module}.{self.target.label}")
 
     def _install(self) -> None:
         target = self.target
         if self._installed is not None:
             return  # wrapped by somebody else since: ours is still beneath
-        owner = getattr(self._module, target.class_name, None)
+        owner = (
+            getattr(self._module, target.class_name, None) if target.class_name else self._module
+        )
         original = getattr(owner, target.method, None)
         if owner is None or original is None:
             if target.optional:
                 return
             logger.warning(
-                "tracetape: %s has no %s.%s; its calls there are not traced",
+                "tracetape: %s has no %s; its calls there are not traced",
                 target.module,
-                target.class_name,
-                target.method,
+                target.label,
             )
             return
         # The wrapper asks `is_on`: beneath somebody else's wrapper ours cannot be taken off.
@@ -90,5 +91,8 @@ class Patch:
         self._owner = owner
         self._original = original
         self._inherited = target.method not in owner.__dict__
+        if self._inherited:  # it is found, and pickled, by the place where it is
+            replacement.__module__ = owner.__module__
+            replacement.__qualname__ = f"{owner.__qualname__}.{target.method}"
         self._installed = replacement
         setattr(owner, target.method, replacement)

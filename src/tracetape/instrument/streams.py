@@ -1,27 +1,69 @@
-"""Watches a client library's stream without being one step ahead of the user."""
+"""Watches the stream that an SDK made, without being one step ahead of the user.
+
+The stream stays the SDK's own object, of its own class. Watched are two things that it holds: its
+iterator of chunks, and the HTTP response, whose end is the stream's end too.
+"""
 
 from __future__ import annotations
 
-import functools
-import sys
-import types
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, get_args
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from typing import Any
 from weakref import ref
 
 from tracetape.instrument.call import Call
 
-__all__ = ["traced_stream_class"]
+__all__ = ["is_watchable", "watch_stream"]
+
+_ITERATOR = "_iterator"
+# Who overrides one of these may read the response without the SDK's iterator, or make of it what
+# is no chunk any more.
+_READING = (
+    "__iter__",
+    "__next__",
+    "__aiter__",
+    "__anext__",
+    "__stream__",
+    "_iter_events",
+    _ITERATOR,
+)
+
+
+def is_watchable(stream: Any, sdk_class: type) -> bool:
+    """Whether all that `stream` gives passes the iterator of `sdk_class`, the SDK's own."""
+    made = type(stream)
+    if sdk_class not in made.__mro__:
+        return False
+    if made is not sdk_class and any(
+        getattr(made, name, None) is not getattr(sdk_class, name, None) for name in _READING
+    ):
+        return False
+    return _ITERATOR in vars(stream) or hasattr(sdk_class, _ITERATOR)
+
+
+def watch_stream(stream: Any, call: Call) -> None:
+    """Let `call` see each chunk of `stream`, and its end."""
+    observed = _Observed(stream._iterator, call)
+    vars(stream)[_ITERATOR] = observed
+    response = stream.response
+    # A response that is read already does not close its stream of bytes any more.
+    closed = response if getattr(response, "is_closed", False) else response.stream
+    for name in ("close", "aclose"):
+        if hasattr(closed, name):
+            # Where the attribute cannot be set, exhaustion and collection still end the call.
+            with contextlib.suppress(AttributeError, TypeError):
+                setattr(closed, name, _Closing(closed, name, observed))
 
 
 class _Observed(Iterator[Any], AsyncIterator[Any]):
-    """The library's own iterator, each step of it seen by the call."""
+    """The SDK's own iterator, each step of it seen by the call."""
 
-    __slots__ = ("__weakref__", "_call", "_source")
+    __slots__ = ("__weakref__", "_call", "_source", "_take")
 
     def __init__(self, source: Any, call: Call) -> None:
         self._source = source
         self._call = call
+        self._take = call.chunk
 
     def __iter__(self) -> _Observed:
         return self
@@ -33,7 +75,7 @@ class _Observed(Iterator[Any], AsyncIterator[Any]):
         try:
             while True:
                 chunk = self._source.__next__()
-                if self._call.chunk(chunk):
+                if self._take(chunk):
                     return chunk
         except StopIteration:
             self._call.ended("exhausted")
@@ -46,7 +88,7 @@ class _Observed(Iterator[Any], AsyncIterator[Any]):
         try:
             while True:
                 chunk = await self._source.__anext__()
-                if self._call.chunk(chunk):
+                if self._take(chunk):
                     return chunk
         except StopAsyncIteration:
             self._call.ended("exhausted")
@@ -59,37 +101,38 @@ class _Observed(Iterator[Any], AsyncIterator[Any]):
         return getattr(self._source, name)  # close() and aclose() of the generator
 
     def closed(self) -> None:
-        """The response was closed: by the user, unless by the library in the midst of a step."""
+        """The response was closed: by the user, unless by the SDK in the midst of a step."""
         source = self._source
         if not getattr(source, "gi_running", getattr(source, "ag_running", False)):
             self._call.ended("closed")
 
 
 class _Closing:
-    """A response's stream; says when it is closed.
+    """`close` or `aclose` of a response or of its stream of bytes; tells who watches.
 
     The `.stream()` helpers close the response, and not the stream of chunks that they read.
     """
 
-    def __init__(self, stream: Any, observed: _Observed) -> None:
-        self._stream = stream
+    __slots__ = ("_close", "_name", "_observed", "_owner")
+
+    def __init__(self, owner: Any, name: str, observed: _Observed) -> None:
+        self._owner = owner
+        self._name = name
+        self._close = getattr(owner, name)
         self._observed = ref(observed)  # an abandoned stream is to be collected
 
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._stream)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return aiter(self._stream)
-
-    def close(self) -> None:
+    def __call__(self) -> Awaitable[None] | None:
+        if self._name == "aclose":
+            return self._aclose()
         try:
-            self._stream.close()
+            self._close()
         finally:
             self._closed()
+        return None
 
-    async def aclose(self) -> None:
+    async def _aclose(self) -> None:
         try:
-            await self._stream.aclose()
+            await self._close()
         finally:
             self._closed()
 
@@ -98,55 +141,6 @@ class _Closing:
         if observed is not None:
             observed.closed()
 
-
-@functools.lru_cache(maxsize=8)
-def _closing_class(library: str) -> type[_Closing]:
-    # The library's responses insist on streams of its own base classes.
-    module = sys.modules[library]
-    return type("ClosingStream", (_Closing, module.SyncByteStream, module.AsyncByteStream), {})
-
-
-def traced_stream_class(stream: Any, *, is_async: bool) -> Any:
-    """A generic subclass of an SDK's ``Stream`` or ``AsyncStream``.
-
-    Until `watch` is called on an instance, that behaves as the SDK's own.
-    """
-    close: Any = getattr(stream, "close", None)  # openai 1.0's streams have none
-
-    def watch(self: Any, call: Call) -> None:
-        self._tracetape_call = call
-        self._iterator = observed = _Observed(self._iterator, call)
-        response = self.response
-        library = type(response).__module__.partition(".")[0]
-        response.stream = _closing_class(library)(response.stream, observed)
-
-    def close_watched(self: Any) -> None:
-        try:
-            close(self)
-        finally:
-            _closed(self)
-
-    async def close_watched_async(self: Any) -> None:
-        try:
-            await close(self)
-        finally:
-            _closed(self)
-
-    members: dict[str, Any] = {
-        "__module__": __name__,
-        "_tracetape_call": None,
-        "watch": watch,
-    }
-    if close is not None:
-        watched = close_watched_async if is_async else close_watched
-        members["close"] = functools.wraps(close)(watched)
-    # The SDK finds the chunks' type through the one generic base, by the same type variable.
-    variable = get_args(stream.__orig_bases__[0])[0]
-    return types.new_class(
-        f"Traced{stream.__name__}", (stream[variable],), {}, lambda body: body.update(members)
-    )
-
-
-def _closed(stream: Any) -> None:
-    if stream._tracetape_call is not None:
-        stream._tracetape_call.ended("closed")
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A response can be pickled and copied: the other one gets the method of its class.
+        return getattr, (self._owner, self._name)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple, get_origin
 
 from tracetape.capture.conversion import is_sentinel
 from tracetape.diagnostics import internal_error
-from tracetape.instrument.body import watch_body
+from tracetape.instrument.body import is_readable, watch_body
 from tracetape.instrument.call import Call, begin_call, calling
 from tracetape.instrument.credentials import without_credentials
 from tracetape.instrument.endpoints import Endpoints, ExtractorRef, path_below, resolve
@@ -21,11 +21,13 @@ from tracetape.instrument.files import described_files
 from tracetape.instrument.integration import Extractor, Request, Target
 from tracetape.instrument.options import options
 from tracetape.instrument.providers import provider_of
-from tracetape.instrument.streams import traced_stream_class
+from tracetape.instrument.streams import is_watchable, watch_stream
 from tracetape.tracing.runtime import runtime
 
 __all__ = ["Template"]
 
+_REFUSALS = (400, 422)
+_MANY_SERVERS = 256
 _RAW_RESPONSE = "x-stainless-raw-response"
 # What `parse()` adds to an answer: objects of the user's own models, whose serialisers are his.
 _PARSED: dict[str, Any] = {
@@ -39,6 +41,8 @@ _PARSED: dict[str, Any] = {
     },
     "output": {"__all__": {"parsed_arguments": True, "content": {"__all__": {"parsed": True}}}},
 }
+# Base URLs of servers that refuse to be asked for the usage of streams.
+_without_usage: set[str] = set()
 
 
 class Template(NamedTuple):
@@ -90,10 +94,14 @@ class Template(NamedTuple):
             before = calling.get()
             calling.set(call)
             try:
-                result = original(client, *given, **kwargs)
-            except BaseException as exception:
-                seam.failed(call, exception)
-                raise
+                while True:
+                    try:
+                        result = original(client, *given, **kwargs)
+                        break
+                    except BaseException as exception:
+                        if not seam.asks_again(client, call, exception, given, kwargs):
+                            seam.failed(call, exception)
+                            raise
             finally:
                 calling.set(before)
             seam.returned(call, result)
@@ -114,10 +122,14 @@ class Template(NamedTuple):
             before = calling.get()
             calling.set(call)
             try:
-                result = await original(client, *given, **kwargs)
-            except BaseException as exception:
-                seam.failed(call, exception)
-                raise
+                while True:
+                    try:
+                        result = await original(client, *given, **kwargs)
+                        break
+                    except BaseException as exception:
+                        if not seam.asks_again(client, call, exception, given, kwargs):
+                            seam.failed(call, exception)
+                            raise
             finally:
                 calling.set(before)
             seam.returned(call, result)
@@ -134,8 +146,6 @@ class _Seam:
         self._is_async = is_async
         module = sys.modules[template.module]
         self._stream: type = module.AsyncStream if is_async else module.Stream
-        self._traced = traced_stream_class(self._stream, is_async=is_async)
-        self._aliases: dict[Any, Any] = {}
         self._endpoints = Endpoints(template.endpoints)
         self._last: tuple[Any, tuple[str, str]] = (None, ("", ""))
 
@@ -146,9 +156,11 @@ class _Seam:
         """
         if not runtime.enabled:
             return None
+        sent, base = _sent(args, kwargs), getattr(client, "base_url", None)
+        if sent is None or base is None:
+            return None  # the SDK is about to refuse it
         try:
-            sent = args[1] if len(args) > 1 else kwargs["options"]
-            provider, base_url = self._provider(client.base_url)
+            provider, base_url = self._provider(base)
             path, method = path_below(sent.url, base_url), sent.method.upper()
             body = _body(sent)
             extractor = self._endpoints.find(method, path) or self._other(method, path, body)
@@ -169,27 +181,52 @@ class _Seam:
     def _prepare(
         self, client: Any, call: Call, request: Request, args: list[Any], kwargs: dict[str, Any]
     ) -> None:
-        """Watch the stream; add to the request what was asked for."""
-        sent = args[1] if len(args) > 1 else kwargs["options"]
+        """Add to the request what was asked for."""
+        sent = _sent(args, kwargs)
         headers = sent.headers if isinstance(sent.headers, Mapping) else {}
         added: dict[str, Any] = {}
-        if kwargs.get("stream"):
-            kwargs["stream_cls"] = self._traced_class(args, kwargs)
-            hideable = get_origin(kwargs["stream_cls"]) is self._traced and not _is_raw(headers)
-            if options.stream_usage and hideable:
+        if options.stream_usage and kwargs.get("stream"):
+            hideable = self._is_own(kwargs.get("stream_cls")) and not _is_raw(headers)
+            if hideable and request.base_url not in _without_usage:
                 more = call.usage_options(request)
                 if more:
                     added["json_data"] = {**sent.json_data, **more}
+        parser = getattr(sent, "post_parser", None)
+        if callable(parser):
+            added["post_parser"] = _watched_parser(parser, call)
         if options.propagate and not _has_traceparent(client, headers):
             added["headers"] = {**headers, "traceparent": call.traceparent}
         if added:
-            # A copy: the options may be the user's own, and are used again.
-            changed = copy(sent)
-            vars(changed).update(added)  # pydantic's own way takes as long as all of this
-            if len(args) > 1:
-                args[1] = changed
-            else:
-                kwargs["options"] = changed
+            _send(args, kwargs, sent, added)
+
+    def _is_own(self, stream_class: Any) -> bool:
+        """Whether the SDK makes a stream of its own class, not of one of the user's."""
+        return stream_class is None or (get_origin(stream_class) or stream_class) is self._stream
+
+    def asks_again(
+        self,
+        client: Any,
+        call: Call,
+        exception: BaseException,
+        args: list[Any],
+        kwargs: dict[str, Any],
+    ) -> bool:
+        """Whether the server refused what we had added; that is then taken out, also in future."""
+        try:
+            added = call.usage_asked
+            if not added or not _refuses(exception, added):
+                return False
+            sent = _sent(args, kwargs)
+            body = {key: value for key, value in sent.json_data.items() if key not in added}
+            if len(_without_usage) >= _MANY_SERVERS:
+                _without_usage.clear()
+            _without_usage.add(self._provider(client.base_url)[1])
+            _send(args, kwargs, sent, {"json_data": body})
+            call.usage_asked = None
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("sending a request again")
+            return False
+        return True
 
     def _provider(self, url: Any) -> tuple[str, str]:
         last, found = self._last
@@ -217,13 +254,13 @@ class _Seam:
                     call.add_fields({"request_id": request_id})
                 call.answered(_json(call.condensed(result)))
                 return
-            if isinstance(result, self._traced):
+            if is_watchable(result, self._stream):
                 call.streaming()
                 call.add_fields(self._request_id(result.response))
-                result.watch(call)
+                watch_stream(result, call)
                 return
             response = _response_of(result)
-            if response is None:
+            if response is None or not is_readable(response):
                 call.answered(_json(result))
                 return
             call.streaming()
@@ -235,33 +272,58 @@ class _Seam:
 
     def failed(self, call: Call, exception: BaseException) -> None:
         """Take the exception, and the answer that the SDK could not parse, if it has that."""
-        answer = getattr(exception, "completion", None)  # openai's LengthFinishReasonError
         try:
-            answer = None if answer is None else _json(answer)
+            answer = call.refused_answer
+            if answer is None:
+                answer = getattr(exception, "completion", None)  # openai's LengthFinishReasonError
+            answer = None if answer is None else _json(call.condensed(answer))
         except Exception:  # noqa: BLE001 - the guard
+            answer = None
             internal_error("reading an answer")
         call.failed(exception, answer)
 
     def _request_id(self, response: Any) -> dict[str, Any]:
         value = response.headers.get(self._template.request_id)
-        return {"request_id": value} if value else {}
+        return {"request_id": value} if isinstance(value, str) and value else {}
 
-    def _traced_class(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """`stream_cls` with our class in the place of the SDK's; the user's own stays."""
-        given = kwargs.get("stream_cls")
-        key = args[0] if given is None and args else given
-        alias = self._aliases.get(key)
-        if alias is None:
-            if given is None:
-                alias = self._traced[args[0] if args else kwargs["cast_to"]]
-            elif get_origin(given) is self._stream:
-                alias = self._traced[get_args(given)[0]]
-            else:
-                return given
-            if len(self._aliases) > 256:  # types made at run time must not pile up
-                self._aliases.clear()
-            self._aliases[key] = alias
-        return alias
+
+def _sent(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The options of a call of `request`; None: it is called in a way that the SDK refuses."""
+    sent = args[1] if len(args) > 1 else kwargs.get("options")
+    said = (getattr(sent, "url", None), getattr(sent, "method", None))
+    return sent if all(isinstance(one, str) for one in said) else None
+
+
+def _send(args: list[Any], kwargs: dict[str, Any], sent: Any, changes: dict[str, Any]) -> None:
+    """Change the options of a call: a copy of them, for the user may use his own again."""
+    changed = copy(sent)
+    vars(changed).update(changes)  # pydantic's own way takes as long as all of this
+    if len(args) > 1:
+        args[1] = changed
+    else:
+        kwargs["options"] = changed
+
+
+def _refuses(exception: BaseException, added: Mapping[str, Any]) -> bool:
+    """Whether a server says that it does not know what was `added` to a body."""
+    if getattr(exception, "status_code", None) not in _REFUSALS:
+        return False
+    answer = getattr(getattr(exception, "response", None), "text", "")
+    said = f"{exception} {answer}"
+    return any(name in said for key, value in added.items() for name in (key, *value))
+
+
+def _watched_parser(parser: Callable[[Any], Any], call: Call) -> Callable[[Any], Any]:
+    """What makes a user's model of an answer; an answer that it refuses is kept."""
+
+    def parse(answer: Any) -> Any:
+        try:
+            return parser(answer)
+        except BaseException:
+            call.refused_answer = answer
+            raise
+
+    return parse
 
 
 def _body(sent: Any) -> dict[str, Any]:
@@ -271,7 +333,7 @@ def _body(sent: Any) -> dict[str, Any]:
     """
     body = sent.json_data if isinstance(sent.json_data, dict) else {}
     extra = getattr(sent, "extra_json", None)
-    if extra:
+    if extra and isinstance(extra, Mapping):
         body = {**body, **extra}
     if getattr(sent, "files", None):
         body = {**body, **described_files(sent.files)}

@@ -1,0 +1,33 @@
+"""Sees that an SDK cannot make of a stream what the user has asked for, such as his own model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tracetape.instrument.call import call_of_chunk
+
+__all__ = ["wrap_taking_a_chunk"]
+
+
+def wrap_taking_a_chunk(
+    original: Callable[..., Any], is_on: Callable[[], bool]
+) -> Callable[..., Any]:
+    """What a `.stream()` helper does with each chunk: where that fails, the call has failed."""
+
+    def take(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except Exception as exception:
+            if is_on():
+                _failed((*args, *kwargs.values()), exception)
+            raise
+
+    return take
+
+
+def _failed(arguments: tuple[Any, ...], exception: Exception) -> None:
+    for argument in arguments:
+        call = call_of_chunk(argument)
+        if call is not None:
+            call.failed(exception)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
@@ -34,9 +35,14 @@ _TYPES = {
 class _Open(NamedTuple):
     scope: AbstractContextManager[LiveSpan]
     span: LiveSpan
+    handled: BaseException | None  # what the user's program was handling when it began
 
 
 _open: dict[str, _Open] = {}
+# Of each step that is open, also of those that are left out: its kind, and the step above it.
+_above: dict[str, tuple[str, str | None]] = {}
+# Of each workflow that is open: why its last agent failed, if that did.
+_failed: dict[str, str | None] = {}
 
 
 def _guarded(take: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -66,16 +72,28 @@ def on_trace_start(trace: Any) -> None:
 
 @_guarded
 def on_trace_end(trace: Any) -> None:
-    """A workflow is over."""
-    _end(_get(trace, "trace_id"))
+    """A workflow is over: it failed if an exception passes it, or if its last agent failed."""
+    number = _get(trace, "trace_id")
+    opened = _open.get(number) if isinstance(number, str) else None
+    if opened is None:
+        return
+    failure = _failed.pop(number, None)
+    exception = _passing(opened)
+    if exception is None and failure is not None:
+        opened.span.set_status(SpanStatus(SpanStatusCode.ERROR, failure))
+    _end(number, exception)
 
 
 @_guarded
 def on_span_start(span: Any) -> None:
     """A step begins."""
     data = _get(span, "span_data")
-    kind = _get(data, "type")
-    if not isinstance(kind, str) or kind in _LEFT_OUT:
+    kind, number, above = _get(data, "type"), _get(span, "span_id"), _get(span, "parent_id")
+    if not isinstance(kind, str):
+        return
+    if isinstance(number, str):
+        _above[number] = kind, above if isinstance(above, str) else None
+    if kind in _LEFT_OUT:
         return
     name = _get(data, "name") or kind
     if kind == "handoff":
@@ -87,11 +105,17 @@ def on_span_start(span: Any) -> None:
 def on_span_end(span: Any) -> None:
     """A step is over: only now its content is known."""
     number = _get(span, "span_id")
-    opened = _open.get(number) if isinstance(number, str) else None
+    if not isinstance(number, str):
+        return
+    kind = _above.pop(number, ("", None))[0]
+    opened = _open.get(number)
     if opened is None:
         return
     try:
         _describe(opened, span)
+        workflow = str(_get(span, "trace_id"))
+        if kind == "agent" and workflow in _open and not _is_below_agent(span):
+            _failed[workflow] = _why_failed(span, opened)
     finally:
         _end(number)
 
@@ -123,7 +147,7 @@ def _begin(number: Any, name: Any, kind: str) -> bool:
     if not isinstance(number, str):
         return False
     scope = start_span(str(name), kind)
-    _open[number] = _Open(scope, scope.__enter__())
+    _open[number] = _Open(scope, scope.__enter__(), sys.exc_info()[1])
     return True
 
 
@@ -141,7 +165,55 @@ def _exported(one: Any) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _end(number: Any) -> None:
-    opened = _open.pop(number, None) if isinstance(number, str) else None
-    if opened is not None:
+def _end(number: str, exception: BaseException | None = None) -> None:
+    opened = _open.pop(number, None)
+    if opened is None:
+        return
+    if exception is None:
         opened.scope.__exit__(None, None, None)
+    else:
+        opened.scope.__exit__(type(exception), exception, exception.__traceback__)
+
+
+def _passing(opened: _Open) -> BaseException | None:
+    """The exception that leaves a step; the SDK ends it in its ``finally`` or ``__exit__``."""
+    exception = sys.exc_info()[1]
+    if exception is opened.handled or isinstance(exception, GeneratorExit):
+        return None
+    return exception
+
+
+def _why_failed(span: Any, opened: _Open) -> str | None:
+    """Why the run of an agent failed; None: it did not, or recovered from its error."""
+    error = _get(span, "error")
+    if not isinstance(error, dict) or not error:
+        return None
+    # A run raises what it does not recover from; a streamed one does so later, where its events
+    # are read.
+    if _passing(opened) is None and not _is_raised_later():
+        return None
+    return str(error.get("message") or "the agent failed")
+
+
+def _is_below_agent(span: Any) -> bool:
+    """Whether it works for another agent, as a tool of that."""
+    above = _get(span, "parent_id")
+    while isinstance(above, str):
+        kind, above = _above.get(above, ("", None))
+        if kind in ("agent", "function"):
+            return True
+    return False
+
+
+def _is_raised_later() -> bool:
+    """Whether a streamed run ends here with an error that no handler of the user's has taken.
+
+    Nothing public tells; the SDK's loop has it in a variable. Where that is missing, no.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        result = frame.f_locals.get("streamed_result")
+        if result is not None:
+            return not getattr(result, "_max_turns_handled", True)
+        frame = frame.f_back  # type: ignore[assignment]
+    return False

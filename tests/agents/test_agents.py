@@ -5,18 +5,21 @@ The answers have the shape of OpenAI's API reference, "The response object".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import MagicMock
 
 import agents
 import httpx2
+import openai
 import pytest
 from agents import (
     Agent,
     GuardrailFunctionOutput,
     InputGuardrail,
     InputGuardrailTripwireTriggered,
+    MaxTurnsExceeded,
     OpenAIResponsesModel,
     RunConfig,
     Runner,
@@ -224,3 +227,93 @@ def test_stand_ins_for_traces_and_spans_are_no_trouble(
     assert told == [one] * 5
     assert [record.message for record in caplog.records if record.name == "tracetape"] == []
     assert tracetape.get_current_active_span() is None
+
+
+def streamed(answer: httpx2.Response) -> httpx2.Response:
+    event = {"type": "response.completed", "sequence_number": 0, "response": answer.json()}
+    headers = {"content-type": "text/event-stream"}
+    return httpx2.Response(200, content=f"data: {json.dumps(event)}\n\n", headers=headers)
+
+
+def looping(answered: Callable[[httpx2.Response], httpx2.Response] | None = None) -> Agent[Any]:
+    """An agent that never comes to an end."""
+    answers = [response(call("weather", '{"city":"Paris"}')) for _ in range(4)]
+    asked = model(*(map(answered, answers) if answered else answers))
+    return Agent(name="helper", tools=[weather], model=asked)
+
+
+def root_of(traces: CapturedTraces) -> Any:
+    (trace,) = traces
+    root = trace.data.spans[0]
+    assert root.span_type == SpanType.WORKFLOW
+    assert (trace.info.state == "ERROR") is (root.status.status_code == "ERROR")
+    return root
+
+
+async def test_a_run_that_raises_is_a_failed_trace(traces: CapturedTraces) -> None:
+    """The workflow has the exception, though the user catches it."""
+    with pytest.raises(MaxTurnsExceeded):
+        await Runner.run(looping(), "Weather?", max_turns=2)
+    root = root_of(traces)
+    assert root.status.status_code is SpanStatusCode.ERROR
+    assert root.status.description.startswith("MaxTurnsExceeded: ")
+    assert [event.attributes["exception.type"] for event in root.events] == ["MaxTurnsExceeded"]
+
+
+async def test_a_streamed_run_that_raises_is_a_failed_trace(traces: CapturedTraces) -> None:
+    """Its exception reaches the user where he reads the events."""
+    result = Runner.run_streamed(looping(streamed), "Weather?", max_turns=2)
+    with pytest.raises(MaxTurnsExceeded):
+        async for _ in result.stream_events():
+            pass
+    assert root_of(traces).status.status_code is SpanStatusCode.ERROR
+
+
+async def test_a_model_that_refuses_is_a_failed_trace(traces: CapturedTraces) -> None:
+    """An error of the service ends the run."""
+    refused = httpx2.Response(401, json={"error": {"message": "bad key"}})
+    with pytest.raises(openai.AuthenticationError):
+        await Runner.run(Agent(name="helper", model=model(refused)), "Weather?")
+    root = root_of(traces)
+    assert root.status.description.startswith("AuthenticationError: ")
+
+
+async def test_a_run_that_recovers_is_no_failure(traces: CapturedTraces) -> None:
+    """A tool that failed, a handler that gave an answer, an attempt before a better one."""
+
+    @function_tool
+    def broken() -> str:
+        """Fails."""
+        raise ValueError("no weather")
+
+    asked = model(response(call("broken", "{}")), response(MESSAGE))
+    await Runner.run(Agent(name="helper", tools=[broken], model=asked), "Weather?")
+    handlers: Any = {"max_turns": lambda _: "Enough."}
+    await Runner.run(looping(), "Weather?", max_turns=2, error_handlers=handlers)
+    result = Runner.run_streamed(
+        looping(streamed), "Weather?", max_turns=2, error_handlers=handlers
+    )
+    async for _ in result.stream_events():
+        pass
+    with agents.trace("two attempts"):
+        with pytest.raises(MaxTurnsExceeded):
+            await Runner.run(looping(), "Weather?", max_turns=2)
+        await Runner.run(Agent(name="helper", model=model(response(MESSAGE))), "Weather?")
+    assert [trace.info.state for trace in traces] == ["OK"] * 4
+
+
+async def test_a_run_within_an_exception_handler(traces: CapturedTraces) -> None:
+    """What the program handles meanwhile is none of the run's."""
+    try:
+        raise KeyError("cache")
+    except KeyError:
+        await Runner.run(Agent(name="helper", model=model(response(MESSAGE))), "Weather?")
+    assert root_of(traces).status.status_code is SpanStatusCode.OK
+
+
+async def test_an_agent_that_fails_as_a_tool(traces: CapturedTraces) -> None:
+    """The agent above it goes on with what the SDK tells it of the failure."""
+    tool = looping().as_tool("ask", "asks", max_turns=1)
+    asked = model(response(call("ask", '{"input":"?"}')), response(MESSAGE))
+    await Runner.run(Agent(name="boss", tools=[tool], model=asked), "Weather?")
+    assert root_of(traces).status.status_code is SpanStatusCode.OK

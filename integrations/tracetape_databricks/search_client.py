@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
-from tracetape.instrument import Request, provider_of
+from tracetape.instrument import Request, is_installed, provider_of
 from tracetape.instrument.call import Call, begin_call
 from tracetape_databricks.around import around, around_async
 from tracetape_databricks.retrieval import IndexQuery
@@ -20,7 +19,7 @@ def search_classes() -> tuple[tuple[str, str], tuple[str, str]]:
     ``databricks.ai_search``; patching both names would wrap one method twice.
     """
     package, name = "databricks.vector_search", "VectorSearchIndex"
-    if find_spec("databricks") and find_spec("databricks.ai_search"):
+    if is_installed("databricks.ai_search"):
         package, name = "databricks.ai_search", "AISearchIndex"
     return (f"{package}.index", name), (f"{package}.async_index", f"Async{name}")
 

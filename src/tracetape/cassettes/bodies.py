@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import importlib
-import importlib.util
 import json
 import re
 import zlib
@@ -14,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from tracetape._modules import is_installed
 from tracetape.exceptions import CassetteFormatError
 
 __all__ = ["MAX_BODY", "decoded", "decoded_parts", "from_stored", "is_known", "to_stored"]
@@ -78,7 +78,7 @@ def _names(encoding: str) -> list[str]:
 def _is_installed(name: str) -> bool:
     if name == "zstd":
         return _zstd_library() is not None
-    return name != "br" or importlib.util.find_spec("brotli") is not None
+    return name != "br" or is_installed("brotli")
 
 
 def _zstd_library() -> Any:

@@ -1,5 +1,6 @@
 """The public seam for integrations: tables of targets, extractors with three verbs."""
 
+from tracetape._modules import is_installed
 from tracetape.instrument.integration import Extractor, Integration, Request, Result, Target
 from tracetape.instrument.options import options
 from tracetape.instrument.outcomes import (
@@ -26,6 +27,7 @@ __all__ = [
     "failure_of_answer",
     "failure_of_error",
     "failure_of_reasons",
+    "is_installed",
     "options",
     "provider_of",
     "wrap_taking_a_chunk",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib import import_module
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from tracetape._modules import load
 from tracetape.instrument.integration import Extractor
 
 __all__ = ["Endpoints", "ExtractorRef", "path_below", "resolve"]
@@ -44,15 +44,16 @@ class Endpoints:
         return None
 
 
-def resolve(extractor: ExtractorRef) -> type[Extractor]:
-    """The class itself."""
+def resolve(extractor: ExtractorRef) -> type[Extractor] | None:
+    """The class itself; None if its module cannot be imported."""
     return _loaded(extractor) if isinstance(extractor, str) else extractor
 
 
 @lru_cache(maxsize=256)
-def _loaded(reference: str) -> type[Extractor]:
+def _loaded(reference: str) -> type[Extractor] | None:
     module, _, name = reference.partition(":")
-    loaded: type[Extractor] = getattr(import_module(module), name)
+    found = load(module, "calls of its endpoints are traced in part, or not at all")
+    loaded: type[Extractor] | None = None if found is None else getattr(found, name)
     return loaded
 
 

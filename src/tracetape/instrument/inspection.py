@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.util
 from typing import NamedTuple
 
+from tracetape._modules import is_installed
 from tracetape.instrument import registry
 
 __all__ = ["Finding", "inspect_integrations"]
@@ -42,6 +42,8 @@ def inspect_integrations() -> list[Finding]:
 
 def _inspect(name: str) -> Finding:
     integration = registry.integration(name)
+    if integration is None:
+        return Finding(name, name, None, [], [], [], "tracetape's own part for it is missing")
     finding = Finding(name, integration.package, _version(integration.package), [], [], [])
     if finding.version is None:
         return finding
@@ -64,7 +66,7 @@ def _inspect(name: str) -> Finding:
 
 
 def _version(package: str) -> str | None:
-    if importlib.util.find_spec(package) is None:
+    if not is_installed(package):
         return None
     try:
         return importlib.metadata.version(package)

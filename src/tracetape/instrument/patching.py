@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from tracetape._modules import warn_missing
 from tracetape.diagnostics import internal_error, logger
 from tracetape.instrument.integration import Target
 
@@ -45,7 +46,7 @@ class Patch:
 
             wrapt.register_post_import_hook(self._after_import, self.target.module)
         elif self._module is not None:
-            self._install()
+            self._after_import(self._module)
 
     def switch_off(self) -> None:
         """Unwrap it; where somebody wrapped us meanwhile, ours goes on as a pass-through."""
@@ -66,6 +67,9 @@ class Patch:
         try:
             if self._on:
                 self._install()
+        except ImportError as error:
+            lost = f"calls of {self.target.class_name}.{self.target.method} are not traced"
+            warn_missing(error.name or self.target.module, error, lost)
         except Exception:  # noqa: BLE001 - the guard
             internal_error(f"patching {self.target.module}.{self.target.label}")
 

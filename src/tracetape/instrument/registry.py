@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from tracetape._modules import is_installed, load
 from tracetape.entities.privacy import checked_level
 from tracetape.exceptions import IntegrationMissingError, InvalidTypeError, InvalidValueError
 from tracetape.instrument.integration import Integration
@@ -69,7 +68,8 @@ def autolog(
 ) -> None:
     """Trace the calls of every client library that we know, now or once it is imported.
 
-    A library that is not installed is no error. Calling it twice is calling it once; the options
+    A library that is not installed is no error; an integration of ours that cannot be imported
+    is one warning. Calling it twice is calling it once; the options
     are those of the last call. The keywords of ``mlflow.autolog`` are taken too.
 
     Args:
@@ -126,8 +126,10 @@ def autolog_one(name: str, *, disable: bool = False) -> None:
         IntegrationMissingError: the library is not installed.
     """
     found = integration(name)
+    if found is None:
+        return
     package = found.package
-    if not disable and package not in sys.modules and importlib.util.find_spec(package) is None:
+    if not disable and not is_installed(package):
         raise IntegrationMissingError(
             f"tracetape.{name}.autolog() needs the package {package!r}, which is not installed: "
             f"run `{found.install}`"
@@ -147,8 +149,13 @@ def _switch(name: str, *, on: bool) -> None:
         if not on:
             return
         for module in _PROVIDER_RULES:
-            register_provider(importlib.import_module(module).provider)
-        _patches[name] = [Patch(target) for target in integration(name).targets]
+            rules = load(module, "providers are named by their host only")
+            if rules is not None:
+                register_provider(rules.provider)
+        found = integration(name)
+        if found is None:
+            return
+        _patches[name] = [Patch(target) for target in found.targets]
     for patch in _patches[name]:
         patch.switch_on() if on else patch.switch_off()
 
@@ -158,9 +165,10 @@ def names() -> list[str]:
     return sorted(_MODULES)
 
 
-def integration(name: str) -> Integration:
-    """The integration of this name."""
-    found: Integration = importlib.import_module(_MODULES[name]).INTEGRATION
+def integration(name: str) -> Integration | None:
+    """The integration of this name; None with one warning if it cannot be imported."""
+    module = load(_MODULES[name], f"calls of {name} are not traced")
+    found: Integration | None = None if module is None else module.INTEGRATION
     return found
 
 
@@ -172,4 +180,5 @@ def patches(name: str) -> list[Patch]:
 def packages() -> frozenset[str]:
     """Packages without whose import there is nothing to trace."""
     # What everybody imports tells nothing.
-    return frozenset(integration(name).package for name in _MODULES) - sys.stdlib_module_names
+    found = filter(None, map(integration, _MODULES))
+    return frozenset(one.package for one in found) - sys.stdlib_module_names

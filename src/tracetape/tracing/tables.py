@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tracetape._modules import is_installed
 from tracetape.entities import Span, Trace
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
 
@@ -67,7 +67,7 @@ def parse_fields(fields: Sequence[str]) -> list[ExtractedField]:
 
 def has_pandas() -> bool:
     """Whether pandas can be imported."""
-    return importlib.util.find_spec("pandas") is not None
+    return is_installed("pandas")
 
 
 def traces_to_dataframe(traces: Sequence[Trace], fields: Sequence[ExtractedField]) -> Any:

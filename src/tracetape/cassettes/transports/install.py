@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
 from functools import partial
 from types import ModuleType
 
+from tracetape._modules import is_installed
 from tracetape.cassettes.patching import Patches
 from tracetape.cassettes.transports import httpx_family, requests_adapter
 from tracetape.cassettes.transports.sockets import Watch
@@ -44,8 +43,7 @@ def uninstall() -> None:
 
 
 def _library(name: str) -> ModuleType | None:
-    package = name.partition(".")[0]
-    if package not in sys.modules and importlib.util.find_spec(package) is None:
+    if not is_installed(name.partition(".")[0]):
         return None
     try:
         library = importlib.import_module(name)

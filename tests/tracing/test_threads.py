@@ -308,6 +308,38 @@ def test_threads_of_the_standard_library_inherit_nothing() -> None:
         pool.join()
 
 
+# A thread is started by code of this file and module.
+STARTS = """
+def start(thread):
+    thread.start()
+    thread.join()
+"""
+
+
+@with_autolog
+@pytest.mark.parametrize(
+    ("file", "module", "parent"),
+    [
+        ("/home/u/.shiv/app_1/site-packages/posthog/consumer.py", "posthog.consumer", None),
+        ("/opt/app/dist-packages/posthog.py", "posthog", None),
+        (r"C:\\app\\site-packages\\posthog.py", "posthog", None),
+        ("multiprocessing/pool.py", "multiprocessing.pool", None),  # within a packaged program
+        ("queue.py", "queue", None),
+        ("app.py", "__main__", "request"),
+        ("worker/jobs.py", "worker.jobs", "request"),
+        ("/home/u/project/queue.py", "queue", "request"),
+    ],
+)
+def test_libraries_are_known_wherever_they_are(file: str, module: str, parent: str | None) -> None:
+    """Unpacked archives have `site-packages` of their own; packaged programs have no folder."""
+    names: dict[str, Any] = {"__name__": module}
+    exec(compile(STARTS, file, "exec"), names)
+    found: list[str | None] = []
+    with tracetape.start_span("request"):
+        names["start"](threading.Thread(target=lambda: found.append(work())))
+    assert found == [parent]
+
+
 @with_autolog
 def test_switching_it_on_twice() -> None:
     """Is switching it on once."""

@@ -7,6 +7,7 @@ lands under a stranger's request.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -60,7 +61,12 @@ def _wrap_start(original: Callable[..., Any], is_on: Callable[[], bool]) -> Call
 
 def _is_library(frame: FrameType) -> bool:
     """Whether a thread is started by the standard library or an installed package."""
-    return frame.f_code.co_filename.startswith(_LIBRARIES)
+    file = frame.f_code.co_filename
+    if file.startswith(_LIBRARIES) or _INSTALLED.search(file):
+        return True
+    # A packaged program's own modules and the libraries are in one place, without its path.
+    module = str(frame.f_globals.get("__name__", ""))
+    return not os.path.isabs(file) and module.partition(".")[0] in sys.stdlib_module_names
 
 
 _PATHS = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -68,6 +74,8 @@ _LIBRARIES = (
     "<frozen ",
     *sorted({f"{place}/" for path in _PATHS for place in (path, os.path.realpath(path))}),
 )
+# Also those of another place: a folder on PYTHONPATH, or where shiv and pex unpack a program.
+_INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
 
 INTEGRATION = Integration(
     name="threads",

@@ -7,10 +7,10 @@ MLFLOW := $(VENV)-mlflow
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format matrix coexistence soak bench record clean
+.PHONY: help demo test check format matrix coexistence transparency packaged soak bench record clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo ## run examples/chat.py from its cassette and show its traces: no key, no network
 	@$(BIN)/tracetape run --show --cassette cassettes/examples/chat.yaml examples/chat.py
@@ -34,6 +34,12 @@ matrix: ## the integrations with old and new SDKs (openai from 1.0, Databricks),
 coexistence: ## other instrumentations of OpenAI beside ours, each in an environment of its own
 	$(PYTHON) scripts/coexistence.py
 
+transparency: ## the SDKs' own test suites, without and with autolog(); PACKAGE="openai llm" chooses
+	$(PYTHON) scripts/transparency.py $(PACKAGE)
+
+packaged: ## a program made with PyInstaller, Nuitka, zipapp and shiv, and run; WAY="shiv" chooses
+	$(PYTHON) scripts/packaged.py $(WAY)
+
 soak: $(VENV)/.dev ## long trials: 200 times kill -9, 16 × 50,000 spans, 1,000,000 spans at full speed
 	TRACETAPE_SOAK=1 $(BIN)/python -m pytest tests/soak -v --durations 0
 
@@ -44,7 +50,7 @@ record: $(VENV)/.record ## record the cassettes anew, from a real model server o
 	$(BIN)/python scripts/record.py
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) $(MLFLOW) .bench .matrix .coexistence .record .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(MLFLOW) .bench .matrix .coexistence .transparency .packaged .record .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # One stamp for each group of dependencies in pyproject.toml.
 $(VENV)/.%: pyproject.toml | $(VENV)

@@ -1,0 +1,324 @@
+"""The test suites of the SDKs themselves, without and with `tracetape.autolog()`.
+
+`make transparency` runs it; environments and results are in .transparency/. Arguments choose
+packages, such as `openai` or `openai==3.0.0`; without a version the newest is taken. A test that
+ends in another way with us is run again on both sides before it counts, for some are unsteady.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / ".transparency"
+PATIENCE = 3600  # seconds for one run of a suite
+AGAIN = 2  # runs of the tests that differ
+SHOWN = 40  # differences that are listed
+# Without these of a suite's own group no test is lost: they check types, write documents or
+# drive other machines.
+UNUSED = re.compile(
+    r"(mypy|pyright|ty|ruff|black|mkdocs.*|pymdown.*|pandas-stubs|types-.*|boto3-stubs|playwright"
+    r"|cogapp|.*-theme|furo|sphinx.*|twine|dapr|check-manifest|build|ipython|ipywidgets"
+    r"|pycodestyle|pytest-cov|pytest-watcher|coverage)\b"
+)
+
+
+class Suite(NamedTuple):
+    """How a package's tests are run.
+
+    Attributes:
+        needs: what they need besides the package and its group `group`.
+        group: the group, or extra, of its pyproject.toml that lists what tests need.
+        tests: the folder of the tests.
+        arguments: of pytest, in place of the project's own `addopts`.
+        source: where the sources of a release are, for a package whose sdist has no tests.
+        tag: how a version's tag is called there.
+    """
+
+    needs: tuple[str, ...] = ()
+    group: str = "dev"
+    tests: str = "tests"
+    arguments: tuple[str, ...] = ()
+    source: str | None = None
+    tag: str = "v{}"
+
+
+SUITES = {
+    "openai": Suite(("openai[aiohttp,realtime,datalib,bedrock]",)),
+    "anthropic": Suite(
+        ("anthropic[aiohttp,bedrock,mcp,vertex]",), arguments=("-p", "tests._alias_httpx")
+    ),
+    "databricks-sdk": Suite(source="https://github.com/databricks/databricks-sdk-py"),
+    "openai-agents": Suite(("openai-agents[voice,viz,litellm,sqlalchemy,redis]",)),
+    "langchain-openai": Suite(group="test", tests="tests/unit_tests"),
+    "llm": Suite(source="https://github.com/simonw/llm", tag="{}"),
+}
+
+
+class SkippedError(Exception):
+    """A suite that cannot be had; says why."""
+
+
+class Run(NamedTuple):
+    """What one run of a suite gave.
+
+    Attributes:
+        outcomes: by test, how each of its phases ended.
+        faults: internal errors of ours, by place.
+        spans: how many were recorded.
+        tail: the last of what pytest printed.
+    """
+
+    outcomes: dict[str, list[str]]
+    faults: dict[str, int]
+    spans: int
+    tail: str
+
+
+def fetch(name: str, version: str) -> Path:
+    """The folder of a release's sources, with its tests."""
+    sdists = FOLDER / "sdists" / name
+    if not list(sdists.glob("*.tar.gz")) or version:
+        wanted = f"{name}=={version}" if version else name
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+        pip += ["--no-deps", "--no-binary", name, "--dest", str(sdists), wanted]
+        done = subprocess.run(pip, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SkippedError(f"its sdist cannot be had: {done.stderr.strip().splitlines()[-1:]}")
+    archives = sorted(sdists.glob(f"*-{version or '*'}.tar.gz"), key=lambda p: p.stat().st_mtime)
+    archive = archives[-1]
+    folder = FOLDER / "sources" / archive.name.removesuffix(".tar.gz")
+    if not folder.exists():
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder.parent, filter="data")
+    suite = SUITES[name]
+    if not has_tests(folder / suite.tests):
+        clone(suite, folder)
+    return folder
+
+
+def has_tests(folder: Path) -> bool:
+    return any(folder.rglob("test_*.py"))
+
+
+def clone(suite: Suite, folder: Path) -> None:
+    """Put the tests of the release's tag where its sdist has none."""
+    if suite.source is None:
+        raise SkippedError("its sdist has no tests")
+    checkout = folder.with_name(f"{folder.name}.git")
+    shutil.rmtree(checkout, ignore_errors=True)
+    tag = suite.tag.format(folder.name.rpartition("-")[2])
+    git = ["git", "clone", "--quiet", "--depth", "1", "--branch", tag, suite.source, str(checkout)]
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        subprocess.run(git, env=env, capture_output=True, text=True, timeout=120, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        said = str(getattr(error, "stderr", None) or error).strip().splitlines()
+        raise SkippedError(
+            f"its sdist has no tests, and {suite.source} at {tag} cannot be had ({said[-1]})"
+        ) from None
+    if not has_tests(checkout / suite.tests):
+        raise SkippedError(f"neither its sdist nor {suite.source} has tests in {suite.tests}")
+    shutil.rmtree(folder)
+    checkout.rename(folder)
+
+
+def environment(name: str, folder: Path) -> Path:
+    """The interpreter of the suite's environment, made if need be."""
+    venv = FOLDER / "venvs" / folder.name
+    python, stamp = venv / "bin" / "python", venv / "ready"
+    if not stamp.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        version = folder.name.rpartition("-")[2]
+        ours = ["--editable", str(ROOT), "pytest", "pytest-asyncio", "pytest-timeout"]
+        suite = SUITES[name]
+        needs = [*suite.needs, f"{name}=={version}", "pytest-xdist", *needed(suite, folder)]
+        done = subprocess.run([*pip, *ours, *needs], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SkippedError(f"its environment cannot be made: {done.stderr.strip()[-300:]}")
+        stamp.touch()
+    return python
+
+
+def needed(suite: Suite, folder: Path) -> list[str]:
+    """What the project's own group asks for, less what no test uses."""
+    import tomllib
+
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+    groups = project.get("dependency-groups", {})
+    extras = project.get("project", {}).get("optional-dependencies", {})
+    listed = groups.get(suite.group) or extras.get(suite.group) or []
+    return [one for one in listed if isinstance(one, str) and not UNUSED.match(one)]
+
+
+class _Anything(BaseHTTPRequestHandler):
+    """Answers each call with an empty object, in place of the mock server that a suite wants."""
+
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@contextmanager
+def anything() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Anything)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def run(name: str, folder: Path, python: Path, side: str, workers: int, only: Path | None) -> Run:
+    """Run a suite once; with us on, or without any part of ours."""
+    results = FOLDER / "results" / name / side
+    shutil.rmtree(results, ignore_errors=True)
+    results.mkdir(parents=True)
+    home = FOLDER / "home"
+    home.mkdir(exist_ok=True)
+    suite = SUITES[name]
+    command = [str(python), "-m", "pytest", suite.tests, "-q", "-o", "addopts=", "--tb=no"]
+    command += ["-p", "no:cacheprovider", "--continue-on-collection-errors", "--timeout=180"]
+    command += ["-p", "transparency_plugin", "-n", str(workers), *suite.arguments]
+    if side == "off":
+        command += ["-p", "no:tracetape"]  # not even our pytest plugin
+    with anything() as server:
+        env = {k: v for k, v in os.environ.items() if not is_private(k)} | {
+            "PYTHONPATH": str(ROOT / "scripts"),
+            "HOME": str(home),
+            "TEST_API_BASE_URL": server,
+            "TRANSPARENCY_FOLDER": str(results),
+            "TRANSPARENCY_SIDE": side,
+        }
+        if only is not None:
+            env["TRANSPARENCY_ONLY"] = str(only)
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env=env,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return Run({}, {}, 0, f"not finished after {PATIENCE} s")
+    (results / "output.txt").write_text(done.stdout, "utf-8")
+    found = results / "outcomes.json"
+    outcomes = json.loads(found.read_text("utf-8")) if found.exists() else {}
+    faults: dict[str, int] = {}
+    spans = 0
+    for file in results.glob("faults.*.json"):
+        part = json.loads(file.read_text("utf-8"))
+        spans += part["spans"]
+        for place, count in part["faults"].items():
+            faults[place] = faults.get(place, 0) + count
+    return Run(outcomes, faults, spans, "\n".join(done.stdout.splitlines()[-15:]))
+
+
+def is_private(variable: str) -> bool:
+    """Variables that would make a suite call real services, or us do other than by default."""
+    return bool(
+        re.match(r"TRACETAPE_|PYTEST_|OPENAI_|ANTHROPIC_|DATABRICKS_|.*_API_KEY$", variable)
+    )
+
+
+def differing(off: Run, on: Run) -> list[str]:
+    return sorted(
+        test
+        for test in off.outcomes.keys() | on.outcomes.keys()
+        if off.outcomes.get(test) != on.outcomes.get(test)
+    )
+
+
+def trial(name: str, version: str, workers: int) -> bool:
+    """Whether a suite sees no difference."""
+    folder = fetch(name, version)
+    python = environment(name, folder)
+    label = folder.name
+    off = run(name, folder, python, "off", workers, None)
+    on = run(name, folder, python, "on", workers, None)
+    if not off.outcomes or not on.outcomes:
+        side, broken = ("off", off) if not off.outcomes else ("on", on)
+        print(f"{label}: the tests did not run ({side})\n{broken.tail}", flush=True)
+        return False
+    count, spans, faults = len(off.outcomes), on.spans, dict(on.faults)
+    passed = sum(phases == ["passed"] for phases in off.outcomes.values())
+    different = first = differing(off, on)
+    for _ in range(AGAIN):
+        if not different:
+            break
+        only = FOLDER / "results" / name / "again.txt"
+        only.write_text("\n".join(different), "utf-8")
+        off = run(name, folder, python, "off", 0, only)
+        on = run(name, folder, python, "on", 0, only)
+        for place, times in on.faults.items():
+            faults[place] = max(times, faults.get(place, 0))
+        again = set(differing(off, on))
+        # One that could not even be run again still counts.
+        different = [one for one in different if one in again or not off.outcomes]
+    print(
+        f"{label}: {count:,} tests, {passed:,} passed without us; {spans:,} spans; "
+        f"{len(different)} differ ({len(first) - len(different)} unsteady), "
+        f"{sum(faults.values())} internal errors",
+        flush=True,
+    )
+    for test in different[:SHOWN]:
+        print(f"  {test}\n    off: {off.outcomes.get(test)}\n    on:  {on.outcomes.get(test)}")
+    for place, times in faults.items():
+        print(f"  internal error while {place}: {times} times")
+    return not different and not faults
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"of {', '.join(SUITES)}")
+    parser.add_argument("--workers", type=int, default=2, help="processes for each run")
+    given = parser.parse_args()
+    chosen = [one.partition("==")[::2] for one in given.packages or SUITES]
+    if unknown := {name for name, _ in chosen} - SUITES.keys():
+        parser.error(
+            f"unknown package {', '.join(sorted(unknown))}; choose from {', '.join(SUITES)}"
+        )
+    if sys.version_info < (3, 11):
+        parser.error("this needs Python 3.11 or newer: make PYTHON=python3.12 transparency")
+    failed = 0
+    for name, version in chosen:
+        try:
+            failed += not trial(name, version, given.workers)
+        except SkippedError as why:
+            print(f"{name}: skipped, {why}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -146,7 +146,7 @@ def test_search_spans_refuses_wrong_types(
 
 def test_request_and_response_are_json_text(trace: Trace) -> None:
     """Those of the root span."""
-    assert trace.data.request == '{"question":"Käse?"}'
+    assert trace.data.request == '{"question": "Käse?"}'
     assert trace.data.response == '"fromage"'
     assert trace.info.request_preview == trace.data.request
     assert trace.info.response_preview == trace.data.response

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from tracetape.capture import encode
 from tracetape.cli.common import find_trace, opened, shown_place, store_option
 from tracetape.exceptions import TracetapeException
 
@@ -173,7 +174,7 @@ def _write_json(out: BinaryIO, traces: Iterable[Trace], as_list: bool) -> Iterat
     out.write(before)
     for index, trace in enumerate(traces):
         out.write(between if index else b"")
-        out.write(trace.to_json().encode() + (b"" if as_list else b"\n"))
+        out.write(encode(trace.to_dict()) + (b"" if as_list else b"\n"))
         yield 1
     out.write(after)
 

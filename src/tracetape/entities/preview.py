@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from tracetape.entities.json_text import json_text_start
+
 __all__ = ["preview"]
 
 _PREVIEW = 1000  # characters, as in MLflow
@@ -25,8 +27,7 @@ def preview(data: bytes | None, role: str = "user") -> str | None:
     text = _said(data, role)
     if text:
         return text[:_PREVIEW]
-    # A character has at most four bytes; cutting first keeps a long prompt cheap.
-    return data[: 4 * _PREVIEW].decode(errors="ignore")[:_PREVIEW]
+    return json_text_start(data, _PREVIEW)
 
 
 def _said(data: bytes, role: str) -> str | None:

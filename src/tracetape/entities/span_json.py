@@ -16,6 +16,7 @@ from tracetape.entities.identifiers import (
     parse_trace_id,
     trace_id_text,
 )
+from tracetape.entities.json_text import json_text
 from tracetape.entities.link import Link
 from tracetape.entities.names import (
     FIELD_OF_NAME,
@@ -58,7 +59,7 @@ def span_to_dict(span: Span) -> dict[str, Any]:
             "code": status.status_code.to_otel_proto_status_code_name(),
             "message": status.description,
         },
-        "attributes": {key: data.decode() for key, data in span._json_attributes().items()},
+        "attributes": {key: json_text(data) for key, data in span._json_attributes().items()},
         "links": [link.to_dict() for link in span.links],
     }
 
@@ -171,11 +172,9 @@ def _json_of(text: Any) -> bytes:
         return b"null"  # as MLflow reads it
     if _LONG_NUMBER.search(text) is None:
         try:
-            orjson.loads(text)
+            return encode(orjson.loads(text))  # without the blanks
         except ValueError:
             pass
-        else:
-            return text.encode()
     try:
         return encode(json.loads(text))  # also NaN, numbers of any size, lone surrogates
     except (ValueError, RecursionError):

@@ -8,6 +8,7 @@ from typing import Any
 from tracetape.capture import encode
 from tracetape.entities.constants import SpanStatusCode, TraceState
 from tracetape.entities.identifiers import trace_id_text
+from tracetape.entities.json_text import json_text, json_text_start
 from tracetape.entities.names import (
     COST,
     ROOT_INPUTS,
@@ -106,7 +107,7 @@ def make_info(
         {
             SCHEMA_VERSION: _SCHEMA,
             **(metadata or {}),
-            **{key: encode(value).decode() for key, value in sums.items() if value},
+            **{key: json_text(encode(value)) for key, value in sums.items() if value},
         },
         {**({} if name is None else {TRACE_NAME: name}), **(tags or {})},
         span_count=span_count,
@@ -144,8 +145,7 @@ def _field_sum(spans: Sequence[Span], field: str) -> dict[str, Any]:
 
 
 def _shortened(data: bytes | None) -> str:
-    # A character has at most four bytes.
-    text = "" if data is None else data[: 4 * _METADATA + 4].decode(errors="ignore")
+    text = "" if data is None else json_text_start(data, _METADATA + 1)
     return text if len(text) <= _METADATA else f"{text[: _METADATA - 3]}..."
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from tracetape.entities.json_text import json_text
 from tracetape.entities.names import INTERMEDIATE_OUTPUTS
 from tracetape.entities.span import Span
 from tracetape.exceptions import InvalidTypeError
@@ -24,12 +25,12 @@ class TraceData:
 
     @property
     def request(self) -> str | None:
-        """The root span's inputs as JSON text."""
+        """The root span's inputs as JSON text, as ``json.dumps`` writes it."""
         return self._root_json("_inputs")
 
     @property
     def response(self) -> str | None:
-        """The root span's outputs as JSON text."""
+        """The root span's outputs as JSON text, likewise."""
         return self._root_json("_outputs")
 
     @property
@@ -82,7 +83,7 @@ class TraceData:
     def _root_json(self, slot: str) -> str | None:
         root = self._root()
         data: bytes | None = None if root is None else getattr(root, slot)
-        return None if data is None else data.decode()
+        return None if data is None else json_text(data)
 
     def __eq__(self, other: object) -> bool:
         return self.spans == other.spans if isinstance(other, TraceData) else NotImplemented

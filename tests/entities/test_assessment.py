@@ -15,6 +15,7 @@ from tracetape.entities import (
     AssessmentSourceType,
     Expectation,
     Feedback,
+    FeedbackValue,
     IssueReference,
 )
 
@@ -29,6 +30,9 @@ ALL = [
     Expectation("answer", "fromage", create_time_ms=1_700_000_000_123),
     IssueReference("i-1", "too slow", rationale="It took a minute.", run_id="r"),
 ]
+
+
+ERROR = AssessmentError("E001", "An error occurred.")
 
 
 @pytest.mark.parametrize("assessment", ALL, ids=lambda each: f"{type(each).__name__} {each.name}")
@@ -67,6 +71,29 @@ def test_the_json_is_mlflows() -> None:
         },
         **common,
     }
+
+
+def test_values_can_be_changed() -> None:
+    """Under the short name and under MLflow's they are the same."""
+    feedback, expectation = Feedback("f", 1.0), Expectation("e", 1)
+    feedback.value, expectation.value = 0.5, [2]
+    assert feedback.feedback is not None
+    assert expectation.expectation is not None
+    assert (feedback.feedback.value, expectation.expectation.value) == (0.5, [2])
+    expectation.expectation.value = 3
+    assert expectation.value == 3
+    issue = IssueReference("i", "n")
+    issue.issue_id, issue.issue_name = "j", "m"
+    assert (issue.name, issue.issue_name) == ("j", "m")
+
+
+def test_a_bare_assessment() -> None:
+    """Its JSON is that of its kind; an error belongs to the feedback."""
+    bare = Assessment("n", HUMAN, feedback=FeedbackValue(None), error=ERROR)
+    assert bare.feedback == FeedbackValue(None, ERROR)
+    read = Assessment.from_dictionary(bare.to_dictionary())
+    assert isinstance(read, Feedback)
+    assert (read.value, read.error) == (None, ERROR)
 
 
 def test_defaults() -> None:
@@ -115,6 +142,20 @@ def test_the_old_name_of_llm_judge_is_deprecated() -> None:
         (lambda: Expectation("e", None), "The `value` field must be specified"),
         (lambda: IssueReference("i", None), "The `issue_name` field must be specified"),
         (lambda: Assessment.from_dictionary({"assessment_name": "x"}), "Unknown assessment type"),
+        (lambda: Assessment("n", HUMAN), "Exactly one of `expectation`, `feedback`, or `issue`"),
+        (
+            lambda: Assessment("n", HUMAN, feedback=FeedbackValue(1), issue=ALL[7].issue),
+            "Exactly one of `expectation`, `feedback`, or `issue`",
+        ),
+        (
+            lambda: Assessment("n", HUMAN, expectation=ALL[5].expectation, error=ERROR),
+            "Cannot set `error` when `expectation`",
+        ),
+        (lambda: Expectation("n", {1, 2}).to_dictionary(), "must be JSON-serializable"),
+        (
+            lambda: Expectation.from_dictionary({"assessment_name": "n", "expectation": {"a": 1}}),
+            "Either 'value' or 'serialized_value' must be present",
+        ),
         (lambda: Feedback.from_dictionary(ALL[5].to_dictionary()), "`feedback` must exist"),
         (lambda: Feedback.from_dictionary({"feedback": {"value": 1}}), "without 'assessment_name'"),
     ],

@@ -60,6 +60,7 @@ def test_statuses(status: SpanStatus) -> None:
     """There and back; OpenTelemetry keeps the description of an error only."""
     pytest.importorskip("opentelemetry.trace")
     assert SpanStatus.from_otel_status(status.to_otel_status()) == status
+    assert SpanStatus("OK").to_otel_status().description == ""
     fine = SpanStatus("OK", "fine").to_otel_status()
     assert SpanStatus.from_otel_status(fine) == SpanStatus("OK")
     state = {"UNSET": "STATE_UNSPECIFIED"}.get(status.status_code.value, status.status_code.value)

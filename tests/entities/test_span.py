@@ -385,7 +385,7 @@ def test_record_exception(cause: Any, last_span: Callable[[], Span]) -> None:
 def test_record_exception_of_something_else_is_a_clear_error() -> None:
     """Which is also a TypeError."""
     with tracetape.start_span() as span:
-        with pytest.raises(TracetapeException, match="must be an Exception or a string") as caught:
+        with pytest.raises(TracetapeException, match="must be an Exception instance") as caught:
             span.record_exception(7)  # type: ignore[arg-type]
     assert isinstance(caught.value, TypeError)
 

@@ -101,8 +101,8 @@ def test_from_dict_reads_what_to_dict_wrote() -> None:
     bare = TraceInfo.from_dict(data)
     assert bare.state is TraceState.STATE_UNSPECIFIED
     assert (bare.trace_location.type.value, bare.experiment_id) == (
-        "TRACE_LOCATION_TYPE_UNSPECIFIED",
-        None,
+        "MLFLOW_EXPERIMENT",
+        "0",
     )
 
 

@@ -9,11 +9,15 @@ import pytest
 
 import tracetape
 from tracetape.entities import (
+    Assessment,
     AssessmentError,
     AssessmentSource,
     Expectation,
+    ExpectationValue,
     Feedback,
+    FeedbackValue,
     IssueReference,
+    IssueReferenceValue,
     Trace,
 )
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
@@ -131,7 +135,7 @@ def test_updating(trace_id: str) -> None:
     assert isinstance(new, Feedback)
     assert (new.value, new.rationale, new.metadata) == (2, "r", {"a": "1", "b": "2"})
     assert new.create_time_ms == old.create_time_ms
-    with pytest.raises(InvalidTypeError, match="kind Feedback, got Expectation"):
+    with pytest.raises(InvalidTypeError, match="Cannot update expectation value on a Feedback"):
         tracetape.update_assessment(trace_id, old.assessment_id, Expectation("n", 2))
 
 
@@ -139,6 +143,9 @@ def test_an_object_of_the_user_is_left_alone(trace_id: str) -> None:
     """What is logged is a copy."""
     mine = Feedback("n", 1)
     given = tracetape.log_assessment(trace_id, mine)
+    mine.value = 2
+    assert isinstance(given, Feedback)
+    assert given.value == 1
     assert mine.assessment_id is None
     assert given.assessment_id is not None
 
@@ -176,14 +183,54 @@ def test_traces_are_found_by_their_judgements(
     assert found(filter_string) == count
 
 
+def test_feedback_without_a_value(trace_id: str) -> None:
+    """It may be the rationale that counts."""
+    given = tracetape.log_feedback(trace_id=trace_id, rationale="Who knows?")
+    assert read(trace_id).info.assessments == [given]
+
+
+@pytest.mark.parametrize("given", [Feedback("n", 1), Expectation("n", 1), IssueReference("i", "n")])
+def test_a_trace_that_is_not_recorded(given: Assessment) -> None:
+    """Its judgements are given back, are stored nowhere and harm nothing."""
+    with tracetape.context(enabled=False), tracetape.start_span() as span:
+        logged = tracetape.log_assessment(span.trace_id, given)
+    assert type(logged) is type(given)
+    assert (logged.trace_id, logged.assessment_id) == (span.trace_id, None)
+    assert tracetape.log_assessment(None, given).assessment_id is None  # type: ignore[arg-type]
+
+
+def test_what_is_said_of_mlflows_values(trace_id: str) -> None:
+    """`feedback`, `expectation` and `issue` hold it, as in MLflow; the others are None."""
+    feedback = tracetape.log_feedback(trace_id=trace_id, value=1.0)
+    expectation = tracetape.log_expectation(trace_id=trace_id, name="e", value=["a"])
+    issue = tracetape.log_issue(trace_id=trace_id, issue_id="i", issue_name="n")
+    for logged, kept in zip(
+        (feedback, expectation, issue), read(trace_id).info.assessments, strict=True
+    ):
+        for one in (logged, kept):
+            values = (one.feedback, one.expectation, one.issue)
+            assert sum(value is not None for value in values) == 1
+    assert feedback.feedback == FeedbackValue(1.0)
+    assert expectation.expectation == ExpectationValue(["a"])
+    assert issue.issue == IssueReferenceValue("n")
+
+
+def test_a_bare_assessment(trace_id: str) -> None:
+    """It is kept as an object of its kind."""
+    bare = Assessment("n", AssessmentSource("HUMAN"), feedback=FeedbackValue(2))
+    given = tracetape.log_assessment(trace_id, bare)
+    assert isinstance(given, Feedback)
+    assert read(trace_id).info.assessments == [given]
+
+
 def test_mistakes(trace_id: str) -> None:
     """They are errors that say what is wrong, and store nothing."""
-    with pytest.raises(InvalidValueError, match="Either `value` or `error` must be provided"):
-        tracetape.log_feedback(trace_id=trace_id)
     with pytest.raises(InvalidValueError, match="`value` field must be specified"):
         tracetape.log_expectation(trace_id=trace_id, name="n", value=None)
     for unknown in (UNKNOWN, "nonsense"):
-        with pytest.raises(tracetape.TracetapeException, match=f"no trace with the id '{unknown}'"):
+        with pytest.raises(
+            tracetape.TracetapeException, match=f"Trace with ID '{unknown}' not found"
+        ):
             tracetape.log_feedback(trace_id=unknown, value=1)
     with pytest.raises(InvalidTypeError, match="got dict"):
         tracetape.log_assessment(trace_id, {"value": 1})  # type: ignore[arg-type]
@@ -191,7 +238,7 @@ def test_mistakes(trace_id: str) -> None:
         with pytest.raises(tracetape.TracetapeException, match="'a-1' not found for trace"):
             call(trace_id, "a-1")
     expectation = tracetape.log_expectation(trace_id=trace_id, name="n", value=1)
-    with pytest.raises(InvalidTypeError, match="no feedback"):
+    with pytest.raises(InvalidTypeError, match="is not a feedback"):
         tracetape.override_feedback(
             trace_id=trace_id, assessment_id=expectation.assessment_id or "", value=2
         )

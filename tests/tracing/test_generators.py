@@ -632,7 +632,7 @@ async def _coroutine() -> int:
 @pytest.mark.parametrize("function", [lambda: 1, _coroutine], ids=["function", "coroutine"])
 def test_a_reducer_is_only_for_generators(function: Callable[..., Any]) -> None:
     """It is refused when the function is decorated."""
-    with pytest.raises(TypeError, match="output_reducer argument is only for generators") as caught:
+    with pytest.raises(TypeError, match="output_reducer argument is only supported") as caught:
         tracetape.trace(function, output_reducer=list)
     assert isinstance(caught.value, TracetapeException)
 

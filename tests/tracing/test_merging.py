@@ -277,3 +277,33 @@ def test_a_trace_of_one_span_without_a_word(
     assert span.end_time_ns is not None
     (record,) = caplog.records
     assert "deprecated" in record.getMessage()
+
+
+def test_spans_of_a_trace_of_mlflow_2(last_trace: Callable[[], Trace]) -> None:
+    """They get this trace's id too, whatever theirs looked like."""
+    span = {
+        "name": "remote",
+        "context": {"span_id": "0x337af925d6629c01", "trace_id": f"0x{5:032x}"},
+        "parent_id": None,
+        "start_time": 1726145091022155863,
+        "end_time": 1726145091022572053,
+        "status_code": "OK",
+        "status_message": "",
+        "attributes": {
+            "mlflow.traceRequestId": '"2e72d64369624e6888324462b62dc120"',
+            "mlflow.llm.model": '"m"',
+        },
+        "events": [],
+    }
+    info = {
+        "request_id": "2e72d64369624e6888324462b62dc120",
+        "experiment_id": "0",
+        "timestamp_ms": 1726145090860,
+        "execution_time_ms": 162,
+        "status": "OK",
+    }
+    with tracetape.start_span("root") as root:
+        tracetape.add_trace({"info": info, "data": {"spans": [span]}})
+    added = last_trace().search_spans(name="remote")[0]
+    assert added.trace_id == root.trace_id == added.attributes["mlflow.traceRequestId"]
+    assert added.model_name == "m"

@@ -249,7 +249,7 @@ def test_a_list_where_pandas_is_missing(traces: None, monkeypatch: pytest.Monkey
         ({"extract_fields": ["`a.inputs"]}, InvalidValueError, "back-ticks"),
         ({"extract_fields": ["inputs"]}, InvalidValueError, "back-ticks"),
         ({"extract_fields": "a.inputs"}, InvalidTypeError, "list of strings"),
-        ({"locations": "1"}, InvalidTypeError, "`locations` parameter must be a list"),
+        ({"locations": "1"}, InvalidTypeError, "locations must be a list, got str. Did you mean"),
         ({"max_results": -1}, InvalidValueError, "max_results"),
         ({"filter_string": "name = '\ud83d'"}, InvalidValueError, "half a character"),
         ({"filter_string": "status = "}, InvalidValueError, "Invalid filter"),

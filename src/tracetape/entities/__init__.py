@@ -11,6 +11,11 @@ if TYPE_CHECKING:
         AssessmentSource,
         AssessmentSourceType,
     )
+    from tracetape.entities.assessment_value import (
+        ExpectationValue,
+        FeedbackValue,
+        IssueReferenceValue,
+    )
     from tracetape.entities.constants import SpanStatusCode, SpanType, TraceState
     from tracetape.entities.document import Document
     from tracetape.entities.event import SpanEvent
@@ -37,8 +42,11 @@ __all__ = [
     "AssessmentSourceType",
     "Document",
     "Expectation",
+    "ExpectationValue",
     "Feedback",
+    "FeedbackValue",
     "IssueReference",
+    "IssueReferenceValue",
     "Link",
     "LiveSpan",
     "MlflowExperimentLocation",
@@ -62,6 +70,7 @@ __all__ = [
 _MODULES = {
     "assessment": ("Assessment", "Expectation", "Feedback", "IssueReference"),
     "assessment_source": ("AssessmentError", "AssessmentSource", "AssessmentSourceType"),
+    "assessment_value": ("ExpectationValue", "FeedbackValue", "IssueReferenceValue"),
     "constants": ("SpanStatusCode", "SpanType", "TraceState"),
     "document": ("Document",),
     "event": ("SpanEvent",),

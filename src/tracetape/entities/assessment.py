@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from tracetape._system import wall_clock_ns
-from tracetape.capture import decode, encode
 from tracetape.entities.assessment_source import (
     AssessmentError,
     AssessmentSource,
     AssessmentSourceType,
+)
+from tracetape.entities.assessment_value import (
+    ExpectationValue,
+    FeedbackValue,
+    IssueReferenceValue,
 )
 from tracetape.entities.timestamps import milliseconds_of, rfc3339
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
@@ -23,7 +26,7 @@ _RUN = "mlflow.assessment.sourceRunId"
 
 @dataclass
 class Assessment:
-    """What the kinds of judgement have in common: `Feedback`, `Expectation`, `IssueReference`.
+    """A judgement; `Feedback`, `Expectation` and `IssueReference` are its kinds.
 
     Attributes:
         name: what is judged, such as ``correctness``.
@@ -36,11 +39,14 @@ class Assessment:
         create_time_ms: when it was made, in milliseconds since the epoch; now, if not given.
         last_update_time_ms: when it was changed last; now, if not given.
         assessment_id: its id, once it is stored.
+        error: why a feedback has no value.
+        expectation, feedback, issue: what it says; exactly one of them.
         overrides: id of the assessment in whose place it stands.
         valid: False once another stands in its place.
 
     Raises:
         InvalidTypeError: `source` is no `AssessmentSource`.
+        InvalidValueError: it says nothing, or several things, or an expectation has an error.
     """
 
     name: str
@@ -53,10 +59,25 @@ class Assessment:
     create_time_ms: int | None = None
     last_update_time_ms: int | None = None
     assessment_id: str | None = None
+    error: AssessmentError | None = None
+    expectation: ExpectationValue | None = None
+    feedback: FeedbackValue | None = None
+    issue: IssueReferenceValue | None = None
     overrides: str | None = None
     valid: bool | None = None
 
     def __post_init__(self) -> None:
+        said = [one for one in (self.expectation, self.feedback, self.issue) if one is not None]
+        if len(said) != 1:
+            raise InvalidValueError(
+                "Exactly one of `expectation`, `feedback`, or `issue` should be specified."
+            )
+        if self.error is not None:
+            if self.expectation is not None:
+                raise InvalidValueError("Cannot set `error` when `expectation` is specified.")
+            if self.feedback is None:
+                raise InvalidValueError("Cannot set `error` when `feedback` is not specified.")
+            self.feedback.error = self.error
         if not isinstance(self.source, AssessmentSource):
             raise InvalidTypeError(
                 "`source` must be an instance of `AssessmentSource`. "
@@ -109,8 +130,35 @@ class Assessment:
     to_dict = to_dictionary
     from_dict = from_dictionary
 
+    def to_proto(self) -> Any:
+        """An ``mlflow.assessments.Assessment`` of protobuf.
+
+        Raises:
+            IntegrationMissingError: the package opentelemetry-proto is absent.
+        """
+        from tracetape.entities.proto_convert import assessment_to_proto
+
+        return assessment_to_proto(self)
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> Assessment:
+        """The assessment of an ``mlflow.assessments.Assessment``, as an object of its kind.
+
+        Raises:
+            InvalidValueError: it is of no known kind, or of another one than is asked for.
+        """
+        from tracetape.entities.proto_convert import assessment_from_proto
+
+        return cls.from_dictionary(assessment_from_proto(proto))
+
     def _value_fields(self) -> dict[str, Any]:
-        raise NotImplementedError("Use Feedback, Expectation or IssueReference.")
+        if self.feedback is not None:
+            error = self.error or self.feedback.error
+            return {"feedback": FeedbackValue(self.feedback.value, error).to_dictionary()}
+        if self.expectation is not None:
+            return {"expectation": self.expectation.to_dictionary()}
+        assert self.issue is not None
+        return {"issue": self.issue.to_dictionary()}
 
     @classmethod
     def _from_json(cls, data: dict[str, Any]) -> Assessment:
@@ -138,10 +186,8 @@ class Feedback(Assessment):
     Attributes:
         value: a number, a text, a truth value, or a list or dictionary of these.
         error: why there is no value.
+        feedback: both.
     """
-
-    value: Any = None
-    error: AssessmentError | None = None
 
     def __init__(
         self,
@@ -163,11 +209,14 @@ class Feedback(Assessment):
         Raises:
             InvalidTypeError: `error` or `source` is of a wrong type.
         """
+        why = None if error is None else AssessmentError.from_value(error)
         super().__init__(
             name=name,
             source=AssessmentSource(AssessmentSourceType.CODE) if source is None else source,
             trace_id=trace_id,
             rationale=rationale,
+            error=why,
+            feedback=FeedbackValue(value, why),
             metadata=metadata,
             span_id=span_id,
             create_time_ms=create_time_ms,
@@ -175,8 +224,17 @@ class Feedback(Assessment):
             overrides=overrides,
             valid=valid,
         )
-        self.value = value
-        self.error = None if error is None else AssessmentError.from_value(error)
+
+    @property
+    def value(self) -> Any:
+        """A number, a text, a truth value, or a list or dictionary of these."""
+        assert self.feedback is not None
+        return self.feedback.value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        assert self.feedback is not None
+        self.feedback.value = value
 
     @property
     def error_code(self) -> str | None:
@@ -188,18 +246,10 @@ class Feedback(Assessment):
         """The error's message, if there is an error."""
         return None if self.error is None else self.error.error_message
 
-    def _value_fields(self) -> dict[str, Any]:
-        fields = {"value": decode(encode(self.value))}
-        if self.error is not None:
-            fields["error"] = self.error.to_dictionary()
-        return {"feedback": fields}
-
     @classmethod
     def _from_json(cls, data: dict[str, Any]) -> Feedback:
-        given = data["feedback"]
-        error = given.get("error")
-        feedback = cls(data["assessment_name"], given["value"])
-        feedback.error = AssessmentError.from_dictionary(error) if error else None
+        given = FeedbackValue.from_dictionary(data["feedback"])
+        feedback = cls(data["assessment_name"], given.value, given.error)
         feedback._take(data)
         return feedback
 
@@ -210,9 +260,8 @@ class Expectation(Assessment):
 
     Attributes:
         value: any JSON value.
+        expectation: holds it.
     """
-
-    value: Any = None
 
     def __init__(
         self,
@@ -241,24 +290,24 @@ class Expectation(Assessment):
             span_id=span_id,
             create_time_ms=create_time_ms,
             last_update_time_ms=last_update_time_ms,
+            expectation=ExpectationValue(value),
         )
-        self.value = value
 
-    def _value_fields(self) -> dict[str, Any]:
-        if isinstance(self.value, (bool, int, float, str)):
-            return {"expectation": {"value": self.value}}
-        text = encode(self.value).decode()
-        serialized = {"serialization_format": "JSON_FORMAT", "value": text}
-        return {"expectation": {"serialized_value": serialized}}
+    @property
+    def value(self) -> Any:
+        """Any JSON value."""
+        assert self.expectation is not None
+        return self.expectation.value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        assert self.expectation is not None
+        self.expectation.value = value
 
     @classmethod
     def _from_json(cls, data: dict[str, Any]) -> Expectation:
-        given = data["expectation"]
-        if "value" in given:
-            value = given["value"]
-        else:
-            value = json.loads(given["serialized_value"]["value"])
-        expectation = cls(data["assessment_name"], value)
+        given = ExpectationValue.from_dictionary(data["expectation"])
+        expectation = cls(data["assessment_name"], given.value)
         expectation._take(data)
         return expectation
 
@@ -268,10 +317,10 @@ class IssueReference(Assessment):
     """That a trace shows a known issue; the issue's id is the assessment's name.
 
     Attributes:
+        issue_id: id of the issue.
         issue_name: what the issue is called.
+        issue: holds the name.
     """
-
-    issue_name: str = ""
 
     def __init__(
         self,
@@ -305,20 +354,33 @@ class IssueReference(Assessment):
             span_id=span_id,
             create_time_ms=create_time_ms,
             last_update_time_ms=last_update_time_ms,
+            issue=IssueReferenceValue(issue_name),
         )
-        self.issue_name = issue_name
 
     @property
     def issue_id(self) -> str:
         """Id of the issue."""
         return self.name
 
-    def _value_fields(self) -> dict[str, Any]:
-        return {"issue": {"issue_name": self.issue_name}}
+    @issue_id.setter
+    def issue_id(self, value: str) -> None:
+        self.name = value
+
+    @property
+    def issue_name(self) -> str:
+        """What the issue is called."""
+        assert self.issue is not None
+        return self.issue.issue_name
+
+    @issue_name.setter
+    def issue_name(self, value: str) -> None:
+        assert self.issue is not None
+        self.issue.issue_name = value
 
     @classmethod
     def _from_json(cls, data: dict[str, Any]) -> IssueReference:
-        reference = cls(data["assessment_name"], data["issue"]["issue_name"])
+        given = IssueReferenceValue.from_dictionary(data["issue"])
+        reference = cls(data["assessment_name"], given.issue_name)
         reference._take(data)
         return reference
 

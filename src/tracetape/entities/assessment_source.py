@@ -66,6 +66,23 @@ class AssessmentSource:
         """What `to_dictionary` gave."""
         return cls(data["source_type"], data.get("source_id"))
 
+    def to_proto(self) -> Any:
+        """An ``mlflow.assessments.AssessmentSource`` of protobuf.
+
+        Raises:
+            IntegrationMissingError: the package opentelemetry-proto is absent.
+        """
+        from tracetape.entities.proto_convert import source_to_proto
+
+        return source_to_proto(self)
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> AssessmentSource:
+        """The source of such a message."""
+        from tracetape.entities.proto_convert import source_from_proto
+
+        return source_from_proto(proto)
+
     to_dict = to_dictionary
     from_dict = from_dictionary
 
@@ -115,6 +132,23 @@ class AssessmentError:
     def from_dictionary(cls, data: dict[str, Any]) -> AssessmentError:
         """What `to_dictionary` gave."""
         return cls(data["error_code"], data.get("error_message"), data.get("stack_trace"))
+
+    def to_proto(self) -> Any:
+        """An ``mlflow.assessments.AssessmentError`` of protobuf.
+
+        Raises:
+            IntegrationMissingError: the package opentelemetry-proto is absent.
+        """
+        from tracetape.entities.proto_convert import error_to_proto
+
+        return error_to_proto(self)
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> AssessmentError:
+        """The error of such a message."""
+        from tracetape.entities.proto_convert import error_from_proto
+
+        return error_from_proto(proto)
 
     to_dict = to_dictionary
     from_dict = from_dictionary

@@ -220,8 +220,8 @@ class LiveSpan(Span):
                 internal_error("recording an exception")
         elif self._is_open("record_exception"):
             raise InvalidTypeError(
-                "Parameter 'exception' must be an Exception or a string, "
-                f"but got {type(exception).__name__}."
+                "The `exception` parameter must be an Exception instance or a string. "
+                f"Got: {type(exception)}"
             )
 
     def set_status(self, status: SpanStatus | SpanStatusCode | str) -> None:
@@ -321,7 +321,7 @@ class LiveSpan(Span):
 
     def __reduce__(self) -> Any:
         raise TypeError(
-            "'LiveSpan' cannot be pickled or copied while active. "
+            "'LiveSpan' cannot be pickled while active, nor copied. "
             "Call `span.to_immutable_span()` to get a span that can."
         )
 

@@ -20,6 +20,7 @@ from tracetape.exceptions import IntegrationMissingError, InvalidValueError
 
 __all__ = [
     "event_to_proto",
+    "package_module",
     "span_to_proto",
     "status_from_otel",
     "status_from_proto",
@@ -33,10 +34,10 @@ _I64 = 1 << 63
 
 def status_to_otel(status: SpanStatus) -> Any:
     """An ``opentelemetry.trace.Status``, which keeps a description only of an error."""
-    api = _module("opentelemetry.trace", "opentelemetry-api")
+    api = package_module("opentelemetry.trace", "opentelemetry-api")
     failed = status.status_code is SpanStatusCode.ERROR
     return api.Status(
-        api.StatusCode[status.status_code.value], status.description if failed else None
+        api.StatusCode[status.status_code.value], status.description if failed else ""
     )
 
 
@@ -185,14 +186,18 @@ def _value_of(proto: Any) -> Any:
 
 
 def _trace_pb2() -> Any:
-    return _module("opentelemetry.proto.trace.v1.trace_pb2", "opentelemetry-proto")
+    return package_module("opentelemetry.proto.trace.v1.trace_pb2", "opentelemetry-proto")
 
 
-def _module(name: str, package: str) -> Any:
+def package_module(name: str, package: str) -> Any:
+    """A module of a package that is no dependency of ours.
+
+    Raises:
+        IntegrationMissingError: the package is absent.
+    """
     try:
         return import_module(name)
     except ImportError:
         raise IntegrationMissingError(
-            f"This needs OpenTelemetry's package {package}, which is not installed: "
-            f"pip install {package}"
+            f"This needs the package {package}, which is not installed: pip install {package}"
         ) from None

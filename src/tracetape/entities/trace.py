@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tracetape.capture import encode
 from tracetape.entities.constants import SpanStatusCode
+from tracetape.entities.json_text import json_text
 from tracetape.entities.span import Span
 from tracetape.entities.trace_data import TraceData
 from tracetape.entities.trace_info import TraceInfo
@@ -62,11 +63,11 @@ class Trace:
         """
         if span_type is not None and not isinstance(span_type, str):
             raise InvalidTypeError(
-                f"Invalid type for 'span_type'. Expected str, got {type(span_type).__name__}."
+                f"Invalid type for 'span_type'. Expected str. Got: {type(span_type)}"
             )
         if name is not None and not isinstance(name, (str, re.Pattern)):
             raise InvalidTypeError(
-                f"Invalid type for 'name'. Expected str or re.Pattern, got {type(name).__name__}."
+                f"Invalid type for 'name'. Expected str or re.Pattern. Got: {type(name)}"
             )
         return [
             span
@@ -121,7 +122,35 @@ class Trace:
                 "Unable to parse Trace from dictionary. Expected keys: 'info' and 'data'. "
                 f"Received keys: {list(parts)}"
             )
-        info, data = TraceInfo.from_dict(parts["info"]), TraceData.from_dict(parts["data"])
+        return cls._of(TraceInfo.from_dict(parts["info"]), TraceData.from_dict(parts["data"]))
+
+    def to_proto(self) -> Any:
+        """A ``Trace`` of MLflow's protobuf; in Unity Catalog, Databricks' own.
+
+        Raises:
+            IntegrationMissingError: the package opentelemetry-proto is absent.
+        """
+        from tracetape.entities.proto_location import uc_place
+        from tracetape.entities.proto_messages import message_class
+
+        place = uc_place(self.info.trace_location)
+        return message_class("Trace" if place is None else "UcTrace")(
+            trace_info=self.info.to_proto(),
+            spans=[span.to_otel_proto() for span in self.data.spans],
+        )
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> Trace:
+        """The trace of such a message."""
+        from tracetape.entities.proto_location import uc_place
+
+        info = TraceInfo.from_proto(proto.trace_info)
+        place = uc_place(info.trace_location)
+        return cls._of(info, TraceData([Span.from_otel_proto(one, place) for one in proto.spans]))
+
+    @classmethod
+    def _of(cls, info: TraceInfo, data: TraceData) -> Trace:
+        """With what is known again from the spans."""
         root = data._root()
         info.duration_ns = None if root is None else root.duration_ns
         info.span_count = len(data.spans)
@@ -132,7 +161,7 @@ class Trace:
 
     def to_json(self, pretty: bool = False) -> str:
         """The trace as JSON text that `from_json` and MLflow read."""
-        text = encode(self.to_dict()).decode()
+        text = json_text(encode(self.to_dict()))
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False) if pretty else text
 
     @classmethod

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from tracetape.entities.assessment import Assessment
     from tracetape.entities.trace_location import TraceLocation
 
-__all__ = ["TraceInfo", "location_of"]
+__all__ = ["DEFAULT_EXPERIMENT", "TraceInfo", "location_of"]
+
+DEFAULT_EXPERIMENT = "0"
 
 
 @dataclass
@@ -25,7 +27,8 @@ class TraceInfo:
 
     Attributes:
         trace_id: ``tr-`` and 32 hexadecimal digits.
-        trace_location: where it is kept, in MLflow's terms; UNSPECIFIED in our own stores.
+        trace_location: where it is kept, in MLflow's terms; without more the experiment ``0``,
+            which is MLflow's default one.
         request_time: when it began, in milliseconds since the epoch.
         state: a `TraceState`.
         request_preview: the root's inputs as JSON text, or the last user message among them,
@@ -173,6 +176,25 @@ class TraceInfo:
                 f"{type(error).__name__}: {error}"
             ) from error
 
+    def to_proto(self) -> Any:
+        """A ``TraceInfoV3`` of MLflow's protobuf; in Unity Catalog, Databricks' own ``TraceInfo``.
+
+        As in MLflow, keys and metadata are cut off after 250 characters and tags after 4,096.
+
+        Raises:
+            IntegrationMissingError: the package opentelemetry-proto is absent.
+        """
+        from tracetape.entities.proto_convert import info_to_proto
+
+        return info_to_proto(self)
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> TraceInfo:
+        """The info of such a message, or of MLflow 2's ``TraceInfo``."""
+        from tracetape.entities.proto_convert import info_from_proto
+
+        return info_from_proto(proto)
+
     def _json_metadata(self, key: str) -> Any:
         text = self.trace_metadata.get(key)
         try:
@@ -182,13 +204,13 @@ class TraceInfo:
 
 
 def location_of(experiment_id: str | None) -> TraceLocation:
-    """The location of a trace in an MLflow experiment, or, without one, in a store of ours."""
+    """The location of a trace in an MLflow experiment; without one, in MLflow's default one."""
     # Loaded here: half a dozen dataclasses that a program which only records never needs.
-    from tracetape.entities.trace_location import TraceLocation, TraceLocationType
+    from tracetape.entities.trace_location import TraceLocation
 
-    if experiment_id is None:
-        return TraceLocation(TraceLocationType.TRACE_LOCATION_TYPE_UNSPECIFIED)
-    return TraceLocation.from_experiment_id(experiment_id)
+    return TraceLocation.from_experiment_id(
+        DEFAULT_EXPERIMENT if experiment_id is None else experiment_id
+    )
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -117,6 +117,10 @@ class UnityCatalog:
     catalog_name: str
     schema_name: str
     table_prefix: str | None = None
+    # Set by the server.
+    _otel_spans_table_name: str | None = field(default=None, repr=False, compare=False)
+    _otel_logs_table_name: str | None = field(default=None, repr=False, compare=False)
+    _annotations_table_name: str | None = field(default=None, repr=False, compare=False)
 
     @property
     def schema_location(self) -> str:
@@ -140,17 +144,27 @@ class UnityCatalog:
             catalog_name=self.catalog_name,
             schema_name=self.schema_name,
             table_prefix=self.table_prefix,
+            otel_spans_table_name=self._otel_spans_table_name,
+            otel_logs_table_name=self._otel_logs_table_name,
+            annotations_table_name=self._annotations_table_name,
         )
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> UnityCatalog:
         """What `to_dict` gave."""
-        return cls(data["catalog_name"], data["schema_name"], data.get("table_prefix"))
+        return cls(
+            data["catalog_name"],
+            data["schema_name"],
+            data.get("table_prefix"),
+            data.get("otel_spans_table_name"),
+            data.get("otel_logs_table_name"),
+            data.get("annotations_table_name"),
+        )
 
 
 @dataclass
 class TraceLocation:
-    """Where a trace is kept; a trace of tracetape's own store has the type UNSPECIFIED.
+    """Where a trace is kept; a trace without more is in the experiment ``0``.
 
     Raises:
         InvalidValueError: there are two locations, or one of another type.
@@ -185,6 +199,23 @@ class TraceLocation:
         """What `to_dict` gave."""
         places = {name: kind.from_dict(data[name]) for name, kind in _PLACES if data.get(name)}
         return cls(TraceLocationType(data["type"]), **places)
+
+    def to_proto(self) -> Any:
+        """A ``TraceLocation`` of MLflow's protobuf; in Unity Catalog, of Databricks' own.
+
+        Raises:
+            IntegrationMissingError: the package opentelemetry-proto is absent.
+        """
+        from tracetape.entities.proto_location import location_to_proto
+
+        return location_to_proto(self)
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> TraceLocation:
+        """The location of such a message."""
+        from tracetape.entities.proto_location import location_from_proto
+
+        return location_from_proto(proto)
 
     @classmethod
     def from_experiment_id(cls, experiment_id: str) -> TraceLocation:

@@ -10,7 +10,8 @@ from tracetape._system import wall_clock_ns
 from tracetape.entities import Trace
 from tracetape.entities.assessment import Assessment, Expectation, Feedback, IssueReference
 from tracetape.entities.assessment_source import AssessmentError, AssessmentSource
-from tracetape.exceptions import InvalidTypeError, InvalidValueError, TracetapeException
+from tracetape.entities.live_span import NO_OP_TRACE_ID
+from tracetape.exceptions import InvalidTypeError, TracetapeException
 from tracetape.tracing.reading import number_of
 from tracetape.tracing.runtime import runtime
 
@@ -29,7 +30,8 @@ __all__ = [
 def log_assessment(trace_id: str, assessment: Assessment) -> Assessment:
     """Keep a judgement with a trace, finished or running.
 
-    It is stored at once, and given back with its id. After ``mlflow.log_assessment``.
+    It is stored at once, and given back with its id. On a trace that is not recorded nothing
+    happens, and it is given back without one. After ``mlflow.log_assessment``.
 
     Args:
         trace_id: the trace.
@@ -38,7 +40,6 @@ def log_assessment(trace_id: str, assessment: Assessment) -> Assessment:
 
     Raises:
         InvalidTypeError: it is no assessment.
-        InvalidValueError: a feedback has neither value nor error.
         TracetapeException: there is no such trace, or none that it could override.
         StoreError: it could not be written.
     """
@@ -46,17 +47,18 @@ def log_assessment(trace_id: str, assessment: Assessment) -> Assessment:
         raise InvalidTypeError(
             f"assessment must be a Feedback or an Expectation, got {type(assessment).__name__}."
         )
-    if isinstance(assessment, Feedback) and assessment.value is None and assessment.error is None:
-        raise InvalidValueError("Either `value` or `error` must be provided.")
+    new = _copied(assessment)
+    if trace_id is None or trace_id == NO_OP_TRACE_ID:
+        new.trace_id = trace_id
+        return new
     trace = _trace(trace_id)
-    new = copy(assessment)
     new.trace_id = trace.info.trace_id
     new.assessment_id = f"a-{uuid.uuid4().hex}"
     if new.valid is None:
         new.valid = True
     changed = [new]
     if new.overrides is not None:
-        overridden = copy(_find(trace, new.overrides))
+        overridden = _copied(_find(trace, new.overrides))
         overridden.valid = False
         changed.insert(0, overridden)
     _store(trace, *changed)
@@ -79,7 +81,7 @@ def log_feedback(
     Args:
         trace_id: the trace.
         name: what is judged, such as ``faithfulness``.
-        value: a number, a text, a truth value, or a list or dictionary of these.
+        value: a number, a text, a truth value, or a list or dictionary of these; or None.
         source: who or what judged; CODE if nothing is said.
         error: why there is no value.
         rationale: why it is so.
@@ -87,7 +89,6 @@ def log_feedback(
         span_id: the span that it is about; None: the whole trace.
 
     Raises:
-        InvalidValueError: neither `value` nor `error` is given.
         TracetapeException: there is no such trace.
         StoreError: it could not be written.
     """
@@ -189,11 +190,11 @@ def update_assessment(trace_id: str, assessment_id: str, assessment: Assessment)
         StoreError: it could not be written.
     """
     trace = _trace(trace_id)
-    changed = copy(_find(trace, assessment_id))
+    changed = _copied(_find(trace, assessment_id))
     if type(assessment) is not type(changed):
         raise InvalidTypeError(
-            f"The assessment {assessment_id} is of the kind {type(changed).__name__}, "
-            f"got {type(assessment).__name__}."
+            f"Cannot update {type(assessment).__name__.lower()} value on a "
+            f"{type(changed).__name__} assessment."
         )
     changed.name = assessment.name
     changed.rationale = (
@@ -201,9 +202,13 @@ def update_assessment(trace_id: str, assessment_id: str, assessment: Assessment)
     )
     if assessment.metadata:
         changed.metadata = {**(changed.metadata or {}), **assessment.metadata}
-    for field in ("value", "error", "issue_name"):
-        if hasattr(assessment, field):
-            setattr(changed, field, getattr(assessment, field))
+    said = _copied(assessment)
+    changed.feedback, changed.expectation, changed.issue = (
+        said.feedback,
+        said.expectation,
+        said.issue,
+    )
+    changed.error = said.error
     changed.last_update_time_ms = wall_clock_ns() // 1_000_000
     _store(trace, changed)
     return changed
@@ -218,7 +223,9 @@ def delete_assessment(trace_id: str, assessment_id: str) -> None:
     """
     trace = _trace(trace_id)
     found = _find(trace, assessment_id)
-    restored = [copy(one) for one in trace.info.assessments if one.assessment_id == found.overrides]
+    restored = [
+        _copied(one) for one in trace.info.assessments if one.assessment_id == found.overrides
+    ]
     for one in restored:
         one.valid = True
     _store(trace, *restored, remove=assessment_id)
@@ -250,7 +257,9 @@ def override_feedback(
     """
     old = _find(_trace(trace_id), assessment_id)
     if not isinstance(old, Feedback):
-        raise InvalidTypeError(f"The assessment {assessment_id} is no feedback.")
+        raise InvalidTypeError(
+            f"The assessment with ID {assessment_id} is not a feedback assessment."
+        )
     new = Feedback(
         old.name,
         value,
@@ -267,8 +276,18 @@ def _trace(trace_id: str) -> Trace:
     number = number_of(trace_id)
     trace = None if number is None else runtime.recorder.read(number)
     if trace is None:
-        raise TracetapeException(f"There is no trace with the id {trace_id!r}.")
+        raise TracetapeException(f"Trace with ID {trace_id!r} not found.")
     return trace
+
+
+def _copied(assessment: Assessment) -> Assessment:
+    """One of its own, as an object of its kind."""
+    if type(assessment) is Assessment:
+        return Assessment.from_dictionary(assessment.to_dictionary())
+    new = copy(assessment)
+    new.feedback, new.expectation = copy(new.feedback), copy(new.expectation)
+    new.issue = copy(new.issue)
+    return new
 
 
 def _find(trace: Trace, assessment_id: str) -> Assessment:

@@ -11,7 +11,7 @@ from tracetape.entities.names import SESSION, USER
 from tracetape.entities.privacy import Privacy, policy
 from tracetape.exceptions import InvalidTypeError, InvalidValueError, TracetapeException
 from tracetape.tracing.current import current_span
-from tracetape.tracing.reading import number_of
+from tracetape.tracing.reading import number_of, one_id
 from tracetape.tracing.runtime import runtime
 
 __all__ = ["delete_trace_tag", "set_trace_tag", "update_current_trace"]
@@ -101,7 +101,7 @@ def set_trace_tag(
         ValueError: both ids are given.
         TracetapeException: there is no such trace.
     """
-    _change_tag(_one_id(trace_id, request_id), str(key), str(value))
+    _change_tag(one_id(trace_id, request_id), str(key), str(value))
 
 
 def delete_trace_tag(
@@ -118,29 +118,18 @@ def delete_trace_tag(
         ValueError: both ids are given.
         TracetapeException: there is no such trace, or it has no such tag.
     """
-    name = _one_id(trace_id, request_id)
+    name = one_id(trace_id, request_id)
     number = number_of(name)
     trace = None if number is None else runtime.recorder.read(number)
     if trace is not None and key not in trace.info.tags:
-        raise TracetapeException(f"No tag with the key {key!r} on the trace {name}.")
+        raise TracetapeException(f"No trace tag with key {key!r} for trace with ID {name!r}.")
     _change_tag(name, str(key), None)
-
-
-def _one_id(trace_id: str | None, request_id: str | None) -> str:
-    if trace_id is not None and request_id is not None:
-        raise InvalidValueError("trace_id and request_id are the same: give only trace_id.")
-    if request_id is not None:
-        logger.warning("request_id is deprecated: use trace_id.")
-    name = trace_id if trace_id is not None else request_id
-    if name is None:
-        raise InvalidValueError("trace_id is missing.")
-    return name
 
 
 def _change_tag(name: str, key: str, value: str | None) -> None:
     number = number_of(name)
     if number is None or runtime.recorder.read(number) is None:
-        raise TracetapeException(f"There is no trace with the id {name!r}.")
+        raise TracetapeException(f"Trace with ID {name!r} not found.")
     runtime.recorder.tag(number, {key: value})
 
 

@@ -143,8 +143,8 @@ class _Decoration:
             return cast("Callable[_P, _R]", traced_async_generator(function, self._run))
         if self._reducer is not None:
             raise InvalidTypeError(
-                "The output_reducer argument is only for generators, and "
-                f"{self._function_name!r} is none."
+                "The output_reducer argument is only supported for generator functions. "
+                f"{self._function_name!r} is another function."
             )
         if inspect.iscoroutinefunction(function):
             return cast("Callable[_P, _R]", self._async(function))

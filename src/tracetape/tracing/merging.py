@@ -7,7 +7,7 @@ from typing import Any
 
 from tracetape.diagnostics import warn_once
 from tracetape.entities import LiveSpan, NoOpSpan, Span, Trace, TraceState
-from tracetape.entities.names import TRACE_NAME
+from tracetape.entities.names import FOREIGN_TRACE_ID, TRACE_NAME
 from tracetape.exceptions import InvalidValueError, TracetapeException
 from tracetape.tracing.current import current_span, place, settings
 from tracetape.tracing.runtime import runtime
@@ -106,7 +106,10 @@ def _copy(span: Span, parent: LiveSpan) -> LiveSpan:
     parent._trace.add(copy)
     copy._start = span._start
     copy._inputs, copy._outputs = span._inputs, span._outputs
-    copy._attributes, copy._fields = span._attributes, span._fields
+    copy._attributes = span._attributes
+    # Its trace's id is ours now, whatever the other trace was called.
+    fields = {key: value for key, value in (span._fields or {}).items() if key != FOREIGN_TRACE_ID}
+    copy._fields = fields or None
     copy._events = span._events
     copy._status = span._status
     copy._finish(span._end)

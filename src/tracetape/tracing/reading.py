@@ -8,9 +8,10 @@ from typing import Any
 from tracetape.diagnostics import logger
 from tracetape.entities import Trace
 from tracetape.entities.span import trace_id_text
+from tracetape.exceptions import InvalidValueError
 from tracetape.tracing.runtime import runtime
 
-__all__ = ["get_last_active_trace_id", "get_trace", "number_of"]
+__all__ = ["get_last_active_trace_id", "get_trace", "number_of", "one_id"]
 
 _TRACE_ID = re.compile(r"(?:tr-)?([0-9a-f]{32})", re.IGNORECASE)
 
@@ -26,7 +27,12 @@ def get_last_active_trace_id(thread_local: bool = False) -> str | None:
     return None if last is None else trace_id_text(last)
 
 
-def get_trace(trace_id: str, silent: bool = False, flush: bool = False) -> Trace | None:
+def get_trace(
+    trace_id: str | None = None,
+    silent: bool = False,
+    flush: bool = False,
+    request_id: str | None = None,
+) -> Trace | None:
     """A trace by its id: as soon as its root has ended, and also while it runs.
 
     The result is a copy: changing it changes nothing that is stored. After
@@ -36,13 +42,17 @@ def get_trace(trace_id: str, silent: bool = False, flush: bool = False) -> Trace
         trace_id: ``tr-`` and 32 hexadecimal digits.
         silent: no warning for an unknown id.
         flush: wait until everything that has ended is written.
+        request_id: deprecated, an older name of `trace_id`.
 
     Returns:
         The trace, or None with one warning if there is none with this id.
 
     Raises:
+        ValueError: both ids are given.
         StoreError: the store cannot be read.
     """
+    if request_id is not None:
+        trace_id = one_id(trace_id, request_id)
     recorder = runtime.recorder
     if flush:
         recorder.flush()
@@ -51,6 +61,24 @@ def get_trace(trace_id: str, silent: bool = False, flush: bool = False) -> Trace
     if trace is None and not silent:
         logger.warning("There is no trace with the id %r in %s.", trace_id, recorder.store.url)
     return trace
+
+
+def one_id(trace_id: str | None, request_id: str | None) -> str:
+    """The id of a trace that was given under its name or under MLflow 2's.
+
+    Raises:
+        InvalidValueError: both are given, or none.
+    """
+    if trace_id is not None and request_id is not None:
+        raise InvalidValueError(
+            "Cannot specify both 'request_id' (deprecated) and 'trace_id'. Use 'trace_id' only."
+        )
+    if request_id is not None:
+        logger.warning("request_id is deprecated: use trace_id.")
+    name = trace_id if trace_id is not None else request_id
+    if name is None:
+        raise InvalidValueError("trace_id is missing.")
+    return name
 
 
 def number_of(trace_id: Any) -> int | None:

@@ -136,7 +136,7 @@ def checked_ratio(value: Any, name: str) -> float:
     except (TypeError, ValueError):
         ratio = -1.0
     if not 0.0 <= ratio <= 1.0:
-        raise InvalidValueError(f"{name} must be a number between 0.0 and 1.0, got {value!r}")
+        raise InvalidValueError(f"{name} must be between 0.0 and 1.0, got {value!r}")
     return ratio
 
 

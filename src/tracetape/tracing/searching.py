@@ -225,6 +225,7 @@ def _places(name: str, given: Any) -> list[str]:
         return []
     if not isinstance(given, (list, tuple)):
         raise InvalidTypeError(
-            f"The `{name}` parameter must be a list, got {type(given).__name__}."
+            f"{name} must be a list, got {type(given).__name__}. "
+            f"Did you mean to use {name}=[{given!r}]?"
         )
     return [str(place) for place in given]

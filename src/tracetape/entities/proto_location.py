@@ -40,7 +40,7 @@ def location_of_id(trace_id: str) -> TraceLocation | None:
     if not trace_id.startswith(UC_PREFIX) or not number or len(parts) not in (2, 3):
         return None
     if len(parts) == 2:
-        schema = UCSchemaLocation(*parts, None, None)  # an id names no tables
+        schema = UCSchemaLocation(parts[0], parts[1], None, None)  # an id names no tables
         return TraceLocation(TraceLocationType.UC_SCHEMA, uc_schema=schema)
     return TraceLocation.from_databricks_uc_table_prefix(*parts)
 

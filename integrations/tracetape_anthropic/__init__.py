@@ -9,7 +9,6 @@ TEMPLATE = Template(
     client="Anthropic",
     async_client="AsyncAnthropic",
     endpoints={"/v1/messages": "tracetape_anthropic.messages:Messages"},
-    default_provider="anthropic",
     management="tracetape_anthropic.messages:Management",
     request_id="request-id",
 )

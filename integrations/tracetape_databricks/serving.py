@@ -56,6 +56,8 @@ class Invocation(ModelCall):
         parts = request.path.strip("/").split("/")
         if parts[0] == "serving-endpoints":
             fields["endpoint"] = parts[1]
+            # Also of a call that fails: what answered is not known then.
+            fields.setdefault("request_model", parts[1])
         return attributes, fields
 
 

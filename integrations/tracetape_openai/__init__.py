@@ -32,7 +32,6 @@ TEMPLATE = Template(
         "/decisions": "tracetape_openai.other:Decisions",
         "/vector_stores/{id}/search": "tracetape_openai.other:VectorStoreSearch",
     },
-    default_provider="openai",
     generic="tracetape_openai.other:Generic",
     management="tracetape_openai.other:Management",
     # Bodies there name a model, and nobody asks it.

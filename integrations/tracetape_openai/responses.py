@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
@@ -10,6 +11,33 @@ from tracetape_openai.model_call import ModelCall, answer_fields
 from tracetape_openai.response_events import ResponseEvents
 
 __all__ = ["CompactedResponses", "Responses", "RetrievedResponses"]
+
+_MAX_COUNTED = 10_000
+
+
+class _Counted:
+    """Which responses have counted their tokens in this process: the newest thousands."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, str], None] = {}
+        self._lock = RLock()
+
+    def add(self, number: tuple[str, str]) -> bool:
+        """Whether it is new."""
+        with self._lock:
+            is_new = number not in self._numbers
+            self._numbers[number] = None
+            if len(self._numbers) > _MAX_COUNTED:
+                del self._numbers[next(iter(self._numbers))]
+        return is_new
+
+    def discard(self, number: tuple[str, str]) -> None:
+        """Forget one that begins again, as far as a test's server is concerned."""
+        with self._lock:
+            self._numbers.pop(number, None)
+
+
+_counted = _Counted()
 
 
 class Responses(ModelCall):
@@ -26,6 +54,12 @@ class Responses(ModelCall):
     def __init__(self) -> None:
         """Nothing has come yet."""
         self._events = ResponseEvents()
+        self._base_url = ""
+
+    def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Parameters as attributes; whose response it is tells it from others with its id."""
+        self._base_url = request.base_url
+        return super().request(request)
 
     def chunk(self, chunk: Any) -> None:
         """Take one event."""
@@ -45,30 +79,40 @@ class Responses(ModelCall):
             body = self._events.response()
             result = Result(body, response_fields(body), _failure(body))
             result.error = result.error or self._events.error
+            self._count(body, result)
             return result
         if not isinstance(body, dict):
             return Result(None)
-        return Result(None, response_fields(body), _failure(body))
+        result = Result(None, response_fields(body), _failure(body))
+        self._count(body, result)
+        return result
+
+    def _count(self, response: dict[str, Any], result: Result) -> None:
+        """The call that makes a response counts its tokens, unless it is made in the background."""
+        number = (self._base_url, str(response.get("id")))
+        if "usage" in result.fields:
+            _counted.add(number)
+        elif response.get("background"):
+            _counted.discard(number)
 
 
 class RetrievedResponses(Responses):
     """``GET /responses/{id}`` and ``POST /responses/{id}/cancel``.
 
-    Only what was made in the background counts its tokens here: of all others the call that made
-    them has done so.
+    Only what was made in the background counts its tokens here, and only once: of all others the
+    call that made them has done so.
     """
 
     def inputs(self, request: Request) -> Any:
         """Which response is asked for."""
         return {"response_id": request.path.split("/")[2], **request.body}
 
-    def result(self, body: Any | None) -> Result:
-        """The response, as it is now."""
-        result = super().result(body)
-        response = result.outputs if body is None else body
-        if not (isinstance(response, dict) and response.get("background")):
+    def _count(self, response: dict[str, Any], result: Result) -> None:
+        number = (self._base_url, str(response.get("id")))
+        if not response.get("background") or not (
+            "usage" in result.fields and _counted.add(number)
+        ):
             result.fields.pop("usage", None)
-        return result
 
 
 class CompactedResponses(ModelCall):

@@ -53,7 +53,7 @@ class _Session:
         request = getattr(getattr(connection, "_connection", None), "request", None)
         headers, path = getattr(request, "headers", None), getattr(request, "path", None)
         host = headers.get("Host", "") if isinstance(headers, Mapping) else ""
-        self._provider, self._base_url = provider_of(f"https://{host}", "openai")
+        self._provider, self._base_url = provider_of(f"https://{host}")
         models = parse_qs(urlsplit(path).query) if isinstance(path, str) else {}
         self._model = models.get("model", [None])[0]
 

@@ -245,6 +245,7 @@ def test_an_error_has_its_code(
     ((span,),) = [trace.data.spans for trace in traces]
     assert span.status.status_code == SpanStatusCode.ERROR
     assert span.get_attribute("tracetape.llm.error_code") == code
+    assert span.model_name == ENDPOINT
     assert [event.name for event in span.events] == ["exception"]
     assert "dapi-secret" not in json.dumps(span.to_dict())
 

@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 from far_end import VERSION, FarEnd
+from hypothesis import settings
 from openai import AsyncOpenAI, OpenAI
 from openai.resources.chat.completions import Completions
 
 from tracetape.testing import CapturedTraces
+
+# A machine under load is no fault of what is tested.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 QUESTION: dict[str, Any] = {
     "model": "gpt-4o-mini",

@@ -213,6 +213,36 @@ def test_a_response_in_the_background(far_end: FarEnd, traces: CapturedTraces) -
     assert fetched.token_usage["total_tokens"] == 12
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+def test_a_response_in_the_background_is_counted_once(
+    stream: bool, far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """However often it is fetched; another one, and one of another service, counts for itself."""
+    one, other = (f"resp-{n}-{stream}" for n in (1, 2))
+    done = {**response(MESSAGE, background=True), "id": one}
+    whole = {"type": "response.completed", "response": done}
+    queued = {**response(status="queued", background=True), "id": one}
+    begun = {"type": "response.queued", "response": queued}
+    client = far_end.client()
+    for _ in range(2):  # the server of a test may give the same id again
+        far_end.answers = [
+            streamed(begun) if stream else http.Response(200, json=queued),
+            streamed(whole) if stream else http.Response(200, json=done),
+            http.Response(200, json=done),
+            http.Response(200, json={**done, "id": other}),
+            http.Response(200, json=done),
+        ]
+        made = client.responses.create(model="m", input="?", background=True, stream=stream)
+        fetched = client.responses.retrieve(one, stream=stream)
+        if stream:
+            assert len([*made, *fetched]) == 2
+        client.responses.retrieve(one)
+        client.responses.retrieve(other)
+        client.responses.cancel(one)
+    totals = [(trace.data.spans[0].token_usage or {}).get("total_tokens") for trace in traces]
+    assert totals == [None, 12, None, 12, None, None, 12, None, None, None]
+
+
 def test_a_response_that_is_looked_up_again(far_end: FarEnd, traces: CapturedTraces) -> None:
     """Counts no tokens: the call that made it has."""
     far_end.answers = [http.Response(200, json=response(MESSAGE))]

@@ -105,6 +105,8 @@ class Call:
             attributes, fields = extractor.request(request)
             span.set_attributes(attributes)
             fields["path"] = request.path
+            if request.provider is None:
+                fields.pop("provider", None)
             span.set_fields(fields)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a request")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tracetape._modules import load
 from tracetape.instrument.integration import Extractor
 
-__all__ = ["Endpoints", "ExtractorRef", "path_below", "resolve"]
+__all__ = ["Endpoints", "ExtractorRef", "is_below", "path_below", "resolve"]
 
 # A class, or "module:Class", which is loaded when the first such call is made.
 ExtractorRef: TypeAlias = "type[Extractor] | str"
@@ -43,6 +43,19 @@ class Endpoints:
                 return resolve(extractor)
         return None
 
+    def find_end(self, method: str, path: str) -> tuple[str, str, type[Extractor] | None]:
+        """What is before the longest end of a path that the table has, that end, its extractor.
+
+        Other services have their API below other bases, and a client's base may be a shorter one.
+        """
+        start = path.find("/", 1)
+        while start > 0:
+            found = self.find(method, path[start:])
+            if found is not None:
+                return path[:start], path[start:], found
+            start = path.find("/", start + 1)
+        return "", path, None
+
 
 def resolve(extractor: ExtractorRef) -> type[Extractor] | None:
     """The class itself; None if its module cannot be imported."""
@@ -72,3 +85,8 @@ def path_below(url: str, base_url: str) -> str:
     if "://" in url:
         path = path.removeprefix(urlsplit(base_url).path.rstrip("/"))
     return "/" + path.lstrip("/")
+
+
+def is_below(url: str, base_url: str) -> bool:
+    """Whether a whole URL is one of the API with this base."""
+    return f"{url}/".startswith(f"{base_url}/")

@@ -15,7 +15,7 @@ class Request(NamedTuple):
         path: the path below the API's base, e.g. ``/chat/completions``.
         body: the JSON body as the caller meant it.
         is_async: whether an async client makes it.
-        provider: who serves the model, by the base URL.
+        provider: who serves the model, by the base URL or the client; None: it is not known.
         base_url: the API's base, without credentials.
         method: the HTTP method.
     """
@@ -23,7 +23,7 @@ class Request(NamedTuple):
     path: str
     body: Mapping[str, Any]
     is_async: bool
-    provider: str
+    provider: str | None
     base_url: str
     method: str = "POST"
 

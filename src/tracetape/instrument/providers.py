@@ -1,4 +1,4 @@
-"""Who serves a model, told by the base URL of the API."""
+"""Who serves a model, by the base URL of the API and by the class of the client."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-__all__ = ["provider_of", "register_provider"]
+from tracetape.instrument.hosts import provider_of_host
+
+__all__ = ["provider_of", "provider_of_client", "register_provider"]
 
 _rules: list[Callable[[str, str], str | None]] = []
 
-_HOSTS = {
-    "api.openai.com": "openai",
-    "openai.azure.com": "azure",
-    "api.groq.com": "groq",
-    "api.together.xyz": "together",
-    "api.deepseek.com": "deepseek",
-    "api.mistral.ai": "mistral",
-    "openrouter.ai": "openrouter",
-    "generativelanguage.googleapis.com": "gemini",
+# Clients that speak to one provider only, by whatever gateway; sync and async.
+_CLIENTS = {
+    "AnthropicBedrock": "bedrock",
+    "AnthropicFoundry": "azure",
+    "AnthropicGoogleCloud": "vertex_ai",
+    "AnthropicVertex": "vertex_ai",
+    "AzureOpenAI": "azure",
+    "BedrockOpenAI": "bedrock",
+    "DatabricksOpenAI": "databricks",
 }
 
 
@@ -30,16 +32,21 @@ def register_provider(rule: Callable[[str, str], str | None]) -> None:
 
 
 @lru_cache(maxsize=256)
-def provider_of(url: str, default: str) -> tuple[str, str]:
-    """The provider's name, and the URL without credentials, query or a trailing slash."""
+def provider_of(url: str, default: str | None = None) -> tuple[str | None, str]:
+    """The provider's name, and the URL without credentials, query or a trailing slash.
+
+    The name of a host that is not known is `default`.
+    """
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     clean = f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
-    for rule in _rules:
-        name = rule(host, parts.path)
-        if name is not None:
-            return name, clean.rstrip("/")
-    for suffix, name in _HOSTS.items():
-        if host == suffix or host.endswith(f".{suffix}"):
-            return name, clean.rstrip("/")
-    return default, clean.rstrip("/")
+    names = (rule(host, parts.path) for rule in _rules)
+    name = next((name for name in names if name is not None), None)
+    return name or provider_of_host(host) or default, clean.rstrip("/")
+
+
+@lru_cache(maxsize=256)
+def provider_of_client(client: type) -> str | None:
+    """Whom clients of this class, or of one derived from it, speak to; None: anybody."""
+    names = (base.__name__.removeprefix("Async") for base in client.__mro__)
+    return next((_CLIENTS[name] for name in names if name in _CLIENTS), None)

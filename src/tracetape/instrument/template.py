@@ -10,17 +10,18 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any, NamedTuple, get_origin
+from urllib.parse import urlsplit
 
 from tracetape.capture.conversion import is_sentinel
 from tracetape.diagnostics import internal_error
 from tracetape.instrument.body import is_readable, watch_body
 from tracetape.instrument.call import Call, begin_call, calling
 from tracetape.instrument.credentials import without_credentials
-from tracetape.instrument.endpoints import Endpoints, ExtractorRef, path_below, resolve
+from tracetape.instrument.endpoints import Endpoints, ExtractorRef, is_below, path_below, resolve
 from tracetape.instrument.files import described_files
 from tracetape.instrument.integration import Extractor, Request, Target
 from tracetape.instrument.options import options
-from tracetape.instrument.providers import provider_of
+from tracetape.instrument.providers import provider_of, provider_of_client
 from tracetape.instrument.streams import is_watchable, watch_stream
 from tracetape.tracing.runtime import runtime
 
@@ -58,14 +59,15 @@ class Template(NamedTuple):
         management: reads all other calls, if `autolog(all_requests=True)` asks for them.
         managed: beginnings of paths that are never read by `generic`.
         request_id: the header of an answer that has its id.
-        default_provider: who serves the models when the base URL does not tell.
+        default_provider: who serves the models when neither the base URL nor the client's class
+            tells; None: nobody is named, which is right for what others serve too.
     """
 
     module: str
     client: str
     async_client: str
     endpoints: Mapping[str, ExtractorRef]
-    default_provider: str
+    default_provider: str | None = None
     generic: ExtractorRef | None = None
     management: ExtractorRef | None = None
     managed: tuple[str, ...] = ()
@@ -147,7 +149,7 @@ class _Seam:
         module = sys.modules[template.module]
         self._stream: type = module.AsyncStream if is_async else module.Stream
         self._endpoints = Endpoints(template.endpoints)
-        self._last: tuple[Any, tuple[str, str]] = (None, ("", ""))
+        self._last: tuple[Any, Any, tuple[str | None, str]] = (None, None, (None, ""))
 
     def begin(self, client: Any, args: list[Any], kwargs: dict[str, Any]) -> Call | None:
         """Begin the span of a call; None if it is none of ours.
@@ -160,10 +162,15 @@ class _Seam:
         if sent is None or base is None:
             return None  # the SDK is about to refuse it
         try:
-            provider, base_url = self._provider(base)
+            provider, base_url = self._provider(base, type(client))
             path, method = path_below(sent.url, base_url), sent.method.upper()
-            body = _body(sent)
-            extractor = self._endpoints.find(method, path) or self._other(method, path, body)
+            if "://" in sent.url:
+                provider, base_url, path = _elsewhere(sent.url, provider, base_url)
+            body, extractor = _body(sent), self._endpoints.find(method, path)
+            if extractor is None and not path.startswith(self._template.managed):
+                more, path, extractor = self._endpoints.find_end(method, path)
+                base_url += more
+            extractor = extractor or self._other(method, path, body)
             if extractor is None:
                 return None
             request = Request(path, body, self._is_async, provider, base_url, method)
@@ -220,7 +227,7 @@ class _Seam:
             body = {key: value for key, value in sent.json_data.items() if key not in added}
             if len(_without_usage) >= _MANY_SERVERS:
                 _without_usage.clear()
-            _without_usage.add(self._provider(client.base_url)[1])
+            _without_usage.add(self._provider(client.base_url, type(client))[1])
             _send(args, kwargs, sent, {"json_data": body})
             call.usage_asked = None
         except Exception:  # noqa: BLE001 - the guard
@@ -228,11 +235,13 @@ class _Seam:
             return False
         return True
 
-    def _provider(self, url: Any) -> tuple[str, str]:
-        last, found = self._last
-        if url is not last:  # mostly the same client calls again: writing a URL as text is dear
-            found = provider_of(str(url), self._template.default_provider)
-            self._last = (url, found)
+    def _provider(self, url: Any, client: type) -> tuple[str | None, str]:
+        last, last_client, found = self._last
+        # Mostly the same client calls again: writing a URL as text is dear.
+        if url is not last or client is not last_client:
+            default = provider_of_client(client) or self._template.default_provider
+            found = provider_of(str(url), default)
+            self._last = (url, client, found)
         return found
 
     def _other(self, method: str, path: str, body: Mapping[str, Any]) -> type[Extractor] | None:
@@ -324,6 +333,15 @@ def _watched_parser(parser: Callable[[Any], Any], call: Call) -> Callable[[Any],
             raise
 
     return parse
+
+
+def _elsewhere(url: str, provider: str | None, base_url: str) -> tuple[str | None, str, str]:
+    """Provider, base and path of a call of a whole URL, which may be another service's."""
+    other, whole = provider_of(url)
+    if is_below(whole, base_url):
+        return provider, base_url, whole.removeprefix(base_url) or "/"
+    path = urlsplit(whole).path
+    return other, whole.removesuffix(path), path or "/"
 
 
 def _body(sent: Any) -> dict[str, Any]:

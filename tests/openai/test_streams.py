@@ -7,8 +7,9 @@ import gc
 import gzip
 import json
 import pickle
+import weakref
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import openai
 import pytest
@@ -20,6 +21,7 @@ import tracetape
 from tracetape.entities import Span
 from tracetape.testing import CapturedTraces, capture
 
+T = TypeVar("T")
 STREAM = {"content-type": "text/event-stream"}
 HELLO = (
     chunk({"role": "assistant", "content": ""}),
@@ -93,11 +95,11 @@ async def test_a_stream_is_of_the_sdks_own_class(far_end: FarEnd, traces: Captur
     assert [said(trace.data.spans[0]) for trace in traces] == ["Hi", "Hi"]
 
 
-class Plain(openai.Stream[ChatCompletionChunk]):
+class Plain(openai.Stream[T]):
     """Nothing else than its base."""
 
 
-class Loud(openai.Stream[ChatCompletionChunk]):
+class Loud(openai.Stream[T]):
     """Makes something of each chunk."""
 
     def __iter__(self) -> Iterator[Any]:
@@ -105,7 +107,7 @@ class Loud(openai.Stream[ChatCompletionChunk]):
             yield (one.choices[0].delta.content or "").upper()
 
 
-class Own(openai.Stream[ChatCompletionChunk]):
+class Own(openai.Stream[T]):
     """Reads the events itself, and gives no chunks."""
 
     def __stream__(self) -> Iterator[Any]:
@@ -127,7 +129,7 @@ def test_a_users_stream_class_is_watched_the_same_way(
         cast_to=ChatCompletionChunk,
         body=body,
         stream=True,
-        stream_cls=kind,
+        stream_cls=kind[ChatCompletionChunk],
     )
     assert type(stream) is kind
     assert len(list(stream)) == 4
@@ -256,6 +258,49 @@ def test_a_raw_stream_that_is_dropped_keeps_what_came(
     del response, stream
     gc.collect()
     assert said(only_span(traces)) == "H"
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_what_the_user_lets_go_is_collected_as_without_us(raw: bool, far_end: FarEnd) -> None:
+    """Without waiting for the collector of cycles, if the SDK's own objects do not need it."""
+    gone = []
+    for on in (False, True):
+        with capture():
+            tracetape.autolog(disable=not on)
+            far_end.answers = [answer(*parts(*HELLO))]
+            completions: Any = far_end.client().chat.completions
+            gc.collect()
+            gc.disable()
+            try:
+                create = completions.with_raw_response.create if raw else completions.create
+                result = create(**ASK, stream=True)
+                response = result.http_response if raw else result.response
+                watched = [weakref.ref(result), weakref.ref(response), weakref.ref(response.stream)]
+                del result, response
+                gone.append([one() is None for one in watched])
+            finally:
+                gc.enable()
+            gc.collect()
+    tracetape.autolog(disable=True)
+    assert gone[0] == gone[1]
+
+
+def test_the_responses_own_stream_is_still_to_be_asked(
+    far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """The HTTP library and the SDK look for attributes there."""
+    far_end.answers = [answer(*parts(*HELLO)) for _ in range(2)]
+    completions = far_end.client().chat.completions
+    raw = completions.with_raw_response.create(**ASK, stream=True)
+    list(raw.parse())
+    plain = completions.create(**ASK, stream=True)
+    list(plain)
+    for response in (raw.http_response, plain.response):
+        assert response.elapsed.total_seconds() >= 0
+        assert isinstance(response.stream, http.SyncByteStream)
+        with pytest.raises(AttributeError):
+            _ = response.stream.nothing_of_the_kind
+    assert len(traces) == 2
 
 
 def test_a_raw_stream_has_a_time_to_its_first_token(

@@ -7,47 +7,45 @@ import json
 import sys
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterator
-from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
 import orjson
 
 from tracetape._system import perf_counter_ns
+from tracetape.instrument.byte_streams import ByteStream, class_for, library_of
 from tracetape.instrument.call import Call
 
-__all__ = ["is_readable", "watch_body"]
+__all__ = ["watch_body"]
 
 _DONE = object()
 _ENCODING = "content-encoding"
 _MAX_BYTES = 64 * 2**20  # of a body; a longer one, such as a file's content, is not copied
 
 
-def is_readable(response: Any) -> bool:
-    """Whether `response` is of a library that we know: a stand-in's body is not to be seen."""
-    return _library(type(response)) is not None
-
-
 def watch_body(response: Any, call: Call) -> None:
     """End `call` with the body of `response` (httpx's or httpx2's), when that has been read."""
-    body = _Body(response, call)
+    library = library_of(response)
+    if library is None:
+        raise TypeError(f"{type(response).__name__} is of no HTTP library that is known")
+    body = _Body(response, sys.modules[library])
     call.reads_at_end(body.rest)
     if response.is_closed:
         body.keep_whole(response.content)
         call.ended("exhausted")
         return
-    observed = _observed_class(_library(type(response)).__name__)
-    response.stream = observed(response.stream, body)
+    response.stream = class_for(_Observed, library)(response.stream, body, call)
 
 
 class _Body:
     """Copies of the raw parts of a body that passed, when they did, and what they say."""
 
-    __slots__ = ("_call", "_is_decoded", "_parts", "_response", "_size", "_times")
+    __slots__ = ("_headers", "_is_decoded", "_library", "_parts", "_size", "_times")
 
-    def __init__(self, response: Any, call: Call) -> None:
-        self._response = response
-        self._call = call
+    def __init__(self, response: Any, library: Any) -> None:
+        # Not the response itself: that one is to be collected as soon as the user lets it go.
+        self._headers = response.headers
+        self._library = library
         self._parts: list[bytes] = []
         self._times: list[int] = []
         self._size = 0
@@ -69,15 +67,7 @@ class _Body:
         self._parts, self._times = [content], [perf_counter_ns()]
         self._size = len(content)
 
-    def over(self, reason: str) -> None:
-        """Nothing more passes."""
-        self._call.ended(reason)
-
-    def failed(self, exception: BaseException) -> None:
-        """What should pass next does not come."""
-        self._call.failed(exception)
-
-    def rest(self) -> tuple[Any, bool]:
+    def rest(self, call: Call) -> tuple[Any, bool]:
         """The plain answer, None after a stream; whether that was there to its end."""
         if self._size > _MAX_BYTES:
             return f"[a body of {self._size} bytes is not kept]", False
@@ -86,9 +76,9 @@ class _Body:
         if not parts:
             return None, False
         data = b"".join(part for part, _ in parts)
-        kind = self._response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = self._headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/event-stream" or (not kind and data.startswith((b"data:", b"event:"))):
-            return None, self._read_events(data, parts)
+            return None, _read_events(data, parts, call)
         if kind.endswith("json") or (not kind and data[:1] in (b"{", b"[")):
             return _json_or_text(data), False
         if kind.startswith("text/"):
@@ -98,17 +88,9 @@ class _Body:
         content_type = kind or "application/octet-stream"
         return Attachment(content_type=content_type, content_bytes=data), False
 
-    def _read_events(self, data: bytes, parts: list[tuple[bytes, int]]) -> bool:
-        ends = list(accumulate(len(part) for part, _ in parts))
-        for end, event in _events(data):
-            if event is _DONE:
-                return True
-            self._call.chunk(event, parts[min(bisect_left(ends, end), len(ends) - 1)][1])
-        return False
-
     def _decoded(self) -> Iterator[tuple[bytes, int]]:
         """The parts without their encoding, each with its time."""
-        encoding = self._response.headers.get(_ENCODING)
+        encoding = self._headers.get(_ENCODING)
         if encoding is None or self._is_decoded:
             yield from zip(self._parts, self._times, strict=True)
             return
@@ -121,7 +103,7 @@ class _Body:
 
         # A response of the same library knows how to decode; ours is thrown away after it. Of a
         # body that was cut short, what can be decoded is kept.
-        library = _library(type(self._response))
+        library = self._library
         errors = (library.DecodingError, library.StreamError)
         decoder = library.Response(200, headers={_ENCODING: encoding}, content=raw())
         with contextlib.suppress(*errors):
@@ -129,70 +111,72 @@ class _Body:
                 yield part, at
 
 
-class _Observed:
+class _Observed(ByteStream):
     """A response's stream of bytes, whose parts are kept as they pass."""
 
-    def __init__(self, stream: Any, body: _Body) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, body: _Body, call: Call) -> None:
+        super().__init__(stream)
         self._body = body
+        self._call = call
 
     def __iter__(self) -> Iterator[bytes]:
-        keep = self._body.keep
-        try:
-            for part in self._stream:
-                keep(part)
-                yield part
-        except GeneratorExit:
-            self._body.over("closed")
-            raise
-        except BaseException as exception:
-            self._body.failed(exception)
-            raise
-        self._body.over("exhausted")
+        return _Passing(iter(self._stream), self._body, self._call)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        keep = self._body.keep
-        try:
-            async for part in self._stream:
-                keep(part)
-                yield part
-        except GeneratorExit:
-            self._body.over("closed")
-            raise
-        except BaseException as exception:
-            self._body.failed(exception)
-            raise
-        self._body.over("exhausted")
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Passing(aiter(self._stream), self._body, self._call)
 
     def close(self) -> None:
-        self._body.over("closed")
+        self._call.ended("closed")
         self._stream.close()
 
     async def aclose(self) -> None:
-        self._body.over("closed")
+        self._call.ended("closed")
         await self._stream.aclose()
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "_stream":  # not there yet, as in a copy
-            raise AttributeError(name)
-        return getattr(self._stream, name)  # what the library or the SDK looks for there
+
+class _Passing(Iterator[bytes], AsyncIterator[bytes]):
+    """The parts as they pass; no generator, whose end the event loop would have to see to."""
+
+    __slots__ = ("_call", "_keep", "_source")
+
+    def __init__(self, source: Any, body: _Body, call: Call) -> None:
+        self._source = source
+        self._keep = body.keep
+        self._call = call
+
+    def __next__(self) -> bytes:
+        try:
+            part: bytes = self._source.__next__()
+        except StopIteration:
+            self._call.ended("exhausted")
+            raise
+        except BaseException as exception:
+            self._call.failed(exception)
+            raise
+        self._keep(part)
+        return part
+
+    async def __anext__(self) -> bytes:
+        try:
+            part: bytes = await self._source.__anext__()
+        except StopAsyncIteration:
+            self._call.ended("exhausted")
+            raise
+        except BaseException as exception:
+            self._call.failed(exception)
+            raise
+        self._keep(part)
+        return part
 
 
-def _library(response_class: type) -> Any:
-    """The HTTP library that a response is of, though its class may be the user's; or None."""
-    for ancestor in response_class.__mro__:
-        module = sys.modules.get(ancestor.__module__.partition(".")[0])
-        if hasattr(module, "SyncByteStream") and hasattr(module, "AsyncByteStream"):
-            return module
-    return None
-
-
-@lru_cache(maxsize=8)
-def _observed_class(library: str) -> type[_Observed]:
-    # The library's responses insist on streams of its own base classes.
-    module = sys.modules[library]
-    bases = (_Observed, module.SyncByteStream, module.AsyncByteStream)
-    return type("ObservedBody", bases, {})
+def _read_events(data: bytes, parts: list[tuple[bytes, int]], call: Call) -> bool:
+    """Give each event to the call, with its time; whether the stream was there to its end."""
+    ends = list(accumulate(len(part) for part, _ in parts))
+    for end, event in _events(data):
+        if event is _DONE:
+            return True
+        call.chunk(event, parts[min(bisect_left(ends, end), len(ends) - 1)][1])
+    return False
 
 
 def _json_or_text(data: bytes) -> Any:

@@ -23,7 +23,7 @@ __all__ = ["Call", "begin_call", "call_of_chunk", "calling"]
 _P = ParamSpec("_P")
 # Reads what has come of a body: gives its chunks to the call, or gives back the plain answer; and
 # whether it saw the end of a stream.
-Rest: TypeAlias = Callable[[], tuple[Any, bool]]
+Rest: TypeAlias = Callable[["Call"], tuple[Any, bool]]
 
 # The call that a client is making in this context: what the SDK does meanwhile belongs to it.
 calling: ContextVar[Call | None] = ContextVar("tracetape_call", default=None)
@@ -232,7 +232,7 @@ class Call:
         """A plain answer that came by parts, or None; whether a stream was there to its end."""
         rest, self._rest = self._rest, None
         try:
-            answer, is_whole = (None, False) if rest is None else rest()
+            answer, is_whole = (None, False) if rest is None else rest(self)
             is_whole = is_whole or (self._count > 0 and self._extractor.is_end(self._latest))
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a response's body")

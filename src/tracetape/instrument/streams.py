@@ -6,11 +6,11 @@ iterator of chunks, and the HTTP response, whose end is the stream's end too.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any
 from weakref import ref
 
+from tracetape.instrument.byte_streams import ByteStream, class_for, library_of
 from tracetape.instrument.call import Call
 
 __all__ = ["is_watchable", "watch_stream"]
@@ -46,13 +46,14 @@ def watch_stream(stream: Any, call: Call) -> None:
     observed = _Observed(stream._iterator, call)
     vars(stream)[_ITERATOR] = observed
     response = stream.response
-    # A response that is read already does not close its stream of bytes any more.
-    closed = response if getattr(response, "is_closed", False) else response.stream
-    for name in ("close", "aclose"):
-        if hasattr(closed, name):
-            # Where the attribute cannot be set, exhaustion and collection still end the call.
-            with contextlib.suppress(AttributeError, TypeError):
-                setattr(closed, name, _Closing(closed, name, observed))
+    if getattr(response, "is_closed", False):
+        # It is read already, and closes its stream of bytes no more.
+        for name in ("close", "aclose"):
+            setattr(response, name, _ClosingAgain(response, name, observed))
+        return
+    library = library_of(response)
+    if library is not None:
+        response.stream = class_for(_Closing, library)(response.stream, observed)
 
 
 class _Observed(Iterator[Any], AsyncIterator[Any]):
@@ -107,40 +108,65 @@ class _Observed(Iterator[Any], AsyncIterator[Any]):
             self._call.ended("closed")
 
 
-class _Closing:
-    """`close` or `aclose` of a response or of its stream of bytes; tells who watches.
+class _Closing(ByteStream):
+    """A response's stream of bytes; tells who watches that it is closed.
 
     The `.stream()` helpers close the response, and not the stream of chunks that they read.
     """
 
-    __slots__ = ("_close", "_name", "_observed", "_owner")
-
-    def __init__(self, owner: Any, name: str, observed: _Observed) -> None:
-        self._owner = owner
-        self._name = name
-        self._close = getattr(owner, name)
+    def __init__(self, stream: Any, observed: _Observed) -> None:
+        super().__init__(stream)
         self._observed = ref(observed)  # an abandoned stream is to be collected
 
-    def __call__(self) -> Awaitable[None] | None:
-        if self._name == "aclose":
-            return self._aclose()
+    def close(self) -> None:
         try:
-            self._close()
+            self._stream.close()
         finally:
-            self._closed()
+            _closed(self._observed)
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            _closed(self._observed)
+
+
+class _ClosingAgain:
+    """`close` or `aclose` of a response that is closed already: it has nothing else to do."""
+
+    __slots__ = ("_name", "_observed", "_response")
+
+    def __init__(self, response: Any, name: str, observed: _Observed) -> None:
+        # No strong references, no cycles: what the user lets go is collected as without us.
+        self._response = ref(response)
+        self._observed = ref(observed)
+        self._name = name
+
+    def __call__(self) -> Awaitable[None] | None:
+        response = self._response()
+        original = None if response is None else getattr(type(response), self._name)
+        if self._name == "aclose":
+            return self._aclose(response, original)
+        try:
+            if original is not None:
+                original(response)
+        finally:
+            _closed(self._observed)
         return None
 
-    async def _aclose(self) -> None:
+    async def _aclose(self, response: Any, original: Any) -> None:
         try:
-            await self._close()
+            if original is not None:
+                await original(response)
         finally:
-            self._closed()
-
-    def _closed(self) -> None:
-        observed = self._observed()
-        if observed is not None:
-            observed.closed()
+            _closed(self._observed)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A response can be pickled and copied: the other one gets the method of its class.
-        return getattr, (self._owner, self._name)
+        return getattr, (self._response(), self._name)
+
+
+def _closed(observed: ref[_Observed]) -> None:
+    watching = observed()
+    if watching is not None:
+        watching.closed()

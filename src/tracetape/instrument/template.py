@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from tracetape.capture.conversion import is_sentinel
 from tracetape.diagnostics import internal_error
-from tracetape.instrument.body import is_readable, watch_body
+from tracetape.instrument.body import watch_body
+from tracetape.instrument.byte_streams import library_of
 from tracetape.instrument.call import Call, begin_call, calling
 from tracetape.instrument.credentials import without_credentials
 from tracetape.instrument.endpoints import Endpoints, ExtractorRef, is_below, path_below, resolve
@@ -269,7 +270,7 @@ class _Seam:
                 watch_stream(result, call)
                 return
             response = _response_of(result)
-            if response is None or not is_readable(response):
+            if response is None or library_of(response) is None:
                 call.answered(_json(result))
                 return
             call.streaming()

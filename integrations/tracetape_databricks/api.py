@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from tracetape._lazy import loading
 from tracetape._system import perf_counter_ns
 from tracetape.diagnostics import internal_error
 from tracetape.instrument import Extractor, Request, provider_of
@@ -105,7 +106,8 @@ def _refuse(call: Call, exception: Exception) -> None:
 
 def _status_code(exception: Exception) -> int | None:
     """The HTTP status that the SDK made this exception of, if it is one of those it has."""
-    from databricks.sdk.errors.platform import STATUS_CODE_MAPPING
+    with loading:
+        from databricks.sdk.errors.platform import STATUS_CODE_MAPPING
 
     for code, kind in STATUS_CODE_MAPPING.items():
         if isinstance(exception, kind):

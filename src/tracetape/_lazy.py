@@ -1,4 +1,4 @@
-"""Names of a package that are loaded on first use: `import tracetape` must cost next to nothing."""
+"""What is loaded on first use: `import tracetape` must cost next to nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,69 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-__all__ = ["lazy_names"]
+from tracetape._forks import IMPORTS, at_fork
+from tracetape._system import new_lock, pause, perf_counter, this_thread
+
+__all__ = ["lazy_names", "loading"]
+
+_FORK_SECONDS = 5.0
+
+
+class _Loading:
+    """``with loading:`` around an import on first use: a fork waits until it is done.
+
+    The lock of a module that is being loaded is never released in a child without the thread that
+    loads it. Nobody else waits: two threads may load modules that need each other.
+    """
+
+    __slots__ = ("_lock", "_under_way")
+
+    def __init__(self) -> None:
+        self._lock = new_lock()
+        self._under_way: dict[int, int] = {}  # how many imports, by thread
+
+    def __enter__(self) -> None:
+        me = this_thread()
+        with self._lock:
+            self._under_way[me] = self._under_way.get(me, 0) + 1
+
+    def __exit__(self, *exc: object) -> None:
+        me = this_thread()
+        with self._lock:
+            left = self._under_way.get(me, 1) - 1
+            if left:
+                self._under_way[me] = left
+            else:
+                self._under_way.pop(me, None)
+
+    def before_fork(self) -> None:
+        """Wait for other threads; none begins until the fork is done."""
+        deadline = perf_counter() + _FORK_SECONDS
+        me = this_thread()
+        self._lock.acquire()
+        while self._under_way.keys() - {me} and perf_counter() < deadline:
+            self._lock.release()
+            pause(0.001)
+            self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Others go on."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Only what this thread was loading is under way."""
+        me = this_thread()
+        self._lock = new_lock()
+        self._under_way = {me: self._under_way[me]} if me in self._under_way else {}
+
+
+loading = _Loading()
+at_fork(
+    IMPORTS,
+    before=loading.before_fork,
+    in_parent=loading.after_fork_in_parent,
+    in_child=loading.after_fork_in_child,
+)
 
 
 def lazy_names(
@@ -23,9 +85,11 @@ def lazy_names(
 
     def getattr_(name: str) -> Any:
         if name in module_of:
-            value = getattr(import_module(module_of[name]), name)
+            with loading:
+                value = getattr(import_module(module_of[name]), name)
         elif name in modules:
-            value = import_module(f"{package}.{name}")
+            with loading:
+                value = import_module(f"{package}.{name}")
         else:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         setattr(sys.modules[package], name, value)

@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
+from tracetape._lazy import loading
 from tracetape.diagnostics import internal_error, warn_once
 
 __all__ = ["is_installed", "load", "warn_missing"]
@@ -33,7 +34,8 @@ def load(module: str, lost: str) -> ModuleType | None:
         lost: what goes on without us, in words for the warning.
     """
     try:
-        return import_module(module)
+        with loading:
+            return import_module(module)
     except ImportError as error:
         warn_missing(module, error, lost)
     except Exception:  # noqa: BLE001 - the guard

@@ -6,14 +6,31 @@ or late. A span's times, and the thread that writes, must depend on none of them
 
 from __future__ import annotations
 
+import _thread
 import sys
 import time
 from collections.abc import Callable
 from importlib.machinery import BuiltinImporter
-from types import ModuleType
-from typing import Any
+from types import BuiltinFunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
-__all__ = ["pause", "perf_counter", "perf_counter_ns", "wall_clock_ns"]
+if TYPE_CHECKING:
+    from threading import Thread
+
+__all__ = [
+    "Bell",
+    "is_green",
+    "lasting_lock",
+    "new_lock",
+    "pause",
+    "perf_counter",
+    "perf_counter_ns",
+    "renew_locks",
+    "start_thread",
+    "this_thread",
+    "wall_clock_ns",
+]
 
 
 def _original(module: ModuleType) -> Any:
@@ -32,7 +49,10 @@ def _original(module: ModuleType) -> Any:
     return found
 
 
+_TURN_SECONDS = 0.002  # that other green threads get between two looks
+
 _time = _original(time)
+_threads = _original(_thread)
 
 # All that is measured is measured by this one: a release of time-machine changes the monotonic
 # clock within C, where even the second instance has it.
@@ -53,3 +73,81 @@ def wall_clock_ns() -> int:
         except (AttributeError, ValueError):  # being imported; or the journey has just ended
             pass
     return int(_time.time_ns())
+
+
+# Reentrant, as a finaliser that runs inside may need the lock that its thread holds.
+new_lock: Callable[[], Any] = _threads.RLock
+this_thread: Callable[[], int] = _threads.get_ident
+
+_lasting: WeakSet[Any] = WeakSet()
+
+
+def lasting_lock() -> Any:
+    """A reentrant lock that is free in a forked child, whoever held it."""
+    lock = new_lock()
+    _lasting.add(lock)
+    return lock
+
+
+def renew_locks() -> None:
+    """In a forked child: the threads that held them are not there."""
+    for lock in list(_lasting):
+        lock._at_fork_reinit()
+
+
+def is_green() -> bool:
+    """Whether gevent or eventlet has put its own locks and threads in place of the system's."""
+    return not isinstance(_thread.allocate_lock, BuiltinFunctionType)
+
+
+def start_thread(run: Callable[[], None], name: str) -> Thread | None:
+    """Run it in a thread of the system's that ends with the program; None: it has no object."""
+    if is_green():
+        _threads.start_new_thread(run, ())
+        return None
+    from threading import Thread
+
+    thread = Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+class Bell:
+    """What one thread waits for until another rings it; the wait takes the ringing back."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        """Not rung yet."""
+        self._lock = _threads.allocate_lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        """Wake the thread that waits, or the next one that does."""
+        if self._lock.locked():
+            try:
+                self._lock.release()
+            except RuntimeError:  # another thread did meanwhile
+                pass
+
+    def clear(self) -> None:
+        """Forget that it was rung."""
+        self._lock.acquire(False)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it was rung; waits for so many seconds at most, other green threads too."""
+        return bool(self._lock.acquire(timeout=-1 if timeout is None else timeout))
+
+    def wait_here(self, timeout: float) -> bool:
+        """As `wait`, on a thread of the program's: its green threads go on meanwhile."""
+        if not is_green():
+            return self.wait(timeout)
+        deadline = perf_counter() + timeout
+        while not self.wait(0):
+            if perf_counter() > deadline:
+                return False
+            try:
+                time.sleep(_TURN_SECONDS)
+            except Exception:  # noqa: BLE001 - where no switch is possible, as in gevent's hub
+                return self.wait(max(0.0, deadline - perf_counter()))
+        return True

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 from collections import Counter
+
+from tracetape._system import lasting_lock
 
 __all__ = ["faults", "forget_faults", "internal_error", "logger", "warn_once"]
 
 logger = logging.getLogger("tracetape")
 
-_lock = threading.RLock()  # reentrant: a finaliser may report a fault while another is reported
+_lock = lasting_lock()
 _faults: Counter[str] = Counter()
 _warned: set[str] = set()
 

@@ -9,6 +9,7 @@ import re
 from ipaddress import IPv6Address
 from typing import Any
 
+from tracetape._lazy import loading
 from tracetape.entities.redaction import HIDDEN
 
 __all__ = ["personal_data", "secret_keys"]
@@ -50,7 +51,8 @@ def secret_keys(path: str, value: Any) -> Any:
     del path
     if not isinstance(value, str):
         return value
-    from tracetape.cassettes.secrets import without_secrets
+    with loading:
+        from tracetape.cassettes.secrets import without_secrets
 
     return without_secrets(value, HIDDEN)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from tracetape._lazy import loading
 from tracetape.capture.conversion import convert
 
 __all__ = ["decode", "encode"]
@@ -37,13 +38,15 @@ def encode(value: Any, *, finite: bool = False) -> bytes:
 
 # Most programs never need the walker: it is loaded when one does.
 def _encode_safely(value: Any) -> bytes:
-    from tracetape.capture.walker import encode_safely
+    with loading:
+        from tracetape.capture.walker import encode_safely
 
     return encode_safely(value)
 
 
 def _holds_odd_float(value: Any) -> bool:
-    from tracetape.capture.walker import holds_odd_float
+    with loading:
+        from tracetape.capture.walker import holds_odd_float
 
     return holds_odd_float(value)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
+from tracetape._system import lasting_lock
 from tracetape.cassettes import network, transports
 from tracetape.cassettes.context import close_player, is_here, open_player
 from tracetape.cassettes.matching import Matcher
@@ -23,7 +23,7 @@ __all__ = ["Cassette", "cassette"]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _SCOPES = ("context", "process")
-_lock = threading.Lock()
+_lock = lasting_lock()
 _recorded: set[Path] = set()  # files that an open tape writes
 
 

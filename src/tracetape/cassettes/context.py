@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from tracetape._system import lasting_lock
 from tracetape.exceptions import CassetteError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _Chain = tuple["Player", ...]  # innermost last
 _here: ContextVar[_Chain] = ContextVar("tracetape_cassettes", default=())
 _bypassed: ContextVar[bool] = ContextVar("tracetape_cassettes_bypassed", default=False)
 _open: list[tuple[_Chain, str]] = []  # newest last, each with its scope
-_lock = threading.Lock()
+_lock = lasting_lock()
 
 
 def players() -> _Chain:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from tracetape._system import lasting_lock
 from tracetape.cassettes.interaction import Interaction
 
 __all__ = ["Placeholders"]
@@ -37,7 +37,7 @@ _DATABRICKS_LOGINS = (
     "GOOGLE_CREDENTIALS",
 )
 
-_lock = threading.Lock()
+_lock = lasting_lock()
 _active: list[Placeholders] = []
 _put: dict[str, str] = {}
 

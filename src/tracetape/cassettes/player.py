@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tracetape._system import lasting_lock
 from tracetape.cassettes.altering import Altering
 from tracetape.cassettes.cleaning import (
     cleaned_request,
@@ -85,7 +85,7 @@ class Player:
         self._scrub = scrub
         self._passed = {host.lower() for host in (*allow_hosts, *ignore_hosts)}
         self._renames = Renames(rename_hosts or {})
-        self._lock = threading.RLock()
+        self._lock = lasting_lock()
         self._process = os.getpid()
         self._problems: list[str] = []
         self._altering = Altering(rechunk, cut_after)

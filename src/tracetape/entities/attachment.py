@@ -9,6 +9,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
 
+from tracetape._lazy import loading
+
 __all__ = ["Attachment"]
 
 _SCHEME = "mlflow-attachment"  # MLflow's, so that its own references are understood
@@ -30,7 +32,8 @@ class Attachment:
         Raises:
             OSError: the file cannot be read.
         """
-        from mimetypes import guess_type  # it reads files: only for who asks it
+        with loading:
+            from mimetypes import guess_type  # it reads files: only for who asks it
 
         return cls(
             content_type=content_type or guess_type(str(path))[0] or _DEFAULT_TYPE,

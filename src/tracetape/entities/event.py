@@ -6,6 +6,7 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
+from tracetape._lazy import loading
 from tracetape._system import wall_clock_ns
 
 __all__ = ["SpanEvent"]
@@ -52,7 +53,8 @@ class SpanEvent:
         Raises:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
-        from tracetape.entities.otel import event_to_proto
+        with loading:
+            from tracetape.entities.otel import event_to_proto
 
         return event_to_proto(self)
 

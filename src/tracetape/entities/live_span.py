@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from threading import RLock
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tracetape._system import perf_counter_ns, wall_clock_ns
+from tracetape._lazy import loading
+from tracetape._system import lasting_lock, perf_counter_ns, wall_clock_ns
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanStatusCode, SpanType
@@ -37,7 +37,7 @@ NOT_BEGUN = 0  # the end of a span that has no beginning: setters treat it as an
 
 NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"  # MLflow's own, which programs compare with
 _SCALARS = frozenset({str, int, bool, type(None)})
-_reading = RLock()  # reentrant: a finaliser may end a span of its own meanwhile
+_reading = lasting_lock()
 
 
 class LiveSpan(Span):
@@ -114,7 +114,8 @@ class LiveSpan(Span):
             InvalidTypeError: `level` is neither a level, a number nor a name.
         """
         if self._is_open("set_log_level"):
-            from tracetape.entities.log_level import SpanLogLevel
+            with loading:
+                from tracetape.entities.log_level import SpanLogLevel
 
             self.set_fields({"log_level": int(SpanLogLevel.from_value(level))})
 
@@ -142,7 +143,8 @@ class LiveSpan(Span):
             InvalidValueError: its ids are none.
         """
         if self._is_open("add_link"):
-            from tracetape.entities.link import checked_link
+            with loading:
+                from tracetape.entities.link import checked_link
 
             links = (self._fields or {}).get(LINKS, [])
             self.set_fields({LINKS: [*links, checked_link(link)]})
@@ -284,7 +286,8 @@ class LiveSpan(Span):
     ) -> bytes | None:
         if data is None or not may_hold_media(data):
             return data
-        from tracetape.entities.media import take_media
+        with loading:
+            from tracetape.entities.media import take_media
 
         return take_media(data, self.trace_id, found)
 
@@ -380,7 +383,8 @@ class LiveSpan(Span):
             if value != self.trace_id:
                 logger.warning("%s is the trace's id, which cannot be set: skipped.", TRACE_ID)
         else:
-            from tracetape.entities.span_json import as_field
+            with loading:
+                from tracetape.entities.span_json import as_field
 
             data = encode(value)
             value = decode(data)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tracetape._forks import look_for_fork
 from tracetape._system import perf_counter_ns, wall_clock_ns
 from tracetape.entities.constants import TraceState
 from tracetape.entities.privacy import OPEN, Privacy, policy
@@ -23,13 +25,11 @@ __all__ = ["LiveTrace", "SpanSink", "TraceDetails", "begin_trace"]
 
 
 class SpanSink(Protocol):
-    """Where ended spans go.
+    """Where ended spans go."""
 
-    Attributes:
-        before: called with each span that is about to end, while it can still be changed.
-    """
-
-    before: Callable[[LiveSpan], None] | None
+    @property
+    def before(self) -> Callable[[LiveSpan], None] | None:
+        """Called with each span that is about to end, while it can still be changed."""
 
     def ended(self, span: LiveSpan) -> None:
         """Take `span`, which has just ended."""
@@ -136,12 +136,21 @@ class LiveTrace:
         return self.details
 
 
-def begin_trace(trace_id: int, sink: SpanSink, now: int) -> LiveTrace:
-    """A new trace, whose ended spans go to `sink`; `now` by the monotonic clock."""
+def begin_trace(trace_id: int, sink: SpanSink, now: int, is_part: bool = False) -> LiveTrace:
+    """A new trace, whose ended spans go to `sink`.
+
+    Args:
+        trace_id: its id.
+        sink: the recorder.
+        now: by the monotonic clock.
+        is_part: whether it began in another process, which has chosen the id.
+    """
     global _offset, _read_at, _fresh_until
     if not _read_at <= now < _fresh_until:  # also when a machine's image begins to run again
         _offset = wall_clock_ns() - perf_counter_ns()
         _read_at, _fresh_until = now, now + _FRESH_NS
+        if look_for_fork() and not is_part:
+            trace_id = Random().getrandbits(128) or 1  # the given one is each sibling's too
     # Without __init__: calling a class that has one takes twice as long.
     trace = _new(LiveTrace)
     trace.trace_id = trace_id

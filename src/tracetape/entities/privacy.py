@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracetape._lazy import loading
 from tracetape.exceptions import InvalidValueError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def protected(span: Any) -> Any:
         said = span._fields is not None and "capture" in span._fields
         if not said and (span._attributes is None or CAPTURE not in span._attributes):
             return span
-    from tracetape.entities.protection import protect
+    with loading:
+        from tracetape.entities.protection import protect
 
     return protect(span)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tracetape._lazy import loading
 from tracetape.capture import decode, encode
 from tracetape.entities.event import SpanEvent
 from tracetape.entities.identifiers import span_id_text, trace_id_text
@@ -202,7 +203,8 @@ class Span:
     @property
     def links(self) -> list[Link]:
         """Spans of other traces that this one has to do with."""
-        from tracetape.entities.link import Link
+        with loading:
+            from tracetape.entities.link import Link
 
         return [
             Link.from_dict(decode(encode(link))) for link in (self._fields or {}).get(LINKS, ())
@@ -211,7 +213,8 @@ class Span:
     @property
     def log_level(self) -> SpanLogLevel | None:
         """How important it is; None if nothing was said."""
-        from tracetape.entities.log_level import SpanLogLevel
+        with loading:
+            from tracetape.entities.log_level import SpanLogLevel
 
         level = (self._fields or {}).get("log_level")
         try:
@@ -259,7 +262,8 @@ class Span:
 
     def to_dict(self) -> dict[str, Any]:
         """The span as MLflow's trace JSON has it (schema 3): ids in base64, attributes as JSON."""
-        from tracetape.entities.span_json import span_to_dict
+        with loading:
+            from tracetape.entities.span_json import span_to_dict
 
         return span_to_dict(self)
 
@@ -270,7 +274,8 @@ class Span:
         Raises:
             InvalidValueError: it is no such dictionary, or its ids are missing.
         """
-        from tracetape.entities.span_json import span_values
+        with loading:
+            from tracetape.entities.span_json import span_values
 
         try:
             return cls(**span_values(data))
@@ -287,7 +292,8 @@ class Span:
         Raises:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
-        from tracetape.entities.otel import span_to_proto
+        with loading:
+            from tracetape.entities.otel import span_to_proto
 
         return span_to_proto(self)
 
@@ -302,7 +308,8 @@ class Span:
         Raises:
             InvalidValueError: it has no ids.
         """
-        from tracetape.entities.otel import values_from_proto
+        with loading:
+            from tracetape.entities.otel import values_from_proto
 
         return cls(**values_from_proto(otel_proto_span, location_id))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tracetape._lazy import loading
 from tracetape.entities.constants import SpanStatusCode
 from tracetape.exceptions import InvalidValueError
 
@@ -42,7 +43,8 @@ class SpanStatus:
         Raises:
             IntegrationMissingError: the package opentelemetry-api is absent.
         """
-        from tracetape.entities.otel import status_to_otel
+        with loading:
+            from tracetape.entities.otel import status_to_otel
 
         return status_to_otel(self)
 
@@ -53,7 +55,8 @@ class SpanStatus:
         Raises:
             InvalidValueError: its code is none of UNSET, OK, ERROR.
         """
-        from tracetape.entities.otel import status_from_otel
+        with loading:
+            from tracetape.entities.otel import status_from_otel
 
         return status_from_otel(otel_status)
 
@@ -63,14 +66,16 @@ class SpanStatus:
         Raises:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
-        from tracetape.entities.otel import status_to_proto
+        with loading:
+            from tracetape.entities.otel import status_to_proto
 
         return status_to_proto(self)
 
     @classmethod
     def from_otel_proto_status(cls, otel_proto_status: Any) -> SpanStatus:
         """The status that a ``Status`` message of OpenTelemetry's protobuf stands for."""
-        from tracetape.entities.otel import status_from_proto
+        with loading:
+            from tracetape.entities.otel import status_from_proto
 
         return status_from_proto(otel_proto_status)
 

@@ -12,6 +12,8 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from tracetape._lazy import loading
+
 __all__ = ["look_around", "whereabouts"]
 
 _OF_CONTEXT = {
@@ -57,7 +59,9 @@ def _context() -> Any:
     """The runtime's own, or None in a cluster's program that has none."""
     name = "dbruntime.databricks_repl_context"
     try:
-        return (sys.modules.get(name) or import_module(name)).get_context()
+        with loading:
+            module = sys.modules.get(name) or import_module(name)
+        return module.get_context()
     except Exception:  # noqa: BLE001 - the runtime's code, of which no version is ours to test
         return None
 

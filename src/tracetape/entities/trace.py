@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from tracetape._lazy import loading
 from tracetape.capture import encode
 from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.json_text import json_text
@@ -93,7 +94,8 @@ class Trace:
             all: also those that another assessment has overridden.
             type: ``expectation`` or ``feedback``; None: any.
         """
-        from tracetape.entities.assessment import Expectation, Feedback
+        with loading:
+            from tracetape.entities.assessment import Expectation, Feedback
 
         kind = {"expectation": Expectation, "feedback": Feedback}.get(type or "", object)
         return [

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from tracetape._lazy import loading
 from tracetape._system import perf_counter_ns
 from tracetape.instrument.byte_streams import ByteStream, class_for, library_of
 from tracetape.instrument.call import Call
@@ -83,7 +84,8 @@ class _Body:
             return _json_or_text(data), False
         if kind.startswith("text/"):
             return data.decode(errors="replace"), False
-        from tracetape.entities.attachment import Attachment
+        with loading:
+            from tracetape.entities.attachment import Attachment
 
         content_type = kind or "application/octet-stream"
         return Attachment(content_type=content_type, content_bytes=data), False

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tracetape._lazy import loading
+
 __all__ = ["described_files"]
 
 
@@ -27,9 +29,10 @@ def described_files(files: Any) -> dict[str, Any]:
 
 
 def _described(file: Any) -> Any:
-    from mimetypes import guess_type
+    with loading:
+        from mimetypes import guess_type
 
-    from tracetape.entities.attachment import Attachment
+        from tracetape.entities.attachment import Attachment
 
     name, content, content_type = None, file, None
     if isinstance(file, tuple):

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from tracetape._lazy import loading
 from tracetape._modules import warn_missing
 from tracetape.diagnostics import internal_error, logger
 from tracetape.instrument.integration import Target
@@ -42,7 +43,8 @@ class Patch:
         self._on = True
         if not self._hooked:
             self._hooked = True
-            import wrapt  # it brings asyncio: only for who uses integrations
+            with loading:
+                import wrapt  # it brings asyncio: only for who uses integrations
 
             wrapt.register_post_import_hook(self._after_import, self.target.module)
         elif self._module is not None:
@@ -91,7 +93,9 @@ class Patch:
             )
             return
         # The wrapper asks `is_on`: beneath somebody else's wrapper ours cannot be taken off.
-        replacement = functools.wraps(original)(target.wrap(original, self.is_on))
+        with loading:  # most wrappers are in modules of their own
+            wrapped = target.wrap(original, self.is_on)
+        replacement = functools.wraps(original)(wrapped)
         self._owner = owner
         self._original = original
         self._inherited = target.method not in owner.__dict__

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import os
 import sys
 import weakref
+from collections.abc import Callable
 from typing import Protocol
+
+from tracetape._forks import RECORDERS, at_fork
+from tracetape._lazy import loading
 
 __all__ = ["close_with_process", "watch"]
 
@@ -15,7 +18,6 @@ class _Recorder(Protocol):
     ending: bool
 
     def before_fork(self) -> None: ...
-    def after_fork_in_parent(self) -> None: ...
     def after_fork_in_child(self) -> None: ...
     def close(self) -> None: ...
 
@@ -32,7 +34,8 @@ def close_with_process(recorder: _Recorder) -> None:
     """The children of multiprocessing end by os._exit, after finalizers of its own."""
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
-        from multiprocessing.util import Finalize
+        with loading:
+            from multiprocessing.util import Finalize
 
         Finalize(None, recorder.close, exitpriority=100)
     celery = sys.modules.get("celery.signals")
@@ -41,26 +44,15 @@ def close_with_process(recorder: _Recorder) -> None:
         celery.worker_process_shutdown.connect(_close_all, weak=False)
 
 
-def _before_fork() -> None:
-    for recorder in list(_recorders):
-        recorder.before_fork()
+def _each(method: str) -> Callable[[], None]:
+    def all_of_them() -> None:
+        for recorder in list(_recorders):
+            getattr(recorder, method)()
+
+    return all_of_them
 
 
-def _after_fork_in_parent() -> None:
-    for recorder in list(_recorders):
-        recorder.after_fork_in_parent()
-
-
-def _after_fork_in_child() -> None:
-    for recorder in list(_recorders):
-        recorder.after_fork_in_child()
-
-
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=_after_fork_in_parent,
-    after_in_child=_after_fork_in_child,
-)
+at_fork(RECORDERS, before=_each("before_fork"), in_child=_each("after_fork_in_child"))
 
 
 def _close_all(**_signal: object) -> None:

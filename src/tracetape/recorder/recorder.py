@@ -8,7 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tracetape._system import pause, perf_counter
+from tracetape._forks import look_for_fork
+from tracetape._lazy import loading
+from tracetape._system import Bell, is_green, new_lock, pause, perf_counter
 from tracetape.diagnostics import internal_error, logger, warn_once
 from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
@@ -16,6 +18,8 @@ from tracetape.entities.live_trace import LiveTrace, TraceDetails
 from tracetape.entities.surroundings import look_around
 from tracetape.exceptions import StoreError
 from tracetape.recorder import lifecycle
+from tracetape.recorder.inherited import Inherited
+from tracetape.recorder.worker import Worker
 
 if TYPE_CHECKING:
     from tracetape.entities.trace import Trace
@@ -76,6 +80,7 @@ class Recorder:
         self._prepare = prepare
         self._max_bytes = max_bytes
         self._store: Store | None = None
+        self.ending = False  # the program is at its end: no thread may be started any more
         self._fresh()
         self.stats = RecorderStats()
         # Traces with spans that are not both ended and written (a dict keeps their order).
@@ -89,10 +94,10 @@ class Recorder:
 
     def _fresh(self) -> None:
         # Reentrant: a finaliser run inside these few lines may end a span of its own.
-        self._lock = threading.RLock()
-        self._start_lock = threading.RLock()
+        self._lock = new_lock()
+        self._start_lock = new_lock()
         # Of its own: who stops the worker holds the other one, and waits for it.
-        self._store_lock = threading.RLock()
+        self._store_lock = new_lock()
         self.queue: deque[LiveSpan | TraceUpdate] = deque()
         self.changes: deque[TraceUpdate] = deque()  # those in the queue or being written
         self._large = 0  # bytes, queued or being written, of what is not small
@@ -100,13 +105,12 @@ class Recorder:
         self.taken = 0  # spans that the worker took off the queue so far
         self._settled = 0  # and those whose fate is known
         self.dropped: set[int] = set()
-        self._worker: threading.Thread | None = None
-        self.wake = threading.Event()
-        self._hurry = threading.Event()
-        self._progress = threading.Condition()
+        self._worker: Worker | None = None
+        self.wake = Bell()
+        self._hurry = Bell()
+        self._waiting: deque[Bell] = deque()  # of those who flush
         self._sleeping = False
         self.stopping = False
-        self.ending = False  # the program is at its end: no thread may be started any more
         self.failing = False  # the store's last answer was an error
         self.shown: set[int] = set()  # ids of the spans written as open
         self.next_beat = 0.0  # when to say again that the process lives, by the monotonic clock
@@ -121,7 +125,9 @@ class Recorder:
                 self._start()
         elif self._sleeping:
             self._sleeping = False
-            self.wake.set()
+            self.wake.ring()
+            if look_for_fork():
+                self.began(trace)
 
     def ended(self, span: LiveSpan) -> None:
         """Queue a span that has just ended."""
@@ -139,7 +145,7 @@ class Recorder:
         queue.append(span)
         if self._sleeping:
             self._sleeping = False
-            self.wake.set()
+            self.wake.ring()
         elif self._worker is None:
             self._begin_writing()
 
@@ -147,7 +153,7 @@ class Recorder:
         """Queue a change of a trace without spans: tags, and what else is said of it."""
         self.changes.append(update)  # before the queue, which the worker empties
         self.queue.append(update)
-        self.wake.set()
+        self.wake.ring()
         if self._worker is None:
             self._begin_writing()
 
@@ -160,13 +166,15 @@ class Recorder:
                 trace.described().update(tags)
                 running = running or (trace.root is not None and trace.root._end is None)
         if not running:
-            from tracetape.store.protocol import TraceUpdate
+            with loading:
+                from tracetape.store.protocol import TraceUpdate
 
             self.change(TraceUpdate.of_details(number, TraceDetails(tags=tags)))
 
     def read(self, number: int) -> Trace | None:
         """A copy of the trace with this 128-bit id, as soon as it has begun; None if unknown."""
-        from tracetape.recorder.reading import read_trace
+        with loading:
+            from tracetape.recorder.reading import read_trace
 
         changes = [one.details for one in list(self.changes) if one.trace_id == number]
         return read_trace(number, list(self.live), self.store, changes)
@@ -183,7 +191,7 @@ class Recorder:
         return store
 
     def flush(self, timeout: float | None = None) -> int:
-        """Wait until what has ended so far is durable.
+        """Wait until what has ended so far is durable; never raises.
 
         Args:
             timeout: seconds; None waits as long as it takes.
@@ -191,20 +199,32 @@ class Recorder:
         Returns:
             How many spans are still unwritten.
         """
+        try:
+            return self._flush(timeout)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("flushing")
+            return self._unsettled()
+
+    def _flush(self, timeout: float | None) -> int:
+        look_for_fork()
         # In this order: the worker may take some in between, and none may be missed.
         waiting = len(self.queue)
         target = self.taken + waiting
         deadline = None if timeout is None else perf_counter() + timeout
         if waiting and self._worker is None:
             self._begin_writing()
-        with self._progress:
+        bell = Bell()
+        self._waiting.append(bell)
+        try:
             while self._settled < target and self._unsettled() and self._worker is not None:
-                self._hurry.set()
-                self.wake.set()
+                self._hurry.ring()
+                self.wake.ring()
                 left = None if deadline is None else deadline - perf_counter()
                 if left is not None and left <= 0:
                     break
-                self._progress.wait(0.1 if left is None else min(left, 0.1))
+                bell.wait_here(0.1 if left is None else min(left, 0.1))
+        finally:
+            self._waiting.remove(bell)
         return min(max(0, target - self._settled), self._unsettled())
 
     def close(self, timeout: float = _EXIT_SECONDS) -> None:
@@ -278,9 +298,10 @@ class Recorder:
                 if fullness > 0.0 and not _on_event_loop():
                     pause(_MAX_DELAY_SECONDS * fullness**2)
                 return True
+            look_for_fork()
             deadline = perf_counter() + _MAX_DELAY_SECONDS
             while not _on_event_loop() and perf_counter() < deadline:
-                self._hurry.set()
+                self._hurry.ring()
                 pause(0.0005)
                 if len(self.queue) <= self._room:
                     return True
@@ -301,8 +322,7 @@ class Recorder:
     def _write_here(self) -> None:
         """In an exit handler that runs after ours: by the thread that has ended the span."""
         try:
-            from tracetape.recorder.writing import write_next
-
+            write_next = _load_writing()
             self._get_ready()
             while write_next(self):
                 pass
@@ -327,11 +347,13 @@ class Recorder:
         with self._start_lock:
             if self._worker is None:
                 self._get_ready()
+                if is_green():
+                    # A thread of the system's must not wait for a green one that imports the same.
+                    _load_writing()
+                if self._worker is not None:
+                    return  # another green thread has started it meanwhile
                 self.stopping = False
-                self._worker = threading.Thread(
-                    target=self._run, name="tracetape-recorder", daemon=True
-                )
-                self._worker.start()
+                self._worker = Worker(self._work)
                 lifecycle.close_with_process(self)
 
     def _get_ready(self) -> None:
@@ -346,13 +368,12 @@ class Recorder:
         with self._start_lock:
             worker, self._worker = self._worker, None
             self.stopping = True
-            self._hurry.set()
-            self.wake.set()
-            if worker is not None and worker is not threading.current_thread():
-                worker.join(timeout=5.0)
+            self._hurry.ring()
+            self.wake.ring()
+            gone = worker is not None and worker.join(timeout=5.0)
             if self._store is None:
                 return
-            if tidy and worker is not None and not worker.is_alive():
+            if tidy and gone:
                 # A program that is never idle would never do it, nor would a short one.
                 deadline = perf_counter() + _LAST_TIDY_SECONDS
                 while perf_counter() < deadline and self._tidy():
@@ -362,20 +383,16 @@ class Recorder:
     # -- fork ------------------------------------------------------------------------------
 
     def before_fork(self) -> None:
-        """Write what is queued, if that is quick, and stop."""
-        # Neither a thread nor an open database may be carried into a child.
-        if self._worker is not None:
+        """Write what is queued, if that is quick: a parent may end by `os._exit` afterwards."""
+        # Other green threads would run meanwhile, and may fork too.
+        if self._worker is not None and not self._worker.is_here() and not is_green():
             self.flush(_FORK_SECONDS)
-            self._stop()
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-        if self.queue or self.live:
-            self._start()
 
     def after_fork_in_child(self) -> None:
-        """Begin anew."""
-        # What is still queued is the parent's to write.
+        """Begin anew, with a thread of its own from the next span on."""
+        # What is still queued, or open, is the parent's to write.
+        for trace in self.live:
+            trace.sink = Inherited(self, trace)
         self._fresh()
         self.live = {}
         self.stats = RecorderStats()
@@ -383,17 +400,16 @@ class Recorder:
 
     # -- the worker ------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _work(self) -> None:
         try:
-            self._work()
+            self._write_on()
         finally:
-            if self._worker is threading.current_thread():
+            if self._worker is not None and self._worker.is_here():
                 self._worker = None  # a fault under our own suite: the next span starts anew
 
-    def _work(self) -> None:
+    def _write_on(self) -> None:
         # Loaded here, with all that only writing needs: the user's thread goes on meanwhile.
-        from tracetape.recorder.writing import write_next
-
+        write_next = _load_writing()
         upkeep: float | None = None  # seconds until the next part of it, if nothing comes
         overdue = 0.0  # and when it is done anyway, by the monotonic clock
         while True:
@@ -421,8 +437,7 @@ class Recorder:
                         break
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("writing spans")
-            with self._progress:
-                self._progress.notify_all()
+            self._ring()
             if self.stopping:
                 return
 
@@ -442,9 +457,9 @@ class Recorder:
         """Take note that the oldest `count` changes are written, or lost."""
         for _ in range(count):
             self.changes.popleft()  # they are written in their order
-        with self._progress:
+        with self._lock:
             self._settled += count
-            self._progress.notify_all()
+        self._ring()
 
     def settle(self, spans: list[LiveSpan], counter: str) -> None:
         """Forget spans whose fate is known; `counter` of `RecorderStats` says which it is."""
@@ -459,13 +474,25 @@ class Recorder:
                 self.dropped.discard(trace.trace_id)
         self._add_large(-large)
         setattr(self.stats, counter, getattr(self.stats, counter) + len(spans))
-        with self._progress:
+        with self._lock:
             self._settled += len(spans)
-            self._progress.notify_all()
+        self._ring()
+
+    def _ring(self) -> None:
+        for bell in list(self._waiting):
+            bell.ring()
+
+
+def _load_writing() -> Callable[[Recorder], bool]:
+    with loading:
+        from tracetape.recorder.writing import write_next
+    return write_next
 
 
 def _on_event_loop() -> bool:
     """Whether this thread runs an event loop, which must never be held up."""
+    if is_green():
+        return True
     events = sys.modules.get("asyncio.events")
     return events is not None and events._get_running_loop() is not None
 

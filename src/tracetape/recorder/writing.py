@@ -97,4 +97,3 @@ def _write(recorder: Recorder, updates: list[TraceUpdate]) -> bool:
             if recorder.stopping:
                 return False
             recorder.wake.wait(_RETRY_SECONDS)
-            recorder.wake.clear()

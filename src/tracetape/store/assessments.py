@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from tracetape._lazy import loading
 from tracetape.capture import encode
 from tracetape.entities import TraceInfo
 
@@ -28,7 +29,8 @@ def write_assessments(
     connection: sqlite3.Connection, trace: int, assessments: Iterable[Assessment]
 ) -> None:
     """Add them to the trace with this row id, or bring them up to date."""
-    from tracetape.entities.assessment import Expectation, Feedback
+    with loading:
+        from tracetape.entities.assessment import Expectation, Feedback
 
     for one in assessments:
         has_value = isinstance(one, (Feedback, Expectation))
@@ -57,6 +59,7 @@ def add_assessments(connection: sqlite3.Connection, infos: Sequence[tuple[int, T
         (orjson.dumps(list(by_row)).decode(),),
     )
     for trace, data in rows:
-        from tracetape.entities.assessment import Assessment  # most stores never need it
+        with loading:
+            from tracetape.entities.assessment import Assessment  # most stores never need it
 
         by_row[trace].assessments.append(Assessment.from_dictionary(orjson.loads(data)))

@@ -4,44 +4,76 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from weakref import WeakSet
 
-from tracetape._system import pause, perf_counter
+from tracetape._forks import STORES, at_fork
+from tracetape._system import new_lock, pause, perf_counter
+from tracetape.exceptions import StoreError
 
-__all__ = ["BUSY_SECONDS", "Connection", "connect", "prepare_folder", "use_wal"]
+__all__ = [
+    "BUSY_SECONDS",
+    "Connection",
+    "ForkWaitsError",
+    "begin_writing",
+    "connect",
+    "prepare_folder",
+    "use_wal",
+]
 
 BUSY_SECONDS = 5.0
+_LOOK_MILLISECONDS = 250  # how often who waits for another process looks whether a fork waits
+_FORK_SECONDS = 5.0  # for another thread that uses a connection when the process forks
+
+_connections: WeakSet[Connection] = WeakSet()
+_abandoned: list[Any] = []  # by a fork, in another thread's hands: not even closing is safe
+_lost: set[Path] = set()  # the files of those, which this process must not open any more
+_forks_waiting = 0
+
+
+class ForkWaitsError(Exception):
+    """Nothing is begun: the connection is to be left for a moment, and used again."""
 
 
 class Connection(AbstractContextManager[sqlite3.Connection]):
-    """One connection, opened when first needed and used by one thread at a time."""
+    """One connection, opened when first needed and used by one thread at a time.
+
+    It is closed before a fork: SQLite forbids to carry one into a child, where it would believe to
+    hold locks that are the parent's.
+    """
 
     def __init__(self, opener: Callable[[], sqlite3.Connection], path: Path | None) -> None:
         self._opener = opener
         self._path = path
         self._log = None if path is None else Path(f"{path}-wal")
         self._files: tuple[_Identity, _Identity] = (None, None)  # the database, and its log
-        self._lock = threading.RLock()
+        self._lock = new_lock()
+        self._depth = 0  # how often the thread that has the lock is inside
+        self._held = False  # by the thread that forks
         self._connection: sqlite3.Connection | None = None
+        _connections.add(self)
 
     def __enter__(self) -> sqlite3.Connection:
         self._lock.acquire()
+        self._depth += 1
         try:
+            if self._path in _lost:
+                raise StoreError(f"the store {self._path} was in use when this process was forked")
             if self._connection is not None and self._files[0] != _identity(self._path):
                 self._leave_file()
             if self._connection is None:
                 self._connection = self._opener()
             self._files = (_identity(self._path), _identity(self._log))
         except BaseException:
-            self._lock.release()
+            self.__exit__()
             raise
         return self._connection
 
     def __exit__(self, *exc: object) -> None:
+        self._depth -= 1
         self._lock.release()
 
     def close(self) -> None:
@@ -51,12 +83,66 @@ class Connection(AbstractContextManager[sqlite3.Connection]):
                 self._connection.close()
                 self._connection = None
 
+    def before_fork(self) -> None:
+        """Wait until it is not used, close it, and let nobody else use it before the fork."""
+        self._held = self._lock.acquire(timeout=_FORK_SECONDS)
+        if self._held and not self._depth and self._path is not None:
+            self.close()
+
+    def after_fork_in_parent(self) -> None:
+        """The next use opens it again."""
+        if self._held:
+            self._held = False
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew; what is in another thread's hands is nobody's for ever."""
+        # Without our hook before the fork, a connection that nobody uses is closed now.
+        mine = self._held or self._lock.acquire(False)
+        self._held = False
+        if mine and not self._depth:
+            if self._path is not None:
+                self.close()
+            self._lock.release()
+            return
+        if mine:
+            self._lock.release()  # the thread that forked is inside, and goes on in the child
+        else:
+            self._lock, self._depth = new_lock(), 0
+        if self._connection is not None:
+            _abandoned.append(self._connection)
+            self._connection = None
+            if self._path is not None:
+                _lost.add(self._path)
+
     def _leave_file(self) -> None:
         """Somebody deleted or replaced the file: what is there next must not inherit its log."""
         self.close()
         if self._log is not None and _identity(self._log) == self._files[1] is not None:
             for left in (self._log, Path(f"{self._path}-shm")):
                 left.unlink(missing_ok=True)
+
+
+def _each(method: Callable[[Connection], None]) -> None:
+    for connection in list(_connections):
+        method(connection)
+
+
+def _before_fork() -> None:
+    global _forks_waiting
+    _forks_waiting += 1
+    try:
+        _each(Connection.before_fork)
+    finally:
+        _forks_waiting -= 1
+
+
+at_fork(
+    STORES,
+    before=_before_fork,
+    in_parent=lambda: _each(Connection.after_fork_in_parent),
+    in_child=lambda: _each(Connection.after_fork_in_child),
+)
 
 
 class _SelfClosing(sqlite3.Connection):
@@ -92,6 +178,29 @@ def connect(database: str, uri: bool = False) -> sqlite3.Connection:
         uri=uri,
         factory=_SelfClosing,
     )
+
+
+def begin_writing(connection: sqlite3.Connection) -> None:
+    """Begin a transaction; waits for other processes, but no fork waits for that.
+
+    Raises:
+        ForkWaitsError: leave the connection, and try again.
+        sqlite3.OperationalError: another process has it locked for too long.
+    """
+    deadline = perf_counter() + BUSY_SECONDS
+    connection.execute(f"PRAGMA busy_timeout = {_LOOK_MILLISECONDS}")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or perf_counter() > deadline:
+                    raise
+                if _forks_waiting:
+                    raise ForkWaitsError from error
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
 
 
 def use_wal(connection: sqlite3.Connection) -> str:

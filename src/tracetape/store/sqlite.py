@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tracetape._system import wall_clock_ns
+from tracetape._system import pause, wall_clock_ns
 from tracetape.entities import Span, Trace, TraceData, TraceInfo
 from tracetape.entities.attachment import Attachment
 from tracetape.exceptions import StoreError
@@ -21,7 +21,7 @@ from tracetape.store.assessments import (
 )
 from tracetape.store.attachments import read_attachment, write_attachments
 from tracetape.store.conditions import select_traces
-from tracetape.store.connections import Connection
+from tracetape.store.connections import Connection, ForkWaitsError, begin_writing
 from tracetape.store.contents import ContentReader, ContentWriter, parts_of
 from tracetape.store.opening import is_damage, open_file, open_memory, set_aside
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
@@ -168,7 +168,7 @@ class SQLiteStore:
 
     @contextlib.contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[ContentWriter]:
-        connection.execute("BEGIN IMMEDIATE")
+        begin_writing(connection)
         try:
             self._contents.begin(connection)
             yield self._contents
@@ -311,16 +311,20 @@ class SQLiteStore:
         return self._use(self._reader, transaction)
 
     def _use(self, connection: Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        for again in (True, False):
+        again = True
+        while True:
             with connection as opened:
                 try:
                     return work(opened)
+                except ForkWaitsError:
+                    pass
                 except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
                     raise  # a fault of ours: the same call would never succeed
                 except sqlite3.Error as error:
                     if not (again and self._begin_anew(error)):
                         raise StoreError(f"the store {self.url} failed: {error}") from error
-        raise AssertionError("one of the two returned or raised")
+                    again = False
+            pause(0.001)  # else the thread that forks may not get its turn
 
     def _begin_anew(self, error: sqlite3.Error) -> bool:
         """Whether the file was damaged, and could be set aside."""

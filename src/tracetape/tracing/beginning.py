@@ -101,7 +101,7 @@ def _begin_trace(span: LiveSpan, where: Place, previous: Current, extras: Extras
     bits, now = runtime.random_bits, perf_counter_ns()
     remote = where.remote
     trace_id = bits(128) or 1 if remote is None else remote.trace_id
-    trace = begin_trace(trace_id, runtime.recorder, now)
+    trace = begin_trace(trace_id, runtime.recorder, now, is_part=remote is not None)
     ratio = None if extras is None else extras.sampling_ratio
     if ratio is None:
         ratio = runtime.sampling_ratio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from tracetape._lazy import loading
 from tracetape.entities import LiveSpan
 from tracetape.exceptions import IntegrationMissingError
 
@@ -26,7 +27,8 @@ def set_span_chat_tools(span: LiveSpan, tools: list[Any]) -> None:
         IntegrationMissingError: pydantic is not installed.
     """
     try:
-        from pydantic import BaseModel
+        with loading:
+            from pydantic import BaseModel
     except ImportError as error:
         raise IntegrationMissingError(
             "set_span_chat_tools() needs the package pydantic: run `pip install pydantic`"

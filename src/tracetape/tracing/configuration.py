@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tracetape._lazy import loading
 from tracetape.diagnostics import faults
 from tracetape.entities.media_policy import policy
 from tracetape.entities.privacy import Privacy, checked_level
@@ -155,12 +156,14 @@ def configure(
         sampling_ratio = checked_ratio(sampling_ratio, "sampling_ratio")
     bound = None
     if retention is not None:
-        from tracetape.store.retention import parse_retention
+        with loading:
+            from tracetape.store.retention import parse_retention
 
         bound = parse_retention(retention)
     redactor = None
     if redact is not None:
-        from tracetape.entities.redaction import Redactor
+        with loading:
+            from tracetape.entities.redaction import Redactor
 
         rules = list(redact)
         redactor = Redactor(rules) if rules else None
@@ -168,7 +171,8 @@ def configure(
         capture = checked_level(capture)
     otel = None
     if otel_context:
-        from tracetape.tracing.otel import OtelContext
+        with loading:
+            from tracetape.tracing.otel import OtelContext
 
         otel = OtelContext()
     if store is not None:

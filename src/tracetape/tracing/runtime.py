@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from tracetape._forks import RECORDERS, at_fork
+from tracetape._lazy import loading
 from tracetape.diagnostics import logger
 from tracetape.entities.media_policy import policy
 from tracetape.entities.privacy import OPEN, Privacy, checked_level
@@ -76,7 +78,8 @@ class Runtime:
         if store is None:
             recorder = self._default_recorder()
         else:
-            from tracetape.store import open_store
+            with loading:
+                from tracetape.store import open_store
 
             opened = open_store(store) if isinstance(store, str) else store
             recorder = Recorder(lambda: _usable(opened))
@@ -85,7 +88,8 @@ class Runtime:
     def _process(self, span: LiveSpan) -> None:
         """What is done to a span that is about to end."""
         if self.prices:
-            from tracetape.tracing.costs import set_cost
+            with loading:
+                from tracetape.tracing.costs import set_cost
 
             set_cost(span, self.prices)
         for processor in self.processors:
@@ -105,7 +109,8 @@ class Runtime:
         return Recorder(self._open, prepare=_name_store)
 
     def _open(self) -> Store:
-        from tracetape.store import open_store, writer_url
+        with loading:
+            from tracetape.store import open_store, writer_url
 
         _name_store()
         try:
@@ -162,7 +167,8 @@ def _environment_retention() -> Retention | None:
     text = os.environ.get("TRACETAPE_RETENTION")
     if not text:
         return None
-    from tracetape.store.retention import parse_retention
+    with loading:
+        from tracetape.store.retention import parse_retention
 
     try:
         return parse_retention(text)
@@ -189,7 +195,8 @@ def _environment_bytes(name: str) -> int | None:
 
 
 def _usable(store: Store) -> Store:
-    from tracetape.store import SQLiteStore
+    with loading:
+        from tracetape.store import SQLiteStore
 
     if isinstance(store, SQLiteStore):
         try:
@@ -203,7 +210,8 @@ def _usable(store: Store) -> Store:
 
 
 def _memory(error: TracetapeException) -> Store:
-    from tracetape.store import SQLiteStore
+    with loading:
+        from tracetape.store import SQLiteStore
 
     reason = str(error).rstrip(".")
     logger.warning("tracetape: %s. Traces are kept in memory only, until the end.", reason)
@@ -217,4 +225,4 @@ def _reseed() -> None:
     runtime.random_bits = Random().getrandbits
 
 
-os.register_at_fork(after_in_child=_reseed)
+at_fork(RECORDERS, in_child=_reseed)

@@ -1,0 +1,39 @@
+"""Traces of a parent process, in a child that was forked while they were being made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tracetape.entities.live_span import LiveSpan
+from tracetape.entities.live_trace import LiveTrace, SpanSink
+
+__all__ = ["Inherited"]
+
+
+class Inherited:
+    """Takes the spans that the child adds to such a trace; those of the parent are the parent's.
+
+    A child that leaves the block it was forked in ends a copy of the parent's span, which says
+    nothing of when the parent's own will end, and how.
+    """
+
+    __slots__ = ("_parents", "_sink")
+
+    def __init__(self, sink: SpanSink, trace: LiveTrace) -> None:
+        """Spans that begin in the child from now on go to `sink`."""
+        self._sink = sink
+        self._parents = {span._span_id for span in trace.unsettled()}
+
+    @property
+    def before(self) -> Callable[[LiveSpan], None] | None:
+        """The sink's, for the child's."""
+        return None if self._sink.before is None else self._process
+
+    def _process(self, span: LiveSpan) -> None:
+        if self._sink.before is not None and span._span_id not in self._parents:
+            self._sink.before(span)
+
+    def ended(self, span: LiveSpan) -> None:
+        """Give it to the sink, if it is the child's."""
+        if span._span_id not in self._parents:
+            self._sink.ended(span)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bell",
     "is_green",
+    "is_own_thread",
     "lasting_lock",
     "new_lock",
     "pause",
@@ -91,6 +92,7 @@ def lasting_lock() -> Any:
 
 def renew_locks() -> None:
     """In a forked child: the threads that held them are not there."""
+    _own.clear()
     for lock in list(_lasting):
         lock._at_fork_reinit()
 
@@ -100,14 +102,31 @@ def is_green() -> bool:
     return not isinstance(_thread.allocate_lock, BuiltinFunctionType)
 
 
+_own: set[int] = set()
+
+
+def is_own_thread() -> bool:
+    """Whether the thread that asks is one that `start_thread` has started."""
+    return this_thread() in _own
+
+
 def start_thread(run: Callable[[], None], name: str) -> Thread | None:
     """Run it in a thread of the system's that ends with the program; None: it has no object."""
+
+    def run_marked() -> None:
+        me = this_thread()
+        _own.add(me)
+        try:
+            run()
+        finally:
+            _own.discard(me)
+
     if is_green():
-        _threads.start_new_thread(run, ())
+        _threads.start_new_thread(run_marked, ())
         return None
     from threading import Thread
 
-    thread = Thread(target=run, name=name, daemon=True)
+    thread = Thread(target=run_marked, name=name, daemon=True)
     thread.start()
     return thread
 

@@ -5,13 +5,54 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections import Counter
+from collections import Counter, deque
+from typing import Any
 
-from tracetape._system import lasting_lock
+from tracetape._system import is_green, is_own_thread, lasting_lock
 
-__all__ = ["faults", "forget_faults", "internal_error", "logger", "warn_once"]
+__all__ = ["faults", "forget_faults", "internal_error", "log_rest", "logger", "warn_once"]
 
-logger = logging.getLogger("tracetape")
+
+class _Logger:
+    """The log "tracetape", whose locks a program's own threads may have.
+
+    A thread of the system's cannot take a lock that gevent or eventlet has made green: what ours
+    has to say there waits for the next of the program's.
+    """
+
+    def __init__(self) -> None:
+        self._log = logging.getLogger("tracetape")
+        self._rest: deque[tuple[int, str, tuple[object, ...], Any]] = deque(maxlen=100)
+
+    def warning(self, message: str, *args: object, exc_info: bool = False) -> None:
+        self._say(logging.WARNING, message, args, exc_info)
+
+    def error(self, message: str, *args: object) -> None:
+        self._say(logging.ERROR, message, args, False)
+
+    def debug(self, message: str, *args: object, exc_info: bool = False) -> None:
+        self._say(logging.DEBUG, message, args, exc_info)
+
+    def log_rest(self) -> None:
+        """Say what waits; for a thread of the program's."""
+        while self._rest and not is_own_thread():
+            try:
+                level, message, args, raised = self._rest.popleft()
+            except IndexError:  # another thread has it
+                return
+            self._log.log(level, message, *args, exc_info=raised)
+
+    def _say(self, level: int, message: str, args: tuple[object, ...], with_error: bool) -> None:
+        raised = sys.exc_info() if with_error else None
+        if is_own_thread() and is_green():
+            self._rest.append((level, message, args, raised))
+            return
+        self.log_rest()
+        self._log.log(level, message, *args, exc_info=raised, stacklevel=3)
+
+
+logger = _Logger()
+log_rest = logger.log_rest
 
 _lock = lasting_lock()
 _faults: Counter[str] = Counter()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tracetape._forks import look_for_fork
 from tracetape._lazy import loading
 from tracetape._system import Bell, is_green, new_lock, pause, perf_counter
-from tracetape.diagnostics import internal_error, logger, warn_once
+from tracetape.diagnostics import internal_error, log_rest, logger, warn_once
 from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
@@ -126,6 +126,7 @@ class Recorder:
         elif self._sleeping:
             self._sleeping = False
             self.wake.ring()
+            log_rest()
             if look_for_fork():
                 self.began(trace)
 
@@ -200,7 +201,9 @@ class Recorder:
             How many spans are still unwritten.
         """
         try:
-            return self._flush(timeout)
+            left = self._flush(timeout)
+            log_rest()
+            return left
         except Exception:  # noqa: BLE001 - the guard
             internal_error("flushing")
             return self._unsettled()
@@ -245,6 +248,7 @@ class Recorder:
                     dropped,
                     self.stats.dropped_traces,
                 )
+            log_rest()
         except Exception:  # noqa: BLE001 - the guard
             internal_error("closing the recorder")
 

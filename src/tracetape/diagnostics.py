@@ -13,6 +13,10 @@ from tracetape._system import is_green, is_own_thread, lasting_lock
 __all__ = ["faults", "forget_faults", "internal_error", "log_rest", "logger", "warn_once"]
 
 
+def _is_apart() -> bool:
+    return is_own_thread() and is_green()
+
+
 class _Logger:
     """The log "tracetape", whose locks a program's own threads may have.
 
@@ -33,6 +37,10 @@ class _Logger:
     def debug(self, message: str, *args: object, exc_info: bool = False) -> None:
         self._say(logging.DEBUG, message, args, exc_info)
 
+    def shows_debug(self) -> bool:
+        """Whether the log takes what helps to find a fault of ours."""
+        return not _is_apart() and self._log.isEnabledFor(logging.DEBUG)
+
     def log_rest(self) -> None:
         """Say what waits; for a thread of the program's."""
         while self._rest and not is_own_thread():
@@ -44,7 +52,7 @@ class _Logger:
 
     def _say(self, level: int, message: str, args: tuple[object, ...], with_error: bool) -> None:
         raised = sys.exc_info() if with_error else None
-        if is_own_thread() and is_green():
+        if _is_apart():
             self._rest.append((level, message, args, raised))
             return
         self.log_rest()
@@ -83,7 +91,7 @@ def internal_error(where: str) -> None:
             "tracetape: internal error while %s (%s; reported once; level DEBUG has its traceback)",
             where,
             getattr(sys.exc_info()[0], "__name__", "unknown"),
-            exc_info=logger.isEnabledFor(logging.DEBUG),
+            exc_info=logger.shows_debug(),
         )
 
 

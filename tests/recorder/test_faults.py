@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -108,6 +109,7 @@ def test_no_fault_of_ours_reaches_the_program(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The same result, or the same exception; the fault is logged once per place and counted."""
+    caplog.set_level(logging.DEBUG, logger="tracetape")  # which has the tracebacks
     seam(monkeypatch)
     for _ in range(2):
         if error is None:

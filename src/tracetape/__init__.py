@@ -42,9 +42,12 @@ if TYPE_CHECKING:
         override_feedback,
         update_assessment,
     )
+    from tracetape.tracing.client import Client, MlflowClient
     from tracetape.tracing.searching import search_sessions, search_traces
 
 __all__ = [
+    "Client",
+    "MlflowClient",
     "TracetapeException",
     "__version__",
     "add_trace",
@@ -95,6 +98,8 @@ _ASSESSING = (
     "update_assessment",
 )
 _ELSEWHERE = {
+    "Client": "tracetape.tracing.client",
+    "MlflowClient": "tracetape.tracing.client",
     "TracetapeException": "tracetape.exceptions",
     "autolog": "tracetape.instrument",
     "cassette": "tracetape.cassettes",

@@ -22,6 +22,22 @@ add  OK
 └── add
     ├── → {"a":1,"b":2}
     └── ← 3""",
+    "by_hand": """\
+conversation  OK
+└── conversation
+    ├── ← [{"role":"system","content":"You are a helpful assistant. Answer in one sentence."},{"rol…
+    ├── turn
+    │   ├── → What is the capital of France?
+    │   ├── ← The capital of France is Paris.
+    │   └── model  CHAT_MODEL
+    │       ├── → user: What is the capital of France?
+    │       └── ← The capital of France is Paris.
+    └── turn
+        ├── → Which river flows through it?
+        ├── ← The river that flows through it is the Seine.
+        └── model  CHAT_MODEL
+            ├── → user: Which river flows through it?
+            └── ← The river that flows through it is the Seine.""",
     "chat": """\
 answer  OK  89 → 9 tokens
 └── answer  CHAIN
@@ -97,6 +113,9 @@ final  OK
 └── final""",
 }
 OUTPUTS = {
+    "by_hand": "> What is the capital of France?\nThe capital of France is Paris.\n\n"
+    "> Which river flows through it?\nThe river that flows through it is the Seine.\n\n"
+    "5 spans; right is said of them\n",
     "basic": "add {'a': 1, 'b': 2} -> 3\n",
     "databricks_rag": "The tape deck was invented in 1935 in Berlin.\n",
     "events": "file opened ['path']\nfile written by its author []\n"

@@ -12,7 +12,18 @@ from typing_extensions import assert_type
 
 import tracetape
 from tracetape import tracing
-from tracetape.entities import LiveSpan, SpanType, Trace
+from tracetape.entities import (
+    Assessment,
+    Expectation,
+    ExpectationValue,
+    Feedback,
+    FeedbackValue,
+    IssueReference,
+    IssueReferenceValue,
+    LiveSpan,
+    SpanType,
+    Trace,
+)
 
 # -- @trace keeps what a function takes and gives ----------------------------------------------
 
@@ -169,6 +180,29 @@ assert_type(tracetape.get_current_active_span(), LiveSpan | None)
 assert_type(tracetape.get_active_trace_id(), str | None)
 assert_type(tracetape.get_last_active_trace_id(thread_local=True), str | None)
 assert_type(tracetape.get_trace("tr-1", silent=True), Trace | None)
+
+
+# -- by hand -----------------------------------------------------------------------------------
+
+client = tracetape.Client()
+assert_type(tracetape.MlflowClient(), tracetape.Client)
+assert_type(client.start_trace("x", tags={"a": "b"}), LiveSpan)
+assert_type(client.start_span("x", "tr-1", parent_id="1", inputs=[1]), LiveSpan)
+client.end_span("tr-1", "1", outputs=object(), status="ERROR")
+client.end_trace("tr-1", end_time_ns=2)
+client.start_trace()  # type: ignore[call-arg]
+assert_type(client.get_trace("tr-1", flush=True), Trace)
+page = client.search_traces(max_results=3, page_token=None)
+assert_type(page[0], Trace)
+assert_type(page.token, str | None)
+assert_type(client.delete_traces("0", trace_ids=["tr-1"]), int)
+client.set_trace_tag("tr-1", "a", "b")
+client.delete_trace_tag("tr-1", "a")
+assert_type(client.log_feedback(trace_id="tr-1", value=1), Assessment)
+feedback = Feedback(value=1.0)
+assert_type(feedback.feedback, FeedbackValue | None)
+assert_type(Expectation("x", 1).expectation, ExpectationValue | None)
+assert_type(IssueReference("x", "y").issue, IssueReferenceValue | None)
 
 
 # -- around them -------------------------------------------------------------------------------

@@ -57,8 +57,11 @@ def select_traces(query: q.TraceQuery, select: str) -> _Sql:
         # The index on text finds the traces; without the plus, SQLite would go through all by time.
         first = order.replace("t.start_ns", "+t.start_ns")
         where = f"t.id IN (SELECT t.id FROM traces t WHERE {where} ORDER BY {first} LIMIT ?)"
-        values.append(limit)
-    return f"{select} WHERE {where} ORDER BY {order} LIMIT ?", [*values, limit]
+        values.append(limit if limit < 0 else limit + query.offset)
+    return (
+        f"{select} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
+        [*values, limit, query.offset],
+    )
 
 
 def _order(order: tuple[q.Order, ...]) -> str:

@@ -105,6 +105,13 @@ class Store(Protocol):
     def resolve(self, prefix: str) -> list[int]:
         """Ids of at most ten traces whose hexadecimal id begins with `prefix`."""
 
+    def delete(self, trace_ids: Sequence[int]) -> int:
+        """Remove the traces with these 128-bit ids, with all that only they use; how many.
+
+        Raises:
+            StoreError: it could not be done now.
+        """
+
     def maintain(self, seconds: float = 0.02) -> bool:
         """Do work that can wait, for about so long; whether there is more of it.
 

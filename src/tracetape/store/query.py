@@ -69,11 +69,13 @@ class TraceQuery:
         condition: None: all.
         order: the first one counts most.
         limit: at most so many; None: all.
+        offset: so many are passed over first.
     """
 
     condition: Condition | None = None
     order: tuple[Order, ...] = ()
     limit: int | None = None
+    offset: int = 0
 
 
 def names(condition: Condition | None, subject: str, key: str, value: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
 from tracetape.entities import Trace, TraceState
@@ -16,7 +16,7 @@ from tracetape.store.filters import parse_filter
 from tracetape.tracing.runtime import runtime
 from tracetape.tracing.tables import has_pandas, parse_fields, traces_to_dataframe
 
-__all__ = ["search_sessions", "search_traces"]
+__all__ = ["find_traces", "search_sessions", "search_traces"]
 
 _MODEL = "mlflow.modelId"
 _MOST = 2**62  # SQLite counts to 2**63
@@ -124,17 +124,58 @@ def search_traces(
         )
     _check_count(max_results)
     fields = parse_fields(extract_fields or ())
-    places = [*_places("experiment_ids", experiment_ids), *_places("locations", locations)]
-    condition = parse_filter(filter_string)
-    query = q.TraceQuery(
-        _all(condition, *_ended(condition), *_scope(places, run_id, model_id)),
-        parse_order_by(order_by),
-        None if max_results is None else min(max_results, _MOST),
-    )
     if flush:
         runtime.recorder.flush()
-    traces = runtime.recorder.store.search(query, include_spans=include_spans)
+    traces = find_traces(
+        filter_string,
+        {"experiment_ids": experiment_ids, "locations": locations},
+        run_id,
+        model_id,
+        order_by,
+        max_results,
+        include_spans=include_spans,
+    )
     return traces if return_type == "list" else traces_to_dataframe(traces, fields)
+
+
+def find_traces(
+    filter_string: str | None,
+    places: Mapping[str, Sequence[str] | None],
+    run_id: str | None,
+    model_id: str | None,
+    order_by: Sequence[str] | None,
+    max_results: int | None,
+    *,
+    offset: int = 0,
+    include_spans: bool = True,
+    one_more: bool = False,
+) -> list[Trace]:
+    """The traces that `search_traces` speaks of.
+
+    Args:
+        filter_string: the filter.
+        places: ids of experiments, by the names of the arguments that they were given as.
+        run_id: of an MLflow run.
+        model_id: of an MLflow model.
+        order_by: the order.
+        max_results: at most so many; None: all.
+        offset: so many are passed over first.
+        include_spans: with their spans.
+        one_more: beyond `max_results`, if there is one.
+
+    Raises:
+        As `search_traces`.
+    """
+    _check_count(max_results)
+    where = [place for name, given in places.items() for place in _places(name, given)]
+    condition = parse_filter(filter_string)
+    query = q.TraceQuery(
+        _all(condition, *_ended(condition), *_scope(where, run_id, model_id)),
+        parse_order_by(order_by),
+        None if max_results is None else min(max_results + one_more, _MOST),
+        min(offset, _MOST),
+    )
+    return runtime.recorder.store.search(query, include_spans=include_spans)
 
 
 def _check_count(max_results: int | None) -> None:

@@ -109,7 +109,7 @@ class ChatCompletions(ChoicesCall):
             for key, value in self._whole.get(choice["index"], {}).items():
                 message[key] = message.get(key) or value
             message["role"] = message.get("role") or "assistant"
-            message.setdefault("content", None)
+            message["content"] = _text_of(message.get("content"))
             for call in message.get("tool_calls") or ():
                 if isinstance(call, dict):
                     call.pop("index", None)  # only streams have it
@@ -117,6 +117,22 @@ class ChatCompletions(ChoicesCall):
                 data = joined_base64(self._audio[choice["index"]])
                 message["audio"] = {**(message.get("audio") or {}), "data": data}
         return {"object": "chat.completion", "choices": choices}
+
+
+def _text_of(content: Any) -> Any:
+    """Text that came in lists of nothing else, as Databricks sends it, is one string (MLflow's)."""
+    if isinstance(content, list) and content and all(map(_is_text, content)):
+        return "".join(part["text"] for part in content)
+    return content
+
+
+def _is_text(part: Any) -> bool:
+    return (
+        isinstance(part, dict)
+        and part.keys() == {"type", "text"}
+        and part["type"] == "text"
+        and isinstance(part["text"], str)
+    )
 
 
 def _new_of(message: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:

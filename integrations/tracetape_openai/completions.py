@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
+from tracetape.instrument import Result
 from tracetape.instrument.chunks import get, joined
 from tracetape_openai.choices import ChoicesCall
 from tracetape_openai.deltas import merge
 
 __all__ = ["Completions"]
+
+_SAID_ELSEWHERE = frozenset({"index", "text", "finish_reason", "usage"})
 
 
 class Completions(ChoicesCall):
@@ -30,6 +33,21 @@ class Completions(ChoicesCall):
         """Continue the text and its logprobs."""
         merge(self._choices.setdefault(index, {}), delta)
 
+    def result(self, body: Any | None) -> Result:
+        """The answer; of a stream its text, as in MLflow, unless that would lose something."""
+        result = super().result(body)
+        if body is None:
+            result.outputs = _text_of(result.outputs)
+        return result
+
     def rebuilt(self) -> dict[str, Any]:
         """The choices in their order."""
         return {"choices": [joined(choice) for _, choice in sorted(self._choices.items())]}
+
+
+def _text_of(answer: dict[str, Any]) -> Any:
+    """The one text of an answer; an answer of several choices, or with more in it, as it is."""
+    choices = answer["choices"]
+    if len(choices) != 1 or any(v for k, v in choices[0].items() if k not in _SAID_ELSEWHERE):
+        return answer
+    return choices[0].get("text") or ""

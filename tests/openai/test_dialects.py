@@ -6,6 +6,7 @@ the bug report that shows them.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -358,3 +359,31 @@ def test_a_role_of_null(far_end: FarEnd, traces: CapturedTraces) -> None:
     list(far_end.client().chat.completions.create(**ASK, stream=True))
     (choice,) = traces[0].data.spans[0].outputs["choices"]
     assert choice["message"] == {"role": "assistant", "content": "Hi!"}
+
+
+def test_lists_of_text_are_one_text() -> None:
+    """Databricks streams them; with reasoning beside it a list stays a list."""
+    text = [{"type": "text", "text": part} for part in ("It ", "is.")]
+    assert message(*({"content": [one]} for one in text))["content"] == "It is."
+    summary = [{"type": "summary_text", "text": "Hm."}]
+    thought = {"type": "reasoning", "summary": summary}
+    found = message({"content": [thought]}, *({"content": [one]} for one in text))["content"]
+    assert found == [thought, {"type": "text", "text": "It is."}]
+
+
+def test_json_that_is_asked_for_as_text(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """Usage and errors are seen all the same, and the program gets its text."""
+    bodies = [{**COMPLETION, "usage": USAGE}, {"id": "1", "error": {"message": "busy"}}]
+    for body in bodies:
+        content = json.dumps(body, indent=1)
+        far_end.answers = [http.Response(200, content=content.encode())]
+        assert far_end.client().post("/chat/completions", cast_to=str, body=ASK) == content
+    good, bad = (trace.data.spans[0] for trace in traces)
+    assert (good.token_usage, good.outputs) == (COUNTS, bodies[0])
+    assert (bad.status.status_code, bad.status.description) == ("ERROR", "busy")
+
+
+def test_a_fragment_is_no_part_of_the_path(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """Mistral's own SDK marks its streams so."""
+    far_end.client().post("/chat/completions#stream", cast_to=object, body=ASK)
+    assert traces[0].data.spans[0].name == "Completions"

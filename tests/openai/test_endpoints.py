@@ -75,6 +75,25 @@ def test_completions(far_end: FarEnd, span: Callable[[], Any]) -> None:
     assert span().get_attribute("tracetape.llm.finish_reasons") == ["stop"]
 
 
+def test_a_streamed_completion_is_one_string(far_end: FarEnd, span: Callable[[], Any]) -> None:
+    """As in MLflow; what else the answer says stands in fields."""
+    head = {"id": "c-1", "object": "text_completion", "created": 1, "model": "m-1"}
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    parts = [
+        {**head, "choices": [{"index": 0, "text": "Par", "finish_reason": None, "logprobs": None}]},
+        {**head, "choices": [{"index": 0, "text": "is", "finish_reason": "stop"}]},
+        {**head, "choices": [], "usage": usage},
+    ]
+    far_end.answers = [event_stream(*parts)]
+    for _ in far_end.client().completions.create(model="m", prompt="x", stream=True):
+        pass
+    assert span().outputs == "Paris"
+    assert span().model_name == "m-1"
+    assert span().get_attribute("tracetape.llm.finish_reasons") == ["stop"]
+    assert span().get_attribute("tracetape.llm.response_id") == "c-1"
+    assert span().token_usage == {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+
+
 def test_streamed_completions_have_the_shape_of_the_plain_answer(
     far_end: FarEnd, span: Callable[[], Any]
 ) -> None:
@@ -113,19 +132,23 @@ def test_streamed_completions_have_the_shape_of_the_plain_answer(
 
 
 @pytest.mark.cassette
-def test_a_real_servers_streamed_completion_equals_the_plain_one(traces: CapturedTraces) -> None:
-    """But for what varies from call to call, both are equal field by field."""
+def test_a_real_servers_streamed_completion_equals_the_plain_one(
+    traces: CapturedTraces,
+) -> None:
+    """Its outputs are the text, as in MLflow; the fields of both are equal."""
     ask: dict[str, Any] = {"model": "gpt-4o-mini", "prompt": "The capital of France is"}
     ask.update(max_tokens=5, temperature=0)
     usage = {"stream_options": {"include_usage": True}}
     openai.OpenAI().completions.create(**ask)
     for _ in openai.OpenAI().completions.create(**ask, stream=True, extra_body=usage):
         pass
-    plain, streamed = (trace.data.spans[0].outputs for trace in traces)
-    for outputs in (plain, streamed):
-        for varying in ("id", "created", "timings"):
-            outputs.pop(varying, None)
-    assert streamed == plain
+    plain, streamed = (trace.data.spans[0] for trace in traces)
+    (choice,) = plain.outputs["choices"]
+    assert streamed.outputs == choice["text"]
+    for name in ("model_name", "token_usage", "status"):
+        assert getattr(streamed, name) == getattr(plain, name)
+    reasons = "tracetape.llm.finish_reasons"
+    assert streamed.get_attribute(reasons) == plain.get_attribute(reasons)
     assert traces[0].info.token_usage == traces[1].info.token_usage
 
 

@@ -9,6 +9,8 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeAlias
 from weakref import WeakSet
 
+import orjson
+
 from tracetape._system import perf_counter_ns
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error
@@ -177,6 +179,8 @@ class Call:
         span = self._span
         if span._end is None:
             try:
+                if type(body) is str and body.lstrip().startswith("{"):
+                    body = _json_of(body)
                 if self._extractor.reads_later and isinstance(body, (bytes, dict)):
                     # What came as JSON has neither NaN nor infinity.
                     span._outputs = body if type(body) is bytes else encode(body, finite=True)
@@ -281,6 +285,15 @@ def call_of_chunk(chunk: Any) -> Call | None:
             if call._latest is chunk:
                 return call
     return None
+
+
+def _json_of(text: str) -> Any:
+    """JSON that a server has called something else, and the SDK so gives as text."""
+    try:
+        read = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return read if isinstance(read, dict) else text
 
 
 class _Answer:

@@ -79,7 +79,7 @@ def _fits(pattern: list[str], parts: list[str]) -> bool:
 
 def path_below(url: str, base_url: str) -> str:
     """The path of `url` below the API's base, without its query; `url` may be relative."""
-    if url.startswith("/") and "?" not in url:
+    if url.startswith("/") and "?" not in url and "#" not in url:
         return url
     path = urlsplit(url).path
     if "://" in url:

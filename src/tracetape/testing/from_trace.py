@@ -162,6 +162,8 @@ def _answered(
                 "`tracetape.autolog(vectors=True)`, or record a tape with "
                 "`tracetape run --cassette`"
             )
+    if path == "/completions" and isinstance(answer, str) and _field(span, "streamed"):
+        answer = _completion(span, answer)
     head = [("x-request-id", str(_field(span, "request_id")))] if _field(span, "request_id") else []
     if not _field(span, "streamed"):
         return Interaction(request, Response(200, "OK", [*_JSON, *head], [Chunk(encode(answer))]))
@@ -178,6 +180,20 @@ def _answered(
     else:
         response.cut = True  # its reader left
     return Interaction(request, response)
+
+
+def _completion(span: Span, text: str) -> dict[str, Any]:
+    """The completion of which a stream's text is kept (`tracetape_openai.completions`)."""
+    reasons = _field(span, "finish_reasons") or [None]
+    usage = _field(span, "provider_usage")
+    return {
+        "id": _field(span, "response_id") or "",
+        "object": "text_completion",
+        "created": span.start_time_ns // 1_000_000_000,
+        "model": span.model_name,
+        "choices": [{"index": 0, "text": text, "finish_reason": reasons[0]}],
+        **({"usage": usage} if usage else {}),
+    }
 
 
 def _events(path: str, answer: Any, body: Mapping[str, Any], count: Any) -> list[bytes]:

@@ -302,10 +302,13 @@ def test_threads_within_threads(last_trace: Callable[[], Trace]) -> None:
 @with_autolog
 def test_threads_of_the_standard_library_inherit_nothing() -> None:
     """The workers of a pool, say, belong to nobody's request."""
-    with tracetape.start_span("request"), ThreadPool(1) as pool:
-        assert pool.apply(work) is None
-        pool.close()
-        pool.join()
+    with ThreadPool(1) as idle:
+        with tracetape.start_span("request"), ThreadPool(1) as pool:
+            for one in (pool, idle):
+                assert one.apply(work) == "request"
+            tracetape.autolog(disable=True)
+            for one in (pool, idle):
+                assert one.apply(work) is None
 
 
 # A thread is started by code of this file and module.
@@ -512,3 +515,130 @@ async def test_an_event_loop_within_a_thread_of_another(last_trace: Callable[[],
         "inner": "outer",
         **{f"work {n}": "inner" for n in range(3)},
     }
+
+
+@with_autolog
+def test_tasks_of_a_pool_of_threads() -> None:
+    """Of multiprocessing: each method hands a task on with its place, also with none."""
+    with ThreadPool(2) as pool:
+
+        def all_ways() -> set[str | None]:
+            return {
+                pool.apply(work),
+                pool.apply_async(work, ("one",)).get(),
+                *pool.map(work, ["a", "b"]),
+                *pool.map_async(work, ["a"], chunksize=1).get(),
+                *pool.starmap(work, [("a",)]),
+                *pool.imap(work, ["a", "b"]),
+                *pool.imap(work, ["a", "b"], chunksize=2),
+                *pool.imap_unordered(work, ["a"]),
+            }
+
+        with tracetape.start_span("request"):
+            assert all_ways() == {"request"}
+        assert all_ways() == {None}
+        with pytest.raises(ZeroDivisionError):
+            pool.apply(lambda: 1 // 0)
+        tracetape.autolog(disable=True)
+        with tracetape.start_span("request"):
+            assert all_ways() == {None}
+    assert "apply_async" not in vars(ThreadPool)
+
+
+GREEN = {
+    "gevent": """
+from gevent import monkey; monkey.patch_all()
+import gevent, gevent.pool
+def all_ways(work):
+    group = gevent.pool.Group()
+    pool = gevent.pool.Pool(2)
+    return {
+        gevent.spawn(work).get(),
+        gevent.Greenlet.spawn(work).get(),
+        gevent.spawn_later(0.01, work).get(),
+        group.spawn(work).get(),
+        *pool.map(work, "ab"),
+        pool.apply(work),
+        *pool.imap(work, "ab"),
+        *pool.imap_unordered(work, "abc"),
+    }
+""",
+    "eventlet": """
+import eventlet; eventlet.monkey_patch()
+from eventlet import greenthread
+def all_ways(work):
+    pool = eventlet.GreenPool(2)
+    seen = []
+    def keep(n=0):
+        seen.append(work())
+    greenthread.spawn(keep).wait()
+    eventlet.spawn_after(0.01, keep, n=1).wait()
+    pool.spawn_n(keep)
+    pool.waitall()
+    return {
+        *seen,
+        eventlet.spawn(work).wait(),
+        pool.spawn(work).wait(),
+        *pool.imap(work, "ab"),
+        *pool.starmap(work, [("a",), ("b",)]),
+    }
+""",
+}
+
+
+@pytest.mark.parametrize("library", GREEN)
+@pytest.mark.parametrize("first", [True, False], ids=["autolog first", "autolog afterwards"])
+def test_green_threads(library: str, first: bool, run_python: Any) -> None:
+    """They keep their place as threads do, until that is switched off."""
+    autolog = "import tracetape\ntracetape.autolog(exclude=['openai'])\n"
+    parts = [autolog, GREEN[library]] if first else [GREEN[library], autolog]
+    done = run_python(
+        "\n".join(parts)
+        + """
+import threading
+def work(name="work"):
+    span = tracetape.get_current_active_span()
+    with tracetape.start_span("work"):
+        pass
+    return None if span is None else span.name
+def in_thread():
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(work()))
+    thread.start()
+    thread.join()
+    return seen[0]
+with tracetape.start_span("request"):
+    assert all_ways(work) == {"request"}, all_ways(work)
+    assert in_thread() == "request"
+assert all_ways(work) == {None}, all_ways(work)
+tracetape.autolog(disable=True)
+with tracetape.start_span("request"):
+    assert all_ways(work) == {None}, all_ways(work)
+assert tracetape.flush(10) == 0
+assert tracetape.stats()["faults"] == {}
+""",
+        PYTHONWARNINGS="ignore",
+        EVENTLET_NO_GREENDNS="yes",
+    )
+    assert "tracetape" not in done.stderr
+
+
+def test_what_a_library_starts_green_inherits_nothing(run_python: Any) -> None:
+    """A thread of a pool serves the whole program, though a request has started it."""
+    run_python(
+        GREEN["gevent"]
+        + """
+import tracetape
+tracetape.autolog(exclude=['openai'])
+from concurrent.futures import ThreadPoolExecutor
+def name():
+    span = tracetape.get_current_active_span()
+    return None if span is None else span.name
+pool = ThreadPoolExecutor(1)
+with tracetape.start_span("request"):
+    assert pool.submit(name).result() == "request"
+tracetape.autolog(disable=True)
+assert pool.submit(name).result() is None
+pool.shutdown()
+"""
+    )

@@ -132,8 +132,9 @@ class Trace:
         Raises:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
-        from tracetape.entities.proto_location import uc_place
-        from tracetape.entities.proto_messages import message_class
+        with loading:
+            from tracetape.entities.proto_location import uc_place
+            from tracetape.entities.proto_messages import message_class
 
         place = uc_place(self.info.trace_location)
         return message_class("Trace" if place is None else "UcTrace")(
@@ -144,7 +145,8 @@ class Trace:
     @classmethod
     def from_proto(cls, proto: Any) -> Trace:
         """The trace of such a message."""
-        from tracetape.entities.proto_location import uc_place
+        with loading:
+            from tracetape.entities.proto_location import uc_place
 
         info = TraceInfo.from_proto(proto.trace_info)
         place = uc_place(info.trace_location)

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tracetape._lazy import loading
 from tracetape.capture.conversion import text_of
 from tracetape.entities.constants import TraceState
 from tracetape.entities.names import COST, TOKEN_USAGE, TRACE_NAME
@@ -184,14 +185,16 @@ class TraceInfo:
         Raises:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
-        from tracetape.entities.proto_convert import info_to_proto
+        with loading:
+            from tracetape.entities.proto_convert import info_to_proto
 
         return info_to_proto(self)
 
     @classmethod
     def from_proto(cls, proto: Any) -> TraceInfo:
         """The info of such a message, or of MLflow 2's ``TraceInfo``."""
-        from tracetape.entities.proto_convert import info_from_proto
+        with loading:
+            from tracetape.entities.proto_convert import info_from_proto
 
         return info_from_proto(proto)
 
@@ -206,7 +209,8 @@ class TraceInfo:
 def location_of(experiment_id: str | None) -> TraceLocation:
     """The location of a trace in an MLflow experiment; without one, in MLflow's default one."""
     # Loaded here: half a dozen dataclasses that a program which only records never needs.
-    from tracetape.entities.trace_location import TraceLocation
+    with loading:
+        from tracetape.entities.trace_location import TraceLocation
 
     return TraceLocation.from_experiment_id(
         DEFAULT_EXPERIMENT if experiment_id is None else experiment_id
@@ -218,7 +222,8 @@ def _texts(values: dict[str, Any]) -> dict[str, str]:
 
 
 def _from_3(data: dict[str, Any]) -> TraceInfo:
-    from tracetape.entities.trace_location import TraceLocation
+    with loading:
+        from tracetape.entities.trace_location import TraceLocation
 
     location = data.get("trace_location")
     duration = data.get("execution_duration_ms")
@@ -259,6 +264,7 @@ def _assessments(data: dict[str, Any]) -> list[Assessment]:
     given = data.get("assessments")
     if not given:
         return []
-    from tracetape.entities.assessment import Assessment
+    with loading:
+        from tracetape.entities.assessment import Assessment
 
     return [Assessment.from_dictionary(each) for each in given]

@@ -6,6 +6,7 @@ lands under a stranger's request.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from tracetape.instrument.green import targets
 from tracetape.instrument.integration import Integration, Target
 from tracetape.tracing.current import current
 from tracetape.tracing.threads import call_inside
@@ -28,6 +30,16 @@ def _wrap_submit(original: Callable[..., Any], is_on: Callable[[], bool]) -> Cal
         return original(pool, call_inside, current.get(), fn, *args, **kwargs)
 
     return submit
+
+
+def _wrap_task(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
+    # The pool of threads only: what a pool of processes is given must be pickled.
+    def task(pool: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if is_on():
+            func = functools.partial(call_inside, current.get(), func)
+        return original(pool, func, *args, **kwargs)
+
+    return task
 
 
 def _wrap_start(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
@@ -84,5 +96,10 @@ INTEGRATION = Integration(
     targets=(
         Target("concurrent.futures.thread", "ThreadPoolExecutor", "submit", _wrap_submit),
         Target("threading", "Thread", "start", _wrap_start),
+        *(
+            Target("multiprocessing.pool", "ThreadPool", name, _wrap_task, optional=True)
+            for name in ("apply_async", "_map_async", "imap", "imap_unordered")
+        ),
+        *targets(_is_library),
     ),
 )

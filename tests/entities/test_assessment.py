@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -94,6 +95,12 @@ def test_a_bare_assessment() -> None:
     read = Assessment.from_dictionary(bare.to_dictionary())
     assert isinstance(read, Feedback)
     assert (read.value, read.error) == (None, ERROR)
+
+
+def test_text_in_an_expectation_is_spelled_as_mlflow_spells_it() -> None:
+    """With escapes, so that the bytes of its message are the same, too."""
+    data = Expectation("facts", {"a": ["ü", 1.5]}).to_dictionary()
+    assert data["expectation"]["serialized_value"]["value"] == json.dumps({"a": ["ü", 1.5]})
 
 
 def test_defaults() -> None:

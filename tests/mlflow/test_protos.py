@@ -53,7 +53,7 @@ def recorded(last_trace: Callable[[], Trace]) -> Trace:
         Feedback("good", True, rationale="It is.", metadata={"a": "b"}, trace_id=trace.trace_id),
         Feedback("none", error=ValueError("x" * 20_000), overrides="a-1", valid=False),
         Feedback("map", {"a": [1, 0.5, None, "ü"]}, span_id="0" * 16),
-        Expectation("facts", {"is": ["cheese", 1]}),
+        Expectation("facts", {"is": ["Käse", 1]}),
         Expectation("answer", 5),
     ]
     return trace

@@ -69,7 +69,7 @@ def test_no_filter(text: str | None) -> None:
         ("status =", "expected a number, or a text in quotes"),
         ("status = OK", "expected a number, or a text in quotes"),
         ("status = 'DONE'", "'DONE' is no status; there are .*OK"),
-        ("colour = 'x'", "Invalid attribute key 'colour'; there are"),
+        ("colour = 'x'", "Invalid attribute key 'colour' specified; there are"),
         ("spam.k = 'x'", "there is no 'spam'"),
         ("span.colour = 'x'", "Invalid span attribute 'colour'.*attributes.<name>"),
         ("timestamp = 'now'", "number of milliseconds"),

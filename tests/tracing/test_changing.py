@@ -300,3 +300,12 @@ def test_a_tag_is_seen_at_once() -> None:
     for n in range(200):
         tracetape.set_trace_tag(trace_id, "n", str(n))
         assert read(trace_id).info.tags["n"] == str(n)
+
+
+@pytest.mark.parametrize("bad", [{"state": "FOO"}, {"request_preview": 1}, {"response_preview": 1}])
+def test_without_a_trace_nothing_is_refused(
+    bad: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is nothing that it could be said of: a warning, as in MLflow."""
+    tracetape.update_current_trace(**bad)
+    assert "No active trace found" in caplog.text

@@ -8,7 +8,6 @@ from typing import Any
 
 from tracetape.capture import decode, encode
 from tracetape.entities.assessment_source import AssessmentError
-from tracetape.entities.json_text import json_text
 from tracetape.exceptions import InvalidValueError
 
 __all__ = ["ExpectationValue", "FeedbackValue", "IssueReferenceValue"]
@@ -77,13 +76,13 @@ class ExpectationValue:
             InvalidValueError: the value has no JSON.
         """
         try:
-            json.dumps(self.value)
+            text = json.dumps(self.value)  # MLflow's spelling, byte for byte
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidValueError(
                 f"Failed to serialize value {self.value} to JSON string. "
                 "Expectation value must be JSON-serializable."
             ) from error
-        return {"serialization_format": _JSON_FORMAT, "value": json_text(encode(self.value))}
+        return {"serialization_format": _JSON_FORMAT, "value": text}
 
     @classmethod
     def of_serialized(cls, form: str, text: str) -> ExpectationValue:

@@ -70,7 +70,7 @@ def field_of(token: str) -> tuple[str, str]:
     if subject == "trace":
         if key.lower() not in _TRACE_KEYS:
             known = ", ".join(sorted(_TRACE_KEYS))
-            raise ValueError(f"Invalid attribute key {key!r}; there are {known}")
+            raise ValueError(f"Invalid attribute key {key!r} specified; there are {known}")
         return subject, _TRACE_KEYS[key.lower()]
     if subject == "span" and parts[0] == "attributes" and len(parts) > 1:
         return "attribute", ".".join(parts[1:])
@@ -140,7 +140,9 @@ def _order(clause: str) -> Order:
         subject, key = "", ""
     if subject != "trace" or key == "text":
         known = ", ".join(sorted(set(_TRACE_KEYS) - {"text"}))
-        raise InvalidValueError(f"Invalid order_by key in {clause!r}: sort by one of {known}.")
+        raise InvalidValueError(
+            f"Invalid attribute key {words[0]!r} specified in order_by: sort by one of {known}."
+        )
     return Order(key, direction == "ASC")
 
 

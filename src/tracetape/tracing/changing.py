@@ -48,6 +48,10 @@ def update_current_trace(
         InvalidTypeError: a preview is no string.
         InvalidValueError: `state` is neither OK nor ERROR.
     """
+    span = current_span()
+    if span is None:
+        logger.warning("No active trace found: call update_current_trace() inside of a span.")
+        return
     for name, preview in (("request", request_preview), ("response", response_preview)):
         if preview is not None and not isinstance(preview, str):
             raise InvalidTypeError(
@@ -55,10 +59,6 @@ def update_current_trace(
             )
     if state is not None and state not in (TraceState.OK, TraceState.ERROR):
         raise InvalidValueError(f"State must be either 'OK' or 'ERROR', but got '{state}'.")
-    span = current_span()
-    if span is None:
-        logger.warning("No active trace found: call update_current_trace() inside of a span.")
-        return
     named = {"mlflow.modelId": model_id, SESSION: session_id, USER: user}
     span._trace.described().update(
         _strings("tags", tags),

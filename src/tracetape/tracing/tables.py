@@ -87,8 +87,8 @@ def _parse(field: str) -> ExtractedField:
     side = match["side"] if match else ""
     if match is None or side not in ("inputs", "outputs"):
         raise InvalidValueError(
-            f"Invalid field {field!r} in extract_fields: write span.inputs, span.outputs or "
-            "span.outputs.key, and names with dots in back-ticks."
+            f"Invalid field type in extract_fields: {field!r}. Expected 'inputs' or 'outputs' of a "
+            "span, as in span.inputs or span.outputs.key, and names with dots in back-ticks."
         )
     span = match["quoted_span"] if match["span"] is None else match["span"]
     key = match["quoted_key"] if match["key"] is None else match["key"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -23,6 +25,14 @@ from tracetape.tracing.runtime import runtime
 
 WORKER = "tracetape-recorder"
 STRICT = "TRACETAPE_RAISE_INTERNAL_ERRORS"
+# A shell's background job ignores SIGINT, and nohup SIGHUP; children ignore what their parent does.
+WITH_SIGNALS = """
+import os, signal, sys
+for one in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    signal.signal(one, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 DEADLINE = 20.0  # seconds; only a test that fails waits so long
 
 
@@ -168,6 +178,35 @@ def start_python(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]
     yield start
     for process in started:
         process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def start_group(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a command in the test's folder, in a process group of its own, with the signals of one
+    that a user starts; its whole group is killed when the test ends."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(
+        command: list[str], *, stderr: int | None = None, **environment: str
+    ) -> subprocess.Popen[str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRACETAPE_")}
+        process = subprocess.Popen(
+            [sys.executable, "-c", WITH_SIGNALS, *command],
+            cwd=tmp_path,
+            env={**inherited, **environment},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):  # nobody of the group is left
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 

@@ -4,6 +4,7 @@ from tracetape.instrument import Integration, Target
 from tracetape_databricks.api import wrap_attempt, wrap_do
 from tracetape_databricks.deployments import wrap_predict, wrap_predict_stream
 from tracetape_databricks.naming import provider
+from tracetape_databricks.needs import wrap_http_client
 from tracetape_databricks.search_client import search_classes, wrap_search, wrap_search_async
 from tracetape_databricks.tools import wrap_http_request
 
@@ -26,6 +27,15 @@ INTEGRATION = Integration(
             "http_request",
             wrap_http_request,
             optional=True,  # not in databricks-sdk before 0.43
+        ),
+        # Private: where it is missing nobody is told how to install httpx. The public methods warn
+        # of their end with the caller's line, which a wrapper of ours would hide.
+        Target(
+            "databricks.sdk.mixins.open_ai_client",
+            "ServingEndpointsExt",
+            "_get_authorized_http_client",
+            wrap_http_client,
+            optional=True,
         ),
         Target(*_INDEX, "similarity_search", wrap_search, optional=True),
         Target(*_ASYNC_INDEX, "similarity_search", wrap_search_async, optional=True),

@@ -10,7 +10,16 @@ from typing import Any
 
 from tracetape._system import is_green, is_own_thread, lasting_lock
 
-__all__ = ["faults", "forget_faults", "internal_error", "log_rest", "logger", "warn_once"]
+__all__ = [
+    "faults",
+    "forget_faults",
+    "internal_error",
+    "log_rest",
+    "logger",
+    "package_missing",
+    "told_missing",
+    "warn_once",
+]
 
 
 def _is_apart() -> bool:
@@ -65,6 +74,7 @@ log_rest = logger.log_rest
 _lock = lasting_lock()
 _faults: Counter[str] = Counter()
 _warned: set[str] = set()
+_missing: dict[str, str] = {}
 
 
 def _strict() -> bool:
@@ -104,6 +114,28 @@ def warn_once(key: str, message: str, *args: object) -> None:
     logger.warning(message, *args)
 
 
+def package_missing(name: str, needed_by: str, *, within: str) -> None:
+    """Tell the user, once, how to install what a client library needs and does not bring.
+
+    Args:
+        name: the missing package, as it is imported and installed.
+        needed_by: what needs it, in words for the log.
+        within: the package whose code imports it.
+    """
+    with _lock:
+        _missing[name] = within
+    text = "tracetape: %s needs %s, which is not installed; install it with: pip install %s"
+    warn_once(f"missing {name}", text, needed_by, name, name)
+
+
+def told_missing(error: BaseException) -> str | None:
+    """The package whose code met `error`, if the user has been told how to mend it."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return None
+    with _lock:
+        return _missing.get(error.name)
+
+
 def faults() -> dict[str, int]:
     """Internal errors so far, by place."""
     with _lock:
@@ -115,3 +147,4 @@ def forget_faults() -> None:
     with _lock:
         _faults.clear()
         _warned.clear()
+        _missing.clear()

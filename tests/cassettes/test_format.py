@@ -316,6 +316,10 @@ BAD = {
         "could not determine a constructor for the tag",
     ),
     "deep": (NESTED, "nested more than 200 levels deep"),
+    "a little too deep": (f"interactions: {'[' * 200}{']' * 200}", "nested more than 200 levels"),
+    "deep mappings": ("interactions: " + "{a: " * 3000, "nested more than 200 levels deep"),
+    "deep blocks": ("interactions:\n" + "- " * 3000 + "a", "nested more than 200 levels deep"),
+    "deep within quotes": ("interactions: '" + "[" * 3000 + "'", "it has no list of"),
     "deep JSON": ('{"a": ' * 5000, "nested more than 200 levels deep"),
     "aliases of aliases": (ALIASES, "aliases inside of what an alias repeats"),
     "an interaction that is none": (

@@ -13,6 +13,7 @@ import pytest
 
 Tracetape = Callable[..., subprocess.CompletedProcess[str]]
 Script = Callable[..., str]
+StartGroup = Callable[..., "subprocess.Popen[str]"]
 
 SPAN = "import tracetape\nwith tracetape.start_span('work'): pass\n"
 
@@ -135,17 +136,11 @@ def test_a_command_that_is_killed_ends_as_a_shell_says(tracetape_command: Tracet
     assert tracetape_command("run", "sh", "-c", "kill -9 $$").returncode == 137
 
 
-def test_ctrl_c_is_the_commands_to_handle(tmp_path: Path) -> None:
+def test_ctrl_c_is_the_commands_to_handle(start_group: StartGroup) -> None:
     """We wait for it to end."""
     child = "import time\ntry:\n  print('ready', flush=True); time.sleep(60)\n"
     child += "except KeyboardInterrupt:\n  print('tidied up', flush=True); raise SystemExit(4)\n"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tracetape", "run", sys.executable, "-c", child],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = start_group([sys.executable, "-m", "tracetape", "run", sys.executable, "-c", child])
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     os.killpg(process.pid, signal.SIGINT)

@@ -47,11 +47,13 @@ def model_server(tmp_path: Path) -> Iterator[dict[str, str]]:
     process = subprocess.Popen(
         [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True, cwd=tmp_path
     )
-    assert process.stdout is not None
-    url = f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
-    yield {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url}
-    process.kill()
-    process.communicate()
+    try:
+        assert process.stdout is not None
+        url = f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
+        yield {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url}
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_program_is_recorded_once_and_then_replayed_without_key_or_server(

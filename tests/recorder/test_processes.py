@@ -47,6 +47,9 @@ def test_exit_writes_everything(
         import signal, sys, threading, time
         import tracetape
 
+        # What Python does, unless whoever started this suite ignores the signal.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
         def late():
             time.sleep(0.1)
             with tracetape.start_span("late"):

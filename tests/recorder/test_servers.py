@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sqlite3
@@ -10,13 +9,14 @@ import subprocess
 import sys
 import textwrap
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 Query = Callable[..., list[tuple[Any, ...]]]
+StartGroup = Callable[..., "subprocess.Popen[str]"]
 Eventually = Callable[[Callable[[], Any]], Any]
 
 APP = """
@@ -52,30 +52,15 @@ def work(n):
 
 
 @pytest.fixture
-def serve(tmp_path: Path, store_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def serve(start_group: StartGroup, store_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start a server in the test's folder; it is gone when the test ends."""
-    started: list[subprocess.Popen[str]] = []
 
     def start(*command: str) -> subprocess.Popen[str]:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("TRACETAPE_")}
-        environment["TRACETAPE_STORE"] = f"sqlite:///{store_path}"
-        process = subprocess.Popen(
-            [sys.executable, "-W", "error::DeprecationWarning:tracetape", "-m", *command],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
+        python = [sys.executable, "-W", "error::DeprecationWarning:tracetape", "-m"]
+        store = f"sqlite:///{store_path}"
+        return start_group([*python, *command], stderr=subprocess.STDOUT, TRACETAPE_STORE=store)
 
-    yield start
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    return start
 
 
 def test_gunicorn_forks_after_the_first_span(

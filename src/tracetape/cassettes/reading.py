@@ -26,6 +26,7 @@ from tracetape.exceptions import CassetteFormatError
 __all__ = ["parsed"]
 
 _MAX_DEPTH = 200  # the loader in C recurses, and would crash the process some 10,000 deep
+_TOO_DEEP = f"it is nested more than {_MAX_DEPTH} levels deep"
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -54,6 +55,8 @@ def parsed(data: bytes) -> tuple[list[Interaction], bool]:
     try:
         document = _document(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if _is_too_deep(error):
+            raise CassetteFormatError(_TOO_DEEP) from error
         reason = " ".join(str(error).split())
         raise CassetteFormatError(f"it is not YAML that can be read safely: {reason}") from error
     found = []
@@ -76,6 +79,12 @@ def _document(data: bytes) -> Any:
     return yaml.load(data, Loader=_Loader)  # noqa: S506 - it is a safe loader
 
 
+def _is_too_deep(error: Exception) -> bool:
+    # libyaml reads ahead of its events: a limit of its own, 1,000 since PyYAML 6.0.4, may be first.
+    problem = getattr(error, "problem", None) or ""
+    return isinstance(error, RecursionError) or "nesting" in problem
+
+
 def _check(data: bytes) -> None:
     """Refuse what would crash the loader or fill the memory, by a look at the bare events."""
     copied = 0
@@ -85,7 +94,7 @@ def _check(data: bytes) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             opened.append((event.anchor, _index(event.start_mark)))
             if len(opened) > _MAX_DEPTH:
-                raise CassetteFormatError(f"it is nested more than {_MAX_DEPTH} levels deep")
+                raise CassetteFormatError(_TOO_DEEP)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, start = opened.pop()
             if anchor is not None:

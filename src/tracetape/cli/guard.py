@@ -8,6 +8,8 @@ from collections.abc import Callable
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
+from tracetape.diagnostics import told_missing
+
 __all__ = ["execute", "guarded"]
 
 _INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
@@ -40,6 +42,9 @@ def guarded(body: Callable[[], None]) -> int:
         return 1
     except BaseException as error:  # noqa: BLE001 - this is the end of the user's program
         traceback = _without_ours(error.__traceback__)
+        package = told_missing(error)
+        if package is not None:  # the log says how to mend it, and where matters only to the SDK
+            traceback = _until(package, traceback)
         _show(error.with_traceback(traceback), traceback)
         return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
     return 0
@@ -56,6 +61,17 @@ def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
     while traceback is not None and _is_ours(traceback.tb_frame.f_globals.get("__name__")):
         traceback = traceback.tb_next
     return traceback
+
+
+def _until(package: str, traceback: TracebackType | None) -> TracebackType | None:
+    """The frames of `traceback` before the first that runs code of `package`."""
+    if traceback is None:
+        return None
+    module = str(traceback.tb_frame.f_globals.get("__name__"))
+    if f"{module}.".startswith(f"{package}."):
+        return None
+    rest = _until(package, traceback.tb_next)
+    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
 
 def _is_ours(module: str | None) -> bool:

@@ -1,0 +1,26 @@
+"""What databricks-sdk imports only when it is called, and does not install."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tracetape.diagnostics import package_missing
+
+__all__ = ["wrap_http_client"]
+
+_NEEDS = "get_open_ai_client() of databricks-sdk"
+
+
+def wrap_http_client(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
+    """Tells how to install httpx where it is missing; the SDK's error stays what it is."""
+
+    def method(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(owner, *args, **kwargs)
+        except ModuleNotFoundError as error:
+            if is_on() and error.name == "httpx":
+                package_missing(error.name, _NEEDS, within="databricks")
+            raise
+
+    return method

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument import Request, Result, options
+from tracetape.instrument import Request, Result, failure_of_answer, options
 from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["Embeddings"]
@@ -41,10 +41,10 @@ class Embeddings(ModelCall):
         """The model and its usage."""
         if not isinstance(body, dict):
             return Result(None)
-        fields = answer_fields(body)
+        fields, failure = answer_fields(body), failure_of_answer(body, "data")
         if options.vectors or not isinstance(body.get("data"), list):
-            return Result(None, fields)
-        return Result({**body, "data": _summary(body["data"])}, fields)
+            return Result(None, fields, failure)
+        return Result({**body, "data": _summary(body["data"])}, fields, failure)
 
 
 def _without_encoding(body: Any) -> dict[str, Any]:

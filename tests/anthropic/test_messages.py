@@ -168,6 +168,42 @@ def test_a_stream_that_breaks_off(far_end: FarEnd, traces: CapturedTraces) -> No
     assert span.get_attribute("tracetape.llm.stream_end") == "error"
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [("refusal", "ERROR"), ("max_tokens", "OK"), ("model_context_window_exceeded", "OK")],
+)
+def test_what_was_filtered_is_an_error_and_a_limit_is_none(
+    reason: str, status: str, streamed: bool, far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """As at OpenAI's endpoints."""
+    tracetape.autolog()
+    message = {**MESSAGE, "stop_reason": reason}
+    headers = {"content-type": "text/event-stream"}
+    far_end.answers = [
+        httpx2.Response(200, content=sse(events_of(message, whole)), headers=headers)
+        if streamed
+        else httpx2.Response(200, json=message)
+    ]
+    answer = far_end.client().messages.create(**ASK, stream=streamed)
+    if streamed:
+        assert len(list(answer)) > 1
+    ((span,),) = [trace.data.spans for trace in traces]
+    assert span.status.status_code == status
+    assert span.get_attribute("tracetape.llm.finish_reasons") == [reason]
+    assert [event.name for event in span.events] == (["exception"] if status == "ERROR" else [])
+
+
+def test_zeros_at_the_end_are_no_counts() -> None:
+    """Of servers that speak Anthropic's language with an accent."""
+    extractor = Messages()
+    extractor.chunk({"type": "message_start", "message": {"usage": {"input_tokens": 7}}})
+    usage = {"input_tokens": 0, "output_tokens": 3}
+    extractor.chunk({"type": "message_delta", "delta": {}, "usage": usage})
+    found = extractor.result(None).fields["usage"]
+    assert found == {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
+
+
 def test_counting_tokens_is_no_message(far_end: FarEnd, traces: CapturedTraces) -> None:
     """Traced only under `autolog(all_requests=True)`."""
     far_end.answers = [httpx2.Response(200, json={"input_tokens": 5})] * 2

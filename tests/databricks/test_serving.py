@@ -325,6 +325,18 @@ def test_an_agents_stream_is_put_together(body: Any, chunks: Any, whole: Any) ->
     assert extractor.result(None).outputs == whole
 
 
+def test_filtered_content_is_an_error(
+    workspace: Any, client: WorkspaceClient, traces: CapturedTraces
+) -> None:
+    """Of the span and of its trace; a limit that was reached is none."""
+    for reason in ("content_filter", "length"):
+        choice = {**CHAT["choices"][0], "finish_reason": reason}
+        workspace.answers[PATH] = {**CHAT, "choices": [choice]}
+        client.serving_endpoints.query(ENDPOINT, messages=QUESTION)
+    assert [trace.info.state for trace in traces] == ["ERROR", "OK"]
+    assert traces[0].data.spans[0].status.description == "content_filter"
+
+
 def test_other_calls_of_the_workspace_make_no_spans(
     workspace: Any, client: WorkspaceClient, traces: CapturedTraces
 ) -> None:

@@ -143,3 +143,14 @@ def test_a_trace_that_is_kept_only_if_it_fails(far_end: FarEnd, traces: Captured
     tracetape.configure(sampling_ratio=0.0, keep_errors=True)
     far_end.client().chat.completions.create(**ASK)
     assert [trace.info.state for trace in traces] == [TraceState.ERROR]
+
+
+@pytest.mark.parametrize("name", ["error first", "detail", "vLLM"])
+def test_embeddings_that_are_none(name: str, far_end: FarEnd, traces: CapturedTraces) -> None:
+    """The SDK may find no vectors in the answer; the span says why."""
+    body, code, description = TOLD[name]
+    far_end.answers = [http.Response(200, json=body)]
+    far_end.client().post("/embeddings", cast_to=object, body={"model": "m", "input": "x"})
+    span = traces[0].data.spans[0]
+    assert (span.status.status_code, span.status.description) == ("ERROR", description)
+    assert span.events[0].attributes["exception.type"] == code

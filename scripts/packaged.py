@@ -27,8 +27,6 @@ PATIENCE = 3600  # seconds; Nuitka compiles for long
 # Nuitka takes `TYPE_CHECKING` for false and follows no string: it must be given the packages.
 OURS = ("tracetape", "tracetape_agents", "tracetape_anthropic", "tracetape_databricks")
 NUITKA = [f"--include-package={name}" for name in (*OURS, "tracetape_openai")]
-# Compiled they would take hours, and say nothing of us: they are copied beside the program.
-COPIED = ("openai", "pydantic", "opentelemetry", "pytest")
 
 
 def run(*command: object) -> None:
@@ -74,10 +72,10 @@ def pyinstaller_onefile() -> list[str]:
 
 
 def nuitka() -> list[str]:
-    """Compiled, with Python beside it."""
-    left = [f"--nofollow-import-to={name}" for name in COPIED]
-    run(PYTHON, "-m", "nuitka", "--standalone", "--lto=no", "--quiet", *NUITKA, *left, PROGRAM)
-    return [str(BUILT / f"{NAME}.dist" / f"{NAME}.bin")]
+    """Tracetape and the program compiled; the rest is found where it is installed."""
+    left = ["--nofollow-imports", "--nofollow-import-to=tracetape.cli"]
+    run(PYTHON, "-m", "nuitka", "--lto=no", "--quiet", *left, *NUITKA, PROGRAM)
+    return [str(BUILT / f"{NAME}.bin")]
 
 
 def zipapp() -> list[str]:
@@ -126,7 +124,7 @@ def trial(way: str, command: list[str]) -> str | None:
     done = subprocess.run(
         command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False
     )
-    if done.returncode or done.stderr:
+    if done.returncode or done.stderr or not done.stdout.strip():
         return f"status {done.returncode}\n{done.stdout}{done.stderr}"
     said = json.loads(done.stdout.splitlines()[-1])
     read = subprocess.run(

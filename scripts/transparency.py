@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".transparency"
 PATIENCE = 3600  # seconds for one run of a suite
 AGAIN = 2  # runs of the tests that differ
+LIMIT = ["--timeout=180"]  # of each test: pytest-timeout's
 SHOWN = 40  # differences that are listed
 # Without these of a suite's own group no test is lost: they check types, write documents or
 # drive other machines.
@@ -188,6 +189,7 @@ class _Anything(BaseHTTPRequestHandler):
 def anything() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Anything)
     server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign] # clients that hang up
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -205,7 +207,7 @@ def run(name: str, folder: Path, python: Path, side: str, workers: int, only: Pa
     home.mkdir(exist_ok=True)
     suite = SUITES[name]
     command = [str(python), "-m", "pytest", suite.tests, "-q", "-o", "addopts=", "--tb=no"]
-    command += ["-p", "no:cacheprovider", "--continue-on-collection-errors", "--timeout=180"]
+    command += ["-p", "no:cacheprovider", "--continue-on-collection-errors", *LIMIT]
     command += ["-p", "transparency_plugin", "-n", str(workers), *suite.arguments]
     if side == "off":
         command += ["-p", "no:tracetape"]  # not even our pytest plugin

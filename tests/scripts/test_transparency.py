@@ -1,0 +1,127 @@
+"""`make transparency` on a small suite: it sees what differs, and only that."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "transparency.py"
+Trial = Callable[[str], bool]
+
+SAME = """
+import openai, pytest, socket, types
+def test_call():
+    http = pytest.importorskip("httpx2") if openai.VERSION >= "3" else pytest.importorskip("httpx")
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": []}
+    transport = http.MockTransport(lambda request: http.Response(200, json=body))
+    client = openai.OpenAI(api_key="k", http_client=http.Client(transport=transport))
+    assert client.chat.completions.create(model="m", messages=[]).id == "1"
+def test_that_fails():
+    assert openai is None
+@pytest.mark.skip
+def test_that_is_skipped(): ...
+def test_no_network():
+    for reach in (lambda: socket.create_connection(("192.0.2.1", 80), 60),
+                  lambda: socket.create_connection(("example.com", 80), 60)):
+        with pytest.raises(OSError, match="unreachable|not known"):
+            reach()
+"""
+DIFFERENT = """
+import pathlib
+from concurrent.futures import ThreadPoolExecutor
+from tracetape.diagnostics import internal_error
+seen = pathlib.Path(__file__).with_name("seen")
+def is_on():
+    return hasattr(ThreadPoolExecutor.submit, "__wrapped__")
+def test_nobody_is_there():
+    assert not is_on()
+def test_the_error():
+    raise KeyError if is_on() else ValueError
+def test_unsteady():
+    first = is_on() and not seen.exists()
+    if first:
+        seen.touch()
+    assert not first
+def test_with_a_fault():
+    if is_on():
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            internal_error("dividing")
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script, whose one suite is the test's own, run by this interpreter."""
+    spec = importlib.util.spec_from_file_location("transparency", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "transparency", module)
+    spec.loader.exec_module(module)
+    folder = tmp_path / "suite-1.0"
+    (folder / "tests").mkdir(parents=True)
+    monkeypatch.setattr(module, "FOLDER", tmp_path / "work")
+    monkeypatch.setattr(module, "SUITES", {"suite": module.Suite()})
+    monkeypatch.setattr(module, "LIMIT", [])
+    monkeypatch.setattr(module, "fetch", lambda name, version: folder)
+    monkeypatch.setattr(module, "environment", lambda name, folder: Path(sys.executable))
+    (tmp_path / "work").mkdir()
+    return module
+
+
+@pytest.fixture
+def trial(script: ModuleType, tmp_path: Path) -> Trial:
+    """Write a suite of one file, and try it."""
+
+    def run(source: str) -> bool:
+        (tmp_path / "suite-1.0" / "tests" / "test_it.py").write_text(source, "utf-8")
+        same: bool = script.trial("suite", "", workers=0)
+        return same
+
+    return run
+
+
+def test_a_suite_that_sees_no_difference(trial: Trial, capsys: pytest.CaptureFixture[str]) -> None:
+    """Failing and skipped tests are the same on both sides; the network is off; a span is made."""
+    assert trial(SAME)
+    assert capsys.readouterr().out == (
+        "suite-1.0: 4 tests, 2 passed without us; 1 spans; "
+        "0 differ (0 unsteady), 0 internal errors\n"
+    )
+
+
+def test_what_differs_is_listed(
+    script: ModuleType,
+    trial: Trial,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Another outcome, another error, an error of ours; not a test that is only unsteady."""
+    monkeypatch.setattr(script, "AGAIN", 1)
+    assert not trial(DIFFERENT)
+    assert capsys.readouterr().out.splitlines() == [
+        "suite-1.0: 4 tests, 3 passed without us; 0 spans; 2 differ (1 unsteady), "
+        "1 internal errors",
+        "  tests/test_it.py::test_nobody_is_there",
+        "    off: ['passed']",
+        "    on:  ['failed AssertionError']",
+        "  tests/test_it.py::test_the_error",
+        "    off: ['failed ValueError']",
+        "    on:  ['failed KeyError']",
+        "  internal error while dividing: 1 times",
+    ]
+
+
+def test_a_suite_that_does_not_run_is_none(
+    script: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing was compared: that is no success."""
+    assert not script.trial("suite", "", workers=0)
+    assert "the tests did not run (off)" in capsys.readouterr().out

@@ -111,7 +111,7 @@ def test_what_differs_is_listed(
         "1 internal errors",
         "  tests/test_it.py::test_nobody_is_there",
         "    off: ['passed']",
-        "    on:  ['failed AssertionError']",
+        "    on:  ['failed assert']",
         "  tests/test_it.py::test_the_error",
         "    off: ['failed ValueError']",
         "    on:  ['failed KeyError']",

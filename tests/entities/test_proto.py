@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +21,7 @@ from tracetape.entities import (
     Feedback,
     FeedbackValue,
     IssueReference,
+    MlflowExperimentLocation,
     Span,
     Trace,
     TraceData,
@@ -60,6 +63,16 @@ def test_locations(location: TraceLocation) -> None:
     assert read == location
     assert read.to_dict() == location.to_dict()
     assert TraceLocation.from_dict(location.to_dict()).to_dict() == location.to_dict()
+
+
+def test_numbers_and_places() -> None:
+    """Each state, each kind of a location, and what a location holds."""
+    assert [state.to_proto() for state in TraceState] == [0, 1, 2, 3]
+    assert [TraceState.from_proto(n) for n in range(4)] == list(TraceState)
+    assert [kind.to_proto() for kind in TraceLocationType] == [0, 1, 2, 3, 4]
+    assert [TraceLocationType.from_proto(n) for n in range(5)] == list(TraceLocationType)
+    for place in (MlflowExperimentLocation("7"), InferenceTableLocation("a.b.c")):
+        assert type(place).from_proto(place.to_proto()) == place
 
 
 def test_the_bytes_are_mlflows() -> None:
@@ -177,6 +190,23 @@ def test_classes_of_an_imported_mlflow_are_used(monkeypatch: pytest.MonkeyPatch)
     theirs = SimpleNamespace(AssessmentSource=message_class("AssessmentSource"), Feedback=dict)
     monkeypatch.setitem(sys.modules, "mlflow.protos.assessments_pb2", theirs)  # type: ignore[arg-type]
     assert message_class("Feedback") is dict
+
+
+def test_threads_may_ask_at_once() -> None:
+    """The messages are registered once, also when they are asked for anew."""
+    from tracetape.entities import proto_messages
+
+    proto_messages._own_classes.cache_clear()
+    start = threading.Barrier(8)
+
+    def ask() -> bytes:
+        start.wait()
+        sent: bytes = LOCATIONS[0].to_proto().SerializeToString()
+        return sent
+
+    with ThreadPoolExecutor(8) as pool:
+        sent = {one.result() for one in [pool.submit(ask) for _ in range(8)]}
+    assert sent == {b"\x08\x01\x12\x03\x0a\x017"}
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

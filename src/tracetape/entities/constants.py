@@ -71,6 +71,19 @@ class TraceState(str, Enum):
     def __str__(self) -> str:
         return self.value
 
+    def to_proto(self) -> int:
+        """Its number in MLflow's protobuf."""
+        return list(TraceState).index(self)
+
+    @classmethod
+    def from_proto(cls, proto: int) -> TraceState:
+        """The state with this number.
+
+        Raises:
+            IndexError: there is none.
+        """
+        return list(cls)[proto]
+
     @staticmethod
     def from_otel_status(otel_status: Any) -> TraceState:
         """The state of a trace whose root has this OpenTelemetry status."""

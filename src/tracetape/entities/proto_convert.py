@@ -46,7 +46,6 @@ _KEY = _METADATA = 250
 _TAG = 4096
 _STACK = 10_000
 _STACK_CUT = "[Stack trace is truncated]\n...\n"
-_STATES = ("STATE_UNSPECIFIED", "OK", "ERROR", "IN_PROGRESS")
 _SOURCES = ("SOURCE_TYPE_UNSPECIFIED", "HUMAN", "LLM_JUDGE", "CODE")
 
 
@@ -63,7 +62,7 @@ def info_to_proto(info: TraceInfo) -> Any:
     if info.execution_duration is not None:
         proto.execution_duration.FromMilliseconds(info.execution_duration)
         proto.execution_duration.SetInParent()  # also one of 0
-    proto.state = _STATES.index(TraceState(info.state).value)
+    proto.state = TraceState(info.state).to_proto()
     for key, value in info.trace_metadata.items():
         proto.trace_metadata[key[:_KEY]] = str(value)[:_METADATA]
     for key, value in info.tags.items():
@@ -81,7 +80,7 @@ def info_from_proto(proto: Any) -> TraceInfo:
             proto.request_id,
             location_of(proto.experiment_id),
             proto.timestamp_ms,
-            TraceState(_STATES[proto.status]),
+            TraceState.from_proto(proto.status),
             execution_duration=_given(proto, "execution_time_ms"),
             trace_metadata={one.key: one.value for one in proto.request_metadata},
             tags={one.key: one.value for one in proto.tags},
@@ -93,7 +92,7 @@ def info_from_proto(proto: Any) -> TraceInfo:
         proto.trace_id if place is None else f"{UC_PREFIX}{place}/{proto.trace_id}",
         location,
         proto.request_time.ToMilliseconds(),
-        TraceState(_STATES[proto.state]),
+        TraceState.from_proto(proto.state),
         request_preview=_given(proto, "request_preview"),
         response_preview=_given(proto, "response_preview"),
         client_request_id=_given(proto, "client_request_id"),

@@ -17,7 +17,6 @@ from tracetape.entities.trace_location import (
 __all__ = ["UC_PREFIX", "location_from_proto", "location_of_id", "location_to_proto", "uc_place"]
 
 UC_PREFIX = "trace:/"  # of the ids of traces in Unity Catalog
-_TYPES = tuple(TraceLocationType)
 _SCHEMA_TABLES = ("otel_spans_table_name", "otel_logs_table_name")
 _PREFIX_TABLES = {
     "spans_table_name": "otel_spans_table_name",
@@ -49,7 +48,7 @@ def location_to_proto(location: TraceLocation) -> Any:
     """A ``TraceLocation``; in Unity Catalog, that of Databricks' own file."""
     in_catalog = uc_place(location) is not None
     proto = message_class("UcTraceLocation" if in_catalog else "TraceLocation")()
-    proto.type = _TYPES.index(TraceLocationType(location.type))
+    proto.type = TraceLocationType(location.type).to_proto()
     if location.mlflow_experiment is not None:
         proto.mlflow_experiment.experiment_id = location.mlflow_experiment.experiment_id
     elif location.inference_table is not None:
@@ -72,7 +71,7 @@ def location_to_proto(location: TraceLocation) -> Any:
 
 def location_from_proto(proto: Any) -> TraceLocation:
     """The location of either file's ``TraceLocation``."""
-    kind, place = _TYPES[proto.type], proto.WhichOneof("identifier")
+    kind, place = TraceLocationType.from_proto(proto.type), proto.WhichOneof("identifier")
     if place == "mlflow_experiment":
         experiment = MlflowExperimentLocation(proto.mlflow_experiment.experiment_id)
         return TraceLocation(kind, mlflow_experiment=experiment)

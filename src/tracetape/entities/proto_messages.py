@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 from typing import Any
 
 from tracetape.entities.otel import package_module
@@ -152,8 +153,10 @@ _ENUMS = {
 }
 # Where MLflow has them; messages of its Databricks file begin with "Uc" here.
 _ASSESSMENTS = {"Assessment", "AssessmentSource", "AssessmentError", "Expectation", "Feedback"}
+_NESTED = {"MlflowExperimentLocation", "InferenceTableLocation"}  # in MLflow's TraceLocation
 _SCALARS = {"string": 9, "int64": 3, "true": 8}
 _ENUM, _MESSAGE, _OPTIONAL, _REPEATED = 14, 11, 1, 3  # numbers of descriptor.proto
+_registering = threading.Lock()
 
 
 def message_class(name: str) -> Any:
@@ -164,11 +167,15 @@ def message_class(name: str) -> Any:
     """
     if name.startswith("Uc"):
         module, attribute = "databricks_tracing_pb2", name[2:]
+    elif name in _NESTED:
+        module, attribute = "service_pb2", f"TraceLocation.{name}"
     elif name in _ASSESSMENTS or name == "IssueReference":
         module, attribute = "assessments_pb2", name
     else:
         module, attribute = "service_pb2", name
-    theirs = getattr(sys.modules.get(f"mlflow.protos.{module}"), attribute, None)
+    theirs = sys.modules.get(f"mlflow.protos.{module}")
+    for part in attribute.split("."):
+        theirs = getattr(theirs, part, None)
     return _own_classes()[name] if theirs is None else theirs
 
 
@@ -179,9 +186,11 @@ def _own_classes() -> dict[str, Any]:
         package_module(f"google.protobuf.{known}_pb2", "protobuf")
     pool = package_module("google.protobuf.descriptor_pool", "protobuf").Default()
     factory = package_module("google.protobuf.message_factory", "protobuf")
-    pool.Add(_file()) if hasattr(pool, "Add") else pool.AddSerializedFile(
-        _file().SerializeToString()
-    )
+    with _registering:  # the pool takes a file once
+        try:
+            pool.FindFileByName(_FILE)
+        except KeyError:
+            pool.AddSerializedFile(_file().SerializeToString())
     return {
         name: factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
         for name in _MESSAGES

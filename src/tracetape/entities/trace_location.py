@@ -27,6 +27,19 @@ class TraceLocationType(str, Enum):
     UC_SCHEMA = "UC_SCHEMA"
     UC_TABLE_PREFIX = "UC_TABLE_PREFIX"
 
+    def to_proto(self) -> int:
+        """Its number in MLflow's protobuf."""
+        return list(TraceLocationType).index(self)
+
+    @classmethod
+    def from_proto(cls, proto: int) -> TraceLocationType:
+        """The kind with this number.
+
+        Raises:
+            IndexError: there is none.
+        """
+        return list(cls)[proto]
+
 
 @dataclass
 class MlflowExperimentLocation:
@@ -43,6 +56,21 @@ class MlflowExperimentLocation:
         """What `to_dict` gave."""
         return cls(data["experiment_id"])
 
+    def to_proto(self) -> Any:
+        """The message of this place in MLflow's protobuf.
+
+        Raises:
+            IntegrationMissingError: the package opentelemetry-proto is absent.
+        """
+        from tracetape.entities.proto_messages import message_class
+
+        return message_class("MlflowExperimentLocation")(experiment_id=self.experiment_id)
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> MlflowExperimentLocation:
+        """The place of such a message."""
+        return cls(proto.experiment_id)
+
 
 @dataclass
 class InferenceTableLocation:
@@ -58,6 +86,21 @@ class InferenceTableLocation:
     def from_dict(cls, data: dict[str, Any]) -> InferenceTableLocation:
         """What `to_dict` gave."""
         return cls(data["full_table_name"])
+
+    def to_proto(self) -> Any:
+        """The message of this place in MLflow's protobuf.
+
+        Raises:
+            IntegrationMissingError: the package opentelemetry-proto is absent.
+        """
+        from tracetape.entities.proto_messages import message_class
+
+        return message_class("InferenceTableLocation")(full_table_name=self.full_table_name)
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> InferenceTableLocation:
+        """The place of such a message."""
+        return cls(proto.full_table_name)
 
 
 @dataclass

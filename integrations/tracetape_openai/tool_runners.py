@@ -51,10 +51,10 @@ def wrap_iterate(original: _Wrapped, is_on: Callable[[], bool], *, is_async: boo
         return run
 
     drive = traced_async_generator if is_async else traced_generator
-    traced = drive(original, begin)
 
     def iterate(*args: Any, **kwargs: Any) -> Any:
-        return (traced if is_on() else original)(*args, **kwargs)
+        turns = original(*args, **kwargs)  # here it refuses a wrong call; nothing runs yet
+        return drive(lambda *_, **__: turns, begin)(*args, **kwargs) if is_on() else turns
 
     return iterate
 
@@ -66,7 +66,7 @@ def wrap_run(original: _Wrapped, is_on: Callable[[], bool], *, is_async: bool) -
         return start_span(type(args[0]).__name__, SpanType.AGENT)
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        if not is_on():
+        if not args or not is_on():
             return original(*args, **kwargs)
         with scope(args, kwargs) as span:
             _asked(span, args, kwargs)
@@ -75,7 +75,7 @@ def wrap_run(original: _Wrapped, is_on: Callable[[], bool], *, is_async: bool) -
             return result
 
     async def run_async(*args: Any, **kwargs: Any) -> Any:
-        if not is_on():
+        if not args or not is_on():
             return await original(*args, **kwargs)
         with scope(args, kwargs) as span:
             _asked(span, args, kwargs)
@@ -92,18 +92,20 @@ def wrap_execute(original: _Wrapped, is_on: Callable[[], bool], *, is_async: boo
     def scope(run: Any, item: Any) -> AbstractContextManager[LiveSpan]:
         return start_span(str(item.name), SpanType.TOOL, {"call_id": item.call_id})
 
-    def execute(runner: Any, run: Any, item: Any) -> Any:
-        if not is_on():
-            return original(runner, run, item)
+    def execute(*args: Any, **kwargs: Any) -> Any:
+        if len(args) != 3 or not is_on():
+            return original(*args, **kwargs)
+        runner, run, item = args
         with scope(run, item) as span:
             span.set_inputs(run.arguments.get(item.call_id))
             output = original(runner, run, item)
             span.set_outputs(output.get("output"))
             return output
 
-    async def execute_async(runner: Any, run: Any, item: Any) -> Any:
-        if not is_on():
-            return await original(runner, run, item)
+    async def execute_async(*args: Any, **kwargs: Any) -> Any:
+        if len(args) != 3 or not is_on():
+            return await original(*args, **kwargs)
+        runner, run, item = args
         with scope(run, item) as span:
             span.set_inputs(run.arguments.get(item.call_id))
             output = await original(runner, run, item)

@@ -48,6 +48,15 @@ def test_what_is_wrapped_can_be_pickled() -> None:
         assert pickle.loads(pickle.dumps(function)) is function, function
 
 
+def test_without_arguments_the_words_are_those_without_us() -> None:
+    """The error names what the user called, and what he left out."""
+    for owner, method in wrapped():
+        function = getattr(owner, method)
+        original = inspect.unwrap(function)
+        if owner.__module__.startswith("openai") and not inspect.iscoroutinefunction(original):
+            assert outcome(function) == outcome(original)
+
+
 def test_what_is_wrapped_looks_as_before() -> None:
     """Its signature, its name, and what kind of function it is."""
     for owner, method in wrapped():

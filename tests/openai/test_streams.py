@@ -285,6 +285,7 @@ def test_what_the_user_lets_go_is_collected_as_without_us(raw: bool, far_end: Fa
     assert gone[0] == gone[1]
 
 
+@closable  # older versions leave the response open, which has no time then
 def test_the_responses_own_stream_is_still_to_be_asked(
     far_end: FarEnd, traces: CapturedTraces
 ) -> None:

@@ -123,7 +123,7 @@ class Call:
         self.usage_asked = self._extractor.usage_options(request)
         return self.usage_asked
 
-    def refused(self, status_code: int) -> None:
+    def refused(self, status_code: int | None) -> None:
         """The server's answer is one that the SDK tries again after."""
         self._status_code = status_code
 

@@ -89,20 +89,20 @@ class Template(NamedTuple):
     def _wrap(self, original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
         seam = _Seam(self, is_async=False)
 
-        def request(client: Any, *args: Any, **kwargs: Any) -> Any:
+        def request(*args: Any, **kwargs: Any) -> Any:
             given = list(args)
-            call = seam.begin(client, given, kwargs) if is_on() else None
+            call = seam.begin(given, kwargs) if is_on() else None
             if call is None:
-                return original(client, *args, **kwargs)
+                return original(*args, **kwargs)
             before = calling.get()
             calling.set(call)
             try:
                 while True:
                     try:
-                        result = original(client, *given, **kwargs)
+                        result = original(*given, **kwargs)
                         break
                     except BaseException as exception:
-                        if not seam.asks_again(client, call, exception, given, kwargs):
+                        if not seam.asks_again(call, exception, given, kwargs):
                             seam.failed(call, exception)
                             raise
             finally:
@@ -117,20 +117,20 @@ class Template(NamedTuple):
     ) -> Callable[..., Any]:
         seam = _Seam(self, is_async=True)
 
-        async def request(client: Any, *args: Any, **kwargs: Any) -> Any:
+        async def request(*args: Any, **kwargs: Any) -> Any:
             given = list(args)
-            call = seam.begin(client, given, kwargs) if is_on() else None
+            call = seam.begin(given, kwargs) if is_on() else None
             if call is None:
-                return await original(client, *args, **kwargs)
+                return await original(*args, **kwargs)
             before = calling.get()
             calling.set(call)
             try:
                 while True:
                     try:
-                        result = await original(client, *given, **kwargs)
+                        result = await original(*given, **kwargs)
                         break
                     except BaseException as exception:
-                        if not seam.asks_again(client, call, exception, given, kwargs):
+                        if not seam.asks_again(call, exception, given, kwargs):
                             seam.failed(call, exception)
                             raise
             finally:
@@ -152,18 +152,20 @@ class _Seam:
         self._endpoints = Endpoints(template.endpoints)
         self._last: tuple[Any, Any, tuple[str | None, str]] = (None, None, (None, ""))
 
-    def begin(self, client: Any, args: list[Any], kwargs: dict[str, Any]) -> Call | None:
+    def begin(self, args: list[Any], kwargs: dict[str, Any]) -> Call | None:
         """Begin the span of a call; None if it is none of ours.
 
-        `args` and `kwargs`, what `request` is called with, are changed where something is added.
+        `args`, with the client first, and `kwargs`, what `request` is called with, are changed
+        where something is added.
         """
         if not runtime.enabled:
             return None
-        sent, base = _sent(args, kwargs), getattr(client, "base_url", None)
-        if sent is None or base is None:
+        sent = _sent(args, kwargs)
+        base = None if sent is None else getattr(args[0], "base_url", None)
+        if base is None:
             return None  # the SDK is about to refuse it
         try:
-            provider, base_url = self._provider(base, type(client))
+            provider, base_url = self._provider(base, type(args[0]))
             path, method = path_below(sent.url, base_url), sent.method.upper()
             if "://" in sent.url:
                 provider, base_url, path = _elsewhere(sent.url, provider, base_url)
@@ -181,13 +183,13 @@ class _Seam:
             return None
         if call is not None:
             try:
-                self._prepare(client, call, request, args, kwargs)
+                self._prepare(call, request, args, kwargs)
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("preparing a request")
         return call
 
     def _prepare(
-        self, client: Any, call: Call, request: Request, args: list[Any], kwargs: dict[str, Any]
+        self, call: Call, request: Request, args: list[Any], kwargs: dict[str, Any]
     ) -> None:
         """Add to the request what was asked for."""
         sent = _sent(args, kwargs)
@@ -202,7 +204,7 @@ class _Seam:
         parser = getattr(sent, "post_parser", None)
         if callable(parser):
             added["post_parser"] = _watched_parser(parser, call)
-        if options.propagate and not _has_traceparent(client, headers):
+        if options.propagate and not _has_traceparent(args[0], headers):
             added["headers"] = {**headers, "traceparent": call.traceparent}
         if added:
             _send(args, kwargs, sent, added)
@@ -212,12 +214,7 @@ class _Seam:
         return stream_class is None or (get_origin(stream_class) or stream_class) is self._stream
 
     def asks_again(
-        self,
-        client: Any,
-        call: Call,
-        exception: BaseException,
-        args: list[Any],
-        kwargs: dict[str, Any],
+        self, call: Call, exception: BaseException, args: list[Any], kwargs: dict[str, Any]
     ) -> bool:
         """Whether the server refused what we had added; that is then taken out, also in future."""
         try:
@@ -228,6 +225,7 @@ class _Seam:
             body = {key: value for key, value in sent.json_data.items() if key not in added}
             if len(_without_usage) >= _MANY_SERVERS:
                 _without_usage.clear()
+            client = args[0]
             _without_usage.add(self._provider(client.base_url, type(client))[1])
             _send(args, kwargs, sent, {"json_data": body})
             call.usage_asked = None
@@ -299,7 +297,7 @@ class _Seam:
 
 def _sent(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The options of a call of `request`; None: it is called in a way that the SDK refuses."""
-    sent = args[1] if len(args) > 1 else kwargs.get("options")
+    sent = args[2] if len(args) > 2 else kwargs.get("options") if args else None
     said = (getattr(sent, "url", None), getattr(sent, "method", None))
     return sent if all(isinstance(one, str) for one in said) else None
 
@@ -308,8 +306,8 @@ def _send(args: list[Any], kwargs: dict[str, Any], sent: Any, changes: dict[str,
     """Change the options of a call: a copy of them, for the user may use his own again."""
     changed = copy(sent)
     vars(changed).update(changes)  # pydantic's own way takes as long as all of this
-    if len(args) > 1:
-        args[1] = changed
+    if len(args) > 2:
+        args[2] = changed
     else:
         kwargs["options"] = changed
 
@@ -401,11 +399,12 @@ def _has_traceparent(client: Any, headers: Mapping[str, Any]) -> bool:
 def _wrap_should_retry(
     original: Callable[..., Any], is_on: Callable[[], bool]
 ) -> Callable[..., Any]:
-    def should_retry(client: Any, response: Any) -> Any:
-        answer = original(client, response)
+    def should_retry(*args: Any, **kwargs: Any) -> Any:
+        answer = original(*args, **kwargs)
         call = calling.get()
         if answer and call is not None and is_on():
-            call.refused(response.status_code)
+            response = args[1] if len(args) > 1 else kwargs.get("response")
+            call.refused(getattr(response, "status_code", None))
         return answer
 
     return should_retry
@@ -414,8 +413,8 @@ def _wrap_should_retry(
 def _wrap_retry_timeout(
     original: Callable[..., Any], is_on: Callable[[], bool]
 ) -> Callable[..., Any]:
-    def calculate_retry_timeout(client: Any, *args: Any, **kwargs: Any) -> Any:
-        wait = original(client, *args, **kwargs)
+    def calculate_retry_timeout(*args: Any, **kwargs: Any) -> Any:
+        wait = original(*args, **kwargs)
         call = calling.get()
         if call is not None and is_on():
             call.retried(wait)

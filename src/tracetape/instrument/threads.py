@@ -24,10 +24,11 @@ __all__ = ["INTEGRATION"]
 
 
 def _wrap_submit(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
-    def submit(pool: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        if not is_on():
-            return original(pool, fn, *args, **kwargs)
-        return original(pool, call_inside, current.get(), fn, *args, **kwargs)
+    def submit(*args: Any, **kwargs: Any) -> Any:
+        if len(args) < 2 or not is_on():  # a wrong call is refused by the pool itself
+            return original(*args, **kwargs)
+        pool, fn, *more = args
+        return original(pool, call_inside, current.get(), fn, *more, **kwargs)
 
     return submit
 
@@ -43,7 +44,8 @@ def _wrap_task(original: Callable[..., Any], is_on: Callable[[], bool]) -> Calla
 
 
 def _wrap_start(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
-    def start(thread: Any) -> None:
+    def start(self: Any) -> None:
+        thread = self  # a wrong call is refused in the words of the class
         place = current.get()
         if place is None or not is_on() or _is_library(sys._getframe(1)):
             original(thread)

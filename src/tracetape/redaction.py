@@ -9,8 +9,8 @@ import re
 from ipaddress import IPv6Address
 from typing import Any
 
-from tracetape._lazy import loading
 from tracetape.entities.redaction import HIDDEN
+from tracetape.privacy.shapes import without_secrets
 
 __all__ = ["personal_data", "secret_keys"]
 
@@ -51,9 +51,6 @@ def secret_keys(path: str, value: Any) -> Any:
     del path
     if not isinstance(value, str):
         return value
-    with loading:
-        from tracetape.cassettes.secrets import without_secrets
-
     return without_secrets(value, HIDDEN)
 
 

@@ -14,9 +14,10 @@ from tracetape.cassettes.cleaning import (
     credentials,
 )
 from tracetape.cassettes.interaction import Chunk, Interaction, Response
-from tracetape.cassettes.secrets import findings, without_secrets
+from tracetape.cassettes.secrets import findings
 from tracetape.cassettes.tape import Tape, load, save
 from tracetape.exceptions import CassetteError
+from tracetape.privacy.shapes import without_secrets
 
 __all__ = ["YAML", "migrate", "scrub", "write"]
 

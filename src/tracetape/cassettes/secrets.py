@@ -12,57 +12,10 @@ from tracetape.cassettes.bodies import decoded
 from tracetape.cassettes.cleaning import cleaned_text, is_credential, secret_query_names
 from tracetape.cassettes.interaction import Headers, Interaction
 from tracetape.cassettes.tape import load
+from tracetape.privacy.shapes import kinds_of_secrets
 
-__all__ = ["Finding", "check", "findings", "without_secrets"]
+__all__ = ["Finding", "check", "findings"]
 
-# Shapes as their issuers and GitHub's secret scanning describe them. The words before each, in
-# lower case, are looked for first: an expression alone would take milliseconds a call.
-_SHAPES: dict[str, tuple[tuple[str, ...], str]] = {
-    "an OpenAI key": (
-        ("sk-",),
-        r"\bsk-(?!ant-)(?=[\w-]*\d)(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}",
-    ),
-    "an Anthropic key": (("sk-ant-",), r"\bsk-ant-[A-Za-z0-9_-]{20,}"),
-    "a Databricks token": (
-        ("dapi", "dose", "dkea"),
-        r"\b(?:dapi|dose|dkea)[0-9a-f]{32}(?:-\d)?\b",
-    ),
-    "an AWS key id": (("akia", "asia"), r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    "an AWS secret key": (
-        ("secret",),
-        r"(?i)\baws_?secret_?(?:access_?)?key\W{1,5}(?P<value>[A-Za-z0-9/+=]{40})",
-    ),
-    "a Google key": (("aiza",), r"\bAIza[0-9A-Za-z_-]{35}"),
-    "a Google token": (
-        ("ya29.", "gocspx-"),
-        r"\b(?:ya29\.[0-9A-Za-z_-]{20,}|GOCSPX-[0-9A-Za-z_-]{20,})",
-    ),
-    "a GitHub token": (
-        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
-        r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,})",
-    ),
-    "a Hugging Face token": (("hf_",), r"\bhf_[A-Za-z0-9]{30,}\b"),
-    "an Azure key": (
-        ("accountkey=", "jqqj9", "q~"),
-        r"(?i:\bAccountKey=)(?P<value>[A-Za-z0-9+/=]{40,})|\b[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}\b"
-        r"|\b[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}",
-    ),
-    "a JSON Web Token": (
-        ("eyj",),
-        r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
-    ),
-    "a private key": (
-        ("private key-----",),
-        # With all that may stand in one, and its end if that is there.
-        r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\:,]|-(?!----))*"
-        r"(?:-----END (?:[A-Z]+ )*PRIVATE KEY-----)?",
-    ),
-    "a bearer token": (
-        ("bearer ",),
-        r"(?i)\bbearer (?P<value>(?=[A-Za-z0-9._~+/-]*\d)[A-Za-z0-9._~+/-]{20,})",
-    ),
-}
-_PATTERNS = [(kind, words, re.compile(shape)) for kind, (words, shape) in _SHAPES.items()]
 # What others write in place of a secret.
 _HARMLESS = re.compile(
     r"(?i)redact|filter|dummy|fake|test|placeholder|mock|scrub|hidden|x{3}|\*{3}|<[^>]*>|^\W*$"
@@ -105,28 +58,7 @@ def check(paths: Iterable[str | PathLike[str]]) -> list[Finding]:
 
 def findings(interaction: Interaction) -> list[tuple[str, str]]:
     """Which kinds of secrets stand where."""
-    return [(kind, place) for place, text in _places(interaction) for kind in _kinds(text)]
-
-
-def without_secrets(text: str, mark: str) -> str:
-    """`text` with `mark` in the place of each secret; what stands before one to name it stays."""
-    lower = text.lower()
-    for _, words, pattern in _PATTERNS:
-        if any(word in lower for word in words):
-            text = pattern.sub(lambda found: _marked(found, mark), text)
-    return text
-
-
-def _marked(found: re.Match[str], mark: str) -> str:
-    value = found.groupdict().get("value")
-    return mark if value is None else found[0].replace(value, mark)
-
-
-def _kinds(text: str) -> Iterator[str]:
-    lower = text.lower()
-    for kind, words, pattern in _PATTERNS:
-        if any(word in lower for word in words) and pattern.search(text):
-            yield kind
+    return [(kind, place) for place, text in _places(interaction) for kind in kinds_of_secrets(text)]
 
 
 def _places(interaction: Interaction) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,115 @@
+"""Credentials in URLs, in texts and in the fields of JSON, replaced by a mark."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from tracetape.privacy.names import MARK, is_secret, is_secret_in_query
+
+__all__ = ["clean_fields", "clean_text", "clean_url", "may_hold_credentials"]
+
+_QUERY_IN_TEXT = re.compile(r"(?<=[?&])([^=&#\s\"'<>]+)=([^&#\s\"'<>)]+)")
+_USER_IN_TEXT = re.compile(r"(?<=://)[^/?#\s\"'<>@]+@(?=[\w\[])")
+# How the names of credentials end, in JSON.
+_ENDS = tuple(
+    f'{end}"'.encode()
+    for end in (
+        "key token auth authorization secret password passwd passphrase cookie cookies assertion "
+        "verifier credential credentials pat jwt bearer server_url base_url mcp_servers"
+    ).split()
+)
+# What users and models say: a name in there is theirs.
+_CONTENT = frozenset(
+    "arguments choices content contents data dataframe_records dataframe_split input inputs "
+    "instances instructions instances items logprobs messages output predictions prompt "
+    "prompt_logprobs system text top_logprobs".split()
+)
+_NAMED_BY_USERS = frozenset({"properties", "patternProperties", "$defs", "definitions"})
+_SCHEMA = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum"})
+_URLS = frozenset({"server_url", "base_url"})
+
+
+def may_hold_credentials(data: bytes) -> bool:
+    """A quick look, on the way of every call: whether JSON may have a field of such a name."""
+    data = data.lower()
+    return any(end in data for end in _ENDS)
+
+
+def clean_url(url: str, mark: str = "REDACTED", *, doubtful: bool = False) -> str:
+    """`url` without user and password, and with `mark` for parameters that are credentials."""
+    try:
+        parts = urlsplit(url)
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:  # no URL
+        return clean_text(url, mark)
+    kept = [(n, mark if is_secret_in_query(n, v, doubtful=doubtful) else v) for n, v in pairs]
+    query = urlencode(kept) if kept != pairs else parts.query
+    netloc = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, netloc, parts.path, query, parts.fragment))
+
+
+def clean_text(text: str, mark: str = "REDACTED") -> str:
+    """`text` with `mark` for each credential in a URL that stands in it."""
+    if "=" in text:
+        text = _QUERY_IN_TEXT.sub(
+            lambda m: f"{m[1]}={mark}" if is_secret_in_query(m[1], m[2]) else m[0], text
+        )
+    return _USER_IN_TEXT.sub("", text) if "@" in text else text
+
+
+def clean_fields(value: Any, found: list[str], mark: str = MARK) -> Any:
+    """JSON values with `mark` for credentials; what users and models say stays as it is.
+
+    Args:
+        value: stays as it is.
+        found: takes the credentials.
+        mark: what stands for them.
+    """
+    return _walk(value, "", found, mark)
+
+
+def _walk(value: Any, above: str, found: list[str], mark: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _field(key, item, above, found, mark) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_walk(item, above, found, mark) for item in value]
+    return value
+
+
+def _field(key: str, value: Any, above: str, found: list[str], mark: str) -> Any:
+    if above in _NAMED_BY_USERS:
+        return _walk(value, "", found, mark)
+    if key in _CONTENT:
+        return value
+    if isinstance(value, str):
+        if value and value != mark and is_secret(key, value):
+            found.append(value)
+            return mark
+        if key in _URLS or (key == "url" and above == "mcp_servers"):
+            from tracetape.privacy.values import secrets_in_url
+
+            found += secrets_in_url(value)
+            return clean_url(value)
+        return value
+    if isinstance(value, (dict, list)):
+        is_server = key == "headers"
+        if is_server or (is_secret(key, "") and not _is_schema(value)):
+            return _hidden(value, found, mark)
+    return _walk(value, key, found, mark)
+
+
+def _is_schema(value: Any) -> bool:
+    return isinstance(value, dict) and bool(_SCHEMA & value.keys()) and "value" not in value
+
+
+def _hidden(value: Any, found: list[str], mark: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _hidden(item, found, mark) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_hidden(item, found, mark) for item in value]
+    if isinstance(value, str) and value and value != mark:
+        found.append(value.rpartition(" ")[2])
+        return mark
+    return value

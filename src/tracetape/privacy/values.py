@@ -1,0 +1,177 @@
+"""Secrets that are known by their values, in all the forms in which they are written."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+from tracetape.privacy.names import MARK, is_credential_header, is_secret_in_query
+
+__all__ = [
+    "Secrets",
+    "concealed",
+    "known",
+    "remember",
+    "secrets_in_headers",
+    "secrets_in_url",
+    "telling",
+]
+
+_SHORT, _LONG = 8, 16  # shorter values, or long ones without a digit, may be words of any text
+_RECENT = 16  # each is looked for in all that is written
+# What clients are given that must have a key where none is needed.
+_NO_KEYS = frozenset({"no-key-required", "sk-no-key-required", "placeholder-key", "your-api-key"})
+
+
+def telling(value: object) -> bool:
+    """Whether a value is unlikely to stand in a text by chance."""
+    if not isinstance(value, str):
+        return False
+    value = value.strip()
+    if len(value) < _SHORT or value.lower() in _NO_KEYS or "REDACTED" in value:
+        return False
+    return len(value) >= _LONG or any(map(str.isdigit, value))
+
+
+class Secrets:
+    """Values, and what is looked for: plain, quoted for a URL, escaped for JSON, as base64."""
+
+    __slots__ = ("_data", "_texts")
+
+    def __init__(self, values: Iterable[str]) -> None:
+        """Work out the forms of all `values`."""
+        texts = {form for value in values for form in _forms(value) if len(form) >= _SHORT}
+        self._texts = sorted(texts, key=len, reverse=True)
+        escaped = {inner for form in texts for inner in _escaped(form)}
+        encoded = {form.encode("utf-8", "surrogatepass") for form in texts | escaped}
+        self._data = sorted(encoded, key=len, reverse=True)
+
+    def __bool__(self) -> bool:
+        return bool(self._texts)
+
+    def text(self, text: str, mark: str = MARK) -> str:
+        """`text` with `mark` in the place of each."""
+        for form in self._texts:
+            if form in text:
+                text = text.replace(form, mark)
+        return text
+
+    def data(self, data: bytes, mark: str = MARK) -> bytes:
+        """The same of text or JSON as bytes."""
+        for form in self._data:
+            if form in data:
+                data = data.replace(form, mark.encode())
+        return data
+
+    def value(self, value: Any) -> Any:
+        """The same of JSON values, keys included."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, bytes):
+            return self.data(value)
+        if isinstance(value, dict):
+            return {self.value(key): self.value(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        return value
+
+
+def _forms(value: str) -> Iterator[str]:
+    for plain in {value, value.strip()}:
+        yield plain
+        yield quote(plain, safe="", errors="replace")
+        yield quote(plain, errors="replace")
+        yield quote_plus(plain, errors="replace")
+        yield repr(plain)[1:-1]
+        for text in (plain, f":{plain}", f"{plain}:"):  # alone, and as HTTP's basic scheme has it
+            data = text.encode("utf-8", "replace")
+            yield b64encode(data).decode()
+            yield urlsafe_b64encode(data).decode()
+
+
+def _escaped(text: str) -> Iterator[str]:
+    for as_ascii in (True, False):
+        once = json.dumps(text, ensure_ascii=as_ascii)[1:-1]
+        yield once
+        yield json.dumps(once, ensure_ascii=as_ascii)[1:-1]  # JSON as a text in JSON
+
+
+@lru_cache(maxsize=256)
+def _secrets(values: frozenset[str]) -> Secrets:
+    return Secrets(values)
+
+
+_lock = Lock()
+_recent: frozenset[str] = frozenset()
+_order: dict[str, None] = {}
+
+
+def remember(values: Iterable[str]) -> frozenset[str]:
+    """Take note of secrets of the process; gives those that can be looked for."""
+    global _recent
+    found = frozenset(value for value in values if telling(value))
+    if found and not found <= _recent:
+        with _lock:
+            for value in found:
+                _order.pop(value, None)
+                _order[value] = None
+            while len(_order) > _RECENT:
+                del _order[next(iter(_order))]
+            _recent = frozenset(_order)
+    return found
+
+
+def known(own: frozenset[str] | None = None) -> Secrets:
+    """Those of a trace, and the newest of the process."""
+    if own is None or own <= _recent:
+        return _secrets(_recent)
+    return _secrets(_recent | own)
+
+
+def concealed(text: str) -> str:
+    """`text` without the newest secrets of the process."""
+    return known().text(text) if _recent else text
+
+
+def secrets_in_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[str]:
+    """Values of credentials, without the scheme before them."""
+    found: list[str] = []
+    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+        if isinstance(value, str) and isinstance(name, str) and is_credential_header(name):
+            found += _in_header(name.lower(), value)
+    return found
+
+
+def _in_header(name: str, value: str) -> Iterator[str]:
+    if name.endswith("cookie"):
+        for pair in value.split(";"):
+            yield pair.partition("=")[2].strip()
+        return
+    scheme, _, rest = value.partition(" ")
+    yield rest or value
+    if scheme.lower() == "basic":
+        try:
+            yield b64decode(rest).decode().partition(":")[2]
+        except ValueError:
+            return
+
+
+def secrets_in_url(url: str) -> list[str]:
+    """The password, or a user that is one, and parameters that are credentials."""
+    try:
+        parts = urlsplit(url)
+        found = [unquote(parts.password)] if parts.password else []
+        if parts.username and not parts.password:
+            found.append(unquote(parts.username))
+        if parts.username and parts.password:
+            pair = f"{unquote(parts.username)}:{unquote(parts.password)}"
+            found.append(b64encode(pair.encode()).decode())
+        query = parse_qsl(parts.query)
+    except ValueError:  # an address that is none
+        return []
+    return found + [value for name, value in query if is_secret_in_query(name, value)]

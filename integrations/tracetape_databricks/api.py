@@ -12,7 +12,7 @@ from tracetape._system import perf_counter_ns
 from tracetape.diagnostics import internal_error
 from tracetape.instrument import Extractor, Request, provider_of
 from tracetape.instrument.call import Call, begin_call, calling
-from tracetape_databricks.around import around
+from tracetape_databricks.around import around, keep_login_from_records
 from tracetape_databricks.retrieval import IndexQuery, IndexScan
 from tracetape_databricks.serving import SERVED_MODEL, extractor_of
 
@@ -43,7 +43,8 @@ def _begin(client: Any, given: dict[str, Any]) -> Call | None:
     # Whatever the host is called, who speaks this API is Databricks.
     _, base_url = provider_of(base or "", "databricks")
     request = Request(path, body, False, "databricks", base_url)
-    return begin_call(extractor, request, "databricks")
+    call = begin_call(extractor, request, "databricks")
+    return keep_login_from_records(call, client._cfg)
 
 
 def _extractor(

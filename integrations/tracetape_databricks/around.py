@@ -8,13 +8,23 @@ from typing import Any
 
 from tracetape.diagnostics import internal_error
 from tracetape.instrument.call import Call, calling
+from tracetape.instrument.credentials import ClientSecrets
 from tracetape.tracing.runtime import runtime
 
-__all__ = ["Answer", "Begin", "around", "around_async", "begin_guarded", "parameters"]
+__all__ = [
+    "Answer",
+    "Begin",
+    "around",
+    "around_async",
+    "begin_guarded",
+    "keep_login_from_records",
+    "parameters",
+]
 
 # From the method's owner and its arguments by name; None: the call is not traced.
 Begin = Callable[[Any, dict[str, Any]], "Call | None"]
 Answer = Callable[[Call, Any], Any]
+_logins = ClientSecrets()
 Wrap = Callable[[Callable[..., Any], Callable[[], bool]], Callable[..., Any]]
 
 
@@ -76,6 +86,16 @@ def around_async(begin: Begin, answer: Answer = _as_it_is) -> Wrap:
         return method
 
     return wrap
+
+
+def keep_login_from_records(call: Call | None, owner: Any) -> Call | None:
+    """Never write what `owner`, a client or its configuration, logs in with; gives the call."""
+    if call is not None:
+        try:
+            call.keep_from_records(_logins.of(owner))
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("looking for the login of a client of Databricks")
+    return call
 
 
 def parameters(original: Callable[..., Any]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tracetape.instrument import Request, is_installed, provider_of
 from tracetape.instrument.call import Call, begin_call
-from tracetape_databricks.around import around, around_async
+from tracetape_databricks.around import around, around_async, keep_login_from_records
 from tracetape_databricks.retrieval import IndexQuery
 
 __all__ = ["search_classes", "wrap_search", "wrap_search_async"]
@@ -46,7 +46,8 @@ def _begin(index: Any, given: dict[str, Any], *, is_async: bool) -> Call | None:
     _, base_url = provider_of(getattr(index, "workspace_url", None) or "", "databricks")
     path = f"/api/2.0/vector-search/indexes/{index.name}/query"
     request = Request(path, body, is_async, "databricks", base_url)
-    return begin_call(SimilaritySearch(), request, "databricks")
+    call = begin_call(SimilaritySearch(), request, "databricks")
+    return keep_login_from_records(call, index)
 
 
 wrap_search = around(lambda index, given: _begin(index, given, is_async=False))

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
 from tracetape.instrument import Extractor, Request, Result, provider_of
 from tracetape.instrument.call import Call, begin_call
-from tracetape.instrument.credentials import REDACTED, is_credential
-from tracetape_databricks.around import around
+from tracetape.instrument.credentials import of_request
+from tracetape.privacy.fields import clean_text
+from tracetape.privacy.names import MARK, is_secret_in_query
+from tracetape.privacy.values import secrets_in_url, those_that_tell
+from tracetape_databricks.around import around, keep_login_from_records
 
 __all__ = ["wrap_http_request"]
-
-
-_QUERY = re.compile(r"(?<=[?&])([^=&#]+)=([^&#]*)")
 
 
 class HttpRequest(Extractor):
@@ -49,19 +48,24 @@ def _begin(service: Any, given: dict[str, Any]) -> Call | None:
     }
     if isinstance(body.get("params"), Mapping):
         body["params"] = {
-            name: REDACTED if is_credential(str(name)) else value
+            name: MARK if is_secret_in_query(str(name), str(value)) else value
             for name, value in body["params"].items()
         }
     _, base_url = provider_of(service._api._cfg.host or "", "databricks")
     request = Request("/api/2.0/external-function", body, False, "databricks", base_url)
-    return begin_call(HttpRequest(), request, "databricks")
+    call = begin_call(HttpRequest(), request, "databricks")
+    if call is not None:
+        given_away = of_request(given.get("headers"), given.get("params"))
+        given_away += secrets_in_url(str(given.get("path") or ""))
+        call.keep_from_records(those_that_tell(given_away))
+    return keep_login_from_records(call, service._api._cfg)
 
 
 def _path(path: Any) -> Any:
     """Without the credentials in its query."""
     if not isinstance(path, str):
         return path
-    return _QUERY.sub(lambda m: f"{m[1]}={REDACTED}" if is_credential(m[1]) else m[0], path)
+    return clean_text(path, MARK)
 
 
 def _answer(call: Call, response: Any) -> Any:

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from typing import Any
 
 from tracetape._system import is_green, is_own_thread, lasting_lock
+from tracetape.privacy.values import concealed
 
 __all__ = [
     "faults",
@@ -20,6 +21,24 @@ __all__ = [
     "told_missing",
     "warn_once",
 ]
+
+
+class _WithoutSecrets(logging.Filter):
+    """What we log, tracebacks included, holds no known secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record, which always passes."""
+        try:
+            text = record.getMessage()
+            if (cleaned := concealed(text)) != text:
+                record.msg, record.args = cleaned, None
+            if record.exc_info and not record.exc_text:
+                text = logging.Formatter().formatException(record.exc_info)
+                if (cleaned := concealed(text)) != text:
+                    record.exc_text = cleaned
+        except Exception:  # noqa: BLE001 - the handlers say it when they meet it
+            return True
+        return True
 
 
 def _is_apart() -> bool:
@@ -35,6 +54,7 @@ class _Logger:
 
     def __init__(self) -> None:
         self._log = logging.getLogger("tracetape")
+        self._log.addFilter(_WithoutSecrets())
         self._rest: deque[tuple[int, str, tuple[object, ...], Any]] = deque(maxlen=100)
 
     def warning(self, message: str, *args: object, exc_info: bool = False) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import orjson
 
 from tracetape.cassettes.interaction import Chunk, Headers, Request, Response
+from tracetape.privacy.fields import clean_fields, clean_text, clean_url, may_hold_credentials
+from tracetape.privacy.names import is_credential_header, is_secret, is_secret_in_query
+from tracetape.privacy.shapes import without_secrets
+from tracetape.privacy.values import (
+    Secrets,
+    secrets_in_headers,
+    secrets_in_url,
+    those_that_tell,
+)
 
 __all__ = [
     "PLACEHOLDER",
@@ -23,12 +29,6 @@ __all__ = [
 ]
 
 PLACEHOLDER = "REDACTED"
-_TELLING = 8  # shorter values may stand in any text
-# Nobody keeps them; they are named to find them where they are sent back, or on others' tapes.
-_CREDENTIALS = re.compile(
-    r"(?:proxy-)?authorization|(?:set-)?cookie|(?:x-|x-goog-|xi-)?api-key|x-amz-security-token"
-    r"|openai-(?:organization|project)|chatgpt-account-id"
-)
 _REQUEST_HEADERS = {"accept", "content-type", "openai-beta", "range"}
 _RESPONSE_HEADERS = {
     "content-disposition",
@@ -45,38 +45,6 @@ _RESPONSE_HEADERS = {
     "x-request-id",
     "x-should-retry",
 }
-# OAuth's names (RFC 6749, 7521 and 8693).
-_TOKEN_FIELDS = {
-    "access_token",
-    "refresh_token",
-    "id_token",
-    "client_secret",
-    "client_assertion",
-    "assertion",
-    "subject_token",
-    "code_verifier",
-}
-_FORM_FIELDS = _TOKEN_FIELDS | {"password"}  # of OAuth's password grant (RFC 6749, 4.3)
-_TOKEN_BYTES = [field.encode() for field in sorted(_FORM_FIELDS)]
-_SECRET_QUERY = _TOKEN_FIELDS | {
-    "api-key",
-    "api_key",
-    "apikey",
-    "password",
-    "sig",
-    "signature",
-    "subscription-key",
-    "x-amz-credential",
-    "x-amz-security-token",
-    "x-amz-signature",
-    "x-goog-credential",
-    "x-goog-signature",
-}
-
-# Names of credentials and of much else: there the value tells.
-_DOUBTFUL_QUERY = {"code", "key", "token"}
-_CREDENTIAL = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{16,}")
-_QUERY_IN_TEXT = re.compile(r"(?<=[?&])([^=&#\s\"'<>]+)=([^&#\s\"'<>)]+)")
 
 
 def cleaned_request(request: Request, *, doubtful: bool = False) -> Request:
@@ -97,14 +65,14 @@ def cleaned_request(request: Request, *, doubtful: bool = False) -> Request:
     )
 
 
-def credentials(request: Request) -> list[bytes]:
-    """What a request logs in with: a server may send it back."""
-    values = [value.rpartition(" ")[2] for name, value in request.headers if is_credential(name)]
-    values += [value for name, value in _query(request.url) if _is_secret(name, value)]
-    return [value.encode() for value in values if len(value) >= _TELLING]
+def credentials(request: Request) -> Secrets:
+    """What a request logs in with: a server may send it back, and so may an error."""
+    values = [*secrets_in_headers(request.headers), *secrets_in_url(request.url)]
+    clean_json_body(request.body, values)
+    return Secrets(those_that_tell(values))
 
 
-def cleaned_response(response: Response, secrets: Collection[bytes]) -> Response:
+def cleaned_response(response: Response, secrets: Secrets) -> Response:
     """`response` with allowed headers only, and placeholders for tokens and for `secrets`."""
     headers = [
         (name, _clean_url(value) if name == "location" else value)
@@ -112,39 +80,30 @@ def cleaned_response(response: Response, secrets: Collection[bytes]) -> Response
     ]
     before = response.body
     body = _clean_body(before, response.header("content-type"))
-    for secret in secrets:
-        body = body.replace(secret, PLACEHOLDER.encode())
+    body = secrets.data(body, PLACEHOLDER)
+    headers = [(name, secrets.text(value, PLACEHOLDER)) for name, value in headers]
     chunks = response.chunks if body == before else [Chunk(body)]
     return replace(response, headers=headers, chunks=chunks)
 
 
-def cleaned_text(text: str) -> str:
-    """`text` with a placeholder for each credential in a URL that stands in it."""
-    return _QUERY_IN_TEXT.sub(
-        lambda found: f"{found[1]}={PLACEHOLDER}" if _is_secret(found[1], found[2]) else found[0],
-        text,
-    )
+def cleaned_text(text: str, secrets: Secrets | None = None) -> str:
+    """`text` with a placeholder for each credential in a URL that stands in it, and `secrets`."""
+    text = clean_text(text, PLACEHOLDER)
+    return text if secrets is None else secrets.text(text, PLACEHOLDER)
 
 
 def is_credential(header: str) -> bool:
     """Whether a header is known to hold one."""
-    return _CREDENTIALS.fullmatch(header) is not None
+    return is_credential_header(header)
 
 
 def secret_query_names(url: str) -> list[str]:
     """The parameters of a URL that hold a credential."""
-    return [n for n, value in _query(url) if _is_secret(n, value) and value != PLACEHOLDER]
+    return [n for n, value in _query(url) if is_secret_in_query(n, value) and value != PLACEHOLDER]
 
 
 def _query(url: str) -> list[tuple[str, str]]:
     return parse_qsl(urlsplit(url).query, keep_blank_values=True)
-
-
-def _is_secret(name: str, value: str) -> bool:
-    name = name.lower()
-    if name in _DOUBTFUL_QUERY:
-        return _CREDENTIAL.fullmatch(value) is not None
-    return name in _SECRET_QUERY
 
 
 def _allowed(headers: Headers, allowed: set[str]) -> Headers:
@@ -157,43 +116,26 @@ def _allowed(headers: Headers, allowed: set[str]) -> Headers:
 
 
 def _clean_url(url: str, *, doubtful: bool = False) -> str:
-    parts = urlsplit(url)
-    netloc = parts.netloc.rpartition("@")[2]
-    query = parts.query
-    pairs = _query(url)
-    kept = [
-        (name, PLACEHOLDER)
-        if _is_secret(name, value) or (doubtful and name.lower() in _DOUBTFUL_QUERY)
-        else (name, value)
-        for name, value in pairs
-    ]
-    if kept != pairs:
-        query = urlencode(kept)
-    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+    parts = urlsplit(clean_url(url, PLACEHOLDER, doubtful=doubtful))
+    path = without_secrets(parts.path, PLACEHOLDER)
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
 def _clean_body(body: bytes, content_type: str) -> bytes:
-    if not any(field in body for field in _TOKEN_BYTES):
-        return body
     if "x-www-form-urlencoded" in content_type:
         pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-        return urlencode([(k, PLACEHOLDER if k in _FORM_FIELDS else v) for k, v in pairs]).encode()
+        kept = [(k, PLACEHOLDER if is_secret(k, v) else v) for k, v in pairs]
+        return body if kept == pairs else urlencode(kept).encode()
+    return clean_json_body(body, [])
+
+
+def clean_json_body(body: bytes, found: list[str]) -> bytes:
+    """A body of JSON with placeholders for credentials, which go into `found`."""
+    if body.lstrip()[:1] not in (b"{", b"[") or not may_hold_credentials(body):
+        return body
     try:
         value = orjson.loads(body)
-        cleaned = _clean_json(value)
-    except (orjson.JSONDecodeError, RecursionError):  # no answer of a token endpoint
+        cleaned = clean_fields(value, found, PLACEHOLDER)
+    except (orjson.JSONDecodeError, RecursionError):
         return body
     return body if cleaned == value else orjson.dumps(cleaned)
-
-
-def _clean_json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            key: PLACEHOLDER
-            if key in _TOKEN_FIELDS and isinstance(item, str)
-            else _clean_json(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_clean_json(item) for item in value]
-    return value

@@ -27,6 +27,7 @@ from tracetape.cassettes.renames import Renames
 from tracetape.cassettes.secrets import findings
 from tracetape.cassettes.tape import Draft, Tape, load, save
 from tracetape.exceptions import CassetteError, CassetteMissError, InvalidValueError
+from tracetape.privacy.values import Secrets
 
 __all__ = ["MODES", "Player", "Scrub"]
 
@@ -101,7 +102,7 @@ class Player:
         for number, key in enumerate(self._keys):
             self._waiting.setdefault(key, deque()).append(number)
         self._unplayed = set(range(len(self._keys)))
-        self._under_way: dict[Recording, tuple[int, list[bytes]]] = {}
+        self._under_way: dict[Recording, tuple[int, Secrets]] = {}
         self._begun = 0
         self._places = [-1] * len(self._keys)  # where each stands when its beginning counts
 
@@ -237,12 +238,12 @@ class Player:
             except Exception as error:  # noqa: BLE001 - a scrubber's, a full disk's: told at the end
                 self._problems.append(f"{where}: {type(error).__name__}: {error}")
 
-    def _keep(self, interaction: Interaction, place: int, secrets: list[bytes]) -> None:
+    def _keep(self, interaction: Interaction, place: int, secrets: Secrets) -> None:
         if interaction.response is not None:
             renamed = self._renames.response(interaction.response)
             interaction.response = cleaned_response(renamed, secrets)
         if interaction.error is not None:
-            message = self._renames.text(cleaned_text(interaction.error.message))
+            message = self._renames.text(cleaned_text(interaction.error.message, secrets))
             interaction.error = replace(interaction.error, message=message)
         if self._scrub is not None:
             self._scrub(interaction)

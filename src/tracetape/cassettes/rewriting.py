@@ -93,7 +93,7 @@ def _cleaned(one: Interaction) -> Interaction:
         response = cleaned_response(response, credentials(one.request))
     error = one.error
     if error is not None:
-        error = replace(error, message=cleaned_text(error.message))
+        error = replace(error, message=cleaned_text(error.message, credentials(one.request)))
     return Interaction(cleaned_request(one.request), response, error)
 
 

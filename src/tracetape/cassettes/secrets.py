@@ -58,7 +58,9 @@ def check(paths: Iterable[str | PathLike[str]]) -> list[Finding]:
 
 def findings(interaction: Interaction) -> list[tuple[str, str]]:
     """Which kinds of secrets stand where."""
-    return [(kind, place) for place, text in _places(interaction) for kind in kinds_of_secrets(text)]
+    return [
+        (kind, place) for place, text in _places(interaction) for kind in kinds_of_secrets(text)
+    ]
 
 
 def _places(interaction: Interaction) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from tracetape.cassettes.interaction import OURS, Interaction
 from tracetape.cassettes.reading import parsed
 from tracetape.cassettes.timing import sizes
 from tracetape.exceptions import CassetteError, CassetteFormatError
+from tracetape.privacy.files import open_private, private_mode
 
 __all__ = ["Draft", "Tape", "load", "save"]
 
@@ -70,7 +71,9 @@ def save(path: str | os.PathLike[str], tape: Tape) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            draft.write_text(text, encoding="utf-8", newline="\n")
+            with open_private(draft) as file:
+                file.write(text.encode())
+            draft.chmod(private_mode(path))
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

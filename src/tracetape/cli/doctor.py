@@ -14,6 +14,9 @@ import click
 from tracetape._version import __version__
 from tracetape.cli.common import console, shown_place
 from tracetape.exceptions import TracetapeException
+from tracetape.privacy.fields import clean_text
+from tracetape.privacy.names import MARK, is_credential
+from tracetape.privacy.shapes import without_secrets
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -144,5 +147,11 @@ def _others() -> list[str]:
 
 
 def _environment() -> list[str]:
-    ours = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith("TRACETAPE_")]
+    ours = [
+        f"{k}={_shown(k, v)}" for k, v in sorted(os.environ.items()) if k.startswith("TRACETAPE_")
+    ]
     return ours + [f"{key} is set" for key in _KEYS if os.environ.get(key)]
+
+
+def _shown(name: str, value: str) -> str:
+    return MARK if is_credential(name) else without_secrets(clean_text(value), MARK)

@@ -13,6 +13,7 @@ import click
 from tracetape.capture import encode
 from tracetape.cli.common import find_trace, opened, shown_place, store_option
 from tracetape.exceptions import TracetapeException
+from tracetape.privacy.files import open_private
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -184,7 +185,7 @@ def _output(path: Path) -> Iterator[BinaryIO]:
     if str(path) == "-":
         yield sys.stdout.buffer
         return
-    with path.open("wb") as file:
+    with open_private(path) as file:
         yield file
 
 

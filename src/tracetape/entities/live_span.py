@@ -304,7 +304,7 @@ class LiveSpan(Span):
             trace_id=self._trace_id,
             span_id=self._span_id,
             parent_id=self._parent_id,
-            name=self._name,
+            name=shown._name,
             span_type=self._type,
             start_time_ns=self._start,
             # A time that the caller gave may lie before the other one, which is of our clock.

@@ -89,6 +89,7 @@ class LiveTrace:
         held: ended spans of a trace that is kept only if something in it fails.
         privacy: what was to be hidden when it began.
         shown: whether something of it was written as open.
+        secrets: what its calls log in with, which is never to be written.
     """
 
     __slots__ = ("__dict__", "clock", "root", "sink", "trace_id")
@@ -101,6 +102,7 @@ class LiveTrace:
     held: list[LiveSpan] | None = None
     privacy: Privacy | None = None
     shown: bool = False
+    secrets: frozenset[str] | None = None
 
     trace_id: int
     sink: SpanSink
@@ -123,6 +125,12 @@ class LiveTrace:
             return False
         self.root = None  # it refers to the trace: no cycle is left for the garbage collector
         return True
+
+    def keep_from_records(self, secrets: frozenset[str]) -> None:
+        """Never write these values."""
+        own = self.secrets
+        if own is not secrets:
+            self.secrets = secrets if own is None else own | secrets
 
     def unsettled(self) -> list[LiveSpan]:
         """The spans that are not both ended and written."""

@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from tracetape._lazy import loading
 from tracetape.exceptions import InvalidValueError
+from tracetape.privacy.values import Secrets, known
 
 if TYPE_CHECKING:
     from tracetape.entities.redaction import Redactor
 
-__all__ = ["CAPTURE", "LEVELS", "OPEN", "Privacy", "checked_level", "policy", "protected"]
+__all__ = [
+    "CAPTURE",
+    "LEVELS",
+    "OPEN",
+    "Privacy",
+    "checked_level",
+    "policy",
+    "protected",
+    "protected_value",
+]
 
 LEVELS = ("none", "metadata", "full")
 CAPTURE = "tracetape.capture"  # the attribute by which a single span says it
@@ -59,12 +69,30 @@ def checked_level(level: Any, name: str = "capture") -> str:
 
 def protected(span: Any) -> Any:
     """What of a live span may leave it: the span itself, if nothing is to be hidden."""
+    with loading:
+        from tracetape.entities.protection import protect, without_credentials
+
     hidden = policy.now is not OPEN or span._trace.privacy is not None
     if not hidden:
-        said = span._fields is not None and "capture" in span._fields
-        if not said and (span._attributes is None or CAPTURE not in span._attributes):
-            return span
-    with loading:
-        from tracetape.entities.protection import protect
+        hidden = span._fields is not None and "capture" in span._fields
+        hidden = hidden or (span._attributes is not None and CAPTURE in span._attributes)
+    # First: a rule must not get to see a credential.
+    view = without_credentials(span)
+    return protect(view) if hidden else view
 
-    return protect(span)
+
+def protected_value(value: Any, *where: str, begun: Privacy | None = None) -> Any:
+    """What of a text, or of JSON values, that is said beside the spans may be kept.
+
+    Args:
+        value: a tag, say.
+        where: what it is, as rules name it: ``tags``, and its key.
+        begun: what held when its trace began.
+    """
+    secrets: Secrets = known()
+    if secrets:
+        value = secrets.value(value)
+    for redactor in {policy.now.redactor, None if begun is None else begun.redactor}:
+        if redactor is not None:
+            value = redactor.plain(value, *where)
+    return value

@@ -1,4 +1,4 @@
-"""What is left of a span when something of it is to be hidden."""
+"""What is left of a span when something of it is to be hidden, credentials first."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tracetape.capture import decode, encode
+from tracetape.entities.names import UNREAD
 from tracetape.entities.privacy import CAPTURE, LEVELS, Privacy, policy
 from tracetape.entities.status import SpanStatus
+from tracetape.privacy.fields import clean_fields, clean_text, may_hold_credentials
+from tracetape.privacy.names import MARK
+from tracetape.privacy.shapes import without_secrets
+from tracetape.privacy.values import Secrets, known, those_that_tell
 
 if TYPE_CHECKING:
     from tracetape.entities.redaction import Redactor
 
-__all__ = ["protect"]
+__all__ = ["protect", "without_credentials"]
 
 # Of what an exception says, only this is no content.
 _EXCEPTION_TYPE = "exception.type"
+_PATH = "path"  # the field that a call of an integration has, and nothing else
 _CONTENT_FIELDS = frozenset({"tools", "description", "function_name", "links"})
 
 
@@ -42,6 +48,109 @@ def protect(span: Any) -> Any:
     return view
 
 
+def without_credentials(span: Any) -> Any:
+    """The span itself, or what is left of it without the credentials of its trace's calls.
+
+    Of a call also by their names, and by their shapes in what an exception says: there is nothing
+    of the user's in that.
+    """
+    is_call = span._fields is not None and _PATH in span._fields
+    view = _cleaned_call(span) if is_call else span
+    if span._events or span._status.description:
+        view = _cleaned_errors(view)
+    secrets = known(span._trace.secrets)
+    return _concealed(view, secrets) if secrets else view
+
+
+def _cleaned_call(span: Any) -> Any:
+    found: list[str] = []
+    changed: dict[str, Any] = {}
+    for name in ("inputs", "outputs"):
+        data = getattr(span, f"_{name}")
+        if data is not None and may_hold_credentials(data):
+            before = decode(data)
+            after = clean_fields(before, found)
+            if after != before:
+                changed[name] = encode(after)
+    attributes = dict(span._attributes or {})
+    cleaned = {key: _cleaned_attribute(key, item, found) for key, item in attributes.items()}
+    if cleaned != attributes:
+        changed["attributes"] = cleaned
+    fields = dict(span._fields)
+    if "tools" in fields:
+        tools = clean_fields(fields["tools"], found)
+        if tools != fields["tools"]:
+            changed["fields"] = {**fields, "tools": tools}
+    if found:
+        span._trace.keep_from_records(those_that_tell(found))
+    return _changed(span, changed)
+
+
+def _cleaned_attribute(key: str, value: Any, found: list[str]) -> Any:
+    if isinstance(value, bytes):
+        before = decode(value)
+        after = clean_fields({key: before}, found)[key]
+        return value if after == before else encode(after)
+    return clean_fields({key: value}, found)[key]
+
+
+def _cleaned_errors(span: Any) -> Any:
+    """Events and status; an exception is known by its type."""
+    changed: dict[str, Any] = {}
+    status, events = span._status, list(span._events or ())
+    cleaned = [(name, at, _cleaned_exception(data)) for name, at, data in events]
+    if cleaned != events:
+        changed["events"] = cleaned
+    text = _cleaned_text(status.description or "")
+    if text != (status.description or ""):
+        changed["status"] = SpanStatus(status.status_code, text)
+    return _changed(span, changed)
+
+
+def _cleaned_exception(data: bytes) -> bytes:
+    if _EXCEPTION_TYPE.encode() not in data:
+        return data
+    before = decode(data)
+    after = {k: _cleaned_text(v) if isinstance(v, str) else v for k, v in before.items()}
+    return data if after == before else encode(after)
+
+
+def _cleaned_text(text: str) -> str:
+    return without_secrets(clean_text(text, MARK), MARK)
+
+
+def _concealed(span: Any, secrets: Secrets) -> Any:
+    changed: dict[str, Any] = {}
+    for name in ("inputs", "outputs"):
+        before = getattr(span, f"_{name}")
+        if before is not None and (after := secrets.data(before)) != before:
+            changed[name] = after
+    if (name := secrets.text(span._name)) != span._name:
+        changed["name"] = name
+    for part in ("attributes", "fields"):
+        values = dict(getattr(span, f"_{part}") or {})
+        hidden = {
+            secrets.text(key): value if key == UNREAD else secrets.value(value)
+            for key, value in values.items()
+        }
+        if hidden != values:
+            changed[part] = hidden
+    events = list(span._events or ())
+    told = [(secrets.text(name), at, secrets.data(data)) for name, at, data in events]
+    if told != events:
+        changed["events"] = told
+    status = span._status
+    if status.description and (text := secrets.text(status.description)) != status.description:
+        changed["status"] = SpanStatus(status.status_code, text)
+    return _changed(span, changed)
+
+
+def _changed(span: Any, changed: dict[str, Any]) -> Any:
+    if not changed:
+        return span
+    return _view(span, **{"inputs": span._inputs, "outputs": span._outputs, **changed})
+
+
 def _stricter(one: str, other: Any) -> str:
     # A level that is none, from an attribute, must not show more than was meant.
     level: str = other if other in LEVELS else "none"
@@ -50,6 +159,8 @@ def _stricter(one: str, other: Any) -> str:
 
 def _view(span: Any, **changed: Any) -> Any:
     view = {
+        "trace": span._trace,
+        "name": span._name,
         "inputs": None,
         "outputs": None,
         "attributes": span._attributes,
@@ -109,8 +220,10 @@ def _redacted(span: Any, redactor: Redactor) -> Any:
     if status.description:
         text = redactor.plain(status.description, "status")
         status = SpanStatus(status.status_code, text if isinstance(text, str) else "")
+    name = redactor.plain(span._name, "name")
     return _view(
         span,
+        name=name if isinstance(name, str) else "",
         inputs=redactor.json(span._inputs, "inputs"),
         outputs=redactor.json(span._outputs, "outputs"),
         attributes=attributes,

@@ -16,6 +16,7 @@ from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error
 from tracetape.entities.event import SpanEvent
 from tracetape.entities.live_span import LiveSpan
+from tracetape.instrument.credentials import secrets_of_exception
 from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.instrument.options import options
 from tracetape.tracing.beginning import begin_span
@@ -112,6 +113,11 @@ class Call:
             span.set_fields(fields)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a request")
+
+    def keep_from_records(self, secrets: frozenset[str]) -> None:
+        """Never write these values, wherever they turn up in its trace."""
+        if secrets:
+            self._span._trace.keep_from_records(secrets)
 
     @property
     def traceparent(self) -> str:
@@ -222,6 +228,7 @@ class Call:
         """End with an exception, which the caller raises again, and the `answer` it came after."""
         if self._span._end is None:
             try:
+                self.keep_from_records(secrets_of_exception(exception))
                 if answer is None:
                     answer, _ = self._read_rest()
                 if answer is not None:

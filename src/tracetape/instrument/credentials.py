@@ -1,49 +1,106 @@
-"""Credentials that stand among what is asked, and are never recorded."""
+"""What a client logs in with: its values are to be found again wherever they turn up."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+from weakref import ref
 
-__all__ = ["REDACTED", "is_credential", "without_credentials"]
-
-REDACTED = "[REDACTED]"
-_NAME = re.compile(
-    r"(?:.*[_-])?(?:api[_-]?key|access[_-]?key|(?:access|auth|authorization|bearer|refresh)[_-]?token"
-    r"|authorization|password|passwd|secret|client[_-]?secret|sig|signature)",
-    re.IGNORECASE,
+from tracetape.privacy.names import is_credential, is_credential_header, is_secret_in_query
+from tracetape.privacy.values import (
+    remember,
+    secrets_in_headers,
+    secrets_in_url,
+    those_that_tell,
 )
-# OpenAI's tools of type "mcp" ("headers", "authorization"), and Anthropic's "mcp_servers".
-_LISTS = ("tools", "mcp_servers")
-_SERVERS = frozenset({"mcp", "url"})
+
+__all__ = ["ClientSecrets", "of_request", "secrets_of_attributes", "secrets_of_exception"]
+
+_NONE: frozenset[str] = frozenset()
+_MANY_CLIENTS = 256
+_MANY_CAUSES = 20
+# Set by SDKs before each request if a function gives them.
+_CHANGING = ("api_key", "auth_token", "_azure_ad_token")
 
 
-def is_credential(name: str) -> bool:
-    """Whether a parameter of this name holds one."""
-    return _NAME.fullmatch(name) is not None
+class ClientSecrets:
+    """The secrets of clients of one SDK; looked for once a client, and again when a key changes."""
+
+    def __init__(self) -> None:
+        """No client is known yet."""
+        self._found: dict[int, tuple[Any, tuple[Any, ...], frozenset[str]]] = {}
+
+    def of(self, client: Any) -> frozenset[str]:
+        """What a client sends with each request to log in."""
+        now = tuple([getattr(client, name, None) for name in _CHANGING])
+        known = self._found.get(id(client))
+        if known is not None and known[0]() is client and known[1] == now:
+            return known[2]
+        if len(self._found) >= _MANY_CLIENTS:
+            self._found.clear()
+        found = remember(_of_client(client))
+        self._found[id(client)] = (ref(client), now, found)
+        return found
 
 
-def without_credentials(body: dict[str, Any]) -> dict[str, Any]:
-    """`body`, or a copy with a placeholder for an API key and for those of MCP servers."""
-    if "api_key" in body:
-        body = {**body, "api_key": REDACTED}
-    for key in _LISTS:
-        items = body.get(key)
-        if isinstance(items, (list, tuple)) and any(map(_is_server, items)):
-            body = {**body, key: [_server(item) if _is_server(item) else item for item in items]}
-    return body
+def _of_client(client: Any) -> Iterator[str]:
+    for name in _CHANGING:
+        value = getattr(client, name, None)
+        if isinstance(value, str):
+            yield value
+    yield from secrets_of_attributes(vars(client))
+    inner = getattr(client, "_inner", None)  # where databricks-sdk has its configuration
+    if isinstance(inner, dict):
+        yield from secrets_of_attributes(inner)
+    yield from secrets_in_url(str(getattr(client, "base_url", "")))
+    for name in ("_custom_headers", "_custom_query"):
+        yield from of_request(getattr(client, name, None), None)
+        yield from of_request(None, getattr(client, name, None))
+    transport = getattr(client, "_client", None)
+    yield from of_request(getattr(transport, "headers", None), getattr(transport, "params", None))
 
 
-def _is_server(item: Any) -> bool:
-    return isinstance(item, Mapping) and item.get("type") in _SERVERS
+def of_request(headers: Any, query: Any) -> list[str]:
+    """What stands in the headers and in the query of a request."""
+    found: list[str] = []
+    if headers is not None and hasattr(headers, "items"):
+        found += secrets_in_headers(headers)
+    if query is not None and hasattr(query, "items"):
+        found += [
+            value
+            for name, value in query.items()
+            if isinstance(value, str) and is_secret_in_query(str(name), value)
+        ]
+    return found
 
 
-def _server(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _hidden(key, value) for key, value in item.items()}
+def secrets_of_attributes(attributes: Mapping[str, Any]) -> Iterator[str]:
+    """What an object keeps under names of credentials."""
+    for name, value in list(attributes.items()):
+        if isinstance(value, str) and (is_credential(name) or is_credential_header(name)):
+            yield value
 
 
-def _hidden(key: str, value: Any) -> Any:
-    if key == "headers" and isinstance(value, Mapping):
-        return dict.fromkeys(value, REDACTED)
-    return REDACTED if is_credential(key) and value else value
+def secrets_of_exception(exception: BaseException) -> frozenset[str]:
+    """What the requests held that an exception, and what it was caused by, refer to."""
+    found: list[str] = []
+    seen: set[int] = set()
+    waiting: list[Any] = [exception]
+    while waiting and len(seen) < _MANY_CAUSES:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+        for request in (_part(one, "request"), _part(_part(one, "response"), "request")):
+            if request is not None:
+                found += of_request(_part(request, "headers"), None)
+                found += secrets_in_url(str(_part(request, "url") or ""))
+    return those_that_tell(found) if found else _NONE
+
+
+def _part(one: Any, name: str) -> Any:
+    try:
+        return getattr(one, name, None)
+    except RuntimeError:  # httpx's, where there is none
+        return None

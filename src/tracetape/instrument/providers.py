@@ -7,6 +7,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from tracetape.instrument.hosts import provider_of_host
+from tracetape.privacy.shapes import without_secrets
 
 __all__ = ["provider_of", "provider_of_client", "register_provider"]
 
@@ -38,8 +39,9 @@ def provider_of(url: str, default: str | None = None) -> tuple[str | None, str]:
     The name of a host that is not known is `default`.
     """
     parts = urlsplit(url)
+    path = without_secrets(parts.path, "REDACTED")  # some gateways have a key in it
     host = (parts.hostname or "").lower()
-    clean = f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    clean = f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{path}"
     names = (rule(host, parts.path) for rule in _rules)
     name = next((name for name in names if name is not None), None)
     return name or provider_of_host(host) or default, clean.rstrip("/")

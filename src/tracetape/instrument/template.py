@@ -17,13 +17,14 @@ from tracetape.diagnostics import internal_error
 from tracetape.instrument.body import watch_body
 from tracetape.instrument.byte_streams import library_of
 from tracetape.instrument.call import Call, begin_call, calling
-from tracetape.instrument.credentials import without_credentials
+from tracetape.instrument.credentials import ClientSecrets, of_request
 from tracetape.instrument.endpoints import Endpoints, ExtractorRef, is_below, path_below, resolve
 from tracetape.instrument.files import described_files
 from tracetape.instrument.integration import Extractor, Request, Target
 from tracetape.instrument.options import options
 from tracetape.instrument.providers import provider_of, provider_of_client
 from tracetape.instrument.streams import is_watchable, watch_stream
+from tracetape.privacy.values import those_that_tell
 from tracetape.tracing.runtime import runtime
 
 __all__ = ["Template"]
@@ -103,7 +104,7 @@ class Template(NamedTuple):
                         break
                     except BaseException as exception:
                         if not seam.asks_again(call, exception, given, kwargs):
-                            seam.failed(call, exception)
+                            seam.failed(given, call, exception)
                             raise
             finally:
                 calling.set(before)
@@ -131,7 +132,7 @@ class Template(NamedTuple):
                         break
                     except BaseException as exception:
                         if not seam.asks_again(call, exception, given, kwargs):
-                            seam.failed(call, exception)
+                            seam.failed(given, call, exception)
                             raise
             finally:
                 calling.set(before)
@@ -150,6 +151,7 @@ class _Seam:
         module = sys.modules[template.module]
         self._stream: type = module.AsyncStream if is_async else module.Stream
         self._endpoints = Endpoints(template.endpoints)
+        self._secrets = ClientSecrets()
         self._last: tuple[Any, Any, tuple[str | None, str]] = (None, None, (None, ""))
 
     def begin(self, args: list[Any], kwargs: dict[str, Any]) -> Call | None:
@@ -194,6 +196,10 @@ class _Seam:
         """Add to the request what was asked for."""
         sent = _sent(args, kwargs)
         headers = sent.headers if isinstance(sent.headers, Mapping) else {}
+        call.keep_from_records(self._secrets.of(args[0]))
+        query = getattr(sent, "params", None)
+        if headers or query:
+            call.keep_from_records(those_that_tell(of_request(headers, query)))
         added: dict[str, Any] = {}
         if options.stream_usage and kwargs.get("stream"):
             hideable = self._is_own(kwargs.get("stream_cls")) and not _is_raw(headers)
@@ -278,9 +284,10 @@ class _Seam:
             internal_error("reading an answer")
             call.answered(None)
 
-    def failed(self, call: Call, exception: BaseException) -> None:
+    def failed(self, args: list[Any], call: Call, exception: BaseException) -> None:
         """Take the exception, and the answer that the SDK could not parse, if it has that."""
         try:
+            call.keep_from_records(self._secrets.of(args[0]))  # a key may have been fetched since
             answer = call.refused_answer
             if answer is None:
                 answer = getattr(exception, "completion", None)  # openai's LengthFinishReasonError
@@ -354,8 +361,7 @@ def _body(sent: Any) -> dict[str, Any]:
         body = {**body, **extra}
     if getattr(sent, "files", None):
         body = {**body, **described_files(sent.files)}
-    given = {key: value for key, value in body.items() if not is_sentinel(type(value))}
-    return without_credentials(given)
+    return {key: value for key, value in body.items() if not is_sentinel(type(value))}
 
 
 def _json(result: Any) -> Any:

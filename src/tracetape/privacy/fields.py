@@ -16,15 +16,19 @@ _USER_IN_TEXT = re.compile(r"(?<=://)[^/?#\s\"'<>@]+@(?=[\w\[])")
 _ENDS = tuple(
     f'{end}"'.encode()
     for end in (
-        "key token auth authorization secret password passwd passphrase cookie cookies assertion "
-        "verifier credential credentials pat jwt bearer server_url base_url mcp_servers"
-    ).split()
+        *("key", "token", "auth", "authorization", "secret", "password", "passwd", "passphrase"),
+        *("cookie", "cookies", "assertion", "verifier", "credential", "credentials", "pat", "jwt"),
+        *("bearer", "server_url", "base_url", "mcp_servers", "headers"),
+    )
 )
 # What users and models say: a name in there is theirs.
 _CONTENT = frozenset(
-    "arguments choices content contents data dataframe_records dataframe_split input inputs "
-    "instances instructions instances items logprobs messages output predictions prompt "
-    "prompt_logprobs system text top_logprobs".split()
+    (
+        *("arguments", "choices", "content", "contents", "data", "input", "inputs", "items"),
+        *("instructions", "instances", "dataframe_records", "dataframe_split", "messages"),
+        *("logprobs", "output", "predictions", "prompt", "prompt_logprobs", "system", "text"),
+        "top_logprobs",
+    )
 )
 _NAMED_BY_USERS = frozenset({"properties", "patternProperties", "$defs", "definitions"})
 _SCHEMA = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum"})

@@ -12,13 +12,13 @@ _SEPARATORS = re.compile(r"[^a-z0-9]+")
 # Without separators, in lower case: "x-api-key", "OPENAI_API_KEY" and "apiKey" end in "apikey".
 _CREDENTIAL = re.compile(
     r".*(?:api|access|accesstoken|secret|private|subscription|account)key(?:secret)?"
-    r"|.*(?:access|auth|authorization|bearer|refresh|security|session|id|api|ad|oauth|subject"
+    r"|.*(?:access|auth|authorization|bearer|refresh|security|session|api|azuread|oauth|subject"
     r"|personalaccess|webhook)token"
     r"|.*(?:authorization|password|passwd|passphrase|secret|cookies?|secretaccesskey)"
-    r"|.*(?:clientassertion|codeverifier)|assertion|credentials?"
+    r"|.*(?:clientassertion|codeverifier)|assertion|.*credentials?"
 )
-# They end like credentials and are none: how a model tokenises, and where a page begins.
-_ORDINARY = re.compile(r"(?:.*[_-])?(?:valid|void|grid|android|paid)[_-]?token|.*public.?key")
+# Too short to be told from the end of a word, as in "valid token" or "pad_token".
+_SHORT = re.compile(r"(?:.*[_.-])?(?:id|ad)[_-]?token")
 _IN_HEADERS = re.compile(r".*(?:token|auth|key)|openaiorganization|openaiproject|chatgptaccountid")
 _ORDINARY_HEADERS = frozenset({"idempotencykey", "cachekey", "secwebsocketkey", "promptcachekey"})
 _IN_QUERY = re.compile(r"sig|signature|xamz(?:credential|signature)|xgoog(?:credential|signature)")
@@ -32,8 +32,8 @@ _TELLING = re.compile(r"(?=[^\d\s]*\d)(?=[^A-Za-z\s]*[A-Za-z])\S{16,}")
 def is_credential(name: str) -> bool:
     """Whether what has this name is a credential, whatever its value."""
     lower = name.lower()
-    if _ORDINARY.fullmatch(lower):
-        return False
+    if _SHORT.fullmatch(lower):
+        return True
     return _CREDENTIAL.fullmatch(_SEPARATORS.sub("", lower)) is not None
 
 
@@ -47,7 +47,7 @@ def is_credential_header(name: str) -> bool:
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether a field of JSON is one; a ``token`` is if it looks like one, as of logprobs do not."""
+    """Whether a field of JSON is one; a ``token`` is if it looks like one."""
     if is_credential(name):
         return True
     return name.lower() in _DOUBTFUL and _TELLING.fullmatch(value) is not None
@@ -65,4 +65,4 @@ def is_secret_in_query(name: str, value: str, *, doubtful: bool = False) -> bool
         return True
     if name.lower() not in _DOUBTFUL_IN_QUERY:
         return False
-    return doubtful or _TELLING.fullmatch(value) is not None
+    return doubtful or _TELLING.fullmatch(value.replace(" ", "+")) is not None

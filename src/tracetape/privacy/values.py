@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from threading import Lock
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
 from tracetape.privacy.names import MARK, is_credential_header, is_secret_in_query
+from tracetape.privacy.shapes import without_secrets
 
 __all__ = [
     "Secrets",
@@ -20,10 +21,11 @@ __all__ = [
     "secrets_in_headers",
     "secrets_in_url",
     "telling",
+    "those_that_tell",
 ]
 
 _SHORT, _LONG = 8, 16  # shorter values, or long ones without a digit, may be words of any text
-_RECENT = 16  # each is looked for in all that is written
+_RECENT = 32  # each is looked for in all that is written
 # What clients are given that must have a key where none is needed.
 _NO_KEYS = frozenset({"no-key-required", "sk-no-key-required", "placeholder-key", "your-api-key"})
 
@@ -106,15 +108,20 @@ def _secrets(values: frozenset[str]) -> Secrets:
     return Secrets(values)
 
 
+def those_that_tell(values: Iterable[str]) -> frozenset[str]:
+    """The values that can be looked for."""
+    return frozenset(value for value in values if telling(value))
+
+
 _lock = Lock()
 _recent: frozenset[str] = frozenset()
 _order: dict[str, None] = {}
 
 
 def remember(values: Iterable[str]) -> frozenset[str]:
-    """Take note of secrets of the process; gives those that can be looked for."""
+    """Take note of a client's secrets, for all that the process writes; gives the telling ones."""
     global _recent
-    found = frozenset(value for value in values if telling(value))
+    found = those_that_tell(values)
     if found and not found <= _recent:
         with _lock:
             for value in found:
@@ -162,16 +169,18 @@ def _in_header(name: str, value: str) -> Iterator[str]:
 
 
 def secrets_in_url(url: str) -> list[str]:
-    """The password, or a user that is one, and parameters that are credentials."""
+    """The password, or a user that is one, and keys in the query and in the path."""
     try:
         parts = urlsplit(url)
-        found = [unquote(parts.password)] if parts.password else []
-        if parts.username and not parts.password:
-            found.append(unquote(parts.username))
-        if parts.username and parts.password:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password)}"
-            found.append(b64encode(pair.encode()).decode())
-        query = parse_qsl(parts.query)
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
     except ValueError:  # an address that is none
         return []
-    return found + [value for name, value in query if is_secret_in_query(name, value)]
+    found = [password or user] if user or password else []
+    if user and password:
+        found.append(b64encode(f"{user}:{password}".encode()).decode())
+    for pair in parts.query.split("&"):
+        name, _, value = pair.partition("=")
+        if is_secret_in_query(unquote(name), unquote_plus(value)):
+            found += [value, unquote(value), unquote_plus(value)]
+    segments = parts.path.split("/") if len(parts.path) >= _LONG else []
+    return found + [one for one in segments if without_secrets(one, MARK) != one]

@@ -12,6 +12,7 @@ from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
 from tracetape.entities.liveness import PROCESS, SEEN, signs_of_life
+from tracetape.entities.privacy import protected
 from tracetape.entities.summary import preview, root_metadata, state_of, token_sum
 from tracetape.entities.surroundings import whereabouts
 from tracetape.store import TraceUpdate
@@ -88,8 +89,9 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
     update.response_preview = details.response_preview
     update.is_part = root is None or root._parent_id is not None
     if root is not None:
-        update.name = root._name
-        shown = next((s for s in update.spans if s._span_id == root._span_id), root)
+        shown = next((s for s in update.spans if s._span_id == root._span_id), None)
+        shown = protected(root) if shown is None else shown
+        update.name = shown._name
         update.request_preview = details.request_preview or preview(shown._inputs)
         if any(span is root for span in ended):
             update.state = details.state or state_of(root)

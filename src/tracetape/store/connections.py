@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,7 +13,9 @@ from weakref import WeakSet
 
 from tracetape._forks import STORES, at_fork
 from tracetape._system import new_lock, pause, perf_counter
+from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
+from tracetape.privacy.files import open_private
 
 __all__ = [
     "BUSY_SECONDS",
@@ -36,6 +39,7 @@ _forks_waiting = 0
 
 class ForkWaitsError(Exception):
     """Nothing is begun: the connection is to be left for a moment, and used again."""
+_FOLDER = ".tracetape"
 
 
 class Connection(AbstractContextManager[sqlite3.Connection]):
@@ -223,8 +227,32 @@ def use_wal(connection: sqlite3.Connection) -> str:
 def prepare_folder(path: Path) -> None:
     """Make the file, and the folder if it is missing."""
     if not path.parent.is_dir():
-        path.parent.mkdir(parents=True)
-        if path.parent.name == ".tracetape":
-            (path.parent / ".gitignore").write_text("*\n")
+        is_ours = path.parent.name == _FOLDER
+        path.parent.mkdir(0o700 if is_ours else 0o755, parents=True)
+        if is_ours:
+            with open_private(path.parent / ".gitignore") as file:
+                file.write(b"*\n")
     # What was said to a model is the user's alone; SQLite gives its side files the same mode.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    if os.name == "posix":
+        _close_to_others(path)
+
+
+def _close_to_others(path: Path) -> None:
+    """Take away what others may do with a store's files; where that cannot be done, say so."""
+    wanted = [(path, 0o077), *((Path(f"{path}{ending}"), 0o077) for ending in ("-wal", "-shm"))]
+    if path.parent.name == _FOLDER:
+        wanted.append((path.parent, 0o022))
+    for one, open_to_others in wanted:
+        try:
+            mode = stat.S_IMODE(os.stat(one).st_mode)
+        except OSError:
+            continue
+        if not mode & open_to_others:
+            continue
+        try:
+            os.chmod(one, mode & ~open_to_others)
+            done = "it is closed to them now"
+        except OSError as error:
+            done = f"it could not be closed to them ({error})"
+        warn_once(f"mode {one}", "tracetape: others could open %s (mode %o): %s", one, mode, done)

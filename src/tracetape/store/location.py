@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from tracetape.exceptions import InvalidValueError
+from tracetape.privacy.fields import clean_text
 from tracetape.store.sqlite import SQLiteStore
 
 __all__ = ["DEFAULT", "find_store", "open_store", "writer_url"]
@@ -28,7 +29,7 @@ def open_store(url: str, *, read_only: bool = False) -> SQLiteStore:
         # As in SQLAlchemy, three slashes begin a relative path and four an absolute one.
         return SQLiteStore(Path(rest[1:]).absolute(), read_only=read_only)
     raise InvalidValueError(
-        f"{url!r} is no store: use sqlite:///path/to/traces.db, memory://, or a path"
+        f"{clean_text(url)!r} is no store: use sqlite:///path/to/traces.db, memory://, or a path"
     )
 
 

@@ -11,6 +11,7 @@ from tracetape.capture import encode
 from tracetape.entities import Span, Trace
 from tracetape.entities.names import SESSION, USER
 from tracetape.exceptions import IntegrationMissingError
+from tracetape.privacy.files import open_private
 
 __all__ = ["COLUMNS", "write_parquet"]
 
@@ -65,7 +66,10 @@ def write_parquet(path: Path, traces: Iterable[Trace]) -> Iterator[int]:
     schema = arrow.schema(
         [(name, types.get(kind) or getattr(arrow, kind)()) for name, kind in COLUMNS.items()]
     )
-    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+    with (
+        open_private(path) as file,
+        parquet.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
         rows: list[dict[str, Any]] = []
         for trace in traces:
             rows += [_row(trace, span) for span in trace.data.spans]

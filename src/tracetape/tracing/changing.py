@@ -8,13 +8,18 @@ from typing import Any
 from tracetape.diagnostics import logger
 from tracetape.entities import TraceState
 from tracetape.entities.names import SESSION, USER
-from tracetape.entities.privacy import Privacy, policy
+from tracetape.entities.privacy import Privacy, policy, protected_value
 from tracetape.exceptions import InvalidTypeError, InvalidValueError, TracetapeException
+from tracetape.privacy.values import known
 from tracetape.tracing.current import current_span
 from tracetape.tracing.reading import number_of, one_id
 from tracetape.tracing.runtime import runtime
 
 __all__ = ["delete_trace_tag", "set_trace_tag", "update_current_trace"]
+
+
+# What is said by a keyword of its own goes by that for rules, too.
+_RULE_NAMES = {SESSION: "session", USER: "user"}
 
 
 def update_current_trace(
@@ -60,10 +65,14 @@ def update_current_trace(
     if state is not None and state not in (TraceState.OK, TraceState.ERROR):
         raise InvalidValueError(f"State must be either 'OK' or 'ERROR', but got '{state}'.")
     named = {"mlflow.modelId": model_id, SESSION: session_id, USER: user}
+    begun = span._trace.privacy
+    if client_request_id is not None:
+        client_request_id = str(client_request_id)
+        client_request_id = _text(protected_value(client_request_id, "id", begun=begun))
     span._trace.described().update(
-        _strings("tags", tags),
-        _strings("metadata", {**(metadata or {}), **_said(named)}),
-        client_request_id=None if client_request_id is None else str(client_request_id),
+        _texts("tags", _strings("tags", tags), begun),
+        _texts("metadata", _strings("metadata", {**(metadata or {}), **_said(named)}), begun),
+        client_request_id=client_request_id,
         request_preview=_protected(request_preview, "inputs", span._trace.privacy),
         response_preview=_protected(response_preview, "outputs", span._trace.privacy),
         state=None if state is None else TraceState(state),
@@ -80,7 +89,20 @@ def _protected(preview: str | None, part: str, begun: Privacy | None) -> str | N
         if privacy.redactor is not None:
             hidden = privacy.redactor.plain(preview, part)
             preview = hidden if isinstance(hidden, str) else None
-    return preview
+    secrets = known()
+    return preview if preview is None else secrets.text(preview)
+
+
+def _texts(what: str, texts: dict[str, str], begun: Privacy | None = None) -> dict[str, str]:
+    """What of tags or metadata may be kept; their keys are what rules name them by."""
+    return {
+        key: _text(protected_value(text, what, _RULE_NAMES.get(key, key), begun=begun))
+        for key, text in texts.items()
+    }
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else str(value)
 
 
 def set_trace_tag(
@@ -130,7 +152,8 @@ def _change_tag(name: str, key: str, value: str | None) -> None:
     number = number_of(name)
     if number is None or runtime.recorder.read(number) is None:
         raise TracetapeException(f"Trace with ID {name!r} not found.")
-    runtime.recorder.tag(number, {key: value})
+    tags = {key: None} if value is None else _texts("tags", {key: value})
+    runtime.recorder.tag(number, dict(tags))
 
 
 def _said(values: Mapping[str, str | None]) -> dict[str, str]:

@@ -1,0 +1,169 @@
+"""What is taken for a credential, and what looks like one and is none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracetape.privacy.fields import clean_fields, clean_text, clean_url, may_hold_credentials
+from tracetape.privacy.names import (
+    MARK,
+    is_credential,
+    is_credential_header,
+    is_secret,
+    is_secret_in_query,
+)
+from tracetape.privacy.values import Secrets, telling
+
+CREDENTIALS = (
+    *("api_key", "apiKey", "api-key", "APIKEY", "OPENAI_API_KEY", "x-api-key", "x-goog-api-key"),
+    *("authorization", "Authorization", "proxy-authorization", "authorization_token"),
+    *("access_token", "accessToken", "refresh_token", "id_token", "auth_token", "session_token"),
+    *("x-amz-security-token", "azure_ad_token", "oauth_token", "subject_token", "bearer_token"),
+    *("password", "db_password", "passwd", "passphrase", "secret", "client_secret", "app_secret"),
+    *("aws_secret_access_key", "access_key", "private_key", "subscription-key", "secret_key"),
+    *("cookie", "Set-Cookie", "cookies", "assertion", "client_assertion", "code_verifier"),
+    *("credential", "google_credentials", "account_key"),
+)
+ORDINARY = (
+    *("token", "tokens", "max_tokens", "prompt_tokens", "total_tokens", "token_count", "key"),
+    *("token_ids", "prompt_token_ids", "stop_token_ids", "token_type_ids", "max_new_tokens"),
+    *("bos_token", "eos_token", "pad_token", "next_page_token", "page_token", "decoded_token"),
+    *("reasoning_tokens", "cached_tokens", "cache_read_input_tokens", "max_completion_tokens"),
+    *("usage", "logprobs", "add_special_tokens", "continuation_token", "budget_tokens"),
+    *("prompt_cache_key", "primary_key", "sort_key", "public_key", "keys", "keyword", "signature"),
+    *("thought_signature", "encrypted_content", "author", "authors", "authority", "secretary"),
+    *("tokenizer", "tokenise", "passwordless_hint", "password_policy_text", "first_token_ms"),
+    *("safety_identifier", "service_tier", "code", "name", "valid_token", "monkey", "turkey"),
+)
+
+
+@pytest.mark.parametrize("name", CREDENTIALS)
+def test_credentials_are_known_by_name(name: str) -> None:
+    """However it is spelt, and whatever stands before it."""
+    assert is_credential(name)
+    assert is_credential_header(name)
+    assert is_secret(name, "x")
+    assert is_secret_in_query(name, "x")
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_names_are_none(name: str) -> None:
+    """Tokens of language, keys of tables, usage."""
+    assert not is_credential(name)
+    assert not is_secret(name, "hello")
+    assert not is_secret_in_query(name, "hello") or name == "signature"
+
+
+def test_the_value_tells_what_a_token_is() -> None:
+    """A word is a token of language; a long value with digits logs somebody in."""
+    assert is_secret("token", "HRTOK1234567890abcdef")
+    assert not is_secret("token", " Paris")
+    assert not is_secret("token", "internationalisation")
+
+
+CONTENT: list[Any] = [
+    {"messages": [{"role": "user", "content": "my password is hunter2, the token: abc"}]},
+    {"messages": [{"role": "user", "content": [{"type": "text", "api_key": "mine"}]}]},
+    {"tools": [{"function": {"parameters": {"properties": {"api_key": {"type": "string"}}}}}]},
+    {"tools": [{"input_schema": {"properties": {"token": {"enum": ["abcdef1234567890xyz"]}}}}]},
+    {"tools": [{"function": {"parameters": {"$defs": {"secret": {"$ref": "#/x"}}}}}]},
+    {"usage": {"prompt_tokens": 5, "max_tokens": 3, "token_count": 8, "cached_tokens": 1}},
+    {"choices": [{"logprobs": {"content": [{"token": "abc1234567890defgh", "logprob": -1}]}}]},
+    {"content": [{"type": "thinking", "signature": "EqQBCgIYAhIM1234567890", "thinking": "…"}]},
+    {"content": [{"type": "tool_use", "input": {"password": "hunter2hunter2"}}]},
+    {"candidates": [{"content": {"parts": [{"thoughtSignature": "abcdef1234567890ABC"}]}}]},
+    {"prompt_logprobs": [{"1": {"decoded_token": "abc", "logprob": -1, "rank": 1}}]},
+    {"bos_token": "<s>", "eos_token": "</s>", "stop_token_ids": [1, 2], "prompt_cache_key": "a1"},
+    {"response_format": {"json_schema": {"schema": {"properties": {"password": {"type": "x"}}}}}},
+    {"api_key": None, "password": "", "secret": True},
+    {"tool_choice": {"type": "function", "function": {"name": "get_api_key"}}},
+    {"headers_wanted": ["authorization"], "required": ["api_key", "token"]},
+]
+
+
+@pytest.mark.parametrize("value", CONTENT)
+def test_content_survives(value: Any) -> None:
+    """What users, models and schemas say is theirs, whatever it is called."""
+    found: list[str] = []
+    assert clean_fields(value, found) == value
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("value", "hidden"),
+    [
+        ({"api_key": "k"}, {"api_key": MARK}),
+        ({"authorization": "k"}, {"authorization": MARK}),
+        (
+            {"tools": [{"type": "mcp", "headers": {"X-Key": "Bearer k"}, "authorization": "k"}]},
+            {"tools": [{"type": "mcp", "headers": {"X-Key": MARK}, "authorization": MARK}]},
+        ),
+        (
+            {"mcp_servers": [{"url": "https://u:p@x/?token=abcdef1234567890"}]},
+            {"mcp_servers": [{"url": "https://x/?token=REDACTED"}]},
+        ),
+        (
+            {"credentials": {"user": "u", "parts": ["p"]}},
+            {"credentials": {"user": MARK, "parts": [MARK]}},
+        ),
+        ({"metadata": {"token": "abcdef1234567890"}}, {"metadata": {"token": MARK}}),
+    ],
+)
+def test_credentials_in_fields_are_hidden(value: Any, hidden: Any) -> None:
+    """In requests, parameters and answers."""
+    assert may_hold_credentials(json.dumps(value, separators=(",", ":")).encode())
+    assert clean_fields(value, []) == hidden
+
+
+ANY_NAME = st.sampled_from(ORDINARY) | st.text(max_size=8).filter(lambda t: not is_credential(t))
+ANY_TEXT = st.text(max_size=15).filter(lambda t: "://" not in t)
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_NAME, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(ANY_JSON)
+def test_json_without_names_of_credentials_is_unchanged(value: Any) -> None:
+    """Whatever its shape is."""
+    if "headers" not in json.dumps(value):
+        assert clean_fields(value, []) == value
+
+
+@given(st.text(max_size=200).filter(lambda t: "=" not in t and "@" not in t))
+def test_prose_is_unchanged(text: str) -> None:
+    """Only URLs hold what is looked for in texts."""
+    assert clean_text(text) == text
+    assert Secrets(["cnry-7Qx2Vb91LmZt"]).text(text) == text
+
+
+@given(st.text(min_size=8, max_size=40).filter(telling), st.text(max_size=20))
+def test_a_value_is_found_however_it_is_escaped(secret: str, around: str) -> None:
+    """In JSON, and in JSON that is a text in JSON."""
+    secrets = Secrets([secret])
+    once = json.dumps({"a": f"{around} {secret.strip()} {around}"}, ensure_ascii=False)
+    twice = json.dumps({"b": once}, ensure_ascii=False)
+    for text in (once, twice):
+        left = secrets.data(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        assert MARK in left
+        json.loads(left)
+
+
+def test_a_url_keeps_all_but_its_credentials() -> None:
+    """The order, other parameters and the path stay."""
+    url = "https://u:p@x.test:1/a?b=1&api_key=k&token=word&sig=s#f"
+    assert clean_url(url) == "https://x.test:1/a?b=1&api_key=REDACTED&token=word&sig=REDACTED#f"
+
+
+@pytest.mark.parametrize(
+    "value", ["EMPTY", "none", "ollama", "lm-studio", "test", "not-needed", None]
+)
+def test_what_stands_for_no_key_is_no_secret(value: Any) -> None:
+    """Such words are in texts of users."""
+    assert not telling(value)

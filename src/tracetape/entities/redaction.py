@@ -17,9 +17,7 @@ __all__ = ["HIDDEN", "RedactionRule", "Redactor"]
 HIDDEN = "[redacted]"
 _DROPPED = "[dropped: redaction failed]"
 _STEP = "\x1f"  # between the keys of a path: it stands in no key that anybody writes
-_ROOTS = frozenset(
-    {"inputs", "outputs", "attributes", "events", "status", "name", "tags", "metadata", "feedback"}
-)
+_ROOTS = frozenset({"inputs", "outputs", "attributes", "events", "status"})
 
 # A key path, a pattern, or a function of (path, value) for each text and number.
 RedactionRule: TypeAlias = "str | re.Pattern[str] | Callable[[str, Any], Any]"

@@ -24,10 +24,16 @@ __all__ = [
     "those_that_tell",
 ]
 
-_SHORT, _LONG = 8, 16  # shorter values, or long ones without a digit, may be words of any text
+_SHORT, _LONG = 8, 16  # shorter values, or single words that are not longer, are in any text
 _RECENT = 32  # each is looked for in all that is written
 # What clients are given that must have a key where none is needed.
-_NO_KEYS = frozenset({"no-key-required", "sk-no-key-required", "placeholder-key", "your-api-key"})
+_NO_KEYS = frozenset(
+    (
+        *("no-key-required", "sk-no-key-required", "placeholder-key", "your-api-key", "lm-studio"),
+        *("not-needed", "not-required", "not-used", "llama-cpp", "llama.cpp", "no-api-key"),
+        *("fake-key", "dummy-key", "not_needed", "not-provided", "your_api_key"),
+    )
+)
 
 
 def telling(value: object) -> bool:
@@ -37,7 +43,7 @@ def telling(value: object) -> bool:
     value = value.strip()
     if len(value) < _SHORT or value.lower() in _NO_KEYS or "REDACTED" in value:
         return False
-    return len(value) >= _LONG or any(map(str.isdigit, value))
+    return len(value) >= _LONG or not value.isalpha()
 
 
 class Secrets:

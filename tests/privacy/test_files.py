@@ -103,5 +103,7 @@ def test_rules_reach_names_tags_and_feedback(store_path: Path) -> None:
     trace = tracetape.get_trace(span.trace_id)
     assert trace is not None
     kept = trace.to_json()
-    assert not [word for word in ("lovelace", "gold", "silver", "ada-user", "ada-says") if word in kept]
+    assert not [
+        word for word in ("lovelace", "gold", "silver", "ada-user", "ada-says") if word in kept
+    ]
     assert "redacted" in kept

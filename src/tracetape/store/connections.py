@@ -35,11 +35,11 @@ _connections: WeakSet[Connection] = WeakSet()
 _abandoned: list[Any] = []  # by a fork, in another thread's hands: not even closing is safe
 _lost: set[Path] = set()  # the files of those, which this process must not open any more
 _forks_waiting = 0
+_FOLDER = ".tracetape"
 
 
 class ForkWaitsError(Exception):
     """Nothing is begun: the connection is to be left for a moment, and used again."""
-_FOLDER = ".tracetape"
 
 
 class Connection(AbstractContextManager[sqlite3.Connection]):

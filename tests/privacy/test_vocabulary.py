@@ -167,3 +167,21 @@ def test_a_url_keeps_all_but_its_credentials() -> None:
 def test_what_stands_for_no_key_is_no_secret(value: Any) -> None:
     """Such words are in texts of users."""
     assert not telling(value)
+
+
+SHAPED = "sk-proj-4f9Kd72Lm0Qx8Vb31ZtRw6Yp"
+
+
+def test_shapes_are_looked_for_outside_of_what_is_said() -> None:
+    """Requests and answers have free fields; what users and models write stays theirs."""
+    body = {
+        "user": SHAPED,
+        "metadata": {"note": f"uses {SHAPED}", "tags": ["risk-free", SHAPED]},
+        "messages": [{"role": "user", "content": f"Is {SHAPED} a key?"}],
+    }
+    assert may_hold_credentials(json.dumps(body).encode())
+    assert clean_fields(body, []) == body
+    cleaned = clean_fields(body, [], shapes=True)
+    assert cleaned["user"] == MARK
+    assert cleaned["metadata"] == {"note": f"uses {MARK}", "tags": ["risk-free", MARK]}
+    assert cleaned["messages"] == body["messages"]

@@ -69,7 +69,7 @@ def _cleaned_call(span: Any) -> Any:
         data = getattr(span, f"_{name}")
         if data is not None and may_hold_credentials(data):
             before = decode(data)
-            after = clean_fields(before, found)
+            after = clean_fields(before, found, shapes=True)
             if after != before:
                 changed[name] = encode(after)
     attributes = dict(span._attributes or {})
@@ -78,7 +78,7 @@ def _cleaned_call(span: Any) -> Any:
         changed["attributes"] = cleaned
     fields = dict(span._fields)
     if "tools" in fields:
-        tools = clean_fields(fields["tools"], found)
+        tools = clean_fields(fields["tools"], found, shapes=True)
         if tools != fields["tools"]:
             changed["fields"] = {**fields, "tools": tools}
     if found:
@@ -89,9 +89,9 @@ def _cleaned_call(span: Any) -> Any:
 def _cleaned_attribute(key: str, value: Any, found: list[str]) -> Any:
     if isinstance(value, bytes):
         before = decode(value)
-        after = clean_fields({key: before}, found)[key]
+        after = clean_fields({key: before}, found, shapes=True)[key]
         return value if after == before else encode(after)
-    return clean_fields({key: value}, found)[key]
+    return clean_fields({key: value}, found, shapes=True)[key]
 
 
 def _cleaned_errors(span: Any) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from tracetape.privacy.names import MARK, is_secret, is_secret_in_query
+from tracetape.privacy.shapes import may_have_shapes, without_secrets
 
 __all__ = ["clean_fields", "clean_text", "clean_url", "may_hold_credentials"]
 
@@ -35,10 +37,13 @@ _SCHEMA = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum"})
 _URLS = frozenset({"server_url", "base_url"})
 
 
+_Shaped: TypeAlias = "Callable[[str, str], str] | None"
+
+
 def may_hold_credentials(data: bytes) -> bool:
-    """A quick look, on the way of every call: whether JSON may have a field of such a name."""
+    """A quick look, on the way of every call: whether JSON may have such a field or value."""
     data = data.lower()
-    return any(end in data for end in _ENDS)
+    return any(end in data for end in _ENDS) or may_have_shapes(data)
 
 
 def clean_url(url: str, mark: str = "REDACTED", *, doubtful: bool = False) -> str:
@@ -63,28 +68,29 @@ def clean_text(text: str, mark: str = "REDACTED") -> str:
     return _USER_IN_TEXT.sub("", text) if "@" in text else text
 
 
-def clean_fields(value: Any, found: list[str], mark: str = MARK) -> Any:
+def clean_fields(value: Any, found: list[str], mark: str = MARK, *, shapes: bool = False) -> Any:
     """JSON values with `mark` for credentials; what users and models say stays as it is.
 
     Args:
         value: stays as it is.
         found: takes the credentials.
         mark: what stands for them.
+        shapes: whether values of any name are looked at, too.
     """
-    return _walk(value, "", found, mark)
+    return _walk(value, "", found, mark, without_secrets if shapes else None)
 
 
-def _walk(value: Any, above: str, found: list[str], mark: str) -> Any:
+def _walk(value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) -> Any:
     if isinstance(value, dict):
-        return {key: _field(key, item, above, found, mark) for key, item in value.items()}
+        return {key: _field(key, item, above, found, mark, shaped) for key, item in value.items()}
     if isinstance(value, list):
-        return [_walk(item, above, found, mark) for item in value]
-    return value
+        return [_walk(item, above, found, mark, shaped) for item in value]
+    return shaped(value, mark) if shaped and isinstance(value, str) else value
 
 
-def _field(key: str, value: Any, above: str, found: list[str], mark: str) -> Any:
+def _field(key: str, value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) -> Any:
     if above in _NAMED_BY_USERS:
-        return _walk(value, "", found, mark)
+        return _walk(value, "", found, mark, shaped)
     if key in _CONTENT:
         return value
     if isinstance(value, str):
@@ -96,12 +102,12 @@ def _field(key: str, value: Any, above: str, found: list[str], mark: str) -> Any
 
             found += secrets_in_url(value)
             return clean_url(value)
-        return value
+        return shaped(value, mark) if shaped else value
     if isinstance(value, (dict, list)):
         is_server = key == "headers"
         if is_server or (is_secret(key, "") and not _is_schema(value)):
             return _hidden(value, found, mark)
-    return _walk(value, key, found, mark)
+    return _walk(value, key, found, mark, shaped)
 
 
 def _is_schema(value: Any) -> bool:

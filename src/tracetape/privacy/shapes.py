@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-__all__ = ["kinds_of_secrets", "without_secrets"]
+__all__ = ["kinds_of_secrets", "may_have_shapes", "without_secrets"]
 
 # Shapes as their issuers and GitHub's secret scanning describe them. The words before each, in
 # lower case, are looked for first: an expression alone would take milliseconds a call.
@@ -61,6 +61,15 @@ _SHAPES: dict[str, tuple[tuple[str, ...], str]] = {
 def _patterns() -> list[tuple[str, tuple[str, ...], re.Pattern[str]]]:
     # Compiled when first needed: it takes some milliseconds.
     return [(kind, words, re.compile(shape)) for kind, (words, shape) in _SHAPES.items()]
+
+
+_WORDS = tuple(sorted({word for words, _ in _SHAPES.values() for word in words}))
+_WORDS_IN_JSON = tuple(word.encode() for word in _WORDS)
+
+
+def may_have_shapes(data: bytes) -> bool:
+    """A quick look at JSON in lower case: whether it may hold a credential of a known shape."""
+    return any(word in data for word in _WORDS_IN_JSON)
 
 
 def without_secrets(text: str, mark: str) -> str:

@@ -6,10 +6,10 @@ import json
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from threading import Lock
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
+from tracetape._system import lasting_lock
 from tracetape.privacy.names import MARK, is_credential_header, is_secret_in_query
 from tracetape.privacy.shapes import without_secrets
 
@@ -119,7 +119,7 @@ def those_that_tell(values: Iterable[str]) -> frozenset[str]:
     return frozenset(value for value in values if telling(value))
 
 
-_lock = Lock()
+_lock = lasting_lock()
 _recent: frozenset[str] = frozenset()
 _order: dict[str, None] = {}
 

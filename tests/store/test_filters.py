@@ -26,6 +26,8 @@ from tracetape.store.query import All, Any, Comparison, Not, Order
         ("trace.text like '%a = \"b\"%'", ("trace", "text", "LIKE", '%a = "b"%')),
         ("tag.env = 'prod'", ("tag", "env", "=", "prod")),
         ("tags.`a.b c` = ''", ("tag", "a.b c", "=", "")),
+        ("tag.\"a.b c\" = 'x'", ("tag", "a.b c", "=", "x")),
+        ("execution_time > " + "0" * 5000 + "100", ("trace", "execution_time_ms", ">", 100)),
         ("tag.a.b-c = 'x'", ("tag", "a.b-c", "=", "x")),
         ("metadata.`mlflow.trace.session` ILIKE 'S%'",
          ("metadata", "mlflow.trace.session", "ILIKE", "S%")),
@@ -107,6 +109,12 @@ def test_whatever_is_written_is_understood_or_refused(text: str) -> None:
         pass
 
 
+def test_a_filter_without_end_is_refused() -> None:
+    """SQLite's texts end at a NUL: what follows would be left out in silence."""
+    with pytest.raises(InvalidValueError, match="NUL"):
+        parse_filter("name LIKE '%a\0b%'")
+
+
 def test_a_filter_must_be_a_string() -> None:
     """Whatever else is given."""
     with pytest.raises(InvalidTypeError, match="must be a string, got list"):
@@ -120,10 +128,17 @@ def test_orders() -> None:
         Order("status"),
         Order("execution_time_ms"),
     )
+    assert parse_order_by(["tag.a", 'metadata."b c" DESC', "tag.`d e` ASC"]) == (
+        Order("a", subject="tag"),
+        Order("b c", ascending=False, subject="metadata"),
+        Order("d e", subject="tag"),
+    )
     assert parse_order_by(None) == ()
 
 
-@pytest.mark.parametrize("clause", ["colour", "name up", "", "tag.a", "text", "name ASC, status"])
+@pytest.mark.parametrize(
+    "clause", ["colour", "name up", "", "span.name", "tag.", "text", "name ASC, status"]
+)
 def test_an_order_must_name_a_field(clause: str) -> None:
     """The error lists those there are."""
     with pytest.raises(InvalidValueError, match="order_by"):

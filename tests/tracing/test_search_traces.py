@@ -175,6 +175,45 @@ def test_orders(traces: None) -> None:
     assert found(order_by=["status DESC"]) == ["gamma", "alpha", "beta"]
 
 
+def test_orders_by_tags_and_metadata() -> None:
+    """Whatever characters their keys have; traces without the key come last."""
+    for name, value in (("a", "2"), ("b", "3"), ("c", "1"), ("d", None)):
+        with tracetape.start_span(name):
+            if value is not None:
+                tracetape.update_current_trace(tags={"the key": value}, metadata={"k": value})
+    assert found(order_by=['tag."the key"']) == ["c", "a", "b", "d"]
+    assert found(order_by=["tag.`the key` DESC"]) == ["b", "a", "c", "d"]
+    assert found(order_by=["metadata.k DESC"], max_results=2) == ["b", "a"]
+    assert found("trace.text LIKE '%%'", order_by=["metadata.k"]) == ["c", "a", "b", "d"]
+    assert found("tag.\"the key\" = '2'") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("timestamp_ms < 1e400", ["gamma", "beta", "alpha"]),
+        ("timestamp_ms >= 1e400", []),
+        ("timestamp_ms > -1e400 AND execution_time IN (1e400)", []),
+        (" OR ".join(["name = 'x'"] * 3000 + ["name = 'beta'"]), ["beta"]),
+        (" OR ".join(["span.name = 'x'"] * 3000 + ["span.name = 'beta'"]), ["beta"]),
+        (" OR ".join(["trace.text LIKE '%none%'"] * 1100 + ["name = 'beta'"]), ["beta"]),
+        (" AND ".join(["name != 'x'"] * 3000 + ["name = 'beta'"]), ["beta"]),
+        ("name IN (" + "'x', " * 300_000 + "'beta')", ["beta"]),
+        ("NOT " * 48 + "name = 'beta'", ["beta"]),
+    ],
+    ids=lambda text: str(text)[:20],
+)
+def test_large_filters_are_answered(traces: None, text: str, names: list[str]) -> None:
+    """Beyond the depth and the number of parameters that SQLite takes."""
+    assert found(text) == names
+
+
+def test_too_large_a_filter_is_refused(traces: None) -> None:
+    """The error says that the filter is to blame, not the store."""
+    with pytest.raises(InvalidValueError, match="too large for SQLite"):
+        found(f"name LIKE '%{'x' * 60_000}%'")
+
+
 def test_running_traces_only_if_they_are_named(traces: None, eventually: Any) -> None:
     """A plain search gives ended ones."""
     with tracetape.start_span("running"):

@@ -8,6 +8,8 @@ import sqlite3
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from tracetape.entities import names as wire
 from tracetape.store import query as q
 from tracetape.store.fulltext import like_to_glob, text_sql
@@ -28,6 +30,7 @@ _TRACE = {
     "run_id": f"json_extract(t.metadata, '$.\"{wire.SOURCE_RUN}\"')",
 }
 _ORDER = {**_TRACE, "timestamp_ms": "t.start_ns"}  # the column itself, which has an index
+_OBJECTS = {"tag": "t.tags", "metadata": "t.metadata"}
 _SPAN = {"name": "s.name", "type": "s.type", "status": "s.status"}
 _SPAN_ATTRIBUTES = {
     wire.SPAN_TYPE: "s.type",
@@ -37,6 +40,9 @@ _SPAN_ATTRIBUTES = {
 # In nanoseconds, of a bound in milliseconds: whether the whole of its millisecond is meant.
 _BOUNDS = {">": (">=", True), ">=": (">=", False), "<": ("<", False), "<=": ("<", True)}
 _MAX = (1 << 63) - 1
+_MOST = 1 << 62  # traces that are asked for, or passed over: SQLite counts to 2**63
+_FLAT = 100  # conditions in a row
+_MANY = 500  # values of an IN: more go as one parameter
 # JSON's values as a user writes them.
 _TEXT = (
     "CASE {kind} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST({value} AS TEXT) END"
@@ -52,22 +58,34 @@ _VALUE_TEXT, _VALUE_NUMBER = (
 def select_traces(query: q.TraceQuery, select: str) -> _Sql:
     """What carries out `query`, `select` being all up to ``FROM traces t``."""
     where, values = ("1", []) if query.condition is None else _sql(query.condition)
-    order, limit = _order(query.order), -1 if query.limit is None else query.limit
+    order, keys = _order(query.order)
+    limit = -1 if query.limit is None else min(query.limit, _MOST)
+    offset = min(query.offset, _MOST)
     if _of_text(query.condition):
         # The index on text finds the traces; without the plus, SQLite would go through all by time.
         first = order.replace("t.start_ns", "+t.start_ns")
         where = f"t.id IN (SELECT t.id FROM traces t WHERE {where} ORDER BY {first} LIMIT ?)"
-        values.append(limit if limit < 0 else limit + query.offset)
+        values += [*keys, limit if limit < 0 else limit + offset]
     return (
         f"{select} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
-        [*values, limit, query.offset],
+        [*values, *keys, limit, offset],
     )
 
 
-def _order(order: tuple[q.Order, ...]) -> str:
+def _order(order: tuple[q.Order, ...]) -> _Sql:
     """What follows ORDER BY: the newest first where nothing else decides."""
-    clauses = [f"{_ORDER[one.key]} {'ASC' if one.ascending else 'DESC'}" for one in order]
-    return ", ".join([*clauses, "t.start_ns DESC", "t.id DESC"])
+    clauses, keys = [], []
+    for one in order:
+        direction = "ASC" if one.ascending else "DESC"
+        if (one.subject, one.key) == ("tag", wire.TRACE_NAME):
+            clauses.append(f"{_TRACE['name']} {direction}")
+        elif one.subject == "trace":
+            clauses.append(f"{_ORDER[one.key]} {direction}")
+        else:
+            member = f"(SELECT j.value FROM json_each({_OBJECTS[one.subject]}) j WHERE j.key = ?)"
+            clauses.append(f"{member} {direction} NULLS LAST")
+            keys.append(one.key)
+    return ", ".join([*clauses, "t.start_ns DESC", "t.id DESC"]), keys
 
 
 def _of_text(condition: q.Condition | None) -> bool:
@@ -89,10 +107,17 @@ def _sql(condition: q.Condition) -> _Sql:
     if isinstance(condition, q.Comparison):
         return _comparison(condition)
     if isinstance(condition, q.Not):
+        if isinstance(condition.part, q.Not):  # SQLite's parser is soon too deep
+            text, values = _sql(condition.part.part)
+            return f"coalesce({text}, 0)", values
         text, values = _sql(condition.part)
         return f"NOT coalesce({text}, 0)", values
     if isinstance(condition, q.Any):
-        return _joined(" OR ", [_sql(part) for part in condition.parts])
+        of_span = [_of_one_span(part) for part in condition.parts if _of_span(part)]
+        parts = [_sql(part) for part in condition.parts if not _of_span(part)]
+        if of_span:
+            parts.append(_some_span(_joined(" OR ", of_span)))
+        return _joined(" OR ", parts)
     spans = [part for part in condition.parts if _of_span(part)]
     others = [_sql(part) for part in condition.parts if not _of_span(part)]
     if spans:
@@ -101,7 +126,15 @@ def _sql(condition: q.Condition) -> _Sql:
 
 
 def _joined(word: str, parts: list[_Sql]) -> _Sql:
-    return f"({word.join(text for text, _ in parts)})", [v for _, values in parts for v in values]
+    return f"({_halved(word, [text for text, _ in parts])})", [v for _, some in parts for v in some]
+
+
+def _halved(word: str, texts: list[str]) -> str:
+    """`texts` joined by `word`, as a tree that stays flat: SQLite's has 1,000 levels at most."""
+    if len(texts) <= _FLAT:
+        return word.join(texts)
+    middle = len(texts) // 2
+    return f"({_halved(word, texts[:middle])}){word}({_halved(word, texts[middle:])})"
 
 
 def _of_span(condition: q.Condition) -> bool:
@@ -122,8 +155,7 @@ def _comparison(one: q.Comparison) -> _Sql:
     if one.subject in ("tag", "metadata"):
         if (one.subject, one.key) == ("tag", wire.TRACE_NAME):
             return _compare(_TRACE["name"], one)
-        column = "t.tags" if one.subject == "tag" else "t.metadata"
-        return _member(column, one)
+        return _member(_OBJECTS[one.subject], one)
     return _assessed(one)
 
 
@@ -144,7 +176,8 @@ def _started(one: q.Comparison) -> _Sql:
     """A bound of the start, on the column itself, so that its index is used."""
     assert isinstance(one.value, (int, float))
     sign, whole = _BOUNDS[one.operator]
-    milliseconds = math.floor(one.value) + 1 if whole else math.ceil(one.value)
+    value = max(-_MAX, min(_MAX, one.value))  # 1e400 is infinite
+    milliseconds = math.floor(value) + 1 if whole else math.ceil(value)
     return f"t.start_ns {sign} ?", [max(-_MAX, min(_MAX, milliseconds * 1_000_000))]
 
 
@@ -198,7 +231,11 @@ def _compare(expression: str, one: q.Comparison) -> _Sql:
     if operator in ("IS NULL", "IS NOT NULL"):
         return f"({expression}) {operator}", []
     if isinstance(value, tuple):
-        return f"{expression} {operator} ({', '.join('?' * len(value))})", list(value)
+        if len(value) <= _MANY:
+            return f"{expression} {operator} ({', '.join('?' * len(value))})", list(value)
+        finite = [one for one in value if not isinstance(one, float) or math.isfinite(one)]
+        listed = orjson.dumps(finite).decode()
+        return f"{expression} {operator} (SELECT value FROM json_each(?))", [listed]
     if operator == "RLIKE":
         return f"tracetape_rlike(?, {expression})", [value]
     if operator == "LIKE":

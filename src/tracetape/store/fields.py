@@ -49,7 +49,11 @@ MATCHING = ("LIKE", "ILIKE", "RLIKE")
 _STATES = [state.value for state in TraceState]
 
 
-_NAME = re.compile(r"`([^`]*)`|([^.`]+)")
+_NAME = re.compile(r"`([^`]*)`|\"([^\"]*)\"|([^.`\"]+)")
+_CLAUSE = re.compile(
+    r"\s*(?P<field>(?:`[^`]*`|\"[^\"]*\"|[^\s`\"])+)(?:\s+(?P<way>ASC|DESC))?\s*", re.IGNORECASE
+)
+_SORTED = ("trace", "tag", "metadata")
 
 
 def field_of(token: str) -> tuple[str, str]:
@@ -128,23 +132,23 @@ def parse_order_by(clauses: Sequence[str] | None) -> tuple[Order, ...]:
 
 
 def _order(clause: str) -> Order:
-    words = clause.split()
-    direction = words[1].upper() if len(words) == 2 else "ASC"
-    if len(words) not in (1, 2) or direction not in ("ASC", "DESC"):
+    found = _CLAUSE.fullmatch(clause)
+    if found is None:
         raise InvalidValueError(
             f"Invalid order_by clause {clause!r}: write a field, then ASC or DESC."
         )
     try:
-        subject, key = field_of(words[0])
+        subject, key = field_of(found["field"])
     except ValueError:
         subject, key = "", ""
-    if subject != "trace" or key == "text":
+    if subject not in _SORTED or (subject, key) == ("trace", "text") or not key:
         known = ", ".join(sorted(set(_TRACE_KEYS) - {"text"}))
         raise InvalidValueError(
-            f"Invalid attribute key {words[0]!r} specified in order_by: sort by one of {known}."
+            f"Invalid attribute key {found['field']!r} specified in order_by: "
+            f"sort by one of {known}, tag.<key>, metadata.<key>."
         )
-    return Order(key, direction == "ASC")
+    return Order(key, (found["way"] or "ASC").upper() == "ASC", subject)
 
 
 def _parts(name: str) -> list[str]:
-    return [quoted or plain for quoted, plain in _NAME.findall(name)] or [name]
+    return ["".join(found) for found in _NAME.findall(name)] or [name]

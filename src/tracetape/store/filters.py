@@ -10,7 +10,8 @@ OR, NOT and parentheses added::
                | [ NOT ] ( LIKE | ILIKE | RLIKE ) text
                | [ NOT ] IN "(" value { "," value } ")"
                | IS [ NOT ] NULL
-    field      = name { "." name }          names with other characters stand in back-ticks
+    field      = name { "." name }          names with other characters stand in back-ticks,
+                                            or after the first dot in double quotes
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ _TOKENS = re.compile(
     r"""\s*(?:
         (?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
       | (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
-      | (?P<name>(?:`[^`]*`|\w[\w-]*)(?:\.(?:`[^`]*`|[\w-]+))*)
+      | (?P<name>(?:`[^`]*`|\w[\w-]*)(?:\.(?:`[^`]*`|"[^"]*"|[\w-]+))*)
       | (?P<sign><=|>=|!=|<>|==|[=<>(),])
     )""",
     re.VERBOSE,
 )
+_ZEROS = re.compile(r"(?<![.\d])0+(?=\d)")
 _MAX_DEPTH = 50  # of parentheses
 
 
@@ -48,6 +50,8 @@ def parse_filter(text: str | None) -> Condition | None:
         return None
     if not isinstance(text, str):
         raise InvalidTypeError(f"filter_string must be a string, got {type(text).__name__}.")
+    if "\0" in text:
+        raise InvalidValueError("Invalid filter: it has a NUL character, where SQLite's texts end.")
     if not text.isascii():
         try:
             text.encode()
@@ -164,8 +168,9 @@ class _Parser:
         if kind == "number":
             self._next += 1
             number = float(token)
-            # SQLite's integers have 64 bits.
-            return number if set(token) & set(".eE") or abs(number) >= 2**63 else int(token)
+            # SQLite's integers have 64 bits; Python takes 4,300 digits, zeros in front among them.
+            is_float = set(token) & set(".eE") or abs(number) >= 2**63
+            return number if is_float else int(_ZEROS.sub("", token))
         return self._fail("expected a number, or a text in quotes")
 
     def _check(

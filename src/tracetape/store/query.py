@@ -55,10 +55,14 @@ Condition = Comparison | All | Any | Not
 
 @dataclass(frozen=True)
 class Order:
-    """One key to sort by: the name of a trace's field."""
+    """One key to sort by: the name of a trace's field, or a tag's or metadata's key.
+
+    Traces without that tag come last.
+    """
 
     key: str
     ascending: bool = True
+    subject: str = "trace"
 
 
 @dataclass(frozen=True)

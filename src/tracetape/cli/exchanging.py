@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -64,8 +65,9 @@ def export(
             if parquet is not None:
                 from tracetape.store.parquet import write_parquet
 
-                for _ in write_parquet(parquet, traces):
-                    advance(1)
+                with _named(parquet):
+                    for _ in write_parquet(parquet, traces):
+                        advance(1)
             elif file := jsonl or json_:
                 with _output(file) as out:
                     for _ in _write_json(out, traces, as_list=json_ is not None):
@@ -185,8 +187,19 @@ def _output(path: Path) -> Iterator[BinaryIO]:
     if str(path) == "-":
         yield sys.stdout.buffer
         return
-    with open_private(path) as file:
+    with _named(path), open_private(path) as file:
         yield file
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors of writing get the file's name, which a write does not know."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
 
 
 @contextmanager

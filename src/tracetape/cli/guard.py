@@ -8,11 +8,10 @@ from collections.abc import Callable
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
+from tracetape.cli.ends import INTERRUPTED
 from tracetape.diagnostics import told_missing
 
 __all__ = ["execute", "guarded"]
-
-_INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
 
 
 def execute(code: CodeType, **names: Any) -> None:
@@ -46,7 +45,7 @@ def guarded(body: Callable[[], None]) -> int:
         if package is not None:  # the log says how to mend it, and where matters only to the SDK
             traceback = _until(package, traceback)
         _show(error.with_traceback(traceback), traceback)
-        return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from tracetape._version import __version__
 from tracetape.cli.cassette import cassette
 from tracetape.cli.doctor import doctor
+from tracetape.cli.ends import INTERRUPTED, notice_closed_output, of_output
 from tracetape.cli.exchanging import export, import_
 from tracetape.cli.listing import ls
 from tracetape.cli.pruning import prune
@@ -39,11 +41,27 @@ class _Group(click.Group):
         except TracetapeException as error:
             click.echo(f"tracetape: error: {error}", err=True)
             ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("\ntracetape: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
         except OSError as error:
-            if error.filename is None:  # none of a file that the user has named
+            where = "standard output" if of_output(error) else error.filename
+            if where is None:  # of no file that the user has named
                 raise
-            click.echo(f"tracetape: error: {error.filename}: {error.strerror}", err=True)
-            ctx.exit(1)
+            click.echo(f"tracetape: error: {where}: {error.strerror}", err=True)
+            sys.exit(1)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        found = super().resolve_command(ctx, args)
+        if found[1] is not run:  # the program that it runs may do without, as in Python
+            notice_closed_output()
+        return found
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of use

@@ -60,6 +60,9 @@ class _Logger:
     def warning(self, message: str, *args: object, exc_info: bool = False) -> None:
         self._say(logging.WARNING, message, args, exc_info)
 
+    def info(self, message: str, *args: object) -> None:
+        self._say(logging.INFO, message, args, False)
+
     def error(self, message: str, *args: object) -> None:
         self._say(logging.ERROR, message, args, False)
 

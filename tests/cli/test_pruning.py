@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,8 @@ def test_by_size(ten_traces: None, store_path: Path) -> None:
 def test_mistakes(ten_traces: None, store_path: Path) -> None:
     """Nothing is removed."""
     assert "--older-than, --max-size, or both" in prune(store_path)
-    assert "'soon' is no duration" in prune(store_path, "--older-than", "soon")
-    assert "'big' is no size" in prune(store_path, "--max-size", "big")
+    assert "'soon' is not a duration" in prune(store_path, "--older-than", "soon")
+    assert "'big' is not a size" in prune(store_path, "--max-size", "big")
     assert "no trace store" in prune(store_path.parent / "none.db", "--older-than", "0s")
 
 
@@ -66,7 +67,7 @@ def test_retention_is_configured(
         assert runtime.retention == Retention(seconds=30 * 86_400)
         assert runtime.recorder.store.retention() == Retention(seconds=30 * 86_400)  # type: ignore[attr-defined]
     assert runtime.retention is None
-    with pytest.raises(tracetape.TracetapeException, match="no size"):
+    with pytest.raises(tracetape.TracetapeException, match="not a size"):
         tracetape.configure(retention="for ever")
     with pytest.raises(tracetape.TracetapeException, match="must be a string"):
         tracetape.configure(retention=5)  # type: ignore[arg-type]
@@ -76,4 +77,47 @@ def test_retention_is_configured(
     monkeypatch.setenv("TRACETAPE_RETENTION", "much")
     runtime.defaults()
     assert runtime.retention is None
-    assert "TRACETAPE_RETENTION: 'much' is no size" in caplog.text
+    assert "TRACETAPE_RETENTION: 'much' is not a size" in caplog.text
+
+
+@pytest.mark.parametrize("bound", ["30", "0", "1", "500M", "1kB"])
+def test_a_slip_in_retention_removes_nothing(
+    bound: str, store_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither a bound without a unit, nor one that no store can keep; one warning names it."""
+    from tracetape.tracing.runtime import runtime
+
+    for _ in range(20):
+        with tracetape.start_span("old"):
+            pass
+    tracetape.flush()
+    monkeypatch.setenv("TRACETAPE_RETENTION", bound)
+    runtime.defaults()
+    with tracetape.start_span("new"):
+        pass
+    tracetape.flush_trace_async_logging(terminate=True)
+    runtime.recorder.store.maintain(5.0)
+    assert len(tracetape.search_traces(return_type="list")) == 21
+    assert f"'{bound}'" in caplog.text
+
+
+def test_what_is_pruned_is_counted_and_reported_once(
+    store_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A program that loses most of its traces by a bound reads how many."""
+    from tracetape.tracing.runtime import runtime
+
+    for _ in range(30):
+        with tracetape.start_span("old"):
+            pass
+    tracetape.flush()
+    with sqlite3.connect(store_path) as connection:
+        connection.execute("UPDATE traces SET start_ns = start_ns - 36000 * 1000000000")
+    connection.close()
+    with tracetape.configure(retention="1h"):
+        store = runtime.recorder.store
+        while store.maintain(5.0):
+            pass
+        assert tracetape.stats()["pruned_traces"] == 30
+        assert caplog.text.count("30 traces were removed") == 1
+        assert "3,600 s" in caplog.text

@@ -210,7 +210,8 @@ def test_traces_are_deleted_by_their_ids(store: SQLiteStore, make: Make) -> None
         ("90s", 90, None),
         ("4W", 4 * 7 * 86_400, None),
         ("500k", None, 500_000),
-        ("1000", None, 1000),
+        ("200KiB", None, 204_800),
+        ("30 days, 2 GB", 30 * 86_400, 2 * 10**9),
     ],
 )
 def test_bounds_in_words(text: str, seconds: float | None, max_bytes: int | None) -> None:
@@ -218,9 +219,16 @@ def test_bounds_in_words(text: str, seconds: float | None, max_bytes: int | None
     assert parse_retention(text) == Retention(seconds, max_bytes)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "3 parsecs", "-1d", "1d 2GB"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "soon", "3 parsecs", "-1d", "1d 2GB"),
+        *("30", "0", "1", "1000", "500M", "30M", "5 M"),  # no unit, or one with two meanings
+        *("0d", "0s", "0GB", "1kB", "100kB", "30d, 1B"),  # would keep nothing
+    ],
+)
 def test_bounds_that_are_none(text: str) -> None:
-    """The error shows how they are written."""
+    """The error shows how they are written; nothing is removed on a guess."""
     with pytest.raises(InvalidValueError, match="500MB"):
         parse_retention(text)
 

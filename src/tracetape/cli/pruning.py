@@ -22,13 +22,14 @@ def prune(older_than: str | None, max_size: str | None, store: str | None) -> No
 
     Programs may go on writing meanwhile. Traces that are running stay.
     """
-    from tracetape.store.retention import Retention, parse_bytes, parse_seconds
+    from tracetape.limits import parse_seconds
+    from tracetape.store.retention import Retention, parse_size
 
     if older_than is None and max_size is None:
         raise click.UsageError("Say --older-than, --max-size, or both.")
     retention = Retention(
         None if older_than is None else parse_seconds(older_than),
-        None if max_size is None else parse_bytes(max_size),
+        None if max_size is None else parse_size(max_size),
     )
     with opened(store) as source:
         path = source.url.removeprefix("sqlite:///")

@@ -66,6 +66,8 @@ class Recorder:
         self,
         open_store: Callable[[], Store],
         *,
+        peek: Callable[[], Store] | None = None,
+        where: Callable[[], str] | None = None,
         prepare: Callable[[], None] | None = None,
         max_bytes: int = 64 << 20,
     ) -> None:
@@ -73,10 +75,14 @@ class Recorder:
 
         Args:
             open_store: gives the store, after the first span, on the writing thread.
+            peek: gives the store for who only reads, while it is not open, without making one.
+            where: gives its URL, while it is not open.
             prepare: called before that, on the thread of the first span.
             max_bytes: bound of the queue, in bytes of JSON.
         """
         self._open_store = open_store
+        self._peek = peek
+        self._where = where
         self._prepare = prepare
         self._max_bytes = max_bytes
         self._store: Store | None = None
@@ -178,7 +184,7 @@ class Recorder:
             from tracetape.recorder.reading import read_trace
 
         changes = [one.details for one in list(self.changes) if one.trace_id == number]
-        return read_trace(number, list(self.live), self.store, changes)
+        return read_trace(number, list(self.live), self.reading, changes)
 
     @property
     def store(self) -> Store:
@@ -190,6 +196,21 @@ class Recorder:
                 if store is None:
                     store = self._store = self._open_store()
         return store
+
+    @property
+    def reading(self) -> Store:
+        """The store for who only reads: while nothing was recorded none is made for that."""
+        return self.store if self._store is not None or self._peek is None else self._peek()
+
+    @property
+    def url(self) -> str:
+        """Of the store, open or not."""
+        return self.store.url if self._store is not None or self._where is None else self._where()
+
+    @property
+    def pruned(self) -> int:
+        """How many traces the store has removed because of a bound."""
+        return int(getattr(self._store, "pruned", 0))
 
     def flush(self, timeout: float | None = None) -> int:
         """Wait until what has ended so far is durable; never raises.

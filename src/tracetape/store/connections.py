@@ -22,6 +22,7 @@ __all__ = [
     "Connection",
     "ForkWaitsError",
     "begin_writing",
+    "close_to_others",
     "connect",
     "prepare_folder",
     "use_wal",
@@ -234,12 +235,12 @@ def prepare_folder(path: Path) -> None:
                 file.write(b"*\n")
     # What was said to a model is the user's alone; SQLite gives its side files the same mode.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    if os.name == "posix":
-        _close_to_others(path)
 
 
-def _close_to_others(path: Path) -> None:
+def close_to_others(path: Path) -> None:
     """Take away what others may do with a store's files; where that cannot be done, say so."""
+    if os.name != "posix":
+        return
     wanted = [(path, 0o077), *((Path(f"{path}{ending}"), 0o077) for ending in ("-wal", "-shm"))]
     if path.parent.name == _FOLDER:
         wanted.append((path.parent, 0o022))

@@ -11,7 +11,7 @@ from tracetape._system import wall_clock_ns
 from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
 from tracetape.store.conditions import add_functions
-from tracetape.store.connections import connect, prepare_folder, use_wal
+from tracetape.store.connections import close_to_others, connect, prepare_folder, use_wal
 from tracetape.store.schema import APPLICATION_ID, migrate
 
 __all__ = ["is_damage", "open_file", "open_memory", "set_aside"]
@@ -115,6 +115,8 @@ def _open(path: Path, read_only: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = NORMAL")
         add_functions(connection)
         migrate(connection)
+        if not read_only:
+            close_to_others(path)  # only now is it known to be ours
     except BaseException:
         connection.close()
         raise

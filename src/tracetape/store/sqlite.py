@@ -125,6 +125,10 @@ class SQLiteStore:
         """``sqlite:///path`` or ``memory://``."""
         return "memory://" if self._path is None else f"sqlite:///{self._path}"
 
+    def exists(self) -> bool:
+        """Whether its file has been made."""
+        return self._path is not None and self._path.is_file()
+
     def open(self) -> None:
         """Open the file now rather than at the first call.
 
@@ -291,6 +295,11 @@ class SQLiteStore:
         """
         return self._upkeep.prune(retention)
 
+    @property
+    def pruned(self) -> int:
+        """How many traces were removed by `maintain`, because of `retention`."""
+        return self._upkeep.pruned
+
     def delete(self, trace_ids: Sequence[int]) -> int:
         """Remove the traces with these 128-bit ids; how many there were."""
         return self._upkeep.delete(trace_ids)
@@ -298,6 +307,8 @@ class SQLiteStore:
     def close(self) -> None:
         """Close the file; a store in memory stays."""
         if self._path is not None:
+            with contextlib.suppress(StoreError):  # then it is not said how many are left
+                self._upkeep.report()
             self._writer.close()
             self._reader.close()
 

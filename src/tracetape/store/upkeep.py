@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import orjson
 
 from tracetape._system import pause, perf_counter, wall_clock_ns
+from tracetape.diagnostics import logger
 from tracetape.store.contents import ContentWriter
 from tracetape.store.fulltext import index_some, merge_some
 from tracetape.store.pruning import live_bytes, oldest_traces, remove_traces
@@ -24,6 +25,7 @@ _TRACES = 50  # removed in one transaction, so that other writers wait for some 
 _PAGES = 2000  # given back to the disk in one transaction
 _PAUSE_SECONDS = 0.002  # in which others get their turn
 _SLACK = 0.02  # of the traces go beyond the estimate: making room twice costs more
+_MANY = 10  # traces; that most of a store with fewer is pruned is nothing to warn of
 _LEAVE = 0.9  # of the bound, when pruning by itself, so that it is not begun every time
 
 
@@ -49,6 +51,8 @@ class Upkeep:
         self._transaction = transaction
         self._pruning: Iterator[int] = iter(())
         self._prune_at = 0.0
+        self.pruned = 0  # traces that were removed because of `retention`
+        self._unsaid: tuple[int, Retention | None] = (0, None)
 
     def maintain(self, seconds: float, retention: Retention | None) -> bool:
         """As `SQLiteStore.maintain`."""
@@ -63,13 +67,33 @@ class Upkeep:
 
         if self._run(index):
             return True
-        if next(self._pruning, None) is not None:
+        count = next(self._pruning, None)
+        if count is not None:
+            self.pruned += count
+            self._unsaid = (self._unsaid[0] + count, retention)
             return True
+        self.report()
         if retention is None or perf_counter() < self._prune_at:
             return False
         self._prune_at = perf_counter() + _PRUNE_SECONDS
         self._pruning = self.prune(retention, leave=_LEAVE)
         return True
+
+    def report(self) -> None:
+        """Say what was pruned since the last report; a warning, if that was most of the store."""
+        (removed, retention), self._unsaid = self._unsaid, (0, None)
+        if not removed:
+            return
+        ((left,),) = self._run(
+            lambda connection: connection.execute("SELECT count(*) FROM traces").fetchall()
+        )
+        say = logger.warning if removed >= _MANY and removed > left else logger.info
+        say(
+            "tracetape: %d traces were removed, being beyond the retention of %s; %d are left",
+            removed,
+            retention,
+            left,
+        )
 
     def prune(self, retention: Retention, leave: float = 1.0) -> Iterator[int]:
         """As `SQLiteStore.prune`; beyond a size, what is left is this share of it."""

@@ -23,4 +23,4 @@ def get_attachment(ref_uri: str, flush: bool = True) -> Attachment | None:
         return None
     if flush:
         runtime.recorder.flush()
-    return runtime.recorder.store.get_attachment(str(said["attachment_id"]))
+    return runtime.recorder.reading.get_attachment(str(said["attachment_id"]))

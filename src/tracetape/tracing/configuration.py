@@ -14,8 +14,9 @@ from tracetape.entities.media_policy import policy
 from tracetape.entities.privacy import Privacy, checked_level
 from tracetape.entities.privacy import policy as privacy
 from tracetape.exceptions import InvalidTypeError
+from tracetape.limits import timeout_seconds
 from tracetape.store import Store
-from tracetape.tracing.runtime import Processor, checked_ratio, runtime
+from tracetape.tracing.runtime import Processor, attachment_bytes, checked_ratio, runtime
 
 if TYPE_CHECKING:
     from tracetape.entities.redaction import RedactionRule
@@ -108,7 +109,7 @@ def configure(
     prices: Mapping[str, Mapping[str, float]] | None = None,
     otel_context: bool | None = None,
     extract_attachments: bool | None = None,
-    max_attachment_size: int | None = None,
+    max_attachment_size: int | str | None = None,
     retention: str | None = None,
     capture: str | None = None,
     redact: Iterable[RedactionRule] | None = None,
@@ -132,11 +133,11 @@ def configure(
             ours is visible to OpenTelemetry as the current one. Needs ``opentelemetry-api``.
         extract_attachments: base64 media in inputs and outputs are kept once as attachments, and
             references stand in their place (``TRACETAPE_TRACE_EXTRACT_ATTACHMENTS``; the default).
-        max_attachment_size: larger media, in bytes, are not kept; their references stay
-            (``TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE``).
+        max_attachment_size: larger media are not kept, their references stay: a number of bytes,
+            or a size such as ``10MB`` (``TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE``).
         retention: how long traces are kept, how much space they take, or both: ``30d``, ``2GB``,
-            ``30d, 2GB`` (``TRACETAPE_RETENTION``). The oldest are removed when there is nothing
-            else to do.
+            ``30d, 2GB`` (``TRACETAPE_RETENTION``). The unit is required. The oldest are removed
+            when there is nothing else to do.
         capture: how much of each span is kept: ``full``; ``metadata``: no inputs, outputs or
             texts, but names, times, models, tokens, numbers; ``none``: names, times and statuses
             only (``TRACETAPE_CAPTURE``).
@@ -146,7 +147,8 @@ def configure(
 
     Raises:
         InvalidValueError: `store` is no URL that we know, or `sampling_ratio` is not in 0 to 1,
-            or `retention` is neither an age nor a size, or `capture` is no level.
+            or `retention` is neither an age nor a size or would keep nothing, or
+            `max_attachment_size` is no size, or `capture` is no level.
         InvalidTypeError: a rule of `redact` is of no kind that we know.
         IntegrationMissingError: `otel_context` is True without OpenTelemetry's API.
     """
@@ -169,6 +171,7 @@ def configure(
         redactor = Redactor(rules) if rules else None
     if capture is not None:
         capture = checked_level(capture)
+    max_bytes = None if max_attachment_size is None else attachment_bytes(max_attachment_size)
     otel = None
     if otel_context:
         with loading:
@@ -181,8 +184,8 @@ def configure(
         runtime.sampling_ratio = sampling_ratio
     if extract_attachments is not None:
         policy.extract = extract_attachments
-    if max_attachment_size is not None:
-        policy.max_bytes = max_attachment_size
+    if max_bytes is not None:
+        policy.max_bytes = max_bytes
     if capture is not None:
         privacy.now = Privacy(capture, privacy.now.redactor)
     if redact is not None:
@@ -229,8 +232,12 @@ def flush(timeout: float | None = None) -> int:
 
     Returns:
         How many spans are still unwritten: 0, unless the time was too short or the store fails.
+
+    Raises:
+        InvalidTypeError: `timeout` is neither a number nor None.
+        InvalidValueError: it is NaN.
     """
-    return runtime.recorder.flush(timeout)
+    return runtime.recorder.flush(timeout_seconds(timeout))
 
 
 def flush_trace_async_logging(terminate: bool = False) -> None:
@@ -245,7 +252,9 @@ def flush_trace_async_logging(terminate: bool = False) -> None:
 def stats() -> dict[str, Any]:
     """Counters of this process: spans recorded, written, queued, lost and dropped, and faults.
 
-    ``faults`` counts internal errors of tracetape by the place where they happened.
+    ``pruned_traces`` are those that the bound `retention` has removed. ``faults`` counts internal
+    errors of tracetape by the place where they happened. Asking makes no store.
     """
     recorder = runtime.recorder
-    return {**recorder.as_dict(), "store": recorder.store.url, "faults": faults()}
+    counters = {**recorder.as_dict(), "pruned_traces": recorder.pruned}
+    return {**counters, "store": recorder.url, "faults": faults()}

@@ -59,7 +59,7 @@ def get_trace(
     number = number_of(trace_id)
     trace = None if number is None else recorder.read(number)
     if trace is None and not silent:
-        logger.warning("There is no trace with the id %r in %s.", trace_id, recorder.store.url)
+        logger.warning("There is no trace with the id %r in %s.", trace_id, recorder.url)
     return trace
 
 

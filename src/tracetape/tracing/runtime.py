@@ -14,6 +14,7 @@ from tracetape.entities.media_policy import policy
 from tracetape.entities.privacy import OPEN, Privacy, checked_level
 from tracetape.entities.privacy import policy as privacy
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
+from tracetape.limits import from_environment, parse_bytes, parse_flag
 from tracetape.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from tracetape.store.retention import Retention
     from tracetape.tracing.otel import OtelContext
 
-__all__ = ["Processor", "Runtime", "checked_ratio", "is_disabled", "runtime"]
+__all__ = ["Processor", "Runtime", "attachment_bytes", "checked_ratio", "is_disabled", "runtime"]
 
+_RATIO = "TRACETAPE_TRACE_SAMPLING_RATIO"
+_ATTACHMENT = "TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE"
+_CAPTURE = "TRACETAPE_CAPTURE"
 _SQLITE = "sqlite:///"  # as in SQLAlchemy, four slashes begin an absolute path
 
 Processor = Callable[["LiveSpan"], Any]
@@ -42,14 +46,20 @@ class Runtime:
     def defaults(self) -> None:
         """What holds where nothing was configured; the environment is read again."""
         self.enabled = not is_disabled()
-        self.sampling_ratio = _environment_ratio()
+        self.sampling_ratio = from_environment(
+            _RATIO, _ratio, 1.0, (1.0, "All traces are recorded."), os.environ.get(_RATIO)
+        )
         self.keep_errors = _flag("TRACETAPE_TRACE_SAMPLING_KEEP_ERRORS")
         self.prices: Mapping[str, Mapping[str, float]] = {}
         self.otel: OtelContext | None = None
-        policy.extract = _flag("TRACETAPE_TRACE_EXTRACT_ATTACHMENTS", default="true")
-        policy.max_bytes = _environment_bytes("TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE")
-        self.retention = _environment_retention()
-        level = _environment_capture()
+        policy.extract = _flag("TRACETAPE_TRACE_EXTRACT_ATTACHMENTS", default=True)
+        policy.max_bytes = from_environment(
+            _ATTACHMENT, attachment_bytes, None, (None, "There is no bound.")
+        )
+        self.retention: Retention | None = from_environment(
+            "TRACETAPE_RETENTION", _retention, None, (None, "Nothing is pruned.")
+        )
+        level = from_environment(_CAPTURE, _level, "full", ("metadata", "No content is recorded."))
         privacy.now = OPEN if level == OPEN.capture else Privacy(level)
         self.use_processors(())
 
@@ -78,11 +88,10 @@ class Runtime:
         if store is None:
             recorder = self._default_recorder()
         else:
-            with loading:
-                from tracetape.store import open_store
-
-            opened = open_store(store) if isinstance(store, str) else store
-            recorder = Recorder(lambda: _usable(opened))
+            opened = _named(store) if isinstance(store, str) else store
+            recorder = Recorder(
+                lambda: _usable(opened), peek=lambda: _peek(opened), where=lambda: opened.url
+            )
         self.use_recorder(recorder).close()
 
     def _process(self, span: LiveSpan) -> None:
@@ -106,16 +115,16 @@ class Runtime:
                 )
 
     def _default_recorder(self) -> Recorder:
-        return Recorder(self._open, prepare=_name_store)
+        return Recorder(self._open, peek=_peek_default, where=_default_url, prepare=_name_store)
 
     def _open(self) -> Store:
         with loading:
             from tracetape.store import open_store, writer_url
 
-        _name_store()
         try:
+            _name_store()
             return _usable(open_store(writer_url()))
-        except InvalidValueError as error:
+        except (InvalidValueError, StoreError) as error:
             return _memory(error)
 
 
@@ -127,7 +136,10 @@ def _name_store() -> None:
     url = os.environ.get("TRACETAPE_STORE") or os.path.join(".tracetape", "traces.db")
     begin = url[: len(_SQLITE)] if url.startswith(_SQLITE) else ""
     if begin or "://" not in url:
-        os.environ["TRACETAPE_STORE"] = _SQLITE + os.path.abspath(url[len(begin) :])
+        try:
+            os.environ["TRACETAPE_STORE"] = _SQLITE + os.path.abspath(url[len(begin) :])
+        except OSError:  # the working directory was deleted; opening the store says so
+            pass
 
 
 def checked_ratio(value: Any, name: str) -> float:
@@ -145,53 +157,39 @@ def checked_ratio(value: Any, name: str) -> float:
     return ratio
 
 
-def _environment_ratio() -> float:
-    name = "TRACETAPE_TRACE_SAMPLING_RATIO"
-    try:
-        return checked_ratio(os.environ.get(name, "1"), name)
-    except InvalidValueError as error:
-        logger.warning("%s: all traces are recorded.", error)
-        return 1.0
-
-
-def _environment_capture() -> str:
-    name = "TRACETAPE_CAPTURE"
-    try:
-        return checked_level(os.environ.get(name) or "full", name)
-    except InvalidValueError as error:
-        logger.warning("%s: no content is recorded.", error)
-        return "metadata"
-
-
-def _environment_retention() -> Retention | None:
-    text = os.environ.get("TRACETAPE_RETENTION")
-    if not text:
-        return None
-    with loading:
-        from tracetape.store.retention import parse_retention
-
-    try:
-        return parse_retention(text)
-    except InvalidValueError as error:
-        logger.warning("TRACETAPE_RETENTION: %s Nothing is pruned.", error)
-        return None
-
-
 def is_disabled() -> bool:
     """Whether the environment says that nothing is to be patched or recorded."""
     return _flag("TRACETAPE_DISABLED")
 
 
-def _flag(name: str, default: str = "") -> bool:
-    return os.environ.get(name, default).lower() in ("1", "true", "yes", "on")
+def _flag(name: str, default: bool = False) -> bool:
+    words = "It is taken as true." if default else "It is taken as false."
+    return from_environment(name, parse_flag, default, (default, words))
 
 
-def _environment_bytes(name: str) -> int | None:
-    text = os.environ.get(name, "").strip()
-    if not text or text.isdecimal():
-        return int(text) if text else None
-    logger.warning("%s must be a number of bytes, got %r: there is no bound.", name, text)
-    return None
+def attachment_bytes(value: str | int) -> int | None:
+    """The bound of an attachment's size: a number of bytes, or a size such as ``10MB``.
+
+    Raises:
+        InvalidTypeError: it is neither a string nor a whole number.
+        InvalidValueError: it is no size.
+    """
+    return parse_bytes(value, plain=True)
+
+
+def _ratio(text: str) -> float:
+    return checked_ratio(text, "the ratio")
+
+
+def _level(text: str) -> str:
+    return checked_level(text, "the level")
+
+
+def _retention(text: str) -> Retention:
+    with loading:
+        from tracetape.store.retention import parse_retention
+
+    return parse_retention(text)
 
 
 def _usable(store: Store) -> Store:
@@ -207,6 +205,44 @@ def _usable(store: Store) -> Store:
             # By another process, for long: spans wait for it, as they do later.
         store.retention = lambda: runtime.retention
     return store
+
+
+def _named(url: str) -> Store:
+    with loading:
+        from tracetape.store import open_store
+
+    try:
+        return open_store(url)
+    except StoreError as error:
+        return _memory(error)
+
+
+def _peek(store: Store) -> Store:
+    with loading:
+        from tracetape.store import SQLiteStore, peek_store
+
+    in_file = isinstance(store, SQLiteStore) and store.url.startswith(_SQLITE)
+    return peek_store(store.url) if in_file else store
+
+
+def _peek_default() -> Store:
+    with loading:
+        from tracetape.store import SQLiteStore, peek_store, writer_url
+
+    try:
+        return peek_store(writer_url())
+    except (InvalidValueError, StoreError):  # writing will say so, and keep traces in memory
+        return SQLiteStore(None)
+
+
+def _default_url() -> str:
+    with loading:
+        from tracetape.store import open_store, writer_url
+
+    try:
+        return open_store(writer_url()).url
+    except (InvalidValueError, StoreError):
+        return "memory://"
 
 
 def _memory(error: TracetapeException) -> Store:

@@ -175,7 +175,7 @@ def find_traces(
         None if max_results is None else min(max_results + one_more, _MOST),
         min(offset, _MOST),
     )
-    return runtime.recorder.store.search(query, include_spans=include_spans)
+    return runtime.recorder.reading.search(query, include_spans=include_spans)
 
 
 def _check_count(max_results: int | None) -> None:
@@ -208,7 +208,7 @@ def search_sessions(
     """
     _check_count(max_results)
     max_results = _MOST if max_results is None else max_results
-    store = runtime.recorder.store
+    store = runtime.recorder.reading
     scope = _scope(_places("locations", locations), run_id, model_id)
     has_session = q.Comparison("metadata", SESSION, "IS NOT NULL")
     found: list[str] = []

@@ -334,3 +334,37 @@ def test_sessions_are_traces_with_one_session_id() -> None:
     (newest,) = tracetape.search_sessions(max_results=1, include_spans=False)
     assert (newest.id, newest[0].data.spans) == ("a", [])
     assert tracetape.search_sessions(run_id="none") == []
+
+
+@pytest.mark.parametrize("looked_through", [5000, 3, 0])
+def test_sessions_are_found_in_the_order_of_their_newest_traces(
+    looked_through: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among the newest traces or by the sessions' own index; running traces do not count."""
+    monkeypatch.setattr("tracetape.store.sessions._LOOKED_THROUGH", looked_through)
+    for name, session in enumerate(["s1", "s2", None, "s1", "s3", "s2"]):
+        with tracetape.start_span(str(name)):
+            tracetape.update_current_trace(session_id=session)
+    tracetape.flush()
+    with tracetape.start_span("running"):
+        tracetape.update_current_trace(session_id="s3")
+        sessions = tracetape.search_sessions(max_results=None)
+    said = [(one.id, [trace.info.name for trace in one]) for one in sessions]
+    assert said == [("s2", ["1", "5"]), ("s3", ["4"]), ("s1", ["0", "3"])]
+    assert [one.id for one in tracetape.search_sessions(max_results=2)] == ["s2", "s3"]
+    assert tracetape.search_sessions(max_results=0) == []
+
+
+def test_sessions_take_two_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are."""
+    for number in range(30):
+        with tracetape.start_span("one"):
+            tracetape.update_current_trace(session_id=f"s{number}")
+    tracetape.flush()
+    store = runtime.recorder.store
+    asked: list[None] = []
+    monkeypatch.setattr(
+        store, "_read", lambda work, real=store._read: (asked.append(None), real(work))[1]
+    )
+    assert len(tracetape.search_sessions()) == 30
+    assert len(asked) == 2

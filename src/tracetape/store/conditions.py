@@ -14,7 +14,7 @@ from tracetape.entities import names as wire
 from tracetape.store import query as q
 from tracetape.store.fulltext import like_to_glob, text_sql
 
-__all__ = ["add_functions", "select_traces"]
+__all__ = ["SESSION_OF", "add_functions", "condition_sql", "select_traces"]
 
 _Sql = tuple[str, list[Any]]
 
@@ -30,6 +30,7 @@ _TRACE = {
     "run_id": f"json_extract(t.metadata, '$.\"{wire.SOURCE_RUN}\"')",
 }
 _ORDER = {**_TRACE, "timestamp_ms": "t.start_ns"}  # the column itself, which has an index
+SESSION_OF = f"json_extract(t.metadata, '$.\"{wire.SESSION}\"')"  # as its index has it
 _OBJECTS = {"tag": "t.tags", "metadata": "t.metadata"}
 _SPAN = {"name": "s.name", "type": "s.type", "status": "s.status"}
 _SPAN_ATTRIBUTES = {
@@ -61,8 +62,8 @@ def select_traces(query: q.TraceQuery, select: str) -> _Sql:
     order, keys = _order(query.order)
     limit = -1 if query.limit is None else min(query.limit, _MOST)
     offset = min(query.offset, _MOST)
-    if _of_text(query.condition):
-        # The index on text finds the traces; without the plus, SQLite would go through all by time.
+    if _by_index(query.condition):
+        # That index finds the traces; without the plus, SQLite would go through all by time.
         first = order.replace("t.start_ns", "+t.start_ns")
         where = f"t.id IN (SELECT t.id FROM traces t WHERE {where} ORDER BY {first} LIMIT ?)"
         values += [*keys, limit if limit < 0 else limit + offset]
@@ -88,13 +89,23 @@ def _order(order: tuple[q.Order, ...]) -> _Sql:
     return ", ".join([*clauses, "t.start_ns DESC", "t.id DESC"]), keys
 
 
-def _of_text(condition: q.Condition | None) -> bool:
+def condition_sql(condition: q.Condition) -> _Sql:
+    """What follows WHERE in a query of ``traces t``, and its parameters."""
+    return _sql(condition)
+
+
+def _by_index(condition: q.Condition | None) -> bool:
+    """Whether an index other than that of time gives the traces: that of texts, or of sessions."""
     if isinstance(condition, q.All):
-        return any(map(_of_text, condition.parts))
-    return isinstance(condition, q.Comparison) and (condition.subject, condition.key) == (
-        "trace",
-        "text",
-    )
+        return any(map(_by_index, condition.parts))
+    if not isinstance(condition, q.Comparison):
+        return False
+    is_text = (condition.subject, condition.key) == ("trace", "text")
+    return is_text or (_of_session(condition) and condition.operator in ("=", "IN"))
+
+
+def _of_session(one: q.Comparison) -> bool:
+    return (one.subject, one.key) == ("metadata", wire.SESSION)
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
@@ -155,6 +166,8 @@ def _comparison(one: q.Comparison) -> _Sql:
     if one.subject in ("tag", "metadata"):
         if (one.subject, one.key) == ("tag", wire.TRACE_NAME):
             return _compare(_TRACE["name"], one)
+        if _of_session(one):  # always a text
+            return _compare(SESSION_OF, one)
         return _member(_OBJECTS[one.subject], one)
     return _assessed(one)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from tracetape.entities import Span, Trace, TraceInfo, TraceState
 from tracetape.entities.attachment import Attachment
 from tracetape.entities.live_trace import TraceDetails
-from tracetape.store.query import TraceQuery
+from tracetape.store.query import Condition, TraceQuery
 
 if TYPE_CHECKING:
     from tracetape.entities.assessment import Assessment
@@ -101,6 +101,9 @@ class Store(Protocol):
 
     def search(self, query: TraceQuery, *, include_spans: bool = True) -> list[Trace]:
         """The traces that `query` asks for, in its order."""
+
+    def sessions(self, condition: Condition, limit: int) -> list[str]:
+        """Ids of at most `limit` sessions, that of the newest trace that is meant first."""
 
     def resolve(self, prefix: str) -> list[int]:
         """Ids of at most ten traces whose hexadecimal id begins with `prefix`."""

@@ -25,7 +25,7 @@ from tracetape.store.connections import Connection, ForkWaitsError, begin_writin
 from tracetape.store.contents import ContentReader, ContentWriter, parts_of
 from tracetape.store.opening import is_damage, open_file, open_memory, set_aside
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
-from tracetape.store.query import TraceQuery
+from tracetape.store.query import Condition, TraceQuery
 from tracetape.store.retention import Retention
 from tracetape.store.rows import (
     SPAN_COLUMNS,
@@ -35,6 +35,7 @@ from tracetape.store.rows import (
     span_row,
     update_row,
 )
+from tracetape.store.sessions import newest_sessions
 from tracetape.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -257,6 +258,13 @@ class SQLiteStore:
             ]
 
         return self._read(read)
+
+    def sessions(self, condition: Condition, limit: int) -> list[str]:
+        """Ids of at most `limit` sessions, that of the newest trace first.
+
+        Traces that `condition` excludes do not count.
+        """
+        return self._read(lambda connection: newest_sessions(connection, condition, limit))
 
     def find(self, query: TraceQuery) -> list[int]:
         """The 128-bit ids of the traces that `query` asks for, in its order."""

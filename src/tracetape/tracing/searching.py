@@ -20,7 +20,6 @@ __all__ = ["find_traces", "search_sessions", "search_traces"]
 
 _MODEL = "mlflow.modelId"
 _MOST = 2**62  # SQLite counts to 2**63
-_PAGE = 1000  # traces that are looked through at a time for new sessions
 
 
 @overload
@@ -210,33 +209,17 @@ def search_sessions(
     max_results = _MOST if max_results is None else max_results
     store = runtime.recorder.reading
     scope = _scope(_places("locations", locations), run_id, model_id)
-    has_session = q.Comparison("metadata", SESSION, "IS NOT NULL")
-    found: list[str] = []
-    while len(found) < max_results:
-        others = [q.Not(q.Comparison("metadata", SESSION, "IN", tuple(found)))] if found else []
-        condition = _all(has_session, *_ended(None), *others, *scope)
-        page = store.search(q.TraceQuery(condition, limit=_PAGE), include_spans=False)
-        new = list(dict.fromkeys(trace.info.trace_metadata[SESSION] for trace in page))
-        found += new[: max_results - len(found)]
-        if len(page) < _PAGE:
-            break
-    oldest_first = (q.Order("timestamp_ms"),)
-    return [
-        Session(
-            store.search(
-                q.TraceQuery(
-                    _all(
-                        q.Comparison("metadata", SESSION, "=", session),
-                        *_ended(None),
-                        *_scope(_places("locations", locations), None, None),
-                    ),
-                    oldest_first,
-                ),
-                include_spans=include_spans,
-            )
-        )
-        for session in found
-    ]
+    found = store.sessions(_all(*_ended(None), *scope), min(max_results, _MOST))
+    members = _all(
+        q.Comparison("metadata", SESSION, "IN", tuple(found)),
+        *_ended(None),
+        *_scope(_places("locations", locations), None, None),
+    )
+    query = q.TraceQuery(members, (q.Order("timestamp_ms"),))
+    traces: dict[str, list[Trace]] = {session: [] for session in found}
+    for trace in store.search(query, include_spans=include_spans):
+        traces[trace.info.trace_metadata[SESSION]].append(trace)
+    return [Session(some) for some in traces.values() if some]
 
 
 def _ended(condition: q.Condition | None) -> list[q.Condition]:

@@ -1,0 +1,59 @@
+"""Which conversations are the newest, found without going through all traces."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from tracetape.store.conditions import SESSION_OF, condition_sql
+from tracetape.store.query import Condition
+
+__all__ = ["newest_sessions"]
+
+_LOOKED_THROUGH = 5000  # of the newest traces, before the sessions' own index is gone through
+_WALK = f"""
+    SELECT {SESSION_OF} FROM traces t WHERE t.start_ns >= ? AND {{where}}
+    ORDER BY t.start_ns DESC, t.id DESC
+"""
+# From each session's first trace in the index to the next session's: one step for each.
+_LEAP = f"""
+    WITH RECURSIVE names (session) AS (
+        SELECT min({SESSION_OF}) FROM traces t WHERE {SESSION_OF} IS NOT NULL
+        UNION ALL
+        SELECT (SELECT min({SESSION_OF}) FROM traces t WHERE {SESSION_OF} > names.session)
+        FROM names WHERE session IS NOT NULL
+    ),
+    newest (session, trace) AS (
+        SELECT session, (
+            SELECT t.id FROM traces t WHERE {SESSION_OF} = names.session AND {{where}}
+            ORDER BY t.start_ns DESC, t.id DESC LIMIT 1
+        )
+        FROM names WHERE session IS NOT NULL
+    )
+    SELECT session FROM newest CROSS JOIN traces t ON t.id = newest.trace
+    ORDER BY t.start_ns DESC, t.id DESC LIMIT ?
+"""
+
+
+def newest_sessions(connection: sqlite3.Connection, condition: Condition, limit: int) -> list[str]:
+    """The ids of at most so many sessions, that of the newest trace first.
+
+    Args:
+        connection: in a transaction.
+        condition: which traces decide.
+        limit: at most so many sessions.
+    """
+    where, values = condition_sql(condition)
+    row = connection.execute(
+        "SELECT start_ns FROM traces ORDER BY start_ns DESC LIMIT 1 OFFSET ?", (_LOOKED_THROUGH,)
+    ).fetchone()
+    since = 0 if row is None else row[0]
+    found: dict[str, None] = {}
+    for (session,) in connection.execute(_WALK.format(where=where), [since, *values]):
+        if len(found) == limit:
+            break
+        if session is not None:
+            found[session] = None
+    if row is None or len(found) == limit:
+        return list(found)
+    rows = connection.execute(_LEAP.format(where=where), [*values, limit])
+    return [session for (session,) in rows]

@@ -414,6 +414,41 @@ def test_a_full_queue_delays_a_moment_then_drops_whole_traces(
     assert dropped in caplog.text
 
 
+@pytest.mark.parametrize("trouble", ["fails", "answers nothing"])
+def test_nobody_waits_for_a_store_that_takes_nothing(
+    trouble: str,
+    small: Recorder,
+    troubled: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    eventually: Eventually,
+    query: Query,
+) -> None:
+    """The program goes on at its speed: what does not fit is dropped at once, and counted."""
+    from tracetape.recorder import recorder
+
+    if trouble == "fails":
+        troubled.fail()
+    else:
+        monkeypatch.setattr(recorder, "_STUCK_SECONDS", 0.01)
+        troubled.open.clear()
+    spans(1)
+    eventually(small._is_stuck)
+    slept: list[float] = []
+    monkeypatch.setattr(recorder, "pause", slept.append)
+    spans(200)
+    assert slept == []
+    counters = small.as_dict()
+    assert counters["dropped_spans"] == counters["dropped_traces"] > 0
+    troubled.error = None
+    troubled.open.set()
+    assert small.flush(20) == 0
+    spans(1, "afterwards")
+    assert small.flush(20) == 0
+    counters = small.as_dict()
+    assert counters["written"] + counters["dropped_spans"] == 202
+    assert query("SELECT count(*) FROM spans WHERE name = 'afterwards'") == [(1,)]
+
+
 def test_large_payloads_fill_the_queue_sooner(small: Recorder, troubled: Any) -> None:
     """The bound is in bytes."""
     troubled.open.clear()

@@ -34,6 +34,7 @@ _PAUSE_SECONDS = 0.02  # between two parts of the store's upkeep
 _OVERDUE_SECONDS = 1.0  # how long upkeep waits for a moment without spans
 _LAST_TIDY_SECONDS = 0.05  # of upkeep when a program ends
 _MAX_DELAY_SECONDS = 0.005  # at most, for a caller that finds the queue full
+_STUCK_SECONDS = 1.0  # a batch that takes longer to write drains nothing: waiting would not help
 _SMALL = 1024  # bytes of inputs and outputs that the flat price of a span covers
 _SPAN_BYTES = 600 + _SMALL
 _EXIT_SECONDS = 10.0
@@ -118,6 +119,7 @@ class Recorder:
         self._sleeping = False
         self.stopping = False
         self.failing = False  # the store's last answer was an error
+        self.writing_since = 0.0  # when the worker began to write a batch; 0: it writes none
         self.shown: set[int] = set()  # ids of the spans written as open
         self.next_beat = 0.0  # when to say again that the process lives, by the monotonic clock
 
@@ -314,18 +316,20 @@ class Recorder:
         """Wait a moment for a full queue; then the whole trace is dropped, and counted.
 
         A thread is slowed before that, the more the fuller the queue is: then it seldom gets full.
+        Nobody waits for a store that takes nothing.
         """
         trace = span._trace
         if trace.trace_id not in self.dropped:
             room, brake = self._room, self._brake
             fullness = (len(self.queue) - brake) / max(1, room - brake)
+            may_wait = not self._is_stuck() and not _on_event_loop()
             if fullness <= 1.0:
-                if fullness > 0.0 and not _on_event_loop():
+                if fullness > 0.0 and may_wait:
                     pause(_MAX_DELAY_SECONDS * fullness**2)
                 return True
             look_for_fork()
             deadline = perf_counter() + _MAX_DELAY_SECONDS
-            while not _on_event_loop() and perf_counter() < deadline:
+            while may_wait and perf_counter() < deadline:
                 self._hurry.ring()
                 pause(0.0005)
                 if len(self.queue) <= self._room:
@@ -337,6 +341,11 @@ class Recorder:
             self.live.pop(trace, None)
             self.dropped.discard(trace.trace_id)
         return False
+
+    def _is_stuck(self) -> bool:
+        """Whether the store takes nothing now: it fails, or one batch takes it very long."""
+        since = self.writing_since
+        return self.failing or (since > 0.0 and perf_counter() - since > _STUCK_SECONDS)
 
     def _begin_writing(self) -> None:
         if not self.ending:

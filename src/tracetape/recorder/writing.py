@@ -86,14 +86,18 @@ def _write_singly(recorder: Recorder, spans: list[LiveSpan], updates: list[Trace
 
 def _write(recorder: Recorder, updates: list[TraceUpdate]) -> bool:
     """Whether they became durable; as long as the store only fails for now, retry."""
-    while True:
-        try:
-            recorder.store.write(updates)
-            recorder.failing = False
-            return True
-        except StoreError as error:
-            recorder.failing = True
-            warn_once("store", "tracetape: %s (spans are kept in memory meanwhile)", error)
-            if recorder.stopping:
-                return False
-            recorder.wake.wait(_RETRY_SECONDS)
+    recorder.writing_since = perf_counter()
+    try:
+        while True:
+            try:
+                recorder.store.write(updates)
+                recorder.failing = False
+                return True
+            except StoreError as error:
+                recorder.failing = True
+                warn_once("store", "tracetape: %s (spans are kept in memory meanwhile)", error)
+                if recorder.stopping:
+                    return False
+                recorder.wake.wait(_RETRY_SECONDS)
+    finally:
+        recorder.writing_since = 0.0

@@ -153,8 +153,8 @@ def _duration(text: str) -> float | None:
 
 
 def _refuse_ambiguous(text: str) -> None:
-    if text.endswith("M"):
-        number = text[:-1].strip()
+    number = text[:-1].strip()
+    if text.endswith("M") and _NUMBER.fullmatch(number):
         raise InvalidValueError(
             f"{text!r} is ambiguous: write {number}MB for megabytes, {number}m for minutes; "
             f"sizes are such as {_SIZES}."

@@ -18,8 +18,9 @@ from tracetape.entities.attachment import Attachment
 from tracetape.exceptions import InvalidValueError
 from tracetape.store import SQLiteStore, TraceUpdate
 from tracetape.store.filters import parse_filter
+from tracetape.store.pruning import live_bytes
 from tracetape.store.query import TraceQuery
-from tracetape.store.retention import Retention, parse_retention
+from tracetape.store.retention import EMPTY_BYTES, Retention, parse_retention
 
 DAY = 86_400 * 10**9
 TABLES = ("traces", "spans", "contents", "lists", "uses", "late_spans", "assessments")
@@ -231,6 +232,34 @@ def test_bounds_that_are_none(text: str) -> None:
     """The error shows how they are written; nothing is removed on a guess."""
     with pytest.raises(InvalidValueError, match="500MB"):
         parse_retention(text)
+
+
+def test_an_empty_store_is_smaller_than_the_smallest_bound(store: SQLiteStore) -> None:
+    """Else a bound would remove whatever is written."""
+    store.write([])
+    connection = sqlite3.connect(store.url.removeprefix("sqlite:///"))
+    size = live_bytes(connection)
+    connection.close()
+    assert size <= EMPTY_BYTES
+    with pytest.raises(InvalidValueError, match="too small"):
+        parse_retention(f"{size - 1}B")
+
+
+@pytest.mark.parametrize(("old", "level"), [(20, "WARNING"), (2, "INFO")])
+def test_what_was_pruned_is_reported_once(
+    old: int, level: str, store: SQLiteStore, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning, if that was most of the store; the counter has it in any case."""
+    caplog.set_level("INFO")
+    store.write([*(make(n, 5) for n in range(1, old + 1)), make(99)])
+    store.retention = lambda: Retention(seconds=86_400)
+    build_index(store)
+    store.close()
+    store.close()
+    (record,) = [one for one in caplog.records if "retention" in one.getMessage()]
+    assert record.levelname == level
+    assert f"{old} traces were removed" in record.getMessage()
+    assert store.pruned == old
 
 
 def test_a_new_file_can_give_space_back(store: SQLiteStore, tmp_path: Path) -> None:

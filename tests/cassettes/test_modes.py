@@ -70,11 +70,14 @@ def test_all_without_a_request_keeps_the_old_tape(tape, get):
     assert len(load(tape).interactions) == 1
 
 
-def test_none_without_a_file_says_how_to_record(tape):
-    """The file is named, and what to do."""
-    with pytest.raises(CassetteError, match=r"there is no cassette .*tape.yaml: record it first"):
+def test_none_without_a_file_says_how_to_record(tape, get):
+    """It is an empty tape; the first request names the file, and what to do."""
+    with cassette(tape, mode="none") as opened:
+        assert opened.interactions == []
+    with pytest.raises(CassetteMissError, match=r"no cassette .*tape.yaml. Record it first"):
         with cassette(tape, mode="none"):
-            pass
+            get("/a")
+    assert not tape.exists()
 
 
 @pytest.fixture

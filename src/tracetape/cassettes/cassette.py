@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
+from tracetape._policy import policy_of_here
 from tracetape._system import lasting_lock
 from tracetape.cassettes import network, transports
 from tracetape.cassettes.context import close_player, is_here, open_player
@@ -30,7 +31,7 @@ _recorded: set[Path] = set()  # files that an open tape writes
 def cassette(
     path: str | PathLike[str],
     *,
-    mode: str = "once",
+    mode: str | None = None,
     match_on: Sequence[str] | None = None,
     ignore: Collection[str] = (),
     scrub: Scrub | None = None,
@@ -41,6 +42,7 @@ def cassette(
     scope: Literal["context", "process"] = "context",
     rechunk: int | None = None,
     cut_after: int | None = None,
+    allow_misses: bool | None = None,
 ) -> Cassette:
     """Record the HTTP requests of a block once, and replay them ever after.
 
@@ -50,9 +52,10 @@ def cassette(
 
     Args:
         path: the file, YAML.
-        mode: ``none`` only replays; ``once`` records if there is no file, or continues one whose
-            recording was cut short; ``new_episodes`` replays and records what is new; ``all``
-            records everything anew.
+        mode: ``none`` only replays, and without a file each request is a miss; ``once`` (the
+            default) records if there is no file, or continues one whose recording was cut short;
+            ``new_episodes`` replays and records what is new; ``all`` records everything anew.
+            Under pytest the default is that of the run, and ``--cassette-mode`` wins.
         match_on: what must be equal, out of ``method``, ``scheme``, ``host``, ``port``, ``path``,
             ``query``, ``body``, and ``uri`` for all of the URL; everything, if not given. JSON
             bodies are compared as JSON.
@@ -68,45 +71,78 @@ def cassette(
             the number chooses where, the same one always in the same places.
         cut_after: replay only so many parts of each event stream, then break the connection; where
             the parts are not known, events count.
+        allow_misses: under pytest, a test may pass although a request found no answer.
 
     Raises:
         InvalidValueError: an argument has no meaning.
-        CassetteError: on entering, there is no tape to replay, or another block is recording it;
+        CassetteError: on entering, the tape cannot be read, or another block is recording it;
             on leaving, it cannot be written, or something was refused for the secrets in it.
     """
-    if mode not in MODES:
-        raise InvalidValueError(f"{mode!r} is no mode: choose from {', '.join(MODES)}")
-    if scope not in _SCOPES:
-        raise InvalidValueError(f"{scope!r} is no scope: choose from {', '.join(_SCOPES)}")
-    options = {
+    given = {
+        "mode": mode,
+        "match_on": match_on,
+        "ignore": ignore,
         "scrub": scrub,
         "speed": speed,
         "allow_hosts": allow_hosts,
         "ignore_hosts": ignore_hosts,
         "rename_hosts": rename_hosts,
+        "scope": scope,
         "rechunk": rechunk,
         "cut_after": cut_after,
+        "allow_misses": allow_misses,
     }
-    return Cassette(Path(path), mode, Matcher(match_on, ignore), scope, options)
+    return Cassette(Path(path), {k: v for k, v in given.items() if v != _DEFAULTS[k]})
+
+
+_DEFAULTS: dict[str, Any] = {
+    name: parameter.default for name, parameter in inspect.signature(cassette).parameters.items()
+}
 
 
 class Cassette:
     """A tape that can be opened, any number of times."""
 
-    def __init__(
-        self, path: Path, mode: str, matcher: Matcher, scope: str, options: Mapping[str, Any]
-    ) -> None:
-        """Nothing is read yet."""
-        self._arguments = (path, mode, matcher, scope, options)
-        self._opened: list[tuple[Player, Placeholders | None]] = []
+    def __init__(self, path: Path, given: Mapping[str, Any]) -> None:
+        """Nothing is read yet; `given` are the options that differ from the defaults."""
+        self._path, self._given = path, given
+        self._opened: list[tuple[Player, Placeholders | None, bool]] = []
+        self._settled()  # mistakes are told where they are made
+
+    def _settled(self) -> tuple[str, Matcher, str, dict[str, Any]]:
+        """The mode, the matcher, the scope and the rest, as they hold here and now."""
+        here = policy_of_here()
+        options = {**_DEFAULTS, **here.options, **self._given}
+        unknown = [name for name in options if name not in _DEFAULTS]
+        if unknown:
+            raise InvalidValueError(f"cassettes have no option {unknown[0]!r}")
+        del options["path"]
+        given, scope = options.pop("mode"), options.pop("scope")
+        for name in (given, here.forced):
+            if name is not None and name not in MODES:
+                raise InvalidValueError(f"{name!r} is no mode: choose from {', '.join(MODES)}")
+        if scope not in _SCOPES:
+            raise InvalidValueError(f"{scope!r} is no scope: choose from {', '.join(_SCOPES)}")
+        matcher = Matcher(options.pop("match_on"), options.pop("ignore"))
+        return here.forced or given or here.mode, matcher, scope, options
 
     def __enter__(self) -> Player:
-        path, mode, matcher, scope, options = self._arguments
+        path = self._path
+        mode, matcher, scope, options = self._settled()
+        here = policy_of_here()
+        if here.disabled:  # an empty tape, which nobody asks
+            player = Player(path, "none", matcher, **options)
+            self._opened.append((player, None, True))
+            return player
         with _lock:
             if path.absolute() in _recorded:
                 raise CassetteError(f"the cassette {path} is being recorded by another block")
             player = Player(path, mode, matcher, **options)
-            placeholders = None if player.records else Placeholders(player.interactions)
+            placeholders = (
+                None
+                if player.records
+                else Placeholders(player.interactions, is_missing=player.is_missing)
+            )
             if player.records:
                 _recorded.add(player.file)
             player.is_open = True
@@ -115,7 +151,9 @@ class Cassette:
                 network.block()
             if placeholders is not None:
                 placeholders.put()
-        self._opened.append((player, placeholders))
+        self._opened.append((player, placeholders, False))
+        if here.opened is not None:
+            here.opened(player)
         return player
 
     def __exit__(
@@ -128,7 +166,9 @@ class Cassette:
         number = next(
             (n for n in reversed(range(len(self._opened))) if is_here(self._opened[n][0])), -1
         )
-        player, placeholders = self._opened.pop(number)
+        player, placeholders, is_disabled = self._opened.pop(number)
+        if is_disabled:
+            return
         player.is_open = False
         # An exit by `sys.exit()` is an end like any other.
         ended = exc is None or (isinstance(exc, SystemExit) and not exc.code)
@@ -144,7 +184,10 @@ class Cassette:
                 if player.records:
                     _recorded.discard(player.file)
         for miss in player.misses:
-            if exc is not None and miss is not exc and _is_cause(miss, exc):
+            if exc is None or not _is_cause(miss, exc):
+                continue
+            player.is_miss_told = True
+            if miss is not exc:
                 raise miss from exc  # some SDKs, such as openai 1, make their own error of it
 
     async def __aenter__(self) -> Player:
@@ -173,14 +216,14 @@ class Cassette:
 
             @functools.wraps(function)
             async def taped_async(*args: Any, **kwargs: Any) -> Any:
-                with Cassette(*self._arguments):  # calls may overlap, so each has its own
+                with Cassette(self._path, self._given):  # calls may overlap, so each has its own
                     return await function(*args, **kwargs)
 
             return cast("Callable[_P, _R]", taped_async)
 
         @functools.wraps(function)
         def taped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            with Cassette(*self._arguments):
+            with Cassette(self._path, self._given):
                 return function(*args, **kwargs)
 
         return taped

@@ -13,7 +13,7 @@ import orjson
 from tracetape.cassettes.interaction import Request
 from tracetape.cassettes.matching import Matcher
 
-__all__ = ["miss_message"]
+__all__ = ["miss_message", "missing_message"]
 
 _SHOWN = 120  # characters of a differing value
 _FIELDS = 20  # differing fields
@@ -60,6 +60,14 @@ def miss_message(
                 f"rename_hosts={{{sent!r}: {kept!r}}}. Or record anew with mode 'all'."
             )
     return "\n".join([*lines, remedy])
+
+
+def missing_message(path: Path, request: Request) -> str:
+    """Why `request` has no answer where there is no file `path`."""
+    return (
+        f"{request.method} {request.url} has no answer: there is no cassette {path}. Record it "
+        "first, with mode 'once' and the real service's key."
+    )
 
 
 def _nearest(

@@ -45,9 +45,14 @@ _put: dict[str, str] = {}
 class Placeholders:
     """Environment variables that are missing; those of the newest tape count."""
 
-    def __init__(self, interactions: Iterable[Interaction]) -> None:
-        """Find out which clients a tape was recorded with."""
-        self._wanted: dict[str, str] = {}
+    def __init__(self, interactions: Iterable[Interaction], *, is_missing: bool = False) -> None:
+        """Find out which clients a tape was recorded with.
+
+        Args:
+            interactions: what is on the tape.
+            is_missing: there is no tape; a client must start, for its request to say so.
+        """
+        self._wanted: dict[str, str] = {"OPENAI_API_KEY": _KEY} if is_missing else {}
         bases: set[str] = set()
         for interaction in interactions:
             parts = urlsplit(interaction.request.url)

@@ -21,7 +21,7 @@ from tracetape.cassettes.cleaning import (
 )
 from tracetape.cassettes.interaction import Interaction, Request
 from tracetape.cassettes.matching import Matcher
-from tracetape.cassettes.missing import miss_message
+from tracetape.cassettes.missing import miss_message, missing_message
 from tracetape.cassettes.recording import Recording
 from tracetape.cassettes.renames import Renames
 from tracetape.cassettes.secrets import findings
@@ -49,6 +49,9 @@ class Player:
         recorded: how many were taken onto it.
         misses: what was asked for in vain.
         records: whether requests that are not on the tape are recorded.
+        is_missing: the mode is ``none`` and there is no file; each request is a miss.
+        is_miss_told: a miss has left the block as an exception.
+        allow_misses: a test may pass although something was missed.
     """
 
     def __init__(
@@ -64,11 +67,12 @@ class Player:
         rename_hosts: Mapping[str, str] | None = None,
         rechunk: int | None = None,
         cut_after: int | None = None,
+        allow_misses: bool | None = None,
     ) -> None:
         """Read the tape, unless it is to be recorded anew.
 
         Raises:
-            CassetteError: the mode is ``none`` and there is no file, or it cannot be read.
+            CassetteError: the file cannot be read.
             InvalidValueError: an argument has no meaning.
         """
         if mode not in MODES:
@@ -82,6 +86,8 @@ class Player:
         self.played = self.recorded = 0
         self.misses: list[CassetteMissError] = []
         self.is_open = False
+        self.is_missing = self.is_miss_told = False
+        self.allow_misses = bool(allow_misses)
         self._matcher = matcher
         self._scrub = scrub
         self._passed = {host.lower() for host in (*allow_hosts, *ignore_hosts)}
@@ -172,7 +178,11 @@ class Player:
         with self._lock:
             recorded = [interaction.request for interaction in self.interactions]
             keys = [*self._keys]
-        error = CassetteMissError(miss_message(self.path, self._matcher, request, recorded, keys))
+        error = CassetteMissError(
+            missing_message(self.path, request)
+            if self.is_missing
+            else miss_message(self.path, self._matcher, request, recorded, keys)
+        )
         self.misses.append(error)
         return error
 
@@ -218,11 +228,8 @@ class Player:
         if self.mode != "all" and self.file.exists():
             tape = load(self.path)
             return _to_continue(tape) if self.mode == "once" and tape.incomplete else tape
-        if self.mode == "none":
-            raise CassetteError(
-                f"there is no cassette {self.path}: record it first, with mode 'once' and the "
-                "real service's key"
-            )
+        # In mode none a missing file is an empty tape: the first request names it.
+        self.is_missing = self.mode == "none"
         return Tape([], incomplete=True)
 
     def _finished(self, recording: Recording) -> None:

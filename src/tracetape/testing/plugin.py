@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tracetape.testing.naming import paths_of
 from tracetape.testing.unused import Usage
+from tracetape.testing.watching import Watch
 
 if TYPE_CHECKING:  # pytest loads this file in every project: what is heavy comes on first use
     from tracetape.testing.capturing import CapturedTraces
 
 _RENAMES = pytest.StashKey[dict[str, str]]()
 _USAGE = pytest.StashKey[Usage]()
+_WATCH = pytest.StashKey[Watch]()
+_POLICY = pytest.StashKey[Any]()
+_END = pytest.StashKey[ExitStack]()
 _WORKER_OUTPUT = "tracetape_cassettes"
-_LONG = 100  # characters of a test's name in the name of a file
-_SUFFIXES = (".yaml", ".yml", ".json")
-# A name that its file can have, but for the brackets; of others something is lost in it.
-_PLAIN = re.compile(r"[A-Za-z0-9_.]+(?:\[[A-Za-z0-9_.-]+\])?")
 _FAILED = pytest.StashKey[bool]()
 _MODES = ("none", "once", "new_episodes", "all")
 
@@ -34,8 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--cassette-mode",
         choices=_MODES,
         default=None,
-        help="how tests marked `cassette` record and replay: none, once (the default; none where "
-        "the environment variable CI is set), new_episodes, all",
+        help="how all cassettes record and replay: none, once (the default; none where the "
+        "environment variable CI is set), new_episodes, all",
     )
     parser.getgroup("tracetape").addoption(
         "--cassette-unused",
@@ -47,6 +46,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "cassette_dir",
         "folder of the cassettes, below the root directory",
         default="cassettes",
+    )
+    parser.addini(
+        "cassette_mode",
+        "how cassettes that name no mode record and replay, also where CI is set",
+        default="",
+    )
+    parser.addini(
+        "cassette_allow_misses",
+        "whether a test passes although its program swallowed that a request found no answer",
+        type="bool",
+        default=False,
     )
 
 
@@ -60,18 +70,51 @@ def pytest_configure(config: pytest.Config) -> None:
         "cassettes/<test module>/<test name>.yaml, or from others; record the first if missing",
     )
     config.stash[_USAGE] = Usage()
+    config.stash[_WATCH] = Watch(config.stash[_USAGE], config.rootpath)
+    _set_policy(config)
+
+
+def _set_policy(config: pytest.Config) -> None:
+    """One for marker, fixture, block and decorator."""
+    from tracetape._policy import Policy, policy
+
+    mode = config.getini("cassette_mode") or ("none" if _is_ci() else "once")
+    if mode not in _MODES:
+        raise pytest.UsageError(f"cassette_mode: choose from {', '.join(_MODES)}, not {mode!r}")
+    config.stash[_POLICY] = Policy(
+        mode=mode,
+        forced=config.getoption("--cassette-mode"),
+        options={
+            "rename_hosts": config.stash[_RENAMES] or None,
+            "allow_misses": config.getini("cassette_allow_misses"),
+        },
+        opened=config.stash[_WATCH].opened,
+    )
+    stack = config.stash[_END] = ExitStack()
+    stack.enter_context(policy(config.stash[_POLICY]))
+
+
+def _is_ci() -> bool:
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave the process as it was."""
+    if _END in config.stash:
+        config.stash[_END].close()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Note which cassettes the tests have."""
     for item in items:
         marker = item.get_closest_marker("cassette")
-        for path in () if marker is None else _paths(item, marker.args):
+        for path in () if marker is None else paths_of(item, marker.args):
             config.stash[_USAGE].claim(path)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Send what was used to the process that reports."""
+    session.config.stash[_WATCH].finish()
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output[_WORKER_OUTPUT] = session.config.stash[_USAGE].to_json()
@@ -102,41 +145,63 @@ def cassette_config() -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def _tracetape_cassette(request: pytest.FixtureRequest) -> Iterator[Any]:
+def _tracetape_cassette(
+    request: pytest.FixtureRequest, cassette_config: dict[str, Any]
+) -> Iterator[Any]:
+    from tracetape._policy import policy
+
+    here = request.config.stash[_POLICY].with_options(cassette_config)
     marker = request.node.get_closest_marker("cassette")
-    if marker is None:
-        yield None
-        return
-    from tracetape.cassettes import cassette
-
-    options = {
-        "rename_hosts": request.config.stash[_RENAMES],
-        **request.getfixturevalue("cassette_config"),
-        **marker.kwargs,
-    }
-    # The command line wins over the marker, that over the folder's, and that over where we are.
-    mode = request.config.getoption("--cassette-mode") or options.pop("mode", None)
-    mode = mode or ("none" if os.environ.get("CI") else "once")
-    path, *others = _paths(request.node, marker.args)
     with ExitStack() as stack:
-        tapes = [
-            stack.enter_context(cassette(other, **{**options, "mode": "none"})) for other in others
-        ]
+        stack.enter_context(policy(here))
+        if marker is None:
+            yield None
+            return
+        from tracetape.cassettes import cassette
+
+        path, *others = paths_of(request.node, marker.args)
+        with policy(replace(here, forced="none")):
+            for other in others:
+                stack.enter_context(cassette(other, **marker.kwargs))
         # The innermost is asked first, and takes what is recorded.
-        tapes.append(stack.enter_context(cassette(path, **{**options, "mode": mode})))
-        yield tapes[-1]
+        tape = stack.enter_context(cassette(path, **marker.kwargs))
+        yield tape
         if request.node.stash.get(_FAILED, False):
-            tapes[-1].cut_short()
-        for tape in tapes:
-            if tape.replays:
-                left = tape.unplayed
-                request.config.stash[_USAGE].played(tape.file, len(tape.interactions), left)
+            tape.cut_short()
 
 
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Note that a test failed: what it recorded is not all that it would have asked for."""
-    if call.when == "call" and call.excinfo is not None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What was done before belongs to other tests."""
+    item.config.stash[_WATCH].begin()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """A miss that the program swallowed fails the test."""
+    yield
+    swallowed = item.config.stash[_WATCH].swallowed()
+    if swallowed and not item.stash.get(_FAILED, False):
+        pytest.fail(
+            "Requests found no answer on the cassettes, and the program went on:\n"
+            + "\n".join(swallowed)
+            + "\nIf that is meant: cassette(allow_misses=True), or the ini option "
+            "cassette_allow_misses.",
+            pytrace=False,
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note that a test failed, since what it recorded is not all; its report names its tapes."""
+    if call.excinfo is not None and call.when != "teardown":
         item.stash[_FAILED] = True
+    report = yield
+    if report.failed and (section := item.config.stash[_WATCH].section()):
+        report.sections.append(("cassettes", section))
+    return report
 
 
 @pytest.fixture
@@ -158,37 +223,3 @@ def traces() -> Iterator[CapturedTraces]:
     with capture() as captured:
         yield captured
     autolog(disable=True, exclude=before)
-
-
-def _paths(item: pytest.Item, names: tuple[str | None, ...]) -> list[Path]:
-    """The files of a test's cassettes, the one to record first."""
-    folder: Path = item.config.rootpath / item.config.getini("cassette_dir")
-    return [
-        _of_test(item, folder)
-        if name is None
-        else folder / (name if name.removesuffix(".gz").endswith(_SUFFIXES) else f"{name}.yaml")
-        for name in names or (None,)
-    ]
-
-
-def _of_test(item: pytest.Item, folder: Path) -> Path:
-    config = item.config
-    module: Path = item.path.with_suffix("")
-    roots = [os.path.abspath(config.rootpath / path) for path in config.getini("testpaths")]
-    for root in [*([os.path.commonpath(roots)] if roots else []), config.rootpath]:
-        if module.is_relative_to(root):
-            module = module.relative_to(root)
-            break
-    else:
-        module = Path(module.name)
-    test = ".".join(_names(item))
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", test).strip("_")
-    if len(name) > _LONG or not _PLAIN.fullmatch(test):
-        # The whole name decides, so that none is taken for another.
-        name = f"{name[:_LONG]}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
-    return folder / module / f"{name}.yaml"
-
-
-def _names(item: pytest.Item) -> list[str]:
-    owner = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
-    return [*owner, item.name]

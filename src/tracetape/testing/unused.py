@@ -19,7 +19,7 @@ class Usage:
         self._claimed: set[str] = set()
 
     def claim(self, path: Path) -> None:
-        """A test that was collected has this tape."""
+        """A test that was collected has this tape, or something opened it."""
         self._claimed.add(str(path))
 
     def played(self, path: Path, number: int, unplayed: Iterable[int]) -> None:
@@ -39,15 +39,21 @@ class Usage:
         for path, number, unplayed in other["tapes"]:
             self._merge(path, number, unplayed)
 
+    def unclaimed(self, folder: Path) -> Iterator[Path]:
+        """The tapes below `folder` that no test has."""
+        for file in sorted(folder.rglob("*")):
+            name = file.name.removesuffix(".gz")
+            if name.endswith((".yaml", ".yml", ".json")) and str(file) not in self._claimed:
+                yield file
+
     def lines(self, folder: Path) -> Iterator[str]:
         """What to tell of the tapes below `folder`, and of those that were played."""
         for path, left in sorted(self._unplayed.items()):
             if left:
                 numbers = ", ".join(str(number + 1) for number in left)
                 yield f"{path}: {len(left)} of {self._numbers[path]} recordings unused: {numbers}"
-        for file in sorted(folder.rglob("*")):
-            if file.suffix in (".yaml", ".yml", ".json") and str(file) not in self._claimed:
-                yield f"{file}: no test that was collected has it"
+        for file in self.unclaimed(folder):
+            yield f"{file}: no test that was collected has it"
 
     def _merge(self, path: str, number: int, unplayed: Iterable[int]) -> None:
         # Several tests may share a tape: what one of them played is used.

@@ -1,0 +1,117 @@
+"""Which tapes a test has open, what became of them, and what its report says of it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracetape.testing.unused import Usage
+
+if TYPE_CHECKING:
+    from tracetape.cassettes import Player
+
+__all__ = ["Watch"]
+
+_ALIKE = 0.6  # of the names of two files
+
+
+@dataclass
+class _Seen:
+    """A tape, and its counts when the test began."""
+
+    tape: Player
+    played: int = 0
+    recorded: int = 0
+    missed: int = 0
+
+    def is_used(self) -> bool:
+        tape = self.tape
+        now = (tape.played, tape.recorded, len(tape.misses))
+        return now != (self.played, self.recorded, self.missed)
+
+    def line(self) -> str:
+        tape = self.tape
+        counts = (
+            f"{tape.played - self.played} played, {tape.recorded - self.recorded} recorded, "
+            f"{len(tape.misses) - self.missed} missed"
+        )
+        return f"{tape.path}: mode {tape.mode}, {counts}"
+
+
+class Watch:
+    """The tapes of the test that runs, opened by marker, fixture, block or decorator."""
+
+    def __init__(self, usage: Usage, root: Path) -> None:
+        """Nothing is open; what is used goes to `usage`."""
+        self._usage, self._root = usage, root
+        self._seen: list[_Seen] = []
+
+    def opened(self, tape: Player) -> None:
+        """A tape opens."""
+        self._usage.claim(tape.file)
+        self._seen.append(_Seen(tape))
+
+    def begin(self) -> None:
+        """Another test begins; tapes of wider fixtures stay open."""
+        self._note(one for one in self._seen if not one.tape.is_open)
+        self._seen = [
+            _Seen(one.tape, one.tape.played, one.tape.recorded, len(one.tape.misses))
+            for one in self._seen
+            if one.tape.is_open
+        ]
+
+    def finish(self) -> None:
+        """The run is over."""
+        self._note(self._seen)
+        self._seen = []
+
+    def swallowed(self) -> list[str]:
+        """What was missed in this test, and left no block as an exception; each text once."""
+        return [
+            *dict.fromkeys(
+                str(miss)
+                for one in self._seen
+                if not (one.tape.is_miss_told or one.tape.allow_misses)
+                for miss in one.tape.misses[one.missed :]
+            )
+        ]
+
+    def section(self) -> str:
+        """A line for each tape, and what was missed."""
+        return "\n".join(self._lines()).replace(f"{self._root}{os.sep}", "")
+
+    def _lines(self) -> Iterator[str]:
+        for one in self._seen:
+            tape = one.tape
+            yield one.line()
+            if one.is_used() and tape.played > one.played:
+                yield "  The answers that were played come from this file, not from a service."
+            if not tape.file.exists():
+                what = "to be replayed" if tape.replays else "to be recorded"
+                yield f"  There is no such file: it was {what}."
+                orphan = self._orphan(tape.file)
+                if orphan is not None:
+                    yield f"  {orphan} is like it, and no test that was collected has it."
+            for text in dict.fromkeys(str(miss) for miss in tape.misses[one.missed :]):
+                yield from (f"  {line}" for line in text.splitlines())
+
+    def _orphan(self, file: Path) -> Path | None:
+        """The tape that a missing one may have been before its test got another name."""
+        best, found = _ALIKE, None
+        for other in self._usage.unclaimed(file.parent):
+            alike = difflib.SequenceMatcher(None, file.stem, other.stem).ratio()
+            if other.stem.startswith(file.stem) or file.stem.startswith(other.stem):
+                alike = max(alike, 0.9)  # a test that got parameters, or lost them
+            if alike > best:
+                best, found = alike, other
+        return found
+
+    def _note(self, seen: Iterator[_Seen] | list[_Seen]) -> None:
+        for one in seen:
+            if one.tape.replays and not one.tape.is_missing:
+                tape = one.tape
+                self._usage.played(tape.file, len(tape.interactions), tape.unplayed)

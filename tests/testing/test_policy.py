@@ -1,0 +1,369 @@
+"""One policy for all cassettes of a run of pytest, and reports that name them."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tracetape.cassettes import cassette
+
+pytest_plugins = ["pytester"]
+
+
+class _Echo(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        body = self.path.encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers with the path, and knows what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Echo)
+        self.asked: list[str] = []
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A running server, whose URL is in the environment."""
+    monkeypatch.delenv("CI", raising=False)
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        monkeypatch.setenv("URL", running.url)
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    """An empty project, whose tests have a function `get`."""
+    pytester.makeini("[pytest]\n")
+    pytester.makepyfile(
+        app="""
+        import os, httpx
+        def get(path):
+            with httpx.Client(trust_env=False) as client:
+                return client.get(os.environ["URL"] + path).text
+        def get_or_none(path):
+            try:
+                return get(path)
+            except Exception:
+                return None
+        """
+    )
+    pytester.syspathinsert()
+    return pytester
+
+
+def recorded(path: Path, url: str, *asked: str) -> None:
+    """Write a tape."""
+    with cassette(path, mode="once"), httpx.Client(trust_env=False) as client:
+        for one in asked:
+            client.get(url + one)
+
+
+MARKED = """
+import pytest
+from app import get
+
+pytestmark = pytest.mark.cassette
+
+def test_asks():
+    assert get("a") == "/a"
+
+def test_asks_nothing():
+    pass
+
+def test_skips():
+    pytest.skip("not here")
+
+class TestOfAClass:
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_each(self, number):
+        assert get(f"b{number}") == f"/b{number}"
+
+    def test_asks_nothing(self):
+        pass
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_marked_tests_without_a_request_pass_where_ci_is_set(
+    project: pytest.Pytester,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: tuple[str, ...],
+) -> None:
+    """Modules and classes are marked as a whole; no tape is missing where nothing is asked."""
+    project.makepyfile(test_it=MARKED)
+    project.runpytest_subprocess(*workers).assert_outcomes(passed=5, skipped=1)
+    monkeypatch.setenv("CI", "true")
+    number = len(server.asked)
+    project.runpytest_subprocess(*workers).assert_outcomes(passed=5, skipped=1)
+    assert len(server.asked) == number
+
+
+BLOCKS = """
+import pytest
+from app import get
+from tracetape import cassette as tape
+
+def test_block():
+    with tape("tapes/block.yaml"):
+        get("a")
+
+@tape("tapes/function.yaml")
+def decorated():
+    get("b")
+
+def test_decorated():
+    decorated()
+
+@pytest.fixture(scope="session")
+def session():
+    with tape("tapes/session.yaml") as opened:
+        yield opened
+
+def test_session(session):
+    get("c")
+
+@pytest.mark.asyncio
+async def test_async_block():
+    async with tape("tapes/async.yaml"):
+        get("d")
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"), [((), "true"), (("--cassette-mode=none",), "")]
+)
+def test_blocks_decorators_and_fixtures_record_nothing_where_the_run_does_not(
+    project: pytest.Pytester,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    environment: str,
+) -> None:
+    """The variable CI and the command line count for all of them."""
+    project.makepyfile(test_it=BLOCKS)
+    monkeypatch.setenv("CI", environment)
+    project.runpytest_subprocess(*arguments).assert_outcomes(failed=4)
+    assert server.asked == []
+    assert not (project.path / "tapes").exists()
+
+
+def test_the_command_line_records_blocks_anew_and_where_ci_is_set(
+    project: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts for more than the environment, the block and the folder."""
+    project.makepyfile(test_it=BLOCKS)
+    project.runpytest_subprocess().assert_outcomes(passed=4)
+    project.runpytest_subprocess().assert_outcomes(passed=4)
+    assert len(server.asked) == 4
+    monkeypatch.setenv("CI", "true")
+    project.runpytest_subprocess("--cassette-mode=all").assert_outcomes(passed=4)
+    assert len(server.asked) == 8
+
+
+def test_the_configuration_of_a_folder_counts_for_blocks(
+    project: pytest.Pytester, server: Server
+) -> None:
+    """What a block names itself counts for more."""
+    project.makeconftest(
+        """
+        import pytest
+        @pytest.fixture(scope="module")
+        def cassette_config():
+            return {"ignore": ["query.t"], "mode": "none"}
+        """
+    )
+    recorded(project.path / "t.yaml", server.url, "a?t=1")
+    project.makepyfile(
+        test_it="""
+        import pytest, tracetape
+        from app import get
+        def test_of_the_folder():
+            with tracetape.cassette("t.yaml"):
+                assert get("a?t=2") == "/a?t=1"
+            with pytest.raises(tracetape.exceptions.CassetteMissError):
+                with tracetape.cassette("t.yaml"):
+                    get("b")
+        def test_of_its_own():
+            with tracetape.cassette("new.yaml", mode="once"):
+                get("c")
+        """
+    )
+    project.runpytest_subprocess().assert_outcomes(passed=2)
+    assert server.asked == ["/a?t=1", "/c"]
+
+
+def test_the_ini_option_is_the_mode_of_those_that_name_none(
+    project: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where CI is set; a mode that does not exist is refused at once."""
+    project.makeini("[pytest]\ncassette_mode = once\n")
+    project.makepyfile(test_it=BLOCKS)
+    monkeypatch.setenv("CI", "true")
+    project.runpytest_subprocess().assert_outcomes(passed=4)
+    project.makeini("[pytest]\ncassette_mode = sometimes\n")
+    outcome = project.runpytest_subprocess()
+    outcome.stderr.fnmatch_lines(["*cassette_mode: choose from none, once*'sometimes'*"])
+
+
+SWALLOWING = """
+import pytest
+from app import get, get_or_none
+from tracetape import cassette as tape
+from tracetape.exceptions import CassetteMissError
+
+@pytest.mark.cassette
+def test_marked():
+    assert get_or_none("a") is None
+
+def test_block():
+    with tape("tapes/block.yaml"):
+        assert get_or_none("b") is None
+
+@pytest.fixture(scope="session")
+def session():
+    with tape("tapes/session.yaml") as opened:
+        yield opened
+
+def test_session(session):
+    assert get_or_none("c") is None
+
+def test_after_session(session):
+    pass
+
+@pytest.mark.cassette(allow_misses=True)
+def test_allowed():
+    assert get_or_none("d") is None
+
+def test_expected():
+    with pytest.raises(CassetteMissError), tape("tapes/block.yaml"):
+        get("e")
+"""
+
+
+def test_a_miss_that_the_program_swallows_fails_the_test(
+    project: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its end, by marker, block and wider fixture, and only the test in which it happened."""
+    monkeypatch.setenv("CI", "true")
+    project.makepyfile(test_it=SWALLOWING)
+    outcome = project.runpytest_subprocess()
+    outcome.assert_outcomes(passed=6, errors=3)
+    outcome.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_marked*",
+            "*the program went on:*",
+            "*GET http://*/a has no answer: there is no cassette *test_marked.yaml*",
+            "*- cassettes -*",
+            "cassettes/test_it/test_marked.yaml: mode none, 0 played, 0 recorded, 1 missed",
+        ]
+    )
+    project.makeini("[pytest]\ncassette_allow_misses = true\n")
+    project.runpytest_subprocess().assert_outcomes(passed=6)
+
+
+FAILING = """
+import pytest
+from app import get
+from tracetape import cassette as tape
+
+@pytest.mark.cassette
+def test_it():
+    with tape("block.yaml"):
+        assert get("b") == "/b"
+    assert get("a") == "good"
+"""
+
+
+def test_the_report_of_a_failing_test_names_its_tapes(
+    project: pytest.Pytester, server: Server
+) -> None:
+    """Whether the answers came from a file, and from which."""
+    recorded(project.path / "block.yaml", server.url, "b")
+    project.makepyfile(test_it=FAILING)
+    outcome = project.runpytest_subprocess()
+    outcome.assert_outcomes(failed=1)
+    outcome.stdout.fnmatch_lines(
+        [
+            "cassettes/test_it/test_it.yaml: mode once, 0 played, 1 recorded, 0 missed",
+            "block.yaml: mode once, 1 played, 0 recorded, 0 missed",
+            "*played come from this file, not from a service.",
+        ]
+    )
+
+
+def test_a_tape_that_a_renamed_test_has_left_is_named(
+    project: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if a test got parameters; the tape of another test is no orphan."""
+    folder = project.path / "cassettes" / "test_it"
+    for name in ("test_answers", "test_country", "test_kept"):
+        recorded(folder / f"{name}.yaml", server.url, "a")
+    monkeypatch.setenv("CI", "true")
+    project.makepyfile(
+        test_it="""
+        import pytest
+        from app import get
+        pytestmark = pytest.mark.cassette
+        def test_kept():
+            get("a")
+        def test_answer():
+            get("a")
+        @pytest.mark.parametrize("where", ["France"])
+        def test_country(where):
+            get("a")
+        """
+    )
+    outcome = project.runpytest_subprocess()
+    outcome.assert_outcomes(passed=1, failed=2)
+    outcome.stdout.fnmatch_lines(
+        [
+            "cassettes/test_it/test_answer.yaml: mode none,*",
+            "*There is no such file: it was to be replayed.",
+            "*cassettes/test_it/test_answers.yaml is like it*",
+            "cassettes/test_it/test_country_France.yaml: mode none,*",
+            "*cassettes/test_it/test_country.yaml is like it*",
+        ]
+    )
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_tapes_that_blocks_have_opened_are_used(
+    project: pytest.Pytester, server: Server, workers: tuple[str, ...]
+) -> None:
+    """Decorators and fixtures, too; their recordings count."""
+    project.makepyfile(test_it=BLOCKS.replace("tapes/", "cassettes/"))
+    for name, asked in (("block", "a"), ("function", "b"), ("session", "c"), ("async", "d")):
+        recorded(project.path / "cassettes" / f"{name}.yaml", server.url, asked, "more")
+    (project.path / "cassettes" / "old.yaml").write_text("version: 1\ninteractions: []\n")
+    outcome = project.runpytest_subprocess("--cassette-unused", *workers)
+    outcome.assert_outcomes(passed=4)
+    assert [line for line in outcome.outlines if line.startswith("cassettes/")] == [
+        "cassettes/async.yaml: 1 of 2 recordings unused: 2",
+        "cassettes/block.yaml: 1 of 2 recordings unused: 2",
+        "cassettes/function.yaml: 1 of 2 recordings unused: 2",
+        "cassettes/session.yaml: 1 of 2 recordings unused: 2",
+        "cassettes/old.yaml: no test that was collected has it",
+    ]

@@ -8,6 +8,7 @@ from tracetape.cassettes.context import players
 from tracetape.cassettes.interaction import Interaction, Request
 from tracetape.cassettes.player import Player
 from tracetape.cassettes.recording import Recording
+from tracetape.cassettes.transports import retries
 
 __all__ = ["Played", "concerned", "decide"]
 
@@ -44,4 +45,5 @@ def decide(tapes: tuple[Player, ...], request: Request) -> Played | Recording:
     for tape in tapes:
         if tape.records:
             return tape.record(request)
+    retries.stop()
     raise tapes[0].missed(request)

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from tracetape._modules import is_installed
 from tracetape.cassettes.patching import Patches
-from tracetape.cassettes.transports import httpx_family, requests_adapter
+from tracetape.cassettes.transports import httpx_family, requests_adapter, retries
 from tracetape.cassettes.transports.sockets import Watch
 
 __all__ = ["install", "uninstall"]
@@ -39,6 +39,7 @@ def install() -> None:
 def uninstall() -> None:
     """Put the originals back."""
     _sockets.stop()
+    retries.undo()
     _patches.undo()
 
 

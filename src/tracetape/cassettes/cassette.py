@@ -14,9 +14,9 @@ from tracetape._policy import policy_of_here
 from tracetape._system import lasting_lock
 from tracetape.cassettes import network, transports
 from tracetape.cassettes.context import close_player, is_here, open_player
-from tracetape.cassettes.matching import Matcher
+from tracetape.cassettes.matching import Comparison, Matcher
 from tracetape.cassettes.placeholders import Placeholders
-from tracetape.cassettes.player import MODES, Player, Scrub
+from tracetape.cassettes.player import MODES, BeforeRecord, Player, Scrub
 from tracetape.exceptions import CassetteError, InvalidTypeError, InvalidValueError
 
 __all__ = ["Cassette", "cassette"]
@@ -32,7 +32,7 @@ def cassette(
     path: str | PathLike[str],
     *,
     mode: str | None = None,
-    match_on: Sequence[str] | None = None,
+    match_on: Sequence[str | Comparison] | None = None,
     ignore: Collection[str] = (),
     scrub: Scrub | None = None,
     speed: float = 0.0,
@@ -43,6 +43,10 @@ def cassette(
     rechunk: int | None = None,
     cut_after: int | None = None,
     allow_misses: bool | None = None,
+    before_record: BeforeRecord | None = None,
+    keep_headers: Collection[str] = (),
+    allow_playback_repeats: bool = False,
+    null_is_absent: bool = False,
 ) -> Cassette:
     """Record the HTTP requests of a block once, and replay them ever after.
 
@@ -58,7 +62,8 @@ def cassette(
             Under pytest the default is that of the run, and ``--cassette-mode`` wins.
         match_on: what must be equal, out of ``method``, ``scheme``, ``host``, ``port``, ``path``,
             ``query``, ``body``, and ``uri`` for all of the URL; everything, if not given. JSON
-            bodies are compared as JSON.
+            bodies are compared as JSON. A function of the sent and the recorded `Request` is
+            asked too; they differ where it returns False or fails by ``assert``.
         ignore: fields that vary, such as ``body.user`` or ``query.api-version``.
         scrub: called with each `Interaction` before it is written; may change it.
         speed: 0 replays streams at once, 1 at the recorded speed, 2 twice as fast.
@@ -72,6 +77,10 @@ def cassette(
         cut_after: replay only so many parts of each event stream, then break the connection; where
             the parts are not known, events count.
         allow_misses: under pytest, a test may pass although a request found no answer.
+        before_record: called after `scrub`; returns the `Interaction` to write, or None to drop it.
+        keep_headers: names of headers to record that are else left out; no credentials.
+        allow_playback_repeats: the last of equal recordings answers any number of times.
+        null_is_absent: in JSON bodies a field that is ``null`` equals one that is not there.
 
     Raises:
         InvalidValueError: an argument has no meaning.
@@ -91,6 +100,10 @@ def cassette(
         "rechunk": rechunk,
         "cut_after": cut_after,
         "allow_misses": allow_misses,
+        "before_record": before_record,
+        "keep_headers": keep_headers,
+        "allow_playback_repeats": allow_playback_repeats,
+        "null_is_absent": null_is_absent,
     }
     return Cassette(Path(path), {k: v for k, v in given.items() if v != _DEFAULTS[k]})
 
@@ -123,7 +136,11 @@ class Cassette:
                 raise InvalidValueError(f"{name!r} is no mode: choose from {', '.join(MODES)}")
         if scope not in _SCOPES:
             raise InvalidValueError(f"{scope!r} is no scope: choose from {', '.join(_SCOPES)}")
-        matcher = Matcher(options.pop("match_on"), options.pop("ignore"))
+        matcher = Matcher(
+            options.pop("match_on"),
+            options.pop("ignore"),
+            null_is_absent=options.pop("null_is_absent"),
+        )
         return here.forced or given or here.mode, matcher, scope, options
 
     def __enter__(self) -> Player:

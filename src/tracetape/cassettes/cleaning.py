@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -47,7 +48,9 @@ _RESPONSE_HEADERS = {
 }
 
 
-def cleaned_request(request: Request, *, doubtful: bool = False) -> Request:
+def cleaned_request(
+    request: Request, *, doubtful: bool = False, keep: Collection[str] = ()
+) -> Request:
     """`request` with allowed headers only, and placeholders for tokens in URL and body.
 
     The same is done to a request that is looked for, so that it still matches.
@@ -56,11 +59,12 @@ def cleaned_request(request: Request, *, doubtful: bool = False) -> Request:
         request: stays as it is.
         doubtful: a ``key``, ``code`` or ``token`` in the URL is taken for a credential, whatever
             its value: the one that was recorded may have been a real one.
+        keep: names of other headers to leave in, in lower case.
     """
     return replace(
         request,
         url=_clean_url(request.url, doubtful=doubtful),
-        headers=_allowed(request.headers, _REQUEST_HEADERS),
+        headers=_allowed(request.headers, _REQUEST_HEADERS.union(keep)),
         body=_clean_body(request.body, request.header("content-type")),
     )
 
@@ -72,11 +76,11 @@ def credentials(request: Request) -> Secrets:
     return Secrets(those_that_tell(values))
 
 
-def cleaned_response(response: Response, secrets: Secrets) -> Response:
+def cleaned_response(response: Response, secrets: Secrets, keep: Collection[str] = ()) -> Response:
     """`response` with allowed headers only, and placeholders for tokens and for `secrets`."""
     headers = [
         (name, _clean_url(value) if name == "location" else value)
-        for name, value in _allowed(response.headers, _RESPONSE_HEADERS)
+        for name, value in _allowed(response.headers, _RESPONSE_HEADERS.union(keep))
     ]
     before = response.body
     body = _clean_body(before, response.header("content-type"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
 
 __all__ = [
     "ENCODING_HEADERS",
@@ -37,6 +38,26 @@ class Request:
     url: str
     headers: Headers = field(default_factory=list)
     body: bytes = b""
+
+    @property
+    def uri(self) -> str:
+        """The URL, by vcrpy's name."""
+        return self.url
+
+    @property
+    def host(self) -> str:
+        """Its host, in lower case."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def path(self) -> str:
+        """Its path."""
+        return urlsplit(self.url).path or "/"
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """Its parameters, sorted."""
+        return sorted(parse_qsl(urlsplit(self.url).query, keep_blank_values=True))
 
     def header(self, name: str) -> str:
         """A header's first value, or an empty string."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -12,7 +12,9 @@ import orjson
 from tracetape.cassettes.interaction import Request
 from tracetape.exceptions import InvalidValueError
 
-__all__ = ["MATCH_ON", "Matcher"]
+__all__ = ["MATCH_ON", "Comparison", "Matcher"]
+
+Comparison = Callable[[Request, Request], Any]
 
 MATCH_ON = ("method", "scheme", "host", "port", "path", "query", "body")
 _URI = ("scheme", "host", "port", "path", "query")  # vcrpy's word for them
@@ -26,22 +28,33 @@ class Matcher:
 
     Attributes:
         parts: names out of `MATCH_ON`, each once.
+        comparisons: functions that are asked too.
     """
 
-    def __init__(self, match_on: Sequence[str] | None, ignore: Collection[str]) -> None:
+    def __init__(
+        self,
+        match_on: Sequence[str | Comparison] | None,
+        ignore: Collection[str],
+        *,
+        null_is_absent: bool = False,
+    ) -> None:
         """Choose the parts.
 
         Args:
-            match_on: names out of `MATCH_ON`, or ``uri`` for all of a URL; None means all.
+            match_on: names out of `MATCH_ON`, or ``uri`` for all of a URL; None means all. And
+                functions of two requests, which return False or fail by `assert` where they differ.
             ignore: fields to leave out, such as ``body.user``, ``body.metadata.run`` or
                 ``query.api-version``.
+            null_is_absent: a field of JSON that is ``null`` equals one that is not there.
 
         Raises:
             InvalidValueError: a name is unknown.
         """
         if isinstance(match_on, str) or isinstance(ignore, str):
             raise InvalidValueError("match_on and ignore are lists of names: write ['body.user']")
-        wanted = MATCH_ON if match_on is None else match_on
+        given = MATCH_ON if match_on is None else match_on
+        self.comparisons = [part for part in given if callable(part)]
+        wanted = [part for part in given if not callable(part)]
         for part in wanted:
             if part not in (*MATCH_ON, "uri"):
                 raise InvalidValueError(
@@ -56,6 +69,7 @@ class Matcher:
         self.parts = tuple(
             part for part in MATCH_ON if part in wanted or ("uri" in wanted and part in _URI)
         )
+        self._null_is_absent = null_is_absent
         self._body_fields = [f.split(".")[1:] for f in ignore if f.startswith("body.")]
         self._query_fields = {f.partition(".")[2] for f in ignore if f.startswith("query.")}
 
@@ -63,6 +77,20 @@ class Matcher:
         """Equal for requests that match."""
         url = urlsplit(request.url)
         return tuple(_PARTS[part](self, request, url) for part in self.parts)
+
+    def first(
+        self, sent: Request, numbers: Iterable[int], recorded: Callable[[int], Request]
+    ) -> int | None:
+        """The first of `numbers`, all of one key, whose recording the functions hold for equal."""
+        if not self.comparisons:
+            return next(iter(numbers), None)
+        return next((n for n in numbers if self._are_equal(sent, recorded(n))), None)
+
+    def _are_equal(self, sent: Request, recorded: Request) -> bool:
+        try:
+            return all(compare(sent, recorded) in (None, True) for compare in self.comparisons)
+        except AssertionError:
+            return False
 
     def json(self, request: Request) -> Any:
         """A JSON body less the volatile fields; None if it is none."""
@@ -72,7 +100,7 @@ class Matcher:
             return None
         for path in self._body_fields:
             _drop(value, path)
-        return value
+        return _without_null(value) if self._null_is_absent else value
 
     def _query(self, url: SplitResult) -> tuple[tuple[str, str], ...]:
         pairs = parse_qsl(url.query, keep_blank_values=True)
@@ -122,6 +150,12 @@ def _field(part: bytes) -> str | None:
     """The name of a part of a form."""
     found = _FIELD.search(part.partition(b"\r\n\r\n")[0])
     return None if found is None else found[1].decode("utf-8", "replace")
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_null(item) for name, item in value.items() if item is not None}
+    return [_without_null(item) for item in value] if isinstance(value, list) else value
 
 
 def _drop(value: Any, path: Sequence[str]) -> None:

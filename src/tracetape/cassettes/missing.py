@@ -43,7 +43,12 @@ def miss_message(
         times = keys.count(key)
         lines.append(
             f"It is recorded {'once' if times == 1 else f'{times} times'}, and was replayed as "
-            "often already."
+            "often already"
+            + (
+                ", or a function of match_on holds what is left for another request."
+                if matcher.comparisons
+                else "."
+            )
         )
     else:
         nearest = _nearest(matcher, request, key, recorded, keys)

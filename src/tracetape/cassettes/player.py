@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +18,9 @@ from tracetape.cassettes.cleaning import (
     cleaned_response,
     cleaned_text,
     credentials,
+    is_credential,
 )
-from tracetape.cassettes.interaction import Interaction, Request
+from tracetape.cassettes.interaction import Interaction, Request, Response
 from tracetape.cassettes.matching import Matcher
 from tracetape.cassettes.missing import miss_message, missing_message
 from tracetape.cassettes.recording import Recording
@@ -29,10 +30,11 @@ from tracetape.cassettes.tape import Draft, Tape, load, save
 from tracetape.exceptions import CassetteError, CassetteMissError, InvalidValueError
 from tracetape.privacy.values import Secrets
 
-__all__ = ["MODES", "Player", "Scrub"]
+__all__ = ["MODES", "BeforeRecord", "Player", "Scrub"]
 
 MODES = ("none", "once", "new_episodes", "all")
 Scrub = Callable[[Interaction], Any]
+BeforeRecord = Callable[[Interaction], Interaction | None]
 _log = logging.getLogger("tracetape")
 
 
@@ -45,8 +47,10 @@ class Player:
         mode: one of `MODES`.
         speed: 0 replays at once, 1 at the recorded speed.
         interactions: what is on the tape.
+        play_counts: how often each was played, by its number counted from 0.
         played: how many interactions were answered from the tape.
         recorded: how many were taken onto it.
+        dropped: how many ``before_record`` did not let on it.
         misses: what was asked for in vain.
         records: whether requests that are not on the tape are recorded.
         is_missing: the mode is ``none`` and there is no file; each request is a miss.
@@ -68,6 +72,9 @@ class Player:
         rechunk: int | None = None,
         cut_after: int | None = None,
         allow_misses: bool | None = None,
+        before_record: BeforeRecord | None = None,
+        keep_headers: Collection[str] = (),
+        allow_playback_repeats: bool = False,
     ) -> None:
         """Read the tape, unless it is to be recorded anew.
 
@@ -83,13 +90,19 @@ class Player:
         self.file = path.absolute()  # the program may go elsewhere
         self.mode = mode
         self.speed = speed
-        self.played = self.recorded = 0
+        self.played = self.recorded = self.dropped = 0
+        self.play_counts: Counter[int] = Counter()
         self.misses: list[CassetteMissError] = []
         self.is_open = False
         self.is_missing = self.is_miss_told = False
         self.allow_misses = bool(allow_misses)
         self._matcher = matcher
-        self._scrub = scrub
+        self._scrub, self._before_record = scrub, before_record
+        self._repeats = allow_playback_repeats
+        self._kept = {name.lower() for name in keep_headers}
+        for name in self._kept:
+            if is_credential(name):
+                raise InvalidValueError(f"keep_headers: {name} holds a credential, choose others")
         self._passed = {host.lower() for host in (*allow_hosts, *ignore_hosts)}
         self._renames = Renames(rename_hosts or {})
         self._lock = lasting_lock()
@@ -129,6 +142,32 @@ class Player:
         with self._lock:
             return sorted(self._unplayed)
 
+    @property
+    def play_count(self) -> int:
+        """How many requests were answered from the tape."""
+        return self.played
+
+    @property
+    def all_played(self) -> bool:
+        """Whether nothing is left of what was on the tape."""
+        return not self.unplayed
+
+    @property
+    def requests(self) -> list[Request]:
+        """Those of `interactions`."""
+        return [one.request for one in self.interactions]
+
+    @property
+    def responses(self) -> list[Response | None]:
+        """Those of `interactions`."""
+        return [one.response for one in self.interactions]
+
+    def __len__(self) -> int:
+        return len(self.interactions)
+
+    def __bool__(self) -> bool:
+        return True  # an empty tape is one, too
+
     def passes(self, url: str) -> bool:
         """Whether a request goes to the network, tape or not."""
         if not self._passed:
@@ -140,20 +179,35 @@ class Player:
     def play(self, request: Request) -> Interaction | None:
         """The next recording of a request, claimed; None if there is none left."""
         normal = self._normal(request)
-        key = self._matcher.key(normal)
         with self._lock:
-            waiting = self._waiting.get(key)
-            if not waiting:
-                waiting = self._waiting.get(
-                    self._matcher.key(cleaned_request(normal, doubtful=True))
-                )
-            if not waiting:
+            number = self._claimed(normal)
+            if number is None:
                 return None
-            number = waiting.popleft()
             self._unplayed.discard(number)
             self.played += 1
+            self.play_counts[number] += 1
             found = self.interactions[number]
         return self._altering.altered(found)
+
+    def _claimed(self, normal: Request) -> int | None:
+        """The number of the recording to play; the last one stays if it may be repeated."""
+        for doubtful in (False, True):
+            request = cleaned_request(normal, doubtful=True) if doubtful else normal
+            waiting = self._waiting.get(self._matcher.key(request), deque())
+            number = self._matcher.first(request, waiting, self._recorded_request)
+            if number is None:
+                continue
+            others = (one for one in waiting if one != number)
+            if (
+                not self._repeats
+                or self._matcher.first(request, others, self._recorded_request) is not None
+            ):
+                waiting.remove(number)
+            return number
+        return None
+
+    def _recorded_request(self, number: int) -> Request:
+        return self.interactions[number].request
 
     def record(self, request: Request) -> Recording:
         """Begin to record what will come of a request.
@@ -248,12 +302,18 @@ class Player:
     def _keep(self, interaction: Interaction, place: int, secrets: Secrets) -> None:
         if interaction.response is not None:
             renamed = self._renames.response(interaction.response)
-            interaction.response = cleaned_response(renamed, secrets)
+            interaction.response = cleaned_response(renamed, secrets, self._kept)
         if interaction.error is not None:
             message = self._renames.text(cleaned_text(interaction.error.message, secrets))
             interaction.error = replace(interaction.error, message=message)
         if self._scrub is not None:
             self._scrub(interaction)
+        if self._before_record is not None:
+            kept = self._before_record(interaction)
+            if kept is None:
+                self.dropped += 1
+                return
+            interaction = kept
         found = findings(interaction)
         if found:
             what = "; ".join(f"{kind} in {where}" for kind, where in found)
@@ -267,7 +327,7 @@ class Player:
         self._draft.add(self.interactions)
 
     def _normal(self, request: Request) -> Request:
-        return cleaned_request(self._renames.request(request))
+        return cleaned_request(self._renames.request(request), keep=self._kept)
 
 
 def _to_continue(tape: Tape) -> Tape:

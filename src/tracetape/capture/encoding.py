@@ -12,6 +12,7 @@ from tracetape.capture.conversion import convert
 __all__ = ["decode", "encode"]
 
 # Dataclasses: orjson skips fields with a leading underscore. Datetimes: MLflow gives `str(v)`.
+_ROOMY = 32 * 1024  # bytes; orjson's shorter results hold on to up to 8 kB more than their text
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
@@ -33,7 +34,9 @@ def encode(value: Any, *, finite: bool = False) -> bytes:
         odd = not finite and b"null" in data and _holds_odd_float(value)
     except Exception:  # noqa: BLE001 - a subclass of str or dict may run any code of the user
         return _encode_safely(value)
-    return _encode_safely(value) if odd else data
+    if odd:
+        return _encode_safely(value)
+    return b"%b" % data if len(data) < _ROOMY else data  # a copy of the right size
 
 
 # Most programs never need the walker: it is loaded when one does.

@@ -36,6 +36,8 @@ __all__ = ["NOT_BEGUN", "NO_OP_TRACE_ID", "LiveSpan", "NoOpSpan"]
 NOT_BEGUN = 0  # the end of a span that has no beginning: setters treat it as an ended one
 
 NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"  # MLflow's own, which programs compare with
+_PAGE = 10  # bits: what a span holds is reported to the recorder by the kilobyte
+_ITEM_BYTES = 220  # of an event, an attribute or a link, beside its text
 _SCALARS = frozenset({str, int, bool, type(None)})
 _reading = lasting_lock()
 
@@ -46,11 +48,13 @@ class LiveSpan(Span):
     Values are recorded as they are at the moment of the call.
     """
 
-    __slots__ = ("_previous", "_trace")
+    __slots__ = ("_previous", "_size", "_trace")
 
     _trace: LiveTrace
     # What was current before this span (see tracing/current.py).
     _previous: Any
+    # Bytes of its contents, about.
+    _size: int
 
     def __init__(self, name: str, span_type: str) -> None:
         """Internal: `tracetape.start_span` makes live spans; nothing begins yet."""
@@ -78,6 +82,7 @@ class LiveSpan(Span):
         self._fields = None
         self._events = None
         self._status = UNSET
+        self._size = 0
         self._end = None
         self._start = trace.clock + now
 
@@ -87,7 +92,7 @@ class LiveSpan(Span):
             self._is_open("set_inputs")  # it is not, and says so
             return
         try:
-            self._inputs = encode(inputs)
+            self._keep_inputs(encode(inputs))
         except Exception:  # noqa: BLE001 - the guard
             internal_error("recording inputs")
 
@@ -97,7 +102,7 @@ class LiveSpan(Span):
             self._is_open("set_outputs")  # it is not, and says so
             return
         try:
-            self._outputs = encode(outputs)
+            self._keep_outputs(encode(outputs))
         except Exception:  # noqa: BLE001 - the guard
             internal_error("recording outputs")
 
@@ -122,7 +127,9 @@ class LiveSpan(Span):
     def set_description(self, description: str) -> None:
         """Say what the span is about, for readers."""
         if self._is_open("set_description"):
-            self.set_fields({"description": decode(encode(description))})
+            data = encode(description)
+            self.set_fields({"description": decode(data)})
+            self._grow(len(data))
 
     def set_capture(self, level: str) -> None:
         """Say how much of the span is kept: ``full``, ``metadata`` or ``none``.
@@ -148,6 +155,7 @@ class LiveSpan(Span):
 
             links = (self._fields or {}).get(LINKS, [])
             self.set_fields({LINKS: [*links, checked_link(link)]})
+            self._grow(_ITEM_BYTES)
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Record one attribute; a key that is no string is skipped with a warning."""
@@ -160,9 +168,7 @@ class LiveSpan(Span):
             if key.startswith("mlflow."):
                 self._set_reserved(key, value)
                 return
-            if self._attributes is None:
-                self._attributes = {}
-            self._attributes[key] = value if type(value) in _SCALARS else encode(value)
+            self._keep_attribute(key, value if type(value) in _SCALARS else encode(value))
         except Exception:  # noqa: BLE001 - the guard
             internal_error("recording an attribute")
 
@@ -203,7 +209,9 @@ class LiveSpan(Span):
             name, at = event.name, _time_from(event.timestamp, "an event")
             try:
                 at = wall_clock_ns() if at is None else at
-                self._events.append((name, at, encode(event.attributes)))
+                data = encode(event.attributes)
+                self._events.append((name, at, data))
+                self._grow(_ITEM_BYTES + len(name) + len(data))
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("recording an event")
 
@@ -240,6 +248,8 @@ class LiveSpan(Span):
                 and new.status_code is not SpanStatusCode.UNSET
             ):
                 self._status = new
+                if new.description:
+                    self._grow(len(new.description))
 
     def end(
         self,
@@ -365,6 +375,45 @@ class LiveSpan(Span):
         except Exception:  # noqa: BLE001 - the guard
             internal_error("queueing a span")
 
+    def _keep_inputs(self, data: bytes) -> None:
+        before, self._inputs = self._inputs, data
+        if before is not None or len(data) >> _PAGE:
+            self._grow(len(data) - (0 if before is None else len(before)))
+
+    def _keep_outputs(self, data: bytes) -> None:
+        before, self._outputs = self._outputs, data
+        if before is not None or len(data) >> _PAGE:
+            self._grow(len(data) - (0 if before is None else len(before)))
+
+    def _keep_attribute(self, key: str, value: Any) -> None:
+        attributes = self._attributes
+        if attributes is None:
+            attributes = self._attributes = {}
+        change = _ITEM_BYTES + _length(value)
+        if key in attributes:
+            change = _length(value) - _length(attributes[key])
+        attributes[key] = value
+        self._grow(change)
+
+    def _grow(self, size: int) -> None:
+        """Count what the span holds; the recorder is told by the kilobyte."""
+        if self._end is not None:
+            return  # what is queued is counted
+        before = self._size
+        after = self._size = max(0, before + size)
+        pages = (after >> _PAGE) - (before >> _PAGE)
+        if pages:
+            self._trace.sink.grown(self, pages << _PAGE)
+
+    def _counted(self) -> int:
+        """How many bytes the recorder was told of."""
+        return self._size >> _PAGE << _PAGE
+
+    def _empty(self) -> None:
+        """Let go of all contents: the trace is dropped."""
+        self._inputs = self._outputs = self._attributes = self._fields = self._events = None
+        self._size = 0
+
     def _is_open(self, method: str) -> bool:
         if self._end is None:
             return True
@@ -392,9 +441,11 @@ class LiveSpan(Span):
             if field is not None:
                 self.set_fields({field: value})
                 return
-            if self._attributes is None:
-                self._attributes = {}
-            self._attributes[key] = data
+            self._keep_attribute(key, data)
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, (str, bytes)) else 0
 
 
 def _time_from(value: Any, what: str) -> int | None:
@@ -414,7 +465,7 @@ class NoOpSpan(LiveSpan):
 
     def __init__(self) -> None:
         """A span that records nothing."""
-        self._trace_id = self._span_id = self._start = 0
+        self._trace_id = self._span_id = self._start = self._size = 0
         self._parent_id = self._end = self._inputs = self._outputs = None
         self._attributes = self._fields = self._events = None
         self._name, self._type, self._status = "", SpanType.UNKNOWN, UNSET
@@ -429,6 +480,9 @@ class NoOpSpan(LiveSpan):
 
     def set_outputs(self, outputs: Any) -> None:
         """Nothing."""
+
+    def _grow(self, size: int) -> None:
+        return
 
     def _is_open(self, method: str) -> bool:
         return False

@@ -34,6 +34,9 @@ class SpanSink(Protocol):
     def ended(self, span: LiveSpan) -> None:
         """Take `span`, which has just ended."""
 
+    def grown(self, span: LiveSpan, size: int) -> None:
+        """Take note that an open span holds so many bytes more, or fewer."""
+
 
 @dataclass
 class TraceDetails:
@@ -86,6 +89,7 @@ class LiveTrace:
         sums: for the trace's sums of "usage" and "cost", of each span with its own that was
             written: (its id, ids of the spans above it, its own).
         details: what was said of the trace beside its spans.
+        dropped: whether it is left out, because too much is held in memory.
         held: ended spans of a trace that is kept only if something in it fails.
         privacy: what was to be hidden when it began.
         shown: whether something of it was written as open.
@@ -99,6 +103,7 @@ class LiveTrace:
     below: dict[int, LiveSpan] | None = None
     sums: dict[str, list[tuple[int, tuple[int, ...], dict[str, float]]]] | None = None
     details: TraceDetails | None = None
+    dropped: bool = False
     held: list[LiveSpan] | None = None
     privacy: Privacy | None = None
     shown: bool = False

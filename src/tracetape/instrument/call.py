@@ -104,7 +104,7 @@ class Call:
         try:
             span, extractor = self._span, self._extractor
             # The SDK sends it as JSON, which has neither NaN nor infinity.
-            span._inputs = encode(extractor.inputs(request), finite=True)
+            span._keep_inputs(encode(extractor.inputs(request), finite=True))
             attributes, fields = extractor.request(request)
             span.set_attributes(attributes)
             fields["path"] = request.path
@@ -189,7 +189,7 @@ class Call:
                     body = _json_of(body)
                 if self._extractor.reads_later and isinstance(body, (bytes, dict)):
                     # What came as JSON has neither NaN nor infinity.
-                    span._outputs = body if type(body) is bytes else encode(body, finite=True)
+                    span._keep_outputs(body if type(body) is bytes else encode(body, finite=True))
                     span.set_unread(_Answer(self._extractor))
                 else:
                     self._read(body)
@@ -200,14 +200,14 @@ class Call:
 
     def _read(self, body: Any) -> None:
         data = body if isinstance(body, bytes) else encode(body)
-        self._span._outputs = data
+        self._span._keep_outputs(data)
         is_content = isinstance(body, str) or hasattr(body, "__tracetape_json__")
         read = body if is_content else decode(data)
         if read is None:  # a body of null says nothing; to the extractor it would be a stream
             return
         result = self._extractor.result(read)
         if result.outputs is not None:
-            self._span._outputs = encode(result.outputs)
+            self._span._keep_outputs(encode(result.outputs))
         self._keep(result)
 
     @_guarded
@@ -260,7 +260,7 @@ class Call:
             if self._first:
                 fields["time_to_first_token_ns"] = self._first - self._started
             result = self._extractor.result(None)
-            self._span._outputs = encode(result.outputs)
+            self._span._keep_outputs(encode(result.outputs))
             self._keep(result)
         self._span.set_fields(fields)
 

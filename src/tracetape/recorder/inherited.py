@@ -33,6 +33,11 @@ class Inherited:
         if self._sink.before is not None and span._span_id not in self._parents:
             self._sink.before(span)
 
+    def grown(self, span: LiveSpan, size: int) -> None:
+        """Tell the sink of it, if it is the child's."""
+        if span._span_id not in self._parents:
+            self._sink.grown(span, size)
+
     def ended(self, span: LiveSpan) -> None:
         """Give it to the sink, if it is the child's."""
         if span._span_id not in self._parents:

@@ -35,8 +35,8 @@ _OVERDUE_SECONDS = 1.0  # how long upkeep waits for a moment without spans
 _LAST_TIDY_SECONDS = 0.05  # of upkeep when a program ends
 _MAX_DELAY_SECONDS = 0.005  # at most, for a caller that finds the queue full
 _STUCK_SECONDS = 1.0  # a batch that takes longer to write drains nothing: waiting would not help
-_SMALL = 1024  # bytes of inputs and outputs that the flat price of a span covers
-_SPAN_BYTES = 600 + _SMALL
+_SPAN_BYTES = 600 + 1024  # the flat price of a span covers the last kilobyte of its contents
+_OPEN = 2  # times the bound of the queue: what open spans may hold beside it
 _EXIT_SECONDS = 10.0
 _EXIT_SECONDS_FAILING = 1.0
 _FORK_SECONDS = 0.05
@@ -79,7 +79,7 @@ class Recorder:
             peek: gives the store for who only reads, while it is not open, without making one.
             where: gives its URL, while it is not open.
             prepare: called before that, on the thread of the first span.
-            max_bytes: bound of the queue, in bytes of JSON.
+            max_bytes: bound of the queue; open spans may hold twice as much beside it.
         """
         self._open_store = open_store
         self._peek = peek
@@ -107,8 +107,9 @@ class Recorder:
         self._store_lock = new_lock()
         self.queue: deque[LiveSpan | TraceUpdate] = deque()
         self.changes: deque[TraceUpdate] = deque()  # those in the queue or being written
-        self._large = 0  # bytes, queued or being written, of what is not small
-        self._add_large(0)
+        # Bytes beyond the flat price: of what is queued or being written, and of what is open.
+        self._large = self._open = 0
+        self._count(0, 0)
         self.taken = 0  # spans that the worker took off the queue so far
         self._settled = 0  # and those whose fate is known
         self.dropped: set[int] = set()
@@ -148,15 +149,23 @@ class Recorder:
         queue = self.queue
         if (len(queue) > self._brake or self.dropped) and not self._make_room(span):
             return
-        inputs, outputs = span._inputs, span._outputs
-        if (inputs is not None or outputs is not None) and (size := _size(span)) > _SMALL:
-            self._add_large(size)
+        if span._size > 1023:
+            size = span._counted()
+            self._count(size, -size)
         queue.append(span)
         if self._sleeping:
             self._sleeping = False
             self.wake.ring()
         elif self._worker is None:
             self._begin_writing()
+
+    def grown(self, span: LiveSpan, size: int) -> None:
+        """Count what an open span holds; a trace that makes it too much is dropped as a whole."""
+        self._count(0, size)
+        trace = span._trace
+        # One payload may be larger than the bound, as in the queue.
+        if trace.dropped or (size > 0 and self._is_too_much_open(span)):
+            self._drop(trace)
 
     def change(self, update: TraceUpdate) -> None:
         """Queue a change of a trace without spans: tags, and what else is said of it."""
@@ -284,12 +293,47 @@ class Recorder:
     def _unsettled(self) -> int:
         return len(self.queue) + self.taken - self._settled
 
-    def _add_large(self, size: int) -> None:
+    def _count(self, queued: int, open_: int) -> None:
         with self._lock:
-            self._large += size
-            # How many spans the queue may hold now, and from how many on their makers are slowed.
-            self._room = (self._max_bytes - self._large) // _SPAN_BYTES
-            self._brake = self._room // 2
+            self._large = max(0, self._large + queued)
+            self._open = max(0, self._open + open_)
+            # How many spans the queue may hold before their makers are slowed.
+            self._brake = (self._max_bytes // 4 - self._large) // _SPAN_BYTES
+
+    def _fullness(self) -> float:
+        """Of the queue: 0 where makers begin to be slowed, 1 where nothing more has room."""
+        free = self._max_bytes // 4
+        used = len(self.queue) * _SPAN_BYTES + self._large
+        return (used - free) / (self._max_bytes - free)
+
+    def _is_too_much_open(self, span: LiveSpan) -> bool:
+        inputs, outputs = span._inputs or b"", span._outputs or b""
+        return self._open - len(inputs) - len(outputs) > _OPEN * self._max_bytes
+
+    def _drop(self, trace: LiveTrace) -> None:
+        """Leave out the whole trace: what is open lets go of its contents, and is counted later."""
+        if not trace.dropped:
+            trace.dropped = True
+            self.dropped.add(trace.trace_id)
+            self.stats.dropped_traces += 1
+        for span in trace.unsettled():
+            if span._end is None:
+                self._count(0, -span._counted())
+                span._empty()
+        if trace.held:
+            held, trace.held = trace.held, None
+            self._count(0, -_SPAN_BYTES * len(held))
+            for span in held:
+                self._drop_span(span)
+
+    def _drop_span(self, span: LiveSpan) -> None:
+        """Leave out an ended span that is not queued."""
+        trace = span._trace
+        self._count(0, -span._counted())
+        self.stats.dropped_spans += 1
+        if trace.settle(span):
+            self.live.pop(trace, None)
+            self.dropped.discard(trace.trace_id)
 
     def _release(self, trace: LiveTrace, span: LiveSpan) -> bool:
         """Whether a span of a trace that was not sampled is to be queued after all.
@@ -299,14 +343,21 @@ class Recorder:
         held = trace.held or []
         held.append(span)
         trace.held = held
+        self._count(0, _SPAN_BYTES)
         if trace.root is not span:
+            if self._is_too_much_open(span):
+                self._drop(trace)
             return False
+        self._count(0, -_SPAN_BYTES * len(held))
         for one in held:
             one._read()  # an answer may turn out to be an error
         if any(one._status.status_code is SpanStatusCode.ERROR for one in held):
             trace.held = None
+            size = sum(one._counted() for one in held[:-1])
+            self._count(size, -size)
             self.queue.extend(held[:-1])
             return True
+        self._count(0, -sum(one._counted() for one in held))
         held.clear()  # what ends later is held, for good
         trace.root = None
         self.live.pop(trace, None)
@@ -320,26 +371,22 @@ class Recorder:
         """
         trace = span._trace
         if trace.trace_id not in self.dropped:
-            room, brake = self._room, self._brake
-            fullness = (len(self.queue) - brake) / max(1, room - brake)
+            fullness = self._fullness()
             may_wait = not self._is_stuck() and not _on_event_loop()
             if fullness <= 1.0:
                 if fullness > 0.0 and may_wait:
-                    pause(_MAX_DELAY_SECONDS * fullness**2)
+                    self._hurry.ring()
+                    pause(_MAX_DELAY_SECONDS * min(1.0, 2 * fullness))
                 return True
             look_for_fork()
             deadline = perf_counter() + _MAX_DELAY_SECONDS
             while may_wait and perf_counter() < deadline:
                 self._hurry.ring()
                 pause(0.0005)
-                if len(self.queue) <= self._room:
+                if self._fullness() <= 1.0:
                     return True
-            self.dropped.add(trace.trace_id)
-            self.stats.dropped_traces += 1
-        self.stats.dropped_spans += 1
-        if trace.settle(span):
-            self.live.pop(trace, None)
-            self.dropped.discard(trace.trace_id)
+            self._drop(trace)
+        self._drop_span(span)
         return False
 
     def _is_stuck(self) -> bool:
@@ -497,16 +544,14 @@ class Recorder:
 
     def settle(self, spans: list[LiveSpan], counter: str) -> None:
         """Forget spans whose fate is known; `counter` of `RecorderStats` says which it is."""
-        large = 0
+        large = sum(span._counted() for span in spans)
         for span in spans:
-            size = _size(span)
-            large += size if size > _SMALL else 0
             trace = span._trace
             self.shown.discard(span._span_id)
             if trace.settle(span):
                 self.live.pop(trace, None)
                 self.dropped.discard(trace.trace_id)
-        self._add_large(-large)
+        self._count(-large, 0)
         setattr(self.stats, counter, getattr(self.stats, counter) + len(spans))
         with self._lock:
             self._settled += len(spans)
@@ -529,8 +574,3 @@ def _on_event_loop() -> bool:
         return True
     events = sys.modules.get("asyncio.events")
     return events is not None and events._get_running_loop() is not None
-
-
-def _size(span: LiveSpan) -> int:
-    inputs, outputs = span._inputs, span._outputs
-    return (0 if inputs is None else len(inputs)) + (0 if outputs is None else len(outputs))

@@ -20,13 +20,12 @@ __all__ = ["write_next"]
 _RETRY_SECONDS = 0.5
 _BEAT_SECONDS = 5.0
 _MAX_BATCH = 2000  # spans
+_MAX_BATCH_BYTES = 4 << 20
 
 
 def write_next(recorder: Recorder) -> bool:
     """Write one batch; whether there was anything to write."""
-    count = min(len(recorder.queue), _MAX_BATCH)
-    recorder.taken += count
-    items = [recorder.queue.popleft() for _ in range(count)]
+    items = _take(recorder)
     spans = [item for item in items if isinstance(item, LiveSpan)]
     changes = [item for item in items if isinstance(item, TraceUpdate)]
     live = list(recorder.live)
@@ -60,6 +59,22 @@ def write_next(recorder: Recorder) -> bool:
     recorder.settle_changes(len(changes))
     recorder.shown.update(span._span_id for span in batch.opened if span._end is None)
     return True
+
+
+def _take(recorder: Recorder) -> list[LiveSpan | TraceUpdate]:
+    """The oldest of the queue; of large ones fewer, so that a batch is soon written."""
+    items: list[LiveSpan | TraceUpdate] = []
+    left = _MAX_BATCH_BYTES
+    queue = recorder.queue
+    for _ in range(min(len(queue), _MAX_BATCH)):
+        recorder.taken += 1
+        item = queue.popleft()
+        items.append(item)
+        if isinstance(item, LiveSpan):
+            left -= item._size
+            if left < 0:
+                break
+    return items
 
 
 def _beats(recorder: Recorder, live: list[LiveTrace]) -> list[TraceUpdate]:

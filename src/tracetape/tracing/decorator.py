@@ -199,13 +199,13 @@ class _Decoration:
                 span._fields["function_name"] = self._function_name
             arguments = self._bind(args, kwargs)
             if arguments is not None:
-                span._inputs = encode(arguments)
+                span._keep_inputs(encode(arguments))
         except Exception:  # noqa: BLE001 - the guard
             internal_error("recording a function's arguments")
 
     def _after(self, span: LiveSpan, result: Any) -> None:
         try:
             if span._outputs is None and span._end is None:
-                span._outputs = encode(result)
+                span._keep_outputs(encode(result))
         except Exception:  # noqa: BLE001 - the guard
             internal_error("recording a function's result")

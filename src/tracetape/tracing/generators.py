@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "begin_run", "traced_async_generator", "traced_generator"]
 
 Reducer = Callable[[list[Any]], Any]
+_ITEM_BYTES = 110  # of an item that is kept, beside its JSON
 _EXHAUSTED = (StopIteration, StopAsyncIteration)
 
 
@@ -76,12 +77,18 @@ class Run:
 
     def item(self, item: Any) -> None:
         """The body gave an item."""
-        if self._span.__class__ is NoOpSpan or self._span._end is not None:
+        span = self._span
+        if span.__class__ is NoOpSpan or span._end is not None:
+            return
+        if span._trace.dropped:  # too much was held in memory: nothing of it is kept
+            self._items.clear()
+            self._kept.clear()
             return
         try:
             data = encode(item)
             name = f"mlflow.chunk.item.{len(self._items)}"
-            self._span.add_event(SpanEvent(name, attributes={"mlflow.chunk.value": data.decode()}))
+            span._grow(_ITEM_BYTES + len(data))
+            span.add_event(SpanEvent(name, attributes={"mlflow.chunk.value": data.decode()}))
             self._items.append(data)
             if self._reducer is not None:
                 self._kept.append(item)
@@ -95,7 +102,7 @@ class Run:
             return
         try:
             if span._outputs is None:
-                span._outputs = self._outputs()
+                span._keep_outputs(self._outputs())
             if error is not None:
                 span._failed(error)
         except Exception:  # noqa: BLE001 - the guard

@@ -112,6 +112,9 @@ def _copy(span: Span, parent: LiveSpan) -> LiveSpan:
     copy._fields = fields or None
     copy._events = span._events
     copy._status = span._status
+    texts = [copy._inputs, copy._outputs, *(data for _, _, data in copy._events or ())]
+    texts += [value for value in (copy._attributes or {}).values() if isinstance(value, bytes)]
+    copy._grow(sum(len(text) for text in texts if text))
     copy._finish(span._end)
     return copy
 

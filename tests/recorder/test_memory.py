@@ -1,0 +1,122 @@
+"""What is held in memory is bounded, whatever holds it and whatever the store does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+# Makes too much while another connection holds the store; reports what the process grew by.
+GREEDY = """
+    import json, sqlite3, sys, tracetape
+    from tracetape.entities import SpanEvent
+
+    def most_resident():
+        (line,) = [one for one in open("/proc/self/status") if one.startswith("VmHWM")]
+        return int(line.split()[1]) * 1024
+
+    def generators():
+        @tracetape.trace
+        def chunks():
+            yield from ({"k": f"token {k}"} for k in range(300))
+
+        for _ in range(1000):
+            list(chunks())
+
+    def inputs():
+        for number in range(500):
+            with tracetape.start_span("s") as span:
+                span.set_inputs(str(number) + "x" * 1_000_000)
+
+    def small():
+        for number in range(110_000):
+            with tracetape.start_span("s") as span:
+                span.set_inputs({"i": number})
+
+    def events():
+        for _ in range(10_000):
+            with tracetape.start_span("s") as span:
+                for _ in range(20):
+                    span.add_event(SpanEvent("e", attributes={"msg": "z" * 500}))
+
+    def attributes():
+        for _ in range(10_000):
+            with tracetape.start_span("s") as span:
+                for key in range(20):
+                    span.set_attribute(f"k{key}", "z" * 500)
+                    span.set_attribute(f"n{key}", key)
+
+    def statuses():
+        for _ in range(10_000):
+            with tracetape.start_span("s") as span:
+                span.record_exception("z" * 3000)
+
+    def one_open_span():
+        with tracetape.start_span("s") as span:
+            for _ in range(400_000):
+                span.add_event(SpanEvent("e", attributes={"msg": "z" * 500}))
+
+    def open_spans():
+        spans = [tracetape.start_span_no_context("s") for _ in range(1000)]
+        for number, span in enumerate(spans):
+            span.set_inputs(str(number) + "x" * 500_000)
+        for span in spans:
+            span.end()
+
+    def held():
+        with tracetape.configure(sampling_ratio=0, keep_errors=True), tracetape.start_span("s"):
+            for number in range(500):
+                with tracetape.start_span("s") as span:
+                    span.set_inputs(str(number) + "x" * 1_000_000)
+
+    with tracetape.start_span("first"):
+        pass
+    assert tracetape.flush(60) == 0
+    path = tracetape.stats()["store"].removeprefix("sqlite:///")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    before = most_resident()
+    globals()[sys.argv[1]]()
+    grown = (most_resident() - before) / 1e6
+    other.execute("ROLLBACK")
+    with tracetape.start_span("afterwards"):
+        pass
+    left = tracetape.flush(120)
+    after = {k: v for k, v in tracetape.stats().items() if isinstance(v, int)}
+    print(json.dumps({"grown": grown, "left": left, "after": after}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("greedy", "most"),
+    [
+        ("generators", 200),
+        ("inputs", 200),
+        ("small", 200),
+        ("events", 200),
+        ("attributes", 200),
+        ("statuses", 200),
+        ("one_open_span", 300),
+        ("open_spans", 300),
+        ("held", 300),
+    ],
+)
+def test_memory_is_bounded_while_the_store_is_locked(
+    greedy: str, most: int, run_python: Callable[..., Any], store_path: Path
+) -> None:
+    """In megabytes of the process; what is left out is counted, and writing goes on afterwards."""
+    done = run_python(GREEDY, greedy, TRACETAPE_STORE=f"sqlite:///{store_path}")
+    found = json.loads(done.stdout)
+    assert found["grown"] < most
+    assert found["left"] == 0
+    after = found["after"]
+    assert after["dropped_traces"] > 0
+    assert after["lost"] == 0
+    assert after["recorded"] == after["written"] + after["dropped_spans"]
+    assert after["written"] >= 2

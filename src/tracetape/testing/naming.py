@@ -9,23 +9,63 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["paths_of"]
+__all__ = ["LAYOUTS", "folder_of", "own_name", "paths_of"]
+
+LAYOUTS = ("root", "beside")
 
 _LONG = 100  # characters of a test's name in the name of a file
+_LONGEST = 255  # bytes of a file's name, in pytest-recording's
 _SUFFIXES = (".yaml", ".yml", ".json")
 # A name that its file can have, but for the brackets; of others something is lost in it.
 _PLAIN = re.compile(r"[A-Za-z0-9_.]+(?:\[[A-Za-z0-9_.-]+\])?")
 
 
+def folder_of(item: pytest.Item) -> Path:
+    """The folder of all cassettes of a test's project, or of those beside its module."""
+    config = item.config
+    above = item.path.parent if _is_beside(config) else config.rootpath
+    folder: Path = above / config.getini("cassette_dir")
+    return folder
+
+
 def paths_of(item: pytest.Item, names: tuple[str | None, ...]) -> list[Path]:
     """The files of a test's cassettes, the one to record first."""
-    folder: Path = item.config.rootpath / item.config.getini("cassette_dir")
+    folder = folder_of(item)
+    is_beside = _is_beside(item.config)
+    above = folder / item.path.stem if is_beside else folder
+    own = _as_pytest_recording(item, above) if is_beside else _of_test(item, folder)
     return [
-        _of_test(item, folder)
+        own
         if name is None
-        else folder / (name if name.removesuffix(".gz").endswith(_SUFFIXES) else f"{name}.yaml")
+        else above / (name if name.removesuffix(".gz").endswith(_SUFFIXES) else f"{name}.yaml")
         for name in names or (None,)
     ]
+
+
+def _is_beside(config: pytest.Config) -> bool:
+    layout = config.getini("cassette_layout")
+    if layout not in LAYOUTS:
+        raise pytest.UsageError(
+            f"cassette_layout: choose from {', '.join(LAYOUTS)}, not {layout!r}"
+        )
+    return bool(layout == "beside")
+
+
+def own_name(names: list[str]) -> str:
+    """The name that pytest-recording makes of a test's and its classes' names."""
+    return re.sub(r"""[<>?%*:|\\"'/]""", "-", ".".join(names[-2:]))
+
+
+def _as_pytest_recording(item: pytest.Item, folder: Path) -> Path:
+    """The name that pytest-recording gives, so that its files are found."""
+    test = own_name(_names(item))
+    marker = item.get_closest_marker("default_cassette")
+    if marker is not None and marker.args:
+        test = str(marker.args[0]).removesuffix(".yaml")
+    if len(test) + len(".yaml") > _LONGEST:
+        digest = hashlib.md5(test.encode(), usedforsecurity=False).hexdigest()
+        test = f"{test[: _LONGEST - len('.yaml') - len(digest) - 3]}...{digest}"
+    return folder / f"{test}.yaml"
 
 
 def _of_test(item: pytest.Item, folder: Path) -> Path:

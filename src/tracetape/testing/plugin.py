@@ -6,11 +6,12 @@ import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tracetape.testing.naming import paths_of
+from tracetape.testing.naming import LAYOUTS, folder_of, paths_of
 from tracetape.testing.unused import Usage
 from tracetape.testing.watching import Watch
 
@@ -41,6 +42,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="report recordings that no test played, and cassettes that belong to no test; "
         "meant for runs of all tests",
+    )
+    if find_spec("pytest_recording") is None:  # it has the same option, which counts for us too
+        parser.getgroup("tracetape").addoption(
+            "--disable-recording",
+            action="store_true",
+            help="open no cassettes: requests go to the network, and nothing is recorded",
+        )
+    parser.addini(
+        "cassette_layout",
+        f"where cassettes are: {LAYOUTS[0]} (below the root directory) or {LAYOUTS[1]} (in a "
+        "folder of each test module's own folder, named as pytest-recording names them)",
+        default=LAYOUTS[0],
     )
     parser.addini(
         "cassette_dir",
@@ -88,6 +101,7 @@ def _set_policy(config: pytest.Config) -> None:
             "rename_hosts": config.stash[_RENAMES] or None,
             "allow_misses": config.getini("cassette_allow_misses"),
         },
+        disabled=config.getoption("--disable-recording", default=False),
         opened=config.stash[_WATCH].opened,
     )
     stack = config.stash[_END] = ExitStack()
@@ -109,7 +123,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         marker = item.get_closest_marker("cassette")
         for path in () if marker is None else paths_of(item, marker.args):
-            config.stash[_USAGE].claim(path)
+            config.stash[_USAGE].claim(path, folder_of(item))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -17,9 +17,12 @@ class Usage:
         self._unplayed: dict[str, list[int]] = {}
         self._numbers: dict[str, int] = {}
         self._claimed: set[str] = set()
+        self._folders: set[str] = set()
 
-    def claim(self, path: Path) -> None:
-        """A test that was collected has this tape, or something opened it."""
+    def claim(self, path: Path, folder: Path | None = None) -> None:
+        """A test that was collected has this tape below `folder`, or something opened it."""
+        if folder is not None:
+            self._folders.add(str(folder))
         self._claimed.add(str(path))
 
     def played(self, path: Path, number: int, unplayed: Iterable[int]) -> None:
@@ -30,12 +33,14 @@ class Usage:
         """For another process."""
         return {
             "claimed": sorted(self._claimed),
+            "folders": sorted(self._folders),
             "tapes": [[path, self._numbers[path], left] for path, left in self._unplayed.items()],
         }
 
     def add(self, other: dict[str, Any]) -> None:
         """Take what another process has seen."""
         self._claimed.update(other["claimed"])
+        self._folders.update(other["folders"])
         for path, number, unplayed in other["tapes"]:
             self._merge(path, number, unplayed)
 
@@ -47,12 +52,13 @@ class Usage:
                 yield file
 
     def lines(self, folder: Path) -> Iterator[str]:
-        """What to tell of the tapes below `folder`, and of those that were played."""
+        """What to tell of tapes in `folder` and the claimed ones' folders, and of those played."""
         for path, left in sorted(self._unplayed.items()):
             if left:
                 numbers = ", ".join(str(number + 1) for number in left)
                 yield f"{path}: {len(left)} of {self._numbers[path]} recordings unused: {numbers}"
-        for file in self.unclaimed(folder):
+        folders = sorted({folder, *map(Path, self._folders)})
+        for file in dict.fromkeys(file for each in folders for file in self.unclaimed(each)):
             yield f"{file}: no test that was collected has it"
 
     def _merge(self, path: str, number: int, unplayed: Iterable[int]) -> None:

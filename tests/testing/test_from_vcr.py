@@ -1,0 +1,137 @@
+"""A project that used pytest-recording, after its move."""
+
+from __future__ import annotations
+
+import pytest
+
+from tracetape.testing.from_vcr import cassette_options
+from tracetape.testing.naming import own_name
+
+pytest_plugins = ["pytester"]
+
+# Written by vcrpy: nothing listens at this address.
+TAPE = """
+interactions:
+- request:
+    body: null
+    headers: {}
+    method: GET
+    uri: http://127.0.0.1:9/a
+  response:
+    body:
+      string: answered
+    headers: {}
+    status: {code: 200, message: OK}
+version: 1
+"""
+TESTS = """
+import httpx, pytest
+
+pytestmark = pytest.mark.vcr
+
+@pytest.fixture(scope="module")
+def vcr_config():
+    return {"filter_headers": ["authorization"], "match_on": ["method", "path"]}
+
+def get(path):
+    with httpx.Client(trust_env=False) as client:
+        return client.get("http://127.0.0.1:9/" + path).text
+
+def test_plain(vcr):
+    assert get("a?x=1") == "answered"
+    assert vcr.play_count == 1 and vcr.all_played
+    assert vcr.requests[0].uri == "http://127.0.0.1:9/a"
+
+class TestGroup:
+    @pytest.mark.parametrize("path", ["a", "a?b/c"])
+    def test_each(self, path):
+        assert get(path) == "answered"
+
+    @pytest.mark.vcr("extra.yaml", allow_playback_repeats=True)
+    def test_extra(self):
+        assert [get("a"), get("a")] == ["answered", "answered"]
+
+@pytest.mark.default_cassette("other.yaml")
+def test_named():
+    assert get("a") == "answered"
+
+def test_asks_nothing():
+    pass
+"""
+
+
+@pytest.fixture
+def moved(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Its tests and tapes, and the lines that docs/from-pytest-recording.md names."""
+    monkeypatch.setenv("CI", "true")
+    pytester.makeini(
+        "[pytest]\naddopts = -p no:recording --strict-markers\ncassette_layout = beside\n"
+    )
+    pytester.makeconftest('pytest_plugins = ["tracetape.testing.from_vcr"]\n')
+    folder = pytester.mkdir("tests")
+    (folder / "test_web.py").write_text(TESTS)
+    tapes = folder / "cassettes" / "test_web"
+    tapes.mkdir(parents=True)
+    for name in (
+        "test_plain",
+        "TestGroup.test_each[a]",
+        "TestGroup.test_each[a-b-c]",
+        "extra",
+        "other",
+    ):
+        (tapes / f"{name}.yaml").write_text(TAPE)
+    return pytester
+
+
+def test_its_markers_fixtures_and_files_are_used(moved: pytest.Pytester) -> None:
+    """Of modules, classes and tests; with names, options, a configuration and other tapes."""
+    outcome = moved.runpytest_subprocess("--cassette-unused")
+    outcome.assert_outcomes(passed=6)
+    outcome.stdout.fnmatch_lines(["all recordings and all cassettes were used"])
+
+
+def test_a_tape_beside_its_module_that_no_test_has_is_reported(moved: pytest.Pytester) -> None:
+    """The layout has several folders."""
+    (moved.path / "tests" / "cassettes" / "test_web" / "old.yaml").write_text(TAPE)
+    outcome = moved.runpytest_subprocess("--cassette-unused")
+    outcome.stdout.fnmatch_lines(["tests/cassettes/test_web/old.yaml: no test that*"])
+
+
+def test_names_of_files_are_those_of_pytest_recording() -> None:
+    """Asked of the package itself, if it is installed."""
+    theirs = pytest.importorskip("pytest_recording.plugin").get_default_cassette_name
+    for name in ("test_a", "test_a[b/c?d]", "test_a['x:y|<z>%*']", 'test_a["\\\\"]'):
+        assert own_name([name]) == theirs(None, name)
+        assert own_name(["TestB", "TestC", name]) == theirs(type("TestC", (), {}), name)
+
+
+def test_options_without_a_counterpart_are_refused_by_name() -> None:
+    """What is needless is left out."""
+    assert cassette_options(
+        {"record_mode": "rewrite", "ignore_localhost": True, "decode_compressed_response": True}
+    ) == {"mode": "all", "ignore_hosts": ["localhost", "127.0.0.1", "0.0.0.0"]}
+    with pytest.raises(pytest.UsageError, match="before_record_request"):
+        cassette_options({"before_record_request": print})
+
+
+def test_nothing_is_opened_where_recording_is_disabled(
+    pytester: pytest.Pytester,
+) -> None:
+    """Marked tests and blocks reach the network; the tapes stay as they were."""
+    pytester.makepyfile(
+        """
+        import httpx, pytest, tracetape
+        def refused():
+            with httpx.Client(trust_env=False) as client, pytest.raises(httpx.ConnectError):
+                client.get("http://127.0.0.1:9/a")
+        @pytest.mark.cassette
+        def test_marked(cassette):
+            refused()
+            assert (cassette.recorded, cassette.misses) == (0, [])
+        def test_block():
+            with tracetape.cassette("block.yaml"):
+                refused()
+        """
+    )
+    pytester.runpytest_subprocess("--disable-recording").assert_outcomes(passed=2)
+    assert not [*pytester.path.rglob("*.yaml")]

@@ -62,6 +62,8 @@ def test_a_tape_reads_well(tape):
         text
         == """\
 version: 1
+tracetape:
+  end: true
 interactions:
 - request:
     method: POST
@@ -129,6 +131,7 @@ interactions:
     body:
       string: "a\\r\\n\\
         b\\n"
+tracetape_end: true
 """
     )
 
@@ -394,3 +397,78 @@ def test_a_directory_is_no_cassette(tmp_path):
     """What the system says is passed on."""
     with pytest.raises(CassetteError, match="cannot be read"):
         load(tmp_path)
+
+
+def test_a_tape_that_was_cut_off_anywhere_is_refused(tape):
+    """Whichever byte a merge or a full disk has ended it at: no body is replayed by half."""
+    body = b'{"text": "forty-two"}'
+    one = Interaction(
+        Request("POST", "https://x.test/v1/a", [], b"ask"),
+        Response(200, "OK", [("content-type", "application/json")], [Chunk(body)]),
+    )
+    save(tape, Tape([one, one], incomplete=True))
+    whole = tape.read_bytes()
+    for size in range(len(whole) - 1):
+        tape.write_bytes(whole[:size])
+        with pytest.raises(CassetteFormatError):
+            load(tape)
+    tape.write_bytes(whole)
+    assert load(tape).incomplete
+
+
+def test_a_tape_that_was_cut_off_says_so(tape):
+    """The error names the file and the line that is missing."""
+    save(tape, Tape([]))
+    tape.write_text(tape.read_text().replace("tracetape_end: true\n", ""))
+    with pytest.raises(CassetteFormatError, match=r"tape\.yaml.*`tracetape_end: true`.*cut off"):
+        load(tape)
+
+
+@pytest.mark.parametrize("body", ["", "body:", "body: {string: }", "body: {}"])
+def test_a_response_without_its_body_is_refused(tape, body):
+    """Tapes without a mark of their end, older ones and vcrpy's, may have been cut off as well."""
+    tape.write_text(
+        "interactions:\n- request: {method: GET, uri: 'http://x.test/', body: null}\n"
+        "  response:\n    status: {code: 200, message: OK}\n"
+        f"    headers: {{content-type: [text/plain]}}\n    {body}\n"
+    )
+    with pytest.raises(CassetteFormatError, match=r"interaction 1 is malformed: .*body"):
+        load(tape)
+
+
+@pytest.mark.parametrize("module", ["multidict", "multidict._multidict", "multidict._multidict_py"])
+@pytest.mark.parametrize("how", ["apply", "new"])
+def test_header_names_of_aiohttp_are_read_as_text(tape, module, how):
+    """vcrpy writes them as objects of multidict's; nothing of it is imported or made."""
+    tag = f"!!python/object/{how}:{module}.istr"
+    tape.write_text(
+        f"interactions:\n- request:\n    headers:\n      ? {tag}\n      - Accept\n"
+        "      : - text/plain\n    method: GET\n    uri: http://x.test/\n    body: null\n"
+        f"  response:\n    headers:\n      ? {tag}\n        args: [Content-Type]\n"
+        "      : [text/plain]\n    status: {code: 200, message: OK}\n"
+        "    body: {string: hi}\nversion: 1\n"
+    )
+    one = load(tape).interactions[0]
+    assert one.request.headers == [("accept", "text/plain")]
+    assert one.response.headers == [("content-type", "text/plain")]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!python/object/apply:multidict._multidict.istr [a, b]",
+        "!!python/object/apply:multidict._multidict.istr [[a]]",
+        "!!python/object/apply:multidict._multidict.istr {args: [a], state: b}",
+        "!!python/object/apply:multidict._multidict.CIMultiDict [a]",
+        "!!python/object/apply:os.getcwd []",
+    ],
+)
+def test_every_other_object_stays_refused(tape, value):
+    """Only the one class that is text, with only its text, is read."""
+    tape.write_text(
+        "interactions:\n- request: {method: GET, uri: 'http://x.test/', body: null}\n"
+        f"  response:\n    headers: {{a: {value}}}\n    status: {{code: 200}}\n"
+        "    body: {string: hi}\n"
+    )
+    with pytest.raises(CassetteFormatError, match="can be read safely"):
+        load(tape)

@@ -8,7 +8,15 @@ import signal
 
 import pytest
 
-from tracetape.cassettes import Tape, cassette, load, save
+from tracetape.cassettes import (
+    Interaction,
+    Request,
+    Response,
+    Tape,
+    cassette,
+    load,
+    save,
+)
 from tracetape.exceptions import (
     CassetteError,
     CassetteMissError,
@@ -104,6 +112,23 @@ def crashing(tape, get):
         ({"match_on": "body"}, "lists of names"),
         ({"ignore": ["user"]}, "cannot ignore 'user': name a field as body.NAME"),
         ({"ignore": ["body."]}, "cannot ignore 'body.'"),
+        ({"ignore": [7]}, "ignore takes lists of names, and 7 is not text"),
+        ({"ignore": "body.user"}, "ignore takes lists of names, not 'body.user'"),
+        ({"match_on": 7}, "match_on takes lists of names, not 7"),
+        ({"allow_hosts": "localhost"}, "allow_hosts takes lists of names, not 'localhost'"),
+        ({"allow_hosts": ["http://x.test:81/v1"]}, "is none .*: write 'x.test:81'"),
+        ({"allow_hosts": ["*"]}, r"allow_hosts takes names of hosts.*'\*' is none"),
+        ({"allow_hosts": ["*.x.test"]}, "allow_hosts takes names of hosts"),
+        ({"allow_hosts": [r"x\\.test"]}, "allow_hosts takes names of hosts"),
+        ({"allow_hosts": ["10.0.0.0/8"]}, "allow_hosts takes names of hosts"),
+        ({"allow_hosts": [""]}, "allow_hosts takes names of hosts"),
+        ({"ignore_hosts": ["x.test/v1"]}, "ignore_hosts takes names of hosts"),
+        ({"ignore_hosts": [None]}, "ignore_hosts takes lists of names, and None is not text"),
+        ({"rename_hosts": ["http://x.test"]}, "rename_hosts is a mapping"),
+        ({"rename_hosts": {"x.test": "https://y.test"}}, "rename_hosts .*'x.test' is none"),
+        ({"rename_hosts": {"http://x.test": "y.test"}}, "rename_hosts .*'y.test' is none"),
+        ({"scrub": "keys"}, "scrub is called with each interaction"),
+        ({"speed": "fast"}, "'fast' is no speed"),
     ],
 )
 def test_an_argument_without_meaning_is_refused(tape, options, message):
@@ -361,3 +386,108 @@ def test_a_recording_can_be_given_up(tape, get):
         get("/a")
         recording.cut_short()
     assert load(tape).incomplete
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "::1", "LOCALHOST:80", "a_b.test", "x-1.test"]
+)
+def test_a_host_has_a_name_or_an_address_and_perhaps_a_port(tape, host):
+    """These are known; they are no patterns."""
+    with cassette(tape, allow_hosts=[host], ignore_hosts={host}):
+        pass
+
+
+def test_the_usual_port_may_be_named(tape):
+    """A URL that does not say its port has the one of its scheme."""
+    with cassette(tape, ignore_hosts=["x.test:443"]) as player:
+        assert player.passes("https://x.test/v1")
+        assert not player.passes("http://x.test/v1")
+
+
+def test_a_good_tape_stays_where_its_new_recording_fails(server, tape, get, caplog):
+    """Mode all with a program that fails half-way: the old file stays, the new one is beside it."""
+    with cassette(tape):
+        get("/a")
+    good = tape.read_bytes()
+
+    def program():
+        with cassette(tape, mode="all"):
+            get("/b")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        program()
+    assert tape.read_bytes() == good
+    new = tape.with_name("tape.yaml.new")
+    assert [one.request.url for one in load(new).interactions] == [f"{server.url}/b"]
+    assert f"{tape} stays as it was" in caplog.text
+    assert str(new) in caplog.text
+    with cassette(tape, mode="all"):
+        get("/c")
+    assert [one.request.url for one in load(tape).interactions] == [f"{server.url}/c"]
+    assert not new.exists()
+
+
+@pytest.mark.parametrize("status", [None, 401, 429, 503])
+def test_a_good_tape_stays_where_the_service_is_away(tape, server, status, caplog):
+    """Mode all, and a program that makes do without an answer: a tape of refusals replaces none."""
+
+    def ask(url):
+        try:
+            return httpx2.get(url, trust_env=False).status_code
+        except httpx2.ConnectError:
+            return None
+
+    with cassette(tape):
+        assert ask(f"{server.url}/a") == 200
+    good = tape.read_bytes()
+    if status is None:
+        with cassette(tape, mode="all", rename_hosts={"http://127.0.0.1:1": server.url}):
+            assert ask("http://127.0.0.1:1/a") is None
+    else:
+        server.routes["/a"] = lambda handler: handler.plain({}, status=status)
+        with cassette(tape, mode="all"):
+            assert ask(f"{server.url}/a") == status
+    assert tape.read_bytes() == good
+    assert "the service answered none of the new requests" in caplog.text
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500])
+def test_a_refusal_at_the_end_of_a_broken_recording_is_recorded_anew(server, tape, status):
+    """A wrong key in the first run is no answer for ever."""
+    answers = [200, status, 200]
+    server.routes["/a"] = lambda handler: handler.plain({}, status=answers.pop(0))
+
+    def program():
+        for _ in range(2):
+            httpx2.get(f"{server.url}/a", trust_env=False).raise_for_status()
+
+    with pytest.raises(httpx2.HTTPStatusError), cassette(tape):
+        program()
+    with cassette(tape) as second:
+        program()
+    assert (second.played, second.recorded) == (1, 1)
+    assert [one.response.status for one in load(tape).interactions] == [200, 200]
+
+
+def test_broken_json_is_replayed_and_its_file_is_named(tape, server, get, caplog):
+    """The error of the program's own parser does not know where the text came from."""
+    with cassette(tape):
+        get("/a")
+    tape.write_text(tape.read_text().replace('"asked": 1', '"asked": <<<'))
+    with cassette(tape), pytest.raises(ValueError):
+        get("/a")
+    assert f"{tape}: the response of interaction 1" in caplog.text
+
+
+def test_a_miss_shows_no_control_characters(tape):
+    """They would steer the terminal that shows it."""
+    one = Interaction(Request("POST", "http://x.test/", [], b"a"), Response(200))
+    save(tape, Tape([one]))
+    body = "\x1b[2J \x9b \u202e".encode()
+    with cassette(tape, mode="none"), pytest.raises(CassetteMissError) as miss:
+        httpx2.post("http://x.test/", content=body, headers={"content-type": "text/plain"})
+    with cassette(tape, mode="none"), pytest.raises(CassetteMissError) as other:
+        httpx2.post("http://x.test/", json={"\x1b[2J": "\x9b\u202e"})
+    for error in (miss, other):
+        assert str(error.value).replace("\n", "").isprintable()

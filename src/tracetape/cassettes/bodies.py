@@ -16,7 +16,15 @@ import orjson
 from tracetape._modules import is_installed
 from tracetape.exceptions import CassetteFormatError
 
-__all__ = ["MAX_BODY", "decoded", "decoded_parts", "from_stored", "is_known", "to_stored"]
+__all__ = [
+    "MAX_BODY",
+    "broken_json",
+    "decoded",
+    "decoded_parts",
+    "from_stored",
+    "is_known",
+    "to_stored",
+]
 
 MAX_BODY = 256 << 20  # bytes; a compressed body that grows beyond it is a bomb
 _BIG_NUMBER = re.compile(rb"\d{17}|[eE][+-]?\d{3}")  # what orjson may read as another number
@@ -192,6 +200,8 @@ def from_stored(body: Any) -> bytes:
                 raise CassetteFormatError(f"a base64_string is no base64: {error}") from error
         if "parsed_body" in body:
             return _from_parsed(body["parsed_body"])
+        if "string" not in body and body.get("encoding") is None:
+            raise CassetteFormatError("a body has none of string, base64_string and parsed_body")
         return from_stored(body.get("string"))
     raise CassetteFormatError(f"a body must be text or binary, not {type(body).__name__}")
 
@@ -217,6 +227,20 @@ def to_stored(data: bytes, content_type: str) -> str | bytes:
         return data.decode()
     except UnicodeDecodeError:
         return data
+
+
+def broken_json(data: bytes, content_type: str) -> str | None:
+    """Where a body that should be JSON is none; None if it is, or is of another type."""
+    if not data or not _JSON.match(content_type):
+        return None
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        try:
+            json.loads(data)  # knows NaN
+        except (ValueError, RecursionError) as error:
+            return str(error)
+    return None
 
 
 def _pretty(data: bytes) -> str:

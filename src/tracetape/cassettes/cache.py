@@ -26,7 +26,7 @@ __all__ = ["VARIABLE", "cached", "keep"]
 VARIABLE = "TRACETAPE_CACHE"
 _WORTH = 1 << 20  # bytes; smaller tapes are parsed in some 50 ms
 _ENTRIES = 50
-_FORMAT = f"1 {__version__}".encode()  # another version may read a tape in another way
+_FORMAT = f"2 {__version__}".encode()  # another version may read a tape in another way
 Parsed = tuple[list[Interaction], bool]
 
 

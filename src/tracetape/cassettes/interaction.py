@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 __all__ = [
     "ENCODING_HEADERS",
+    "END",
+    "NO_CONTENT",
     "OURS",
     "Chunk",
     "Headers",
@@ -17,9 +19,11 @@ __all__ = [
 ]
 
 OURS = "tracetape"  # the key of what vcrpy has no place for
+END = "tracetape_end"  # the key of the last line, where the first lines announce it
 # They describe the body on the wire; a tape holds it decoded.
 ENCODING_HEADERS = ("content-encoding", "transfer-encoding", "content-length")
 Headers = list[tuple[str, str]]
+NO_CONTENT = (204, 304)  # statuses whose answers have no body
 _NOT_MODIFIED = 304
 
 

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 import orjson
 
 from tracetape.cassettes.interaction import Request
+from tracetape.cassettes.options import collection, names
 from tracetape.exceptions import InvalidValueError
 
 __all__ = ["MATCH_ON", "Comparison", "Matcher"]
@@ -50,9 +51,8 @@ class Matcher:
         Raises:
             InvalidValueError: a name is unknown.
         """
-        if isinstance(match_on, str) or isinstance(ignore, str):
-            raise InvalidValueError("match_on and ignore are lists of names: write ['body.user']")
-        given = MATCH_ON if match_on is None else match_on
+        given = MATCH_ON if match_on is None else collection("match_on", match_on, "path")
+        ignore = names("ignore", ignore, "body.user")
         self.comparisons = [part for part in given if callable(part)]
         wanted = [part for part in given if not callable(part)]
         for part in wanted:

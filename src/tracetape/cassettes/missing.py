@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import orjson
 from tracetape.cassettes.interaction import Request
 from tracetape.cassettes.matching import Matcher
 
-__all__ = ["miss_message", "missing_message"]
+__all__ = ["miss_message", "missing_message", "printable"]
 
 _SHOWN = 120  # characters of a differing value
 _FIELDS = 20  # differing fields
@@ -21,6 +22,9 @@ _COMPARED = 40  # recordings whose bodies are looked at
 _TAIL = 500  # bytes of a body: conversations differ at their end
 _WEIGHTS = {"path": 4.0, "host": 2.0, "method": 2.0}
 _ABSENT = object()
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 def miss_message(
@@ -64,12 +68,17 @@ def miss_message(
                 "so (OPENAI_BASE_URL, DATABRICKS_HOST), or tell the cassette by "
                 f"rename_hosts={{{sent!r}: {kept!r}}}. Or record anew with mode 'all'."
             )
-    return "\n".join([*lines, remedy])
+    return "\n".join(map(printable, [*lines, remedy]))
+
+
+def printable(line: str) -> str:
+    """`line` with escapes for what would steer a terminal, or hide in it."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
 
 
 def missing_message(path: Path, request: Request) -> str:
     """Why `request` has no answer where there is no file `path`."""
-    return (
+    return printable(
         f"{request.method} {request.url} has no answer: there is no cassette {path}. Record it "
         "first, with mode 'once' and the real service's key."
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracetape.cassettes.context import players_of_sockets
+from tracetape.cassettes.missing import printable
 from tracetape.cassettes.patching import Patches
 from tracetape.exceptions import CassetteMissError
 
@@ -108,9 +109,9 @@ def _check(host: Any, port: Any = None) -> bool:
     if any(tape.records for tape in tapes) or text in _allowed or _is_local(text):
         return False
     raise CassetteMissError(
-        f"a connection to {text} was refused: the cassette {tapes[0].path} is being replayed, and "
-        "nothing may reach the network. Requests of httpx2, httpx and requests can be replayed, "
-        "but no WebSocket sessions. Allow the host by cassette(allow_hosts=[…])."
+        f"a connection to {printable(text)} was refused: the cassette {tapes[0].path} is being "
+        "replayed, and nothing may reach the network. Requests of httpx2, httpx and requests can "
+        "be replayed, but no WebSocket sessions. Allow the host by cassette(allow_hosts=[…])."
     )
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from tracetape._system import lasting_lock
 from tracetape.cassettes.altering import Altering
+from tracetape.cassettes.bodies import broken_json
 from tracetape.cassettes.cleaning import (
     cleaned_request,
     cleaned_response,
@@ -23,6 +24,7 @@ from tracetape.cassettes.cleaning import (
 from tracetape.cassettes.interaction import Interaction, Request, Response
 from tracetape.cassettes.matching import Matcher
 from tracetape.cassettes.missing import miss_message, missing_message
+from tracetape.cassettes.options import hosts, names, renamed
 from tracetape.cassettes.recording import Recording
 from tracetape.cassettes.renames import Renames
 from tracetape.cassettes.secrets import findings
@@ -35,6 +37,9 @@ __all__ = ["MODES", "BeforeRecord", "Player", "Scrub"]
 MODES = ("none", "once", "new_episodes", "all")
 Scrub = Callable[[Interaction], Any]
 BeforeRecord = Callable[[Interaction], Interaction | None]
+_REFUSALS, _FAULTS = 400, 500  # the first status of each
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_NO_ENTRY = {401, 403, 407, 429}  # a wrong key, no right, no credit
 _log = logging.getLogger("tracetape")
 
 
@@ -84,7 +89,12 @@ class Player:
         """
         if mode not in MODES:
             raise InvalidValueError(f"{mode!r} is no mode: choose from {', '.join(MODES)}")
-        if not 0 <= speed < float("inf"):
+        if scrub is not None and not callable(scrub):
+            raise InvalidValueError(
+                f"scrub is called with each interaction, and {scrub!r} cannot be"
+            )
+        is_number = isinstance(speed, (int, float)) and not isinstance(speed, bool)
+        if not is_number or not 0 <= speed < float("inf"):
             raise InvalidValueError(f"{speed!r} is no speed: give 0, 1 or another factor")
         self.path = path
         self.file = path.absolute()  # the program may go elsewhere
@@ -99,17 +109,21 @@ class Player:
         self._matcher = matcher
         self._scrub, self._before_record = scrub, before_record
         self._repeats = allow_playback_repeats
-        self._kept = {name.lower() for name in keep_headers}
+        self._kept = {name.lower() for name in names("keep_headers", keep_headers, "x-mine")}
         for name in self._kept:
             if is_credential(name):
                 raise InvalidValueError(f"keep_headers: {name} holds a credential, choose others")
-        self._passed = {host.lower() for host in (*allow_hosts, *ignore_hosts)}
-        self._renames = Renames(rename_hosts or {})
+        self._passed = hosts("allow_hosts", allow_hosts) | hosts("ignore_hosts", ignore_hosts)
+        self._renames = Renames(renamed({} if rename_hosts is None else rename_hosts))
         self._lock = lasting_lock()
         self._process = os.getpid()
         self._problems: list[str] = []
         self._altering = Altering(rechunk, cut_after)
-        self._draft = Draft(self.file)
+        # A good tape is replaced only when the new one has come to a good end.
+        self._replaces = mode == "all" and self.file.exists()
+        new = self.file.with_name(f"{self.file.name}.new")
+        self._draft = Draft(new if self._replaces else self.file)
+        self._told: set[int] = set()
         tape = self._loaded()
         self.interactions = tape.interactions
         self.records = mode in ("new_episodes", "all") or (mode == "once" and tape.incomplete)
@@ -173,8 +187,11 @@ class Player:
         if not self._passed:
             return False
         parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2].lower()
-        return host in self._passed or (parts.hostname or "").lower() in self._passed
+        name = (parts.hostname or "").lower()
+        place = parts.netloc.rpartition("@")[2].lower()
+        if parts.port is None:
+            place = f"{place}:{_PORTS.get(parts.scheme)}"
+        return name in self._passed or place in self._passed
 
     def play(self, request: Request) -> Interaction | None:
         """The next recording of a request, claimed; None if there is none left."""
@@ -187,6 +204,15 @@ class Player:
             self.played += 1
             self.play_counts[number] += 1
             found = self.interactions[number]
+            is_new = number not in self._told
+            self._told.add(number)
+        problem = _broken_json(found.response) if is_new else None
+        if problem is not None:
+            _log.warning(
+                "the cassette %s: the response of interaction %d, %s %s, is replayed as it is, but "
+                "it is broken JSON: %s",
+                *(self.path, number + 1, found.request.method, found.request.url, problem),
+            )
         return self._altering.altered(found)
 
     def _claimed(self, normal: Request) -> int | None:
@@ -268,7 +294,7 @@ class Player:
             order = sorted(range(len(self._places)), key=self._places.__getitem__)
             self.interactions = [self.interactions[number] for number in order]
             try:
-                save(self.file, Tape(self.interactions, incomplete=incomplete))
+                self._write(incomplete=incomplete)
             except CassetteError as error:
                 self._problems.append(str(error))
         if not self._problems:
@@ -277,6 +303,28 @@ class Player:
         if complete:
             raise CassetteError(message)
         _log.error(message)  # the exception that ended the block counts for more
+
+    def _write(self, *, incomplete: bool) -> None:
+        tape = Tape(self.interactions, incomplete=incomplete)
+        reason = "the new recording did not come to its end" if incomplete else None
+        if self._replaces and reason is None and not _is_answered(tape) and self._was_answered():
+            reason = "the service answered none of the new requests"
+        if self._replaces and reason is not None:
+            save(self._draft.path, tape)
+            _log.warning(
+                "the cassette %s stays as it was: %s; what was recorded is in %s",
+                *(self.path, reason, self._draft.path),
+            )
+            return
+        save(self.file, tape)
+        if self._replaces:
+            self._draft.remove()
+
+    def _was_answered(self) -> bool:
+        try:
+            return _is_answered(load(self.file))
+        except CassetteError:
+            return False  # a file that nobody can read is no loss
 
     def _loaded(self) -> Tape:
         if self.mode != "all" and self.file.exists():
@@ -331,8 +379,24 @@ class Player:
 
 
 def _to_continue(tape: Tape) -> Tape:
-    """Without what the end of the recording broke: it is recorded anew."""
+    """Without what broke, or was refused, at the end of the recording: it is recorded anew."""
     kept = [one for one in tape.interactions if one.response is None or not one.response.cut]
-    while kept and kept[-1].error is not None:
+    while kept and (kept[-1].error is not None or _is_refused(kept[-1])):
         kept.pop()
     return Tape(kept, incomplete=True)
+
+
+def _broken_json(response: Response | None) -> str | None:
+    if response is None or response.cut:
+        return None
+    return broken_json(response.body, response.header("content-type"))
+
+
+def _is_refused(one: Interaction) -> bool:
+    return one.response is not None and one.response.status >= _REFUSALS
+
+
+def _is_answered(tape: Tape) -> bool:
+    """Whether the service answered at all: it was there, and let the program in."""
+    statuses = [one.response.status for one in tape.interactions if one.response is not None]
+    return any(status < _FAULTS and status not in _NO_ENTRY for status in statuses)

@@ -13,6 +13,8 @@ from tracetape.cassettes import dialects
 from tracetape.cassettes.bodies import MAX_BODY, decoded, from_stored, is_known
 from tracetape.cassettes.interaction import (
     ENCODING_HEADERS,
+    END,
+    NO_CONTENT,
     OURS,
     Headers,
     Interaction,
@@ -25,6 +27,7 @@ from tracetape.exceptions import CassetteFormatError
 
 __all__ = ["parsed"]
 
+_LAST_STATUS = 999
 _MAX_DEPTH = 200  # the loader in C recurses, and would crash the process some 10,000 deep
 _TOO_DEEP = f"it is nested more than {_MAX_DEPTH} levels deep"
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -34,7 +37,25 @@ class _Loader(_Base):  # type: ignore[misc]
     """The safe loader, in C where there is one; ruby writes binary as ``!binary``."""
 
 
+def _istr(loader: Any, node: yaml.Node) -> str:
+    """The text in one of multidict's `istr`, as vcrpy writes the names of aiohttp's headers."""
+    arguments: Any = None
+    if isinstance(node, yaml.SequenceNode):
+        arguments = loader.construct_sequence(node, deep=True)
+    elif isinstance(node, yaml.MappingNode):
+        given = loader.construct_mapping(node, deep=True)
+        arguments = given.get("args") if set(given) == {"args"} else None
+    if isinstance(arguments, list) and len(arguments) == 1 and isinstance(arguments[0], str):
+        return arguments[0]
+    raise yaml.constructor.ConstructorError(None, None, "an istr holds one text", node.start_mark)
+
+
 _Loader.add_constructor("!binary", yaml.SafeLoader.construct_yaml_binary)
+for _how in ("apply", "new"):
+    # The module is in C, or in Python where that could not be built.
+    for _module in ("multidict", "multidict._multidict", "multidict._multidict_py"):
+        _tag = f"tag:yaml.org,2002:python/object/{_how}:{_module}.istr"
+        _Loader.add_constructor(_tag, _istr)
 
 
 def parsed(data: bytes) -> tuple[list[Interaction], bool]:
@@ -59,14 +80,21 @@ def parsed(data: bytes) -> tuple[list[Interaction], bool]:
             raise CassetteFormatError(_TOO_DEEP) from error
         reason = " ".join(str(error).split())
         raise CassetteFormatError(f"it is not YAML that can be read safely: {reason}") from error
+    stored_ones = dialects.interactions(document)
+    ours = _mapping(document.get(OURS))
+    if ours.get("end") and document.get(END) is not True:
+        raise CassetteFormatError(
+            f"its last line, `{END}: true`, is missing: it was cut off; restore it, or record it "
+            "anew"
+        )
     found = []
-    for number, stored in enumerate(dialects.interactions(document), 1):
+    for number, stored in enumerate(stored_ones, 1):
         try:
             found.append(_interaction(stored))
         except (KeyError, TypeError, ValueError, AttributeError, CassetteFormatError) as error:
             reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
             raise CassetteFormatError(f"interaction {number} is malformed: {reason}") from error
-    return found, bool(_mapping(document.get(OURS)).get("incomplete"))
+    return found, bool(ours.get("incomplete"))
 
 
 def _document(data: bytes) -> Any:
@@ -134,12 +162,21 @@ def _interaction(stored: Any) -> Interaction:
         if error is None:
             raise ValueError("it has neither a response nor an error")
         return Interaction(request, None, error)
-    return Interaction(request, _response(stored["response"], ours), error)
+    return Interaction(request, _response(stored["response"], ours, request.method), error)
 
 
 def _body(raw: Mapping[str, Any]) -> Any:
     # Some serializers put the parsed JSON beside the place of the body.
     return {"parsed_body": raw["parsed_body"]} if "parsed_body" in raw else raw.get("body")
+
+
+def _is_missing(stored: Any, headers: Headers) -> bool:
+    """Whether the file ends, or was cut, before a body that was there."""
+    if ("content-length", "0") in headers:
+        return False
+    # Some serializers write an empty body so; it has no type either.
+    is_blank = isinstance(stored, Mapping) and {*stored} == {"string"} and stored["string"] is None
+    return stored is None or (is_blank and any(name == "content-type" for name, _ in headers))
 
 
 def _headers(raw: Mapping[str, Any]) -> Headers:
@@ -151,15 +188,20 @@ def _headers(raw: Mapping[str, Any]) -> Headers:
     return headers
 
 
-def _response(raw: Mapping[str, Any], ours: Mapping[str, Any]) -> Response:
+def _response(raw: Mapping[str, Any], ours: Mapping[str, Any], method: str) -> Response:
     status, reason = raw.get("status"), ""
     if isinstance(status, Mapping):
         status, reason = status["code"], str(status.get("message") or "")
     code = int(
         raw["status_code"] if status is None else status
     )  # as vcrpy's first httpx stub has it
+    if not 100 <= code <= _LAST_STATUS:
+        raise ValueError(f"{code} is not an HTTP status")
     headers = _headers(raw)
-    body = from_stored(raw.get("content") if "content" in raw else _body(raw))
+    stored = raw.get("content") if "content" in raw else _body(raw)
+    if _is_missing(stored, headers) and code not in NO_CONTENT and method != "HEAD":
+        raise ValueError("its response has no body")
+    body = from_stored(stored)
     dropped: tuple[str, ...] = ENCODING_HEADERS
     encoding = next((value for name, value in headers if name == "content-encoding"), "")
     if encoding and is_known(encoding):

@@ -9,6 +9,7 @@ from tracetape._system import perf_counter
 from tracetape.cassettes.bodies import decoded, decoded_parts, is_known
 from tracetape.cassettes.interaction import (
     ENCODING_HEADERS,
+    NO_CONTENT,
     Chunk,
     Headers,
     Interaction,
@@ -24,7 +25,6 @@ _LAST_EVENT = re.compile(
     rb"(?:^|\n)(?:data: ?\[DONE\]|event: ?(?:response\.(?:completed|failed|incomplete)"
     rb"|message_stop)\r?\ndata:[^\n]*)\s*\Z"
 )
-_BODILESS = {204, 304}
 
 
 class Recording:
@@ -107,7 +107,7 @@ class Recording:
 
     def _is_whole(self, response: Response, received: int) -> bool:
         """Whether a reader that left missed nothing."""
-        if response.status in _BODILESS or self.interaction.request.method == "HEAD":
+        if response.status in NO_CONTENT or self.interaction.request.method == "HEAD":
             return True
         length = next((v for name, v in response.encoding if name == "content-length"), None)
         is_packed = any(name == "content-encoding" for name, _ in response.encoding)

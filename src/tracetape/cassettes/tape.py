@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tracetape.cassettes import yamltext
 from tracetape.cassettes.bodies import to_stored
 from tracetape.cassettes.cache import cached, keep
-from tracetape.cassettes.interaction import OURS, Interaction
+from tracetape.cassettes.interaction import END, OURS, Interaction
 from tracetape.cassettes.reading import parsed
 from tracetape.cassettes.timing import sizes
 from tracetape.exceptions import CassetteError, CassetteFormatError
@@ -55,18 +56,26 @@ def load(path: str | os.PathLike[str]) -> Tape:
     return Tape(interactions, incomplete=incomplete)
 
 
-def save(path: str | os.PathLike[str], tape: Tape) -> None:
+def save(path: str | os.PathLike[str], tape: Tape, *, ends: bool = True) -> None:
     """Write a tape; a reader sees the old file or the new one, never half of it.
+
+    Args:
+        path: the file.
+        tape: its contents.
+        ends: nothing is put behind it: its last line says that nothing is missing.
 
     Raises:
         CassetteError: it cannot be written.
     """
     path = Path(path)
     head = "version: 1\n"
-    if tape.incomplete:
-        head += f"{OURS}:\n  incomplete: true\n"
+    ours = ["end"] * ends + ["incomplete"] * tape.incomplete
+    if ours:
+        head += f"{OURS}:\n" + "".join(f"  {name}: true\n" for name in ours)
     text = "".join([head, "interactions:", "\n" if tape.interactions else " []\n"])
     text += "".join(_text(one) for one in tape.interactions)
+    if ends:
+        text += f"{END}: true\n"
     draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,12 +93,15 @@ def save(path: str | os.PathLike[str], tape: Tape) -> None:
 class Draft:
     """The file while it is being recorded: what ended is in it, come what may.
 
+    Attributes:
+        path: the file.
+
     Each interaction is put behind those that are there; only the last `save` sorts them.
     """
 
     def __init__(self, path: Path) -> None:
         """Nothing is written yet."""
-        self._path = path
+        self.path = path
         self._begun = False
 
     def add(self, interactions: list[Interaction]) -> None:
@@ -98,12 +110,12 @@ class Draft:
         Raises:
             CassetteError: it cannot be written.
         """
-        if not self._begun or not self._path.exists():
-            save(self._path, Tape(interactions, incomplete=True))
+        if not self._begun or not self.path.exists():
+            save(self.path, Tape(interactions, incomplete=True), ends=False)
             self._begun = True
             return
         try:
-            with self._path.open("ab", buffering=0) as file:
+            with self.path.open("ab", buffering=0) as file:
                 end = file.tell()
                 try:
                     data = _text(interactions[-1]).encode()
@@ -113,7 +125,12 @@ class Draft:
                     file.truncate(end)  # a full disk must not cost what is there
                     raise
         except OSError as error:
-            raise CassetteError(f"the cassette {self._path} cannot be written: {error}") from error
+            raise CassetteError(f"the cassette {self.path} cannot be written: {error}") from error
+
+    def remove(self) -> None:
+        """Take the file away, where one was written."""
+        with suppress(OSError):
+            self.path.unlink()
 
 
 def _text(one: Interaction) -> str:

@@ -1,0 +1,88 @@
+"""The values of a cassette's options: what would do nothing in silence is refused."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from tracetape.exceptions import InvalidValueError
+
+__all__ = ["collection", "hosts", "names", "renamed"]
+
+_HOST = re.compile(r"(?:\[[\da-f:.%]+\]|\w(?:[\w.-]*[\w.])?)(?::\d{1,5})?", re.IGNORECASE)
+_BEGINNING = re.compile(r"[a-z][a-z\d+.-]*://[^/?#\s]+[^?#\s]*", re.IGNORECASE)
+
+
+def collection(option: str, values: Any, example: str) -> list[Any]:
+    """The values of an option that takes several.
+
+    Raises:
+        InvalidValueError: it is one text, or no collection.
+    """
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Collection):
+        raise InvalidValueError(
+            f"{option} takes lists of names, not {values!r}: write [{example!r}]"
+        )
+    return [*values]
+
+
+def names(option: str, values: Any, example: str) -> list[str]:
+    """The values of an option that takes several names.
+
+    Raises:
+        InvalidValueError: it is one text, or no collection of texts.
+    """
+    found = collection(option, values, example)
+    for value in found:
+        if not isinstance(value, str):
+            raise InvalidValueError(f"{option} takes lists of names, and {value!r} is not text")
+    return found
+
+
+def hosts(option: str, values: Any) -> set[str]:
+    """Hosts, each with a port or without, in lower case.
+
+    Raises:
+        InvalidValueError: one is a URL, a pattern or a network, which no request would fit.
+    """
+    found = names(option, values, "localhost")
+    for value in found:
+        if not _HOST.fullmatch(value) and not _is_address(value):
+            host = urlsplit(value).netloc.rpartition("@")[2] if "://" in value else ""
+            hint = host if _HOST.fullmatch(host) else "localhost:8080"
+            raise InvalidValueError(
+                f"{option} takes names of hosts, with a port or without, and {value!r} is none "
+                f"(URLs, patterns and networks are not known): write {hint!r}"
+            )
+    return {value.lower() for value in found}
+
+
+def renamed(pairs: Any) -> dict[str, str]:
+    """Beginnings of URLs, by the real ones.
+
+    Raises:
+        InvalidValueError: one is no URL.
+    """
+    if not isinstance(pairs, Mapping):
+        raise InvalidValueError(
+            f"rename_hosts is a mapping, not {pairs!r}: write "
+            "{'http://127.0.0.1:8091/v1': 'https://api.openai.com/v1'}"
+        )
+    for value in (*pairs, *pairs.values()):
+        if not isinstance(value, str) or not _BEGINNING.fullmatch(value):
+            raise InvalidValueError(
+                f"rename_hosts takes beginnings of URLs, and {value!r} is none: write "
+                "'https://api.openai.com' or 'https://api.openai.com/v1'"
+            )
+    return {**pairs}
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True

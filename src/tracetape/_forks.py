@@ -6,6 +6,9 @@ fork waits until nothing of ours is under way that a child cannot do without.
 
 from __future__ import annotations
 
+# Before our hooks: its own hook takes its lock before a fork, and hooks run from the last to the
+# first. A thread that we wait for may need that lock.
+import logging  # noqa: F401
 import os
 from collections.abc import Callable
 
@@ -26,6 +29,7 @@ def _nothing() -> None:
 
 
 _hooks: list[list[tuple[_Hook, _Hook, _Hook]]] = [[], [], []]
+_prepared: list[tuple[_Hook, _Hook, _Hook]] = []  # those whose `before` the fork under way has run
 _lock = new_lock()
 _pid = os.getpid()
 
@@ -54,13 +58,24 @@ def look_for_fork() -> bool:
 
 def _before() -> None:
     _lock.acquire(timeout=_SECONDS)
-    for stage in _hooks:
-        _call([before for before, _, _ in stage])
+    _prepared.clear()
+    while True:
+        for hooks in _hooks:
+            for hook in [hook for hook in hooks if hook not in _prepared]:
+                _prepared.append(hook)
+                _call(hook[0])
+        if all(hook in _prepared for hooks in _hooks for hook in hooks):
+            return
+        # What another thread was importing has brought hooks, whose turn is before the imports'.
+        for hook in _hooks[IMPORTS]:
+            _prepared.remove(hook)
+            _call(hook[1])
 
 
 def _in_parent() -> None:
-    for stage in reversed(_hooks):
-        _call([in_parent for _, in_parent, _ in stage])
+    for hook in reversed(_prepared):
+        _call(hook[1])
+    _prepared.clear()
     try:
         _lock.release()
     except RuntimeError:  # it took too long to get it
@@ -71,18 +86,19 @@ def _in_child() -> None:
     global _lock, _pid
     _lock, _pid = new_lock(), os.getpid()
     renew_locks()
-    for stage in reversed(_hooks):
-        _call([in_child for _, _, in_child in stage])
+    _prepared.clear()
+    for hooks in reversed(_hooks):
+        for _, _, in_child in list(hooks):
+            _call(in_child)
 
 
-def _call(hooks: list[_Hook]) -> None:
-    for hook in hooks:
-        try:
-            hook()
-        except Exception:  # noqa: BLE001 - the guard
-            from tracetape.diagnostics import internal_error
+def _call(hook: _Hook) -> None:
+    try:
+        hook()
+    except Exception:  # noqa: BLE001 - the guard
+        from tracetape.diagnostics import internal_error
 
-            internal_error("forking")
+        internal_error("forking")
 
 
 os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

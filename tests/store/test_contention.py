@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tracetape.store.connections import prepare_folder
 
 
 @pytest.mark.parametrize("readers", [False, True], ids=["writers", "readers too"])
@@ -42,3 +46,21 @@ def test_a_new_file_opened_by_many_at_once(
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line == "done\n", process.stderr is not None and process.stderr.read()
+
+
+def test_preparing_a_file_ends_no_lock_of_this_process(tmp_path: Path) -> None:
+    """POSIX drops all locks of a process on a file when it closes any descriptor of it."""
+    path = tmp_path / "s.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("CREATE TABLE t (a)")
+    connection.execute("BEGIN EXCLUSIVE")
+    prepare_folder(path)
+    other = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", other, str(path)], capture_output=True, text=True, timeout=60
+    )
+    connection.close()
+    assert "database is locked" in done.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["s.db"]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from weakref import WeakSet
 
 from tracetape._forks import STORES, at_fork
-from tracetape._system import new_lock, pause, perf_counter
+from tracetape._system import lasting_lock, new_lock, pause, perf_counter, this_thread
 from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
 from tracetape.privacy.files import open_private
@@ -33,6 +33,7 @@ _LOOK_MILLISECONDS = 250  # how often who waits for another process looks whethe
 _FORK_SECONDS = 5.0  # for another thread that uses a connection when the process forks
 
 _connections: WeakSet[Connection] = WeakSet()
+_gate = lasting_lock()  # held from before a fork until after it: no connection is made meanwhile
 _abandoned: list[Any] = []  # by a fork, in another thread's hands: not even closing is safe
 _lost: set[Path] = set()  # the files of those, which this process must not open any more
 _forks_waiting = 0
@@ -59,7 +60,8 @@ class Connection(AbstractContextManager[sqlite3.Connection]):
         self._depth = 0  # how often the thread that has the lock is inside
         self._held = False  # by the thread that forks
         self._connection: sqlite3.Connection | None = None
-        _connections.add(self)
+        with _gate:
+            _connections.add(self)
 
     def __enter__(self) -> sqlite3.Connection:
         self._lock.acquire()
@@ -135,6 +137,7 @@ def _each(method: Callable[[Connection], None]) -> None:
 
 def _before_fork() -> None:
     global _forks_waiting
+    _gate.acquire()
     _forks_waiting += 1
     try:
         _each(Connection.before_fork)
@@ -142,10 +145,15 @@ def _before_fork() -> None:
         _forks_waiting -= 1
 
 
+def _after_fork_in_parent() -> None:
+    _each(Connection.after_fork_in_parent)
+    _gate.release()
+
+
 at_fork(
     STORES,
     before=_before_fork,
-    in_parent=lambda: _each(Connection.after_fork_in_parent),
+    in_parent=_after_fork_in_parent,
     in_child=lambda: _each(Connection.after_fork_in_child),
 )
 
@@ -233,8 +241,27 @@ def prepare_folder(path: Path) -> None:
         if is_ours:
             with open_private(path.parent / ".gitignore") as file:
                 file.write(b"*\n")
-    # What was said to a model is the user's alone; SQLite gives its side files the same mode.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    if not path.exists():
+        _make_private(path)
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file that is its owner's alone; SQLite gives its side files the same mode.
+
+    It is opened and closed under another name: closing it under its own would end all locks that
+    this process has on it by then (https://sqlite.org/howtocorrupt.html, 2.2).
+    """
+    made = path.with_name(f"{path.name}.new-{os.getpid()}-{this_thread()}")
+    os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        if not path.exists():
+            os.rename(made, path)
+            return
+    made.unlink(missing_ok=True)
 
 
 def close_to_others(path: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tracetape._forks import look_for_fork
@@ -38,7 +39,9 @@ _STUCK_SECONDS = 1.0  # a batch that takes longer to write drains nothing: waiti
 _SPAN_BYTES = 600 + 1024  # the flat price of a span covers the last kilobyte of its contents
 _OPEN = 2  # times the bound of the queue: what open spans may hold beside it
 _EXIT_SECONDS = 10.0
-_EXIT_SECONDS_FAILING = 1.0
+_PATIENCE_SECONDS = 1.0  # without progress, for a store that another process has locked, or fails
+_STOP_SECONDS = 5.0  # for the worker to end
+_GIVE_UP_SECONDS = 1.0  # the same, of one that waits for a store
 _FORK_SECONDS = 0.05
 
 
@@ -119,6 +122,7 @@ class Recorder:
         self._waiting: deque[Bell] = deque()  # of those who flush
         self._sleeping = False
         self.stopping = False
+        self.abandoned = False  # the worker could not be stopped: what it holds is counted as lost
         self.failing = False  # the store's last answer was an error
         self.writing_since = 0.0  # when the worker began to write a batch; 0: it writes none
         self.shown: set[int] = set()  # ids of the spans written as open
@@ -240,7 +244,7 @@ class Recorder:
             internal_error("flushing")
             return self._unsettled()
 
-    def _flush(self, timeout: float | None) -> int:
+    def _flush(self, timeout: float | None, patience: float | None = None) -> int:
         look_for_fork()
         # In this order: the worker may take some in between, and none may be missed.
         waiting = len(self.queue)
@@ -248,10 +252,15 @@ class Recorder:
         deadline = None if timeout is None else perf_counter() + timeout
         if waiting and self._worker is None:
             self._begin_writing()
+        seen, since = self._settled, perf_counter()
         bell = Bell()
         self._waiting.append(bell)
         try:
             while self._settled < target and self._unsettled() and self._worker is not None:
+                if self._settled != seen or not self._is_held_up():
+                    seen, since = self._settled, perf_counter()
+                elif patience is not None and perf_counter() - since > patience:
+                    break
                 self._hurry.ring()
                 self.wake.ring()
                 left = None if deadline is None else deadline - perf_counter()
@@ -266,7 +275,7 @@ class Recorder:
         """Write what is queued, stop the worker, close the store; a later span starts anew."""
         try:
             # A store that fails anyway must not hold up the end of the user's program.
-            left = self.flush(min(timeout, _EXIT_SECONDS_FAILING) if self.failing else timeout)
+            left = self._flush(timeout, _PATIENCE_SECONDS)
             self._stop(tidy=not left)
             if left:
                 self._give_up()
@@ -283,6 +292,13 @@ class Recorder:
             log_rest()
         except Exception:  # noqa: BLE001 - the guard
             internal_error("closing the recorder")
+
+    def _is_held_up(self) -> bool:
+        """Whether the store fails, or waits for another process."""
+        # It may be half loaded, by the worker.
+        connections = sys.modules.get("tracetape.store.connections")
+        is_waiting = getattr(connections, "is_waiting", None)
+        return self.failing or (is_waiting is not None and bool(is_waiting()))
 
     def as_dict(self) -> dict[str, int]:
         """The counters; ``recorded`` are all spans that ended, ``queued`` those in memory."""
@@ -417,12 +433,17 @@ class Recorder:
     def _give_up(self) -> None:
         """What is queued cannot be written any more, and is counted."""
         left = len(self.queue)
+        in_hand = self.taken - self._settled  # of a worker that could not be stopped
         self.taken += left
         lost = [self.queue.popleft() for _ in range(left)]
         spans = [one for one in lost if isinstance(one, LiveSpan)]
         self.settle(spans, "lost")
         self.settle_changes(len(lost) - len(spans))
-        logger.error("tracetape: %d spans could not be written and are lost", left)
+        if in_hand > 0:
+            self.stats.lost += in_hand
+            with self._lock:
+                self._settled += in_hand
+        logger.error("tracetape: %d spans could not be written and are lost", left + in_hand)
 
     def _start(self) -> None:
         with self._start_lock:
@@ -433,7 +454,7 @@ class Recorder:
                     _load_writing()
                 if self._worker is not None:
                     return  # another green thread has started it meanwhile
-                self.stopping = False
+                self.stopping = self.abandoned = False
                 self._worker = Worker(self._work)
                 lifecycle.close_with_process(self)
 
@@ -451,15 +472,23 @@ class Recorder:
             self.stopping = True
             self._hurry.ring()
             self.wake.ring()
-            gone = worker is not None and worker.join(timeout=5.0)
-            if self._store is None:
+            if worker is None and self._store is None:
                 return
-            if tidy and gone:
-                # A program that is never idle would never do it, nor would a short one.
-                deadline = perf_counter() + _LAST_TIDY_SECONDS
-                while perf_counter() < deadline and self._tidy():
-                    pass
-            self._store.close()
+            # The end of a program waits for no other process; nor does it load what nobody used.
+            connections = sys.modules.get("tracetape.store.connections")
+            giving_up = getattr(connections, "giving_up", nullcontext)
+            with giving_up():
+                self.abandoned = worker is not None and not worker.join(
+                    _STOP_SECONDS if tidy else _GIVE_UP_SECONDS
+                )
+                if self._store is None or self.abandoned:
+                    return  # closing would wait for the worker
+                if tidy and worker is not None:
+                    # A program that is never idle would never do it, nor would a short one.
+                    deadline = perf_counter() + _LAST_TIDY_SECONDS
+                    while perf_counter() < deadline and self._tidy():
+                        pass
+                self._store.close()
 
     # -- fork ------------------------------------------------------------------------------
 

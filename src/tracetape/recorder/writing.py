@@ -51,6 +51,8 @@ def write_next(recorder: Recorder) -> bool:
         _write_singly(recorder, spans, batch.updates)
         recorder.settle_changes(len(changes))
         raise
+    if recorder.abandoned:
+        return False  # what this thread held was counted
     if not done:  # being stopped while the store fails
         recorder.queue.extendleft(reversed([*spans, *changes]))
         recorder.taken -= len(spans) + len(changes)

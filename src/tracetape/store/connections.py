@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from tracetape._forks import STORES, at_fork
@@ -24,6 +25,8 @@ __all__ = [
     "begin_writing",
     "close_to_others",
     "connect",
+    "giving_up",
+    "is_waiting",
     "prepare_folder",
     "use_wal",
 ]
@@ -37,7 +40,35 @@ _gate = lasting_lock()  # held from before a fork until after it: no connection 
 _abandoned: list[Any] = []  # by a fork, in another thread's hands: not even closing is safe
 _lost: set[Path] = set()  # the files of those, which this process must not open any more
 _forks_waiting = 0
+_endings = 0  # threads that wait for another to leave its connection alone, for the program ends
+_locked_out = 0  # threads that another process makes wait
 _FOLDER = ".tracetape"
+
+
+@contextlib.contextmanager
+def giving_up() -> Iterator[None]:
+    """Meanwhile who waits for another process soon gives up, as if it had waited for long."""
+    global _endings
+    _endings += 1
+    try:
+        yield
+    finally:
+        _endings -= 1
+
+
+def is_waiting() -> bool:
+    """Whether another process makes a thread of this one wait for a store."""
+    return _locked_out > 0
+
+
+@contextlib.contextmanager
+def _short_waits(connection: sqlite3.Connection) -> Iterator[float]:
+    """SQLite waits shortly, and we look around in between; gives the time when to give up."""
+    connection.execute(f"PRAGMA busy_timeout = {_LOOK_MILLISECONDS}")
+    try:
+        yield perf_counter() + BUSY_SECONDS
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
 
 
 class ForkWaitsError(Exception):
@@ -168,6 +199,7 @@ class _SelfClosing(sqlite3.Connection):
         self.close()
 
 
+_T = TypeVar("_T")
 _Identity: TypeAlias = "tuple[int, int] | None"
 
 
@@ -200,37 +232,45 @@ def begin_writing(connection: sqlite3.Connection) -> None:
         ForkWaitsError: leave the connection, and try again.
         sqlite3.OperationalError: another process has it locked for too long.
     """
-    deadline = perf_counter() + BUSY_SECONDS
-    connection.execute(f"PRAGMA busy_timeout = {_LOOK_MILLISECONDS}")
+    with _short_waits(connection) as deadline:
+        _patiently(lambda: connection.execute("BEGIN IMMEDIATE"), deadline, forks=True)
+
+
+def _patiently(work: Callable[[], _T], deadline: float, *, forks: bool) -> _T:
+    """What `work` gives, as soon as no other process has the file locked."""
+    global _locked_out
+    waits = False
     try:
         while True:
             try:
-                connection.execute("BEGIN IMMEDIATE")
-                return
+                return work()
             except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or perf_counter() > deadline:
+                if "locked" not in str(error) or perf_counter() > deadline or _endings:
                     raise
-                if _forks_waiting:
+                if forks and _forks_waiting:
                     raise ForkWaitsError from error
+            if not waits:
+                waits = True
+                _locked_out += 1
+            if not forks:
+                pause(0.005)  # SQLite itself does not always wait there
     finally:
-        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        _locked_out -= waits
 
 
 def use_wal(connection: sqlite3.Connection) -> str:
     """Ask for write-ahead logging; the answer is the mode that the file has."""
+
+    def ask() -> str:
+        if connection.execute("PRAGMA page_count").fetchone() == (0,):
+            # Pruning gives space back without a vacuum then; later it would be too late.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        return str(mode)
+
     # SQLite does not wait when several processes ask for it in a new file at once.
-    deadline = perf_counter() + BUSY_SECONDS
-    while True:
-        try:
-            if connection.execute("PRAGMA page_count").fetchone() == (0,):
-                # Pruning gives space back without a vacuum then; later it would be too late.
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            return str(mode)
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or perf_counter() > deadline:
-                raise
-        pause(0.005)
+    with _short_waits(connection) as deadline:
+        return _patiently(ask, deadline, forks=False)
 
 
 def prepare_folder(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -361,6 +362,43 @@ def test_multiprocessing(run_python: Run, query: Query, store: dict[str, str]) -
         ("work 1",),
         ("work 2",),
     ]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("outer", [True, False], ids=["below an open span", "roots"])
+def test_a_pool_that_kills_its_workers_at_once(
+    method: str,
+    outer: bool,
+    run_python: Run,
+    query: Query,
+    store: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """What they have recorded is written before their results go back."""
+    source = tmp_path / "pooling.py"
+    source.write_text(
+        textwrap.dedent(
+            """
+            import contextlib, multiprocessing, sys, warnings
+            warnings.simplefilter("ignore")
+            import tracetape
+
+            def work(n):
+                with tracetape.start_span(f"work {n}"), tracetape.start_span("below"):
+                    return n
+
+            if __name__ == "__main__":
+                outer = tracetape.start_span("outer") if sys.argv[2] else contextlib.nullcontext()
+                with outer, multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+                    assert sum(pool.map(work, range(8), 2)) == 28
+            """
+        )
+    )
+    start = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]], check=True)"
+    run_python(start, str(source), method, "1" if outer else "", **store)
+    found = query("SELECT name FROM spans WHERE name LIKE 'work%' ORDER BY name")
+    assert found == [(f"work {n}",) for n in range(8)]
+    assert query("SELECT count(*) FROM spans WHERE name = 'below'") == [(8,)]
 
 
 def test_four_processes_at_one_store(

@@ -535,3 +535,34 @@ def test_reading_a_broken_store_is_a_clear_error(store_path: Path) -> None:
         file.write_bytes(b"broken " * 2000)
     with pytest.raises(StoreError, match=r"traces\.db"):
         tracetape.get_trace(trace_id)
+
+
+@pytest.mark.parametrize("how", ["environment", "argument"])
+def test_a_trace_is_in_the_store_when_its_root_has_ended(
+    how: str, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without async logging, which `configure` turns on again at the end of its block."""
+    if how == "environment":
+        monkeypatch.setenv("TRACETAPE_ENABLE_ASYNC_TRACE_LOGGING", "false")
+        runtime.defaults()
+        spans(1)
+    else:
+        with tracetape.configure(async_logging=False):
+            spans(1)
+        assert runtime.async_logging
+    assert query("SELECT name FROM spans") == [("step",)]
+
+
+def test_a_store_that_fails_holds_up_no_root(troubled: Any, eventually: Eventually) -> None:
+    """Though whoever ends it wants to find it in the store."""
+    with tracetape.configure(async_logging=False):
+        troubled.fail()
+        spans(1)
+        eventually(lambda: runtime.recorder.failing)
+        attempts = troubled.attempts
+        began = time.monotonic()
+        spans(1000)
+        assert time.monotonic() - began < 60  # a second for each would be 1,000
+        assert troubled.attempts >= attempts
+        troubled.error = None
+        assert tracetape.flush(20) == 0

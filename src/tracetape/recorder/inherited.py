@@ -17,11 +17,18 @@ class Inherited:
     nothing of when the parent's own will end, and how.
     """
 
-    __slots__ = ("_parents", "_sink")
+    __slots__ = ("_parents", "_root_ended", "_sink")
 
-    def __init__(self, sink: SpanSink, trace: LiveTrace) -> None:
-        """Spans that begin in the child from now on go to `sink`."""
+    def __init__(self, sink: SpanSink, trace: LiveTrace, root_ended: Callable[[], None]) -> None:
+        """Spans that begin in the child from now on go to `sink`.
+
+        Args:
+            sink: the child's recorder.
+            trace: the parent's.
+            root_ended: called when a span has ended that has none of the child's above it.
+        """
         self._sink = sink
+        self._root_ended = root_ended
         self._parents = {span._span_id for span in trace.unsettled()}
 
     @property
@@ -42,3 +49,5 @@ class Inherited:
         """Give it to the sink, if it is the child's."""
         if span._span_id not in self._parents:
             self._sink.ended(span)
+            if span._parent_id in self._parents:
+                self._root_ended()

@@ -30,10 +30,15 @@ def watch(recorder: _Recorder) -> None:
     _recorders.add(recorder)
 
 
-def close_with_process(recorder: _Recorder) -> None:
-    """The children of multiprocessing end by os._exit, after finalizers of its own."""
+def close_with_process(recorder: _Recorder) -> bool:
+    """The children of multiprocessing end by os._exit, after finalizers of its own.
+
+    Returns:
+        Whether this is one: a pool kills them as soon as it has their last result.
+    """
     process = sys.modules.get("multiprocessing.process")
-    if process is not None and process.parent_process() is not None:
+    is_child = process is not None and process.parent_process() is not None
+    if is_child:
         with loading:
             from multiprocessing.util import Finalize
 
@@ -42,6 +47,7 @@ def close_with_process(recorder: _Recorder) -> None:
     if celery is not None:
         # Its children say this, then wait for the parent to kill them (`billiard.pool.Worker`).
         celery.worker_process_shutdown.connect(_close_all, weak=False)
+    return is_child
 
 
 def _each(method: str) -> Callable[[], None]:

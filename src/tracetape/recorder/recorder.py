@@ -40,6 +40,7 @@ _SPAN_BYTES = 600 + 1024  # the flat price of a span covers the last kilobyte of
 _OPEN = 2  # times the bound of the queue: what open spans may hold beside it
 _EXIT_SECONDS = 10.0
 _PATIENCE_SECONDS = 1.0  # without progress, for a store that another process has locked, or fails
+_AT_ONCE_SECONDS = 5.0  # at most, for a trace that is written before its root's end returns
 _STOP_SECONDS = 5.0  # for the worker to end
 _GIVE_UP_SECONDS = 1.0  # the same, of one that waits for a store
 _FORK_SECONDS = 0.05
@@ -98,6 +99,8 @@ class Recorder:
         # Ids of the traces whose roots ended last: in this process, and in each thread.
         self.last_trace: int | None = None
         self.last_here = threading.local()
+        # Whether who ends a root waits until its trace is durable; and why.
+        self._at_once = self._wants_at_once = self._is_child = False
         # Called with each span that is about to end.
         self.before: Callable[[LiveSpan], None] | None = None
         lifecycle.watch(self)
@@ -162,6 +165,23 @@ class Recorder:
             self.wake.ring()
         elif self._worker is None:
             self._begin_writing()
+        if self._at_once and trace.root is span:
+            self._root_ended()
+
+    def write_at_once(self, wanted: bool) -> None:
+        """Whether who ends a root waits until its trace is durable.
+
+        In the children of multiprocessing it does in any case: before the result, which may be the
+        last that they are kept alive for, goes back.
+        """
+        self._wants_at_once = wanted
+        self._at_once = wanted or self._is_child
+
+    def _root_ended(self) -> None:
+        worker = self._worker
+        # Nobody waits for a store that takes nothing.
+        if self._at_once and worker is not None and not worker.is_here() and not self._is_held_up():
+            self._flush(_AT_ONCE_SECONDS, _PATIENCE_SECONDS)
 
     def grown(self, span: LiveSpan, size: int) -> None:
         """Count what an open span holds; a trace that makes it too much is dropped as a whole."""
@@ -456,7 +476,8 @@ class Recorder:
                     return  # another green thread has started it meanwhile
                 self.stopping = self.abandoned = False
                 self._worker = Worker(self._work)
-                lifecycle.close_with_process(self)
+                self._is_child = lifecycle.close_with_process(self)
+                self.write_at_once(self._wants_at_once)
 
     def _get_ready(self) -> None:
         try:
@@ -502,7 +523,7 @@ class Recorder:
         """Begin anew, with a thread of its own from the next span on."""
         # What is still queued, or open, is the parent's to write.
         for trace in self.live:
-            trace.sink = Inherited(self, trace)
+            trace.sink = Inherited(self, trace, self._root_ended)
         self._fresh()
         self.live = {}
         self.stats = RecorderStats()

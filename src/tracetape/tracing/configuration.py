@@ -80,6 +80,7 @@ class _Restore(AbstractContextManager[None]):
             (policy.extract, policy.max_bytes),
             runtime.retention,
             privacy.now,
+            runtime.async_logging,
         )
 
     def __enter__(self) -> None:
@@ -95,6 +96,7 @@ class _Restore(AbstractContextManager[None]):
             (policy.extract, policy.max_bytes),
             runtime.retention,
             privacy.now,
+            runtime.async_logging,
         ) = self._before
         runtime.use_prices(prices)
         runtime.use_processors(processors)
@@ -113,6 +115,7 @@ def configure(
     retention: str | None = None,
     capture: str | None = None,
     redact: Iterable[RedactionRule] | None = None,
+    async_logging: bool | None = None,
 ) -> AbstractContextManager[None]:
     """Change how spans are processed and where they go; what is not given stays as it is.
 
@@ -144,6 +147,9 @@ def configure(
         redact: what is hidden in inputs, outputs, attributes and events before it is written: key
             paths (``messages.*.content``, ``password``), patterns of `re.compile`, functions of
             (path, value); ready ones are in `tracetape.redaction`. An empty list hides nothing.
+        async_logging: False: whoever ends the root of a trace waits until the trace is in the
+            store, so that any reader finds it (``TRACETAPE_ENABLE_ASYNC_TRACE_LOGGING``; the
+            default is True). A store that fails is not waited for.
 
     Raises:
         InvalidValueError: `store` is no URL that we know, or `sampling_ratio` is not in 0 to 1,
@@ -196,6 +202,9 @@ def configure(
         runtime.otel = otel
     if bound is not None:
         runtime.retention = bound
+    if async_logging is not None:
+        runtime.async_logging = bool(async_logging)
+        runtime.use_recorder(runtime.recorder)
     if prices is not None:
         runtime.use_prices(prices)
     if span_processors is not None:

@@ -50,6 +50,7 @@ class Runtime:
             _RATIO, _ratio, 1.0, (1.0, "All traces are recorded."), os.environ.get(_RATIO)
         )
         self.keep_errors = _flag("TRACETAPE_TRACE_SAMPLING_KEEP_ERRORS")
+        self.async_logging = _flag("TRACETAPE_ENABLE_ASYNC_TRACE_LOGGING", default=True)
         self.prices: Mapping[str, Mapping[str, float]] = {}
         self.otel: OtelContext | None = None
         policy.extract = _flag("TRACETAPE_TRACE_EXTRACT_ATTACHMENTS", default=True)
@@ -76,6 +77,7 @@ class Runtime:
     def use_recorder(self, recorder: Recorder) -> Recorder:
         """Send spans that begin a trace from now on to another recorder; gives the old one."""
         before, self.recorder = self.recorder, recorder
+        recorder.write_at_once(not self.async_logging)
         recorder.before = self._process if self.processors or self.prices else None
         return before
 

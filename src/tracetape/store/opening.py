@@ -12,6 +12,7 @@ from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
 from tracetape.store.conditions import add_functions
 from tracetape.store.connections import close_to_others, connect, prepare_folder, use_wal
+from tracetape.store.inspection import check_file
 from tracetape.store.schema import APPLICATION_ID, migrate
 
 __all__ = ["is_damage", "open_file", "open_memory", "set_aside"]
@@ -39,7 +40,7 @@ def open_file(path: Path, read_only: bool) -> sqlite3.Connection:
     Raises:
         StoreError: it cannot be opened, is of another program, or of a newer version.
     """
-    if read_only and not path.is_file():
+    if read_only and not path.exists():
         raise StoreError(
             f"there is no trace store at {path}; run a program with tracetape "
             "first, or name its store by --store or TRACETAPE_STORE"
@@ -96,12 +97,14 @@ def set_aside(path: Path, error: sqlite3.Error) -> bool:
 
 
 def _open(path: Path, read_only: bool) -> sqlite3.Connection:
+    check_file(path, read_only)
     if not read_only:
         prepare_folder(path)
     frozen = read_only and not os.access(path.parent, os.W_OK)
     # Where nothing can be written nothing changes either, and SQLite needs no files beside it.
     connection = connect(f"{path.as_uri()}?immutable=1" if frozen else str(path), uri=frozen)
     try:
+        connection.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten
         if not frozen:
             mode = use_wal(connection)
             if mode != "wal":

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from tracetape._system import lasting_lock
-from tracetape.cassettes.interaction import Interaction
+from tracetape.cassettes.interaction import Headers, Interaction
 
-__all__ = ["Placeholders"]
+__all__ = ["Placeholders", "is_placeholder"]
 
 _KEY = "placeholder-of-tracetape-for-replay"
 _OPENAI = "https://api.openai.com"
@@ -78,6 +78,11 @@ class Placeholders:
         with _lock:
             _active.remove(self)
             _apply()
+
+
+def is_placeholder(headers: Headers) -> bool:
+    """Whether a request logs in with a placeholder: no service knows it."""
+    return any(_KEY in value for _, value in headers)
 
 
 def _openai_base(origin: str, path: str) -> str | None:

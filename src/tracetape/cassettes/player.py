@@ -25,6 +25,7 @@ from tracetape.cassettes.interaction import Interaction, Request, Response
 from tracetape.cassettes.matching import Matcher
 from tracetape.cassettes.missing import miss_message, missing_message
 from tracetape.cassettes.options import hosts, names, renamed
+from tracetape.cassettes.placeholders import is_placeholder
 from tracetape.cassettes.recording import Recording
 from tracetape.cassettes.renames import Renames
 from tracetape.cassettes.secrets import findings
@@ -239,12 +240,19 @@ class Player:
         """Begin to record what will come of a request.
 
         Raises:
-            CassetteError: this is a child of the process that has opened the tape.
+            CassetteError: this is a child of the process that has opened the tape, or the request
+                has a placeholder for a key.
         """
         if os.getpid() != self._process:
             raise CassetteError(
                 f"the cassette {self.path} is held by the process {self._process} that started "
                 "this one: give the child a cassette of its own"
+            )
+        if is_placeholder(request.headers):
+            raise CassetteError(
+                f"{request.method} {request.url} is not on the cassette {self.path}, and cannot be "
+                "recorded: no key is set (OPENAI_API_KEY, DATABRICKS_TOKEN), and the one sent is a "
+                "placeholder for replay"
             )
         recording = Recording(self._normal(request), self._finished)
         with self._lock:

@@ -22,6 +22,7 @@ _RENAMES = pytest.StashKey[dict[str, str]]()
 _USAGE = pytest.StashKey[Usage]()
 _WATCH = pytest.StashKey[Watch]()
 _POLICY = pytest.StashKey[Any]()
+_IMPORTED_AGAIN = pytest.StashKey[bool]()
 _END = pytest.StashKey[ExitStack]()
 _WORKER_OUTPUT = "tracetape_cassettes"
 _FAILED = pytest.StashKey[bool]()
@@ -116,6 +117,36 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave the process as it was."""
     if _END in config.stash:
         config.stash[_END].close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A module that makes its client when it is imported is imported again, with placeholders."""
+    report = yield
+    config = collector.config
+    policy = config.stash[_POLICY]
+    if (
+        not report.failed
+        or config.stash.get(_IMPORTED_AGAIN, False)
+        or (policy.forced or policy.mode) not in ("none", "once")
+        or not isinstance(collector, pytest.Module)
+    ):
+        return report
+    from tracetape.testing.importing import asks_for_credentials, put_placeholders
+
+    folder = config.getini("cassette_dir")
+    folders = {config.rootpath / folder, collector.path.parent / folder}
+    if not asks_for_credentials(str(report.longrepr)):
+        return report
+    placeholders = put_placeholders(folders)
+    if placeholders is None:
+        return report
+    config.stash[_END].callback(placeholders.remove)
+    config.stash[_IMPORTED_AGAIN] = True  # and once is enough: they stay for the run
+    again: pytest.CollectReport = collector.ihook.pytest_make_collect_report(collector=collector)
+    return again
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Usage"]
+__all__ = ["Usage", "tapes_below"]
 
 
 class Usage:
@@ -46,9 +46,8 @@ class Usage:
 
     def unclaimed(self, folder: Path) -> Iterator[Path]:
         """The tapes below `folder` that no test has."""
-        for file in sorted(folder.rglob("*")):
-            name = file.name.removesuffix(".gz")
-            if name.endswith((".yaml", ".yml", ".json")) and str(file) not in self._claimed:
+        for file in tapes_below(folder):
+            if str(file) not in self._claimed:
                 yield file
 
     def lines(self, folder: Path) -> Iterator[str]:
@@ -66,3 +65,10 @@ class Usage:
         left = set(unplayed)
         self._unplayed[path] = sorted(left.intersection(self._unplayed.get(path, left)))
         self._numbers[path] = number
+
+
+def tapes_below(folder: Path) -> Iterator[Path]:
+    """All files that are tapes by their names, sorted."""
+    for file in sorted(folder.rglob("*")):
+        if file.name.removesuffix(".gz").endswith((".yaml", ".yml", ".json")):
+            yield file

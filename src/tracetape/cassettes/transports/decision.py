@@ -36,14 +36,15 @@ def decide(tapes: tuple[Player, ...], request: Request) -> Played | Recording:
     """Ask each tape in turn; the first that records takes what none has.
 
     Raises:
+        CassetteError: the tape that records cannot take the request.
         CassetteMissError: no tape has the request, and none records.
     """
     for tape in tapes:
         found = tape.play(request)
         if found is not None:
             return Played(found, tape.speed)
+    retries.stop()
     for tape in tapes:
         if tape.records:
             return tape.record(request)
-    retries.stop()
     raise tapes[0].missed(request)

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 from tracetape.cassettes.patching import Patches
-from tracetape.exceptions import CassetteMissError
+from tracetape.exceptions import CassetteError
 
 __all__ = ["stop", "undo"]
 
@@ -22,7 +22,7 @@ _stopped: set[str] = set()
 
 
 def stop() -> None:
-    """Let misses out at once; called before one is raised: by then the SDK is imported."""
+    """Let our errors out at once; called before one is raised: by then the SDK is imported."""
     for name in _MODULES:
         client = getattr(sys.modules.get(name), "BaseClient", None)
         if name not in _stopped and hasattr(client, _ASKED):
@@ -40,7 +40,7 @@ def _unless_missed(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def calculate(*args: Any, **kwargs: Any) -> Any:
         error = sys.exc_info()[1]
-        if isinstance(error, CassetteMissError):
+        if isinstance(error, CassetteError):
             raise error
         return original(*args, **kwargs)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from tracetape.cassettes import cassette
@@ -103,3 +105,41 @@ def test_somebody_elses_patch_above_ours_is_left_in_place(server, tape):
         assert calls == ["/a"]
     finally:
         httpx2.HTTPTransport.handle_request = original
+
+
+@pytest.mark.parametrize("is_mock_outside", [False, True])
+def test_what_a_mock_lets_through_is_recorded_and_replayed(server, tape, is_mock_outside):
+    """A route that passes through is as good as no route, whichever was opened first."""
+    respx, responses = pytest.importorskip("respx"), pytest.importorskip("responses")
+    requests = pytest.importorskip("requests")
+
+    def program(mode):
+        mocks = contextlib.ExitStack()
+        tapes = contextlib.ExitStack()
+        first, second = (mocks, tapes) if is_mock_outside else (tapes, mocks)
+        with first, second:
+            if not is_mock_outside:
+                player = tapes.enter_context(cassette(tape, mode=mode))
+            routes = mocks.enter_context(respx.mock(assert_all_called=False))
+            routes.get("https://mocked.test/").respond(json={"by": "respx"})
+            routes.route(host="127.0.0.1").pass_through()
+            others = mocks.enter_context(responses.RequestsMock())
+            others.get("https://mocked.test/", json={"by": "responses"})
+            others.get(f"{server.url}/c", body=None).passthrough = True
+            others.add_passthru(f"{server.url}/b")
+            if is_mock_outside:
+                player = tapes.enter_context(cassette(tape, mode=mode))
+            answers = [
+                httpx.get("https://mocked.test/").json()["by"],
+                requests.get("https://mocked.test/", timeout=5).json()["by"],
+                httpx.get(f"{server.url}/a", trust_env=False).json()["asked"],
+                requests.get(f"{server.url}/b", timeout=5).json()["asked"],
+                requests.get(f"{server.url}/c", timeout=5).json()["asked"],
+            ]
+        return answers, player.recorded, player.played
+
+    expected = ["respx", "responses", 1, 2, 3]
+    assert program("once") == (expected, 3, 0)
+    assert program("none") == (expected, 0, 3)
+    assert len(server.asked) == 3
+    assert "_real_send" not in vars(responses.RequestsMock)

@@ -127,3 +127,12 @@ def test_a_recording_supplies_nothing(opened):
     """It needs the real key, and says so by the client's own error."""
     with opened("https://api.openai.com/v1/responses", mode="new_episodes"):
         assert found() == {}
+
+
+@pytest.mark.parametrize(
+    "path", ["serving-endpoints", "ai-gateway/mlflow/v1", "ai-gateway/openai/v1"]
+)
+def test_each_base_of_databricks_gives_its_client_a_host(opened, path):
+    """A tape of calls of the gateway alone is one of Databricks, too."""
+    with opened(f"https://dbc.test/{path}/chat/completions"):
+        assert found() == {"DATABRICKS_HOST": "https://dbc.test", "DATABRICKS_TOKEN": KEY}

@@ -29,6 +29,11 @@ class Patches:
         setattr(owner, name, ours)
         self._made.append((owner, name, own, ours))
 
+    def put(self, owner: Any, name: str, value: Any) -> None:
+        """Give `owner` an attribute of its own."""
+        self._made.append((owner, name, vars(owner).get(name, _ABSENT), value))
+        setattr(owner, name, value)
+
     def undo(self) -> None:
         """Put everything back that nobody else has wrapped since."""
         while self._made:

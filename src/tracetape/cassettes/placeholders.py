@@ -26,7 +26,13 @@ _OPENAI_PATHS = (
     "/v1/models",
 )
 # Paths of the Databricks REST reference and of the SDK's own discovery.
-_DATABRICKS_PATHS = ("/serving-endpoints", "/.well-known/databricks-config", "/api/2.", "/oidc/")
+_DATABRICKS_PATHS = (
+    "/serving-endpoints",
+    "/ai-gateway/",  # mlflow/v1, openai/v1 and the others of the gateway
+    "/.well-known/databricks-config",
+    "/api/2.",
+    "/oidc/",
+)
 # Where one of these is set, the user has another way to log in, and two are an error of the SDK's.
 _DATABRICKS_LOGINS = (
     "DATABRICKS_CLIENT_ID",

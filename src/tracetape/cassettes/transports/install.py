@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from functools import partial
 from types import ModuleType
 
 from tracetape._modules import is_installed
 from tracetape.cassettes.patching import Patches
 from tracetape.cassettes.transports import httpx_family, requests_adapter, retries
+from tracetape.cassettes.transports.mocks import RealSend
 from tracetape.cassettes.transports.sockets import Watch
 
 __all__ = ["install", "uninstall"]
@@ -33,6 +35,9 @@ def install() -> None:
     adapters = _library("requests.adapters")
     if adapters is not None:
         _patches.wrap(adapters.HTTPAdapter, "send", requests_adapter.wrap)
+        mocks = sys.modules.get("responses")  # one that is imported later keeps our `send`
+        if mocks is not None and hasattr(mocks, "RequestsMock"):
+            _patches.put(mocks.RequestsMock, "_real_send", RealSend(requests_adapter.wrap))
     _sockets.start()
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["is_of_responses", "is_refusal_of_responses", "respx_answers"]
+__all__ = ["RealSend", "is_of_responses", "is_refusal_of_responses", "respx_answers"]
 
 
 def respx_answers(request: Any) -> bool:
@@ -13,12 +14,36 @@ def respx_answers(request: Any) -> bool:
     mocks = sys.modules.get("respx.mocks")
     if mocks is None or type(request).__module__.partition(".")[0] != "httpx":
         return False
-    return any(
-        not route.pattern or route.pattern.match(request)  # no pattern: for all requests
-        for mocker in mocks.Mocker.registry.values()
-        for router in mocker.routers
-        for route in router.routes
+    first = next(
+        (
+            route
+            for mocker in mocks.Mocker.registry.values()
+            for router in mocker.routers
+            for route in router.routes
+            if not route.pattern or route.pattern.match(request)  # no pattern: for all requests
+        ),
+        None,
     )
+    return first is not None and not getattr(first, "is_pass_through", False)
+
+
+class RealSend:
+    """In the class of a `responses` mock: what it lets through to the network passes a tape."""
+
+    def __init__(self, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        """`wrap` puts a tape before a `HTTPAdapter.send`."""
+        self._wrap = wrap
+
+    def __get__(self, mock: Any, owner: type) -> Any:
+        """A tape before the function that the mock has kept, if there is none yet."""
+        if mock is None:
+            return self
+        real = vars(mock)["_real_send"]
+        return real if getattr(real, "is_taped", False) else self._wrap(real)
+
+    def __set__(self, mock: Any, real: Any) -> None:
+        """Kept where it would be without us."""
+        vars(mock)["_real_send"] = real
 
 
 def is_of_responses(send: Any) -> bool:

@@ -46,6 +46,7 @@ def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
             raise
         return _taped(response, decision)
 
+    vars(send)["is_taped"] = True
     return send
 
 

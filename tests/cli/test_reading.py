@@ -212,3 +212,14 @@ def test_colours_are_for_terminals_only(tracetape_command: Tracetape, script: Sc
     assert name.strip() in listed.stdout
     assert "\x1b" not in listed.stdout + tracetape_command("show").stdout
     assert "\x1b[" in tracetape_command("show", FORCE_COLOR="1", TERM="xterm").stdout
+
+
+def test_errors_hold_nothing_that_a_terminal_obeys(
+    tracetape_command: Tracetape, tmp_path: Path
+) -> None:
+    """Colours, titles, the order of reading and separators of lines stay out of messages."""
+    strange = tmp_path / "a\x1b]0;title\x07\x9b31m\u202e\u2066\u2028.db"
+    result = read(tracetape_command, strange, "ls")
+    assert result.returncode == 1
+    assert "no trace store" in result.stderr
+    assert not set("\x1b\x07\x9b\u202e\u2066\u2028") & set(result.stderr)

@@ -39,7 +39,9 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except TracetapeException as error:
-            click.echo(f"tracetape: error: {error}", err=True)
+            from tracetape.views.format import clean
+
+            click.echo(f"tracetape: error: {clean(str(error))}", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("\ntracetape: interrupted", err=True)

@@ -23,7 +23,7 @@ __all__ = [
 
 # Control characters could move the cursor, change colours or set the window's title; others
 # change the order in which text is read.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _STATES = {TraceState.OK: "green", TraceState.ERROR: "bold red"}
 _UNITS = ((60.0, "s"), (60.0, "min"), (24.0, "h"))
 

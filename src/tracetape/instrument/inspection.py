@@ -53,10 +53,11 @@ def _inspect(name: str) -> Finding:
         return finding._replace(error=f"{type(error).__name__}: {error}")
     for patch in registry.patches(name):
         target = patch.target
-        try:
-            importlib.import_module(target.module)
-        except ImportError:
-            pass  # a module that this version has not
+        if target.module.partition(".")[0] == integration.package.partition(".")[0]:
+            try:
+                importlib.import_module(target.module)
+            except Exception:  # noqa: BLE001, S110 - this version lacks it, or it cannot be loaded
+                pass
         label = target.label
         if patch.is_installed():
             finding.patched.append(label)

@@ -196,7 +196,8 @@ class _SelfClosing(sqlite3.Connection):
     """
 
     def __del__(self) -> None:
-        self.close()
+        with contextlib.suppress(sqlite3.ProgrammingError):  # it could not even be opened
+            self.close()
 
 
 _T = TypeVar("_T")

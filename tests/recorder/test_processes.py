@@ -401,6 +401,31 @@ def test_a_pool_that_kills_its_workers_at_once(
     assert query("SELECT count(*) FROM spans WHERE name = 'below'") == [(8,)]
 
 
+def test_killed_within_the_first_second(
+    start_python: Start, store_path: Path, store: dict[str, str]
+) -> None:
+    """What was written says whose it is, so that it does not seem to run; no span is an orphan."""
+    process = start_python(
+        """
+        import time, tracetape
+        with tracetape.start_span("root") as root, tracetape.start_span("between"):
+            with tracetape.start_span("below"):
+                pass
+            assert tracetape.flush() == 0
+            print(root.trace_id, flush=True)
+            time.sleep(60)
+        """,
+        **store,
+    )
+    trace_id = process.stdout.readline().strip()  # type: ignore[union-attr]
+    process.kill()
+    process.wait(20)
+    trace = open_store(f"sqlite:///{store_path}").get_trace(int(trace_id[3:], 16))
+    assert trace is not None
+    assert {span.name for span in trace.data.spans} == {"root", "between", "below"}
+    assert is_unfinished(trace.info)
+
+
 def test_four_processes_at_one_store(
     start_python: Start, query: Query, store: dict[str, str]
 ) -> None:

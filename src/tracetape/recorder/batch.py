@@ -15,6 +15,7 @@ from tracetape.entities.liveness import PROCESS, SEEN, signs_of_life
 from tracetape.entities.privacy import protected
 from tracetape.entities.summary import preview, root_metadata, state_of, token_sum
 from tracetape.entities.surroundings import whereabouts
+from tracetape.recorder.inherited import Inherited
 from tracetape.store import TraceUpdate
 
 __all__ = ["LONG_OPEN_NS", "Batch", "make_batch", "make_beats"]
@@ -48,6 +49,10 @@ def make_batch(
     for span in ended:
         by_trace.setdefault(span._trace, ([], []))[0].append(span)
     opened = [span for trace in open_traces for span in _long_open(trace, shown)]
+    # A reader must be able to tell whose an unfinished trace is, and where in it a span belongs.
+    known = {span._span_id for span in opened}
+    for trace, (ended_here, _) in by_trace.items():
+        opened += [s for s in _open_above(trace, ended_here, shown) if s._span_id not in known]
     for span in opened:
         by_trace.setdefault(span._trace, ([], []))[1].append(span)
     batch = Batch(opened=opened)
@@ -67,6 +72,26 @@ def _long_open(trace: LiveTrace, shown: Container[int]) -> list[LiveSpan]:
         for span in trace.unsettled()
         if span._end is None and span._start < deadline and span._span_id not in shown
     ]
+
+
+def _open_above(trace: LiveTrace, ended: list[LiveSpan], shown: Container[int]) -> list[LiveSpan]:
+    """The open spans above `ended` that were not written yet.
+
+    Those of a trace that another process began, or goes on with, are its to write.
+    """
+    root = trace.root
+    if root is None or root._end is not None or root._parent_id is not None:
+        return []
+    if isinstance(trace.sink, Inherited):
+        return []
+    spans = {span._span_id: span for span in trace.unsettled()}
+    found: dict[int, LiveSpan] = {}
+    for span in ended:
+        above = span._parent_id
+        while above is not None and above in spans and above not in found:
+            found[above] = spans[above]
+            above = spans[above]._parent_id
+    return [s for s in found.values() if s._end is None and s._span_id not in shown]
 
 
 def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:

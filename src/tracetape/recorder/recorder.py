@@ -541,6 +541,7 @@ class Recorder:
     def _write_on(self) -> None:
         # Loaded here, with all that only writing needs: the user's thread goes on meanwhile.
         write_next = _load_writing()
+        _load_store()
         upkeep: float | None = None  # seconds until the next part of it, if nothing comes
         overdue = 0.0  # and when it is done anyway, by the monotonic clock
         while True:
@@ -610,6 +611,12 @@ class Recorder:
     def _ring(self) -> None:
         for bell in list(self._waiting):
             bell.ring()
+
+
+def _load_store() -> None:
+    """Most programs write to a file of SQLite's: the first batch must not wait for its modules."""
+    with loading:
+        import tracetape.store.sqlite  # noqa: F401
 
 
 def _load_writing() -> Callable[[Recorder], bool]:

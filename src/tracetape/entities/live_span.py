@@ -168,7 +168,22 @@ class LiveSpan(Span):
             if key.startswith("mlflow."):
                 self._set_reserved(key, value)
                 return
-            self._keep_attribute(key, value if type(value) in _SCALARS else encode(value))
+            kind = type(value)
+            attributes = self._attributes
+            if attributes is None:
+                attributes = self._attributes = {}
+            if kind not in _SCALARS:
+                self._keep_attribute(key, encode(value))
+            elif key in attributes:
+                self._keep_attribute(key, value)
+            else:  # the hot way, without a further call
+                attributes[key] = value
+                before = self._size
+                after = before + _ITEM_BYTES + (len(value) if kind is str else 0)
+                if after >> _PAGE == before >> _PAGE:
+                    self._size = after
+                else:
+                    self._grow(after - before)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("recording an attribute")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tracetape.store import SQLiteStore
 from tracetape.store.connections import prepare_folder
 
 
@@ -21,12 +22,17 @@ def test_a_new_file_opened_by_many_at_once(
     source = """
         import sys
         from pathlib import Path
+        from tracetape.exceptions import StoreError
         from tracetape.store import SQLiteStore
         print("ready", flush=True)
         for line in sys.stdin:
             path = Path(line.strip())
             store = SQLiteStore(path, read_only=sys.argv[1] == "True")
-            store.list_traces(1)
+            try:
+                store.list_traces(1)
+            except StoreError as error:
+                # A reader makes no store of a file that nobody has written to yet.
+                assert sys.argv[1] == "True" and "there is no trace store" in str(error), error
             store.close()
             print("done", flush=True)
         """
@@ -64,3 +70,20 @@ def test_preparing_a_file_ends_no_lock_of_this_process(tmp_path: Path) -> None:
     connection.close()
     assert "database is locked" in done.stderr
     assert [one.name for one in tmp_path.iterdir()] == ["s.db"]
+
+
+def test_opening_a_store_again_ends_no_lock_of_this_process(tmp_path: Path) -> None:
+    """Readers look at a file before they open it; whoever has it open goes on undisturbed."""
+    store = SQLiteStore(tmp_path / "s.db")
+    store.open()
+    other = (
+        "import fcntl, sys; file = open(sys.argv[1], 'r+b'); "
+        "fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)"
+    )
+    for again in (SQLiteStore(tmp_path / "s.db", read_only=True), SQLiteStore(tmp_path / "s.db")):
+        again.open()
+        again.close()
+        command = [sys.executable, "-c", other, str(tmp_path / "s.db")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert "BlockingIOError" in done.stderr  # SQLite's shared bytes are still locked
+    store.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tracetape.entities import Span, Trace, TraceData, TraceInfo, TraceState
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
@@ -16,7 +16,7 @@ __all__ = ["read_trace"]
 def read_trace(
     number: int,
     live_traces: Iterable[LiveTrace],
-    store: Store,
+    store: Callable[[], Store],
     changes: Iterable[TraceDetails | None] = (),
 ) -> Trace | None:
     """A copy of the trace with this 128-bit id; None if there is none.
@@ -24,7 +24,7 @@ def read_trace(
     Args:
         number: the id.
         live_traces: those in memory.
-        store: has the others, and what is written of these.
+        store: gives the one that has the others, and what is written of these; asked after memory.
         changes: what was said of the trace lately, and may not be written yet.
     """
     # Memory before the store: a span that is written in between is then seen twice, not never.
@@ -34,7 +34,7 @@ def read_trace(
         if live.trace_id == number:
             spans.update((s._span_id, s.to_immutable_span()) for s in live.unsettled())
             details = live.details or details
-    stored = store.get_trace(number)
+    stored = store().get_trace(number)
     if not spans:
         if stored is not None:
             for change in changes:

@@ -219,7 +219,7 @@ class Recorder:
             from tracetape.recorder.reading import read_trace
 
         changes = [one.details for one in list(self.changes) if one.trace_id == number]
-        return read_trace(number, list(self.live), self.reading, changes)
+        return read_trace(number, list(self.live), lambda: self.reading, changes)
 
     @property
     def store(self) -> Store:

@@ -11,11 +11,13 @@ from pathlib import Path
 from tracetape.exceptions import StoreError
 from tracetape.store.schema import APPLICATION_ID, VERSION
 
-__all__ = ["check_file"]
+__all__ = ["NoStoreError", "check_file", "check_schema"]
 
-_MAGIC = b"SQLite format 3\0"
-_HEADER = 100  # bytes
 _OTHER = "name another store by tracetape.configure(store=…) or TRACETAPE_STORE"
+
+
+class NoStoreError(StoreError):
+    """There is a file, and nothing in it yet: perhaps a program is about to make its store."""
 
 
 def check_file(path: Path, read_only: bool) -> None:
@@ -34,38 +36,39 @@ def check_file(path: Path, read_only: bool) -> None:
         return
     if not stat.S_ISREG(found.st_mode):
         raise StoreError(f"the store {path} is no regular file: {_OTHER}")
-    with path.open("rb") as file:
-        header = file.read(_HEADER)
-    if not header:
+    if not found.st_size:
         if read_only:
-            raise StoreError(f"there is no trace store at {path}: the file is empty; {_OTHER}")
+            raise NoStoreError(f"there is no trace store at {path}: the file is empty; {_OTHER}")
         return
-    if not header.startswith(_MAGIC):
-        return  # SQLite refuses it, and opening decides whether it was a damaged store
-    application = int.from_bytes(header[68:72], "big")
-    if application not in (0, APPLICATION_ID):
-        raise _foreign(path)
+    # SQLite reads it: whoever else opens and closes the file ends all locks that this process has
+    # on it (https://sqlite.org/howtocorrupt.html, 2.2).
     # Where no log lies next to it, SQLite needs no lock and makes no files to read it.
     has_log = any(Path(f"{path}{ending}").exists() for ending in ("-wal", "-journal"))
     mode = "mode=ro" if has_log else "immutable=1"
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True)) as connection:
-            _check_schema(connection, path, read_only)
+            check_schema(connection, path, read_only)
     except sqlite3.Error:
-        return  # opening finds the same fault, and knows what to do about it
+        return  # opening waits for a lock, and knows what to do about a damaged file
 
 
-def _check_schema(connection: sqlite3.Connection, path: Path, read_only: bool) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    parts = connection.execute("SELECT type, name FROM sqlite_master").fetchall()
+def check_schema(connection: sqlite3.Connection, path: Path, read_only: bool) -> None:
+    """As `check_file`, of a file that is open, and of which nothing was asked yet."""
+    connection.execute("BEGIN")  # one state of the file, which another process may be making
+    try:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        parts = connection.execute("SELECT type, name FROM sqlite_master").fetchall()
+    finally:
+        connection.execute("ROLLBACK")
     if not parts and application in (0, APPLICATION_ID) and version == 0:
         if read_only:
-            raise StoreError(f"there is no trace store at {path}: it has no tables; {_OTHER}")
+            raise NoStoreError(f"there is no trace store at {path}: it has no tables; {_OTHER}")
         return
     # The first versions of the schema did not name the application.
     old = application == 0 and {("table", "traces"), ("table", "spans")}.issubset(parts)
-    if version <= 0 or not (old or application == APPLICATION_ID):
+    empty = not parts and application == 0
+    if version <= 0 or not (old or empty or application == APPLICATION_ID):
         raise _foreign(path)
     if version > VERSION:
         raise StoreError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tracetape.exceptions import InvalidValueError, StoreError
 from tracetape.privacy.fields import clean_text
+from tracetape.store.inspection import NoStoreError
 from tracetape.store.sqlite import SQLiteStore
 
 __all__ = ["DEFAULT", "find_store", "open_store", "peek_store", "writer_url"]
@@ -44,14 +45,20 @@ def writer_url() -> str:
 
 
 def peek_store(url: str) -> SQLiteStore:
-    """The store at `url` for who only reads: where there is no file an empty one in memory.
+    """The store at `url` for who only reads: where there is none yet, an empty one in memory.
 
     Raises:
         InvalidValueError: the URL has another scheme.
         StoreError: the path is relative, and the working directory is gone.
     """
     store = open_store(url, read_only=True)
-    return store if store.exists() else SQLiteStore(None)
+    try:
+        if store.exists():
+            store.open()
+            return store
+    except NoStoreError:  # it is being made
+        pass
+    return SQLiteStore(None)
 
 
 def find_store() -> SQLiteStore:

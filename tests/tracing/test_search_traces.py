@@ -368,3 +368,43 @@ def test_sessions_take_two_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert len(tracetape.search_sessions()) == 30
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("seconds", [60.0, -1.0], ids=["one by one", "by the index"])
+@pytest.mark.parametrize("traces", [False, True], indirect=True)
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("trace.text LIKE '%Kalman%'", ["alpha"]),
+        ("NOT trace.text LIKE '%Kalman%'", ["gamma", "beta"]),
+        ("trace.text LIKE '%Kalman%' OR trace.text ILIKE '%ünal%'", ["beta", "alpha"]),
+        ("span.content LIKE '%Kalman%' AND span.type = 'CHAIN'", ["alpha"]),
+        ("span.content LIKE '%Kalman%' AND span.type = 'LLM'", []),
+    ],
+)
+def test_texts_are_found_alike_on_both_ways(
+    traces: None, seconds: float, text: str, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the newest traces were looked at in time, or the index was asked."""
+    monkeypatch.setattr("tracetape.store.selecting._NEAR_SECONDS", seconds)
+    monkeypatch.setattr("tracetape.store.selecting._STEPS", 1)
+    assert found(text, max_results=10) == names
+
+
+@pytest.mark.parametrize("seconds", [60.0, -1.0], ids=["one by one", "by the index"])
+def test_texts_in_shared_messages_are_found_alike(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A conversation's messages are kept once, as a chain: each turn has those before it."""
+    monkeypatch.setattr("tracetape.store.selecting._NEAR_SECONDS", seconds)
+    monkeypatch.setattr("tracetape.store.selecting._STEPS", 1)
+    messages = []
+    for turn in range(3):
+        messages.append({"role": "user", "content": f"word{turn} " + "x" * 600})
+        with tracetape.start_span(str(turn)) as span:
+            span.set_inputs({"messages": messages})
+    build_index()
+    for turn in range(3):
+        names = [str(later) for later in (2, 1, 0) if later >= turn]
+        assert found(f"trace.text LIKE '%word{turn}%'", max_results=10) == names
+    assert found("NOT trace.text LIKE '%word1%'", max_results=10) == ["0"]

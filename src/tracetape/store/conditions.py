@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +13,7 @@ import orjson
 
 from tracetape.entities import names as wire
 from tracetape.store import query as q
-from tracetape.store.fulltext import like_to_glob, text_sql
+from tracetape.store.fulltext import like_to_glob, parts_json, text_in_span_sql, text_sql
 
 __all__ = ["SESSION_OF", "add_functions", "condition_sql", "select_traces"]
 
@@ -56,13 +57,24 @@ _VALUE_TEXT, _VALUE_NUMBER = (
 )
 
 
-def select_traces(query: q.TraceQuery, select: str) -> _Sql:
-    """What carries out `query`, `select` being all up to ``FROM traces t``."""
-    where, values = ("1", []) if query.condition is None else _sql(query.condition)
+def select_traces(query: q.TraceQuery, select: str, since_ns: int | None = None) -> _Sql:
+    """What carries out `query`, `select` being all up to ``FROM traces t``.
+
+    Args:
+        query: what is searched for.
+        select: the beginning of the statement.
+        since_ns: look at traces from this time on only, one by one: texts are not looked up in
+            the index, which is slow where nearly all traces have them.
+    """
+    where, values = (
+        ("1", []) if query.condition is None else _sql(query.condition, since_ns is not None)
+    )
     order, keys = _order(query.order)
     limit = -1 if query.limit is None else min(query.limit, _MOST)
     offset = min(query.offset, _MOST)
-    if _by_index(query.condition):
+    if since_ns is not None:
+        where, values = f"t.start_ns >= ? AND {where}", [since_ns, *values]
+    elif _by_index(query.condition):
         # That index finds the traces; without the plus, SQLite would go through all by time.
         first = order.replace("t.start_ns", "+t.start_ns")
         where = f"t.id IN (SELECT t.id FROM traces t WHERE {where} ORDER BY {first} LIMIT ?)"
@@ -111,28 +123,29 @@ def _of_session(one: q.Comparison) -> bool:
 def add_functions(connection: sqlite3.Connection) -> None:
     """What SQLite lacks: regular expressions, and letters beyond ASCII in ILIKE."""
     connection.create_function("tracetape_rlike", 2, _rlike, deterministic=True)
+    connection.create_function("tracetape_parts", 2, parts_json, deterministic=True)
     connection.create_function("tracetape_fold", 1, _fold, deterministic=True)
 
 
-def _sql(condition: q.Condition) -> _Sql:
+def _sql(condition: q.Condition, near: bool = False) -> _Sql:
     if isinstance(condition, q.Comparison):
-        return _comparison(condition)
+        return _comparison(condition, near)
     if isinstance(condition, q.Not):
         if isinstance(condition.part, q.Not):  # SQLite's parser is soon too deep
-            text, values = _sql(condition.part.part)
+            text, values = _sql(condition.part.part, near)
             return f"coalesce({text}, 0)", values
-        text, values = _sql(condition.part)
+        text, values = _sql(condition.part, near)
         return f"NOT coalesce({text}, 0)", values
     if isinstance(condition, q.Any):
-        of_span = [_of_one_span(part) for part in condition.parts if _of_span(part)]
-        parts = [_sql(part) for part in condition.parts if not _of_span(part)]
+        of_span = [_of_one_span(part, near) for part in condition.parts if _of_span(part)]
+        parts = [_sql(part, near) for part in condition.parts if not _of_span(part)]
         if of_span:
             parts.append(_some_span(_joined(" OR ", of_span)))
         return _joined(" OR ", parts)
     spans = [part for part in condition.parts if _of_span(part)]
-    others = [_sql(part) for part in condition.parts if not _of_span(part)]
+    others = [_sql(part, near) for part in condition.parts if not _of_span(part)]
     if spans:
-        others.append(_some_span(_joined(" AND ", [_of_one_span(part) for part in spans])))
+        others.append(_some_span(_joined(" AND ", [_of_one_span(part, near) for part in spans])))
     return _joined(" AND ", others)
 
 
@@ -153,10 +166,12 @@ def _of_span(condition: q.Condition) -> bool:
     return isinstance(condition, q.Comparison) and condition.subject in ("span", "attribute")
 
 
-def _comparison(one: q.Comparison) -> _Sql:
+def _comparison(one: q.Comparison, near: bool) -> _Sql:
     if _of_span(one):
-        return _some_span(_of_one_span(one))
+        return _some_span(_of_one_span(one, near))
     if one.subject == "trace" and one.key == "text":
+        if near:
+            return _some_span(_spans_with(one, text_in_span_sql))
         spans, values = _spans_with(one)
         return f"t.id IN (SELECT trace FROM spans WHERE id IN ({spans}))", values
     if one.subject == "trace" and one.key == "timestamp_ms" and one.operator in _BOUNDS:
@@ -199,10 +214,12 @@ def _some_span(inner: _Sql) -> _Sql:
     return f"EXISTS (SELECT 1 FROM spans s WHERE s.trace = t.id AND {text})", values
 
 
-def _of_one_span(part: q.Condition) -> _Sql:
+def _of_one_span(part: q.Condition, near: bool) -> _Sql:
     assert isinstance(part, q.Comparison)
     if part.subject == "span":
         if part.key == "content":
+            if near:
+                return _spans_with(part, text_in_span_sql)
             spans, values = _spans_with(part)
             return f"s.id IN ({spans})", values
         return _compare(_SPAN[part.key], part)
@@ -214,14 +231,14 @@ def _of_one_span(part: q.Condition) -> _Sql:
     return _member("s.attributes", part)
 
 
-def _spans_with(one: q.Comparison) -> _Sql:
-    """The ids of the spans in which a text stands."""
+def _spans_with(one: q.Comparison, search: Callable[..., _Sql] = text_sql) -> _Sql:
+    """The ids of the spans in which a text stands, or whatever `search` gives."""
     pattern = str(one.value)
     if one.operator == "LIKE":
-        return text_sql(pattern, "GLOB ?", None)
+        return search(pattern, "GLOB ?", None)
     if pattern.isascii():
-        return text_sql(pattern, "LIKE ?", None)
-    return text_sql(_fold(pattern), "LIKE ?", "tracetape_fold", indexed=pattern)
+        return search(pattern, "LIKE ?", None)
+    return search(_fold(pattern), "LIKE ?", "tracetape_fold", indexed=pattern)
 
 
 def _member(column: str, one: q.Comparison) -> _Sql:

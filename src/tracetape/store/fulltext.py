@@ -12,10 +12,14 @@ from typing import Any
 
 import orjson
 
+from tracetape.store.contents import parts_of
+
 __all__ = [
     "index_some",
     "like_to_glob",
     "merge_some",
+    "parts_json",
+    "text_in_span_sql",
     "text_sql",
     "unindex_contents",
     "unindex_spans",
@@ -125,6 +129,51 @@ def _escaped(pattern: str) -> list[str]:
     return list(dict.fromkeys((pattern, once, twice)))
 
 
+def text_in_span_sql(
+    pattern: str, operator: str, function: str | None, indexed: str | None = None
+) -> tuple[str, list[Any]]:
+    """Whether a text stands in the span ``s``, without the index; arguments as of `text_sql`."""
+    del indexed
+    variants = _escaped(pattern)
+    values = _bound(variants, operator)
+    in_span = _compared(f"({_SPAN_TEXT})", operator, function, len(values))
+    in_content = _compared("c.data", operator, function, len(values))
+    return (
+        f"""
+        ({in_span} OR (typeof(s.inputs) = 'blob' OR typeof(s.outputs) = 'blob') AND EXISTS (
+            WITH RECURSIVE parts (id) AS (
+                SELECT value FROM json_each(tracetape_parts(s.inputs, s.outputs))
+            ),
+            chains (id) AS (
+                SELECT -id FROM parts WHERE id < 0
+                UNION SELECT l.before FROM chains JOIN lists l ON l.id = chains.id WHERE l.before
+            )
+            SELECT 1 FROM contents c WHERE c.id IN (
+                SELECT id FROM parts
+                UNION ALL SELECT l.content FROM chains JOIN lists l ON l.id = chains.id
+            ) AND {in_content}
+        ))
+        """,
+        [*values, *values],
+    )
+
+
+def parts_json(*stored: object) -> str:
+    """What stored values refer to, as a JSON list of the numbers that ``uses`` has."""
+    return orjson.dumps(
+        [p for one in stored if isinstance(one, bytes) for p in parts_of(one)]
+    ).decode()
+
+
+def _bound(variants: list[str], operator: str) -> list[str]:
+    return [like_to_glob(variant) if operator == "GLOB ?" else variant for variant in variants]
+
+
+def _compared(text: str, operator: str, function: str | None, count: int) -> str:
+    text = text if function is None else f"{function}({text})"
+    return f"({' OR '.join([f'{text} {operator}'] * count)})"
+
+
 def text_sql(
     pattern: str, operator: str, function: str | None, indexed: str | None = None
 ) -> tuple[str, list[Any]]:
@@ -141,13 +190,9 @@ def text_sql(
     match = _match(
         variants if indexed is None else _escaped(indexed), ascii_only=function is not None
     )
-    values = [like_to_glob(variant) if operator == "GLOB ?" else variant for variant in variants]
-
-    def compared(text: str) -> str:
-        text = text if function is None else f"{function}({text})"
-        return f"({' OR '.join([f'{text} {operator}'] * len(values))})"
-
-    in_span, in_content = compared(f"({_SPAN_TEXT})"), compared("c.data")
+    values = _bound(variants, operator)
+    in_span = _compared(f"({_SPAN_TEXT})", operator, function, len(values))
+    in_content = _compared("c.data", operator, function, len(values))
     if match is None:
         found = [f"SELECT s.id FROM spans s WHERE {in_span}"]
         contents = [f"SELECT c.id FROM contents c WHERE {in_content}"]

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tracetape._system import pause, wall_clock_ns
 from tracetape.entities import Span, Trace, TraceData, TraceInfo
 from tracetape.entities.attachment import Attachment
-from tracetape.exceptions import InvalidValueError, StoreError
+from tracetape.exceptions import StoreError
 from tracetape.store.assessments import (
     add_assessments,
     remove_assessments,
     write_assessments,
 )
 from tracetape.store.attachments import read_attachment, write_attachments
-from tracetape.store.conditions import select_traces
 from tracetape.store.connections import Connection, ForkWaitsError, begin_writing
 from tracetape.store.contents import ContentReader, ContentWriter, parts_of
 from tracetape.store.opening import is_damage, open_file, open_memory, set_aside
@@ -35,6 +34,7 @@ from tracetape.store.rows import (
     span_row,
     update_row,
 )
+from tracetape.store.selecting import selected
 from tracetape.store.sessions import newest_sessions
 from tracetape.store.upkeep import Upkeep
 
@@ -86,8 +86,6 @@ _WRITE_SPAN = f"""
 """
 _WRITE_USE = "INSERT OR IGNORE INTO uses (part, span) VALUES (?, ?)"
 _MOST = 1 << 62  # SQLite counts to 2**63
-# What SQLite says of a query beyond its limits, whatever is in the store.
-_TOO_MUCH = ("too large", "stack overflow", "too many", "too complex", "too big", "too deep")
 _END = SPAN_COLUMNS.index("end_ns") + 1  # after the trace's
 _READ_SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"
 _READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"
@@ -245,10 +243,9 @@ class SQLiteStore:
 
     def search(self, query: TraceQuery, *, include_spans: bool = True) -> list[Trace]:
         """The traces that `query` asks for, in its order."""
-        text, values = select_traces(query, _READ_TRACE)
 
         def read(connection: sqlite3.Connection) -> list[Trace]:
-            rows = _selected(connection, text, values)
+            rows = selected(connection, query, _READ_TRACE)
             infos = _infos(connection, rows)
             if not include_spans:
                 return [Trace(info, TraceData([])) for info in infos]
@@ -268,8 +265,8 @@ class SQLiteStore:
 
     def find(self, query: TraceQuery) -> list[int]:
         """The 128-bit ids of the traces that `query` asks for, in its order."""
-        text, values = select_traces(query, "SELECT trace_id FROM traces t")
-        rows = self._read(lambda connection: _selected(connection, text, values))
+        select = "SELECT trace_id FROM traces t"
+        rows = self._read(lambda connection: selected(connection, query, select))
         return [int(trace_id, 16) for (trace_id,) in rows]
 
     def resolve(self, prefix: str) -> list[int]:
@@ -359,16 +356,6 @@ class SQLiteStore:
 
 def _open(path: Path | None, read_only: bool) -> sqlite3.Connection:
     return open_memory() if path is None else open_file(path, read_only)
-
-
-def _selected(connection: sqlite3.Connection, text: str, values: list[Any]) -> list[Any]:
-    """The rows of a query that a user's filter made."""
-    try:
-        return connection.execute(text, values).fetchall()
-    except (sqlite3.OperationalError, sqlite3.DataError) as error:
-        if not any(sign in str(error) for sign in _TOO_MUCH):
-            raise
-        raise InvalidValueError(f"Invalid filter: it is too large for SQLite ({error}).") from None
 
 
 def _infos(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> list[TraceInfo]:

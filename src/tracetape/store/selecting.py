@@ -1,0 +1,72 @@
+"""Carrying out queries: the newest traces one by one first, where that may be enough."""
+
+from __future__ import annotations
+
+import sqlite3
+from time import thread_time
+from typing import Any
+
+from tracetape.exceptions import InvalidValueError
+from tracetape.store.conditions import select_traces
+from tracetape.store.query import Comparison, Condition, Not, TraceQuery
+
+__all__ = ["selected"]
+
+_NEAR = 5000  # traces that are looked at one by one before the index on texts is asked
+_NEAR_SECONDS = 0.06  # of the processor, after which the index is asked all the same
+_STEPS = 200  # of SQLite's machine between two looks at the clock
+# What SQLite says of a query beyond its limits, whatever is in the store.
+_TOO_MUCH = ("too large", "stack overflow", "too many", "too complex", "too big", "too deep")
+
+
+def selected(connection: sqlite3.Connection, query: TraceQuery, select: str) -> list[Any]:
+    """The rows of the traces that `query` asks for, `select` being all up to ``FROM traces t``.
+
+    Raises:
+        InvalidValueError: the filter is beyond SQLite's limits.
+    """
+    wanted = None if query.limit is None else query.limit + query.offset
+    if wanted is None or query.order or not _has_text(query.condition):
+        return _rows(connection, *select_traces(query, select))
+    row = connection.execute(
+        "SELECT start_ns FROM traces ORDER BY start_ns DESC LIMIT 1 OFFSET ?", (_NEAR,)
+    ).fetchone()
+    if row is None or wanted < _NEAR:
+        near = select_traces(query, select, since_ns=row[0] + 1 if row else -(1 << 63))
+        rows = _rows_in_time(connection, *near)
+        if rows is not None and (row is None or len(rows) == query.limit):
+            return rows
+    return _rows(connection, *select_traces(query, select))
+
+
+def _has_text(condition: Condition | None) -> bool:
+    if condition is None:
+        return False
+    if isinstance(condition, Not):
+        return _has_text(condition.part)
+    if isinstance(condition, Comparison):
+        return (condition.subject, condition.key) in (("trace", "text"), ("span", "content"))
+    return any(map(_has_text, condition.parts))
+
+
+def _rows_in_time(connection: sqlite3.Connection, text: str, values: list[Any]) -> list[Any] | None:
+    """The rows, or None if it takes too long to find them."""
+    end = thread_time() + _NEAR_SECONDS
+    connection.set_progress_handler(lambda: thread_time() > end, _STEPS)
+    try:
+        return _rows(connection, text, values)
+    except sqlite3.OperationalError as error:
+        if str(error) != "interrupted":
+            raise
+        return None
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _rows(connection: sqlite3.Connection, text: str, values: list[Any]) -> list[Any]:
+    try:
+        return connection.execute(text, values).fetchall()
+    except (sqlite3.OperationalError, sqlite3.DataError) as error:
+        if not any(sign in str(error) for sign in _TOO_MUCH):
+            raise
+        raise InvalidValueError(f"Invalid filter: it is too large for SQLite ({error}).") from None

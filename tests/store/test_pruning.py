@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+import tracetape
 from tracetape.entities import Expectation, Span, TraceState
 from tracetape.entities.attachment import Attachment
 from tracetape.exceptions import InvalidValueError
@@ -21,6 +22,7 @@ from tracetape.store.filters import parse_filter
 from tracetape.store.pruning import live_bytes
 from tracetape.store.query import TraceQuery
 from tracetape.store.retention import EMPTY_BYTES, Retention, parse_retention
+from tracetape.tracing.runtime import runtime
 
 DAY = 86_400 * 10**9
 TABLES = ("traces", "spans", "contents", "lists", "uses", "late_spans", "assessments")
@@ -268,3 +270,29 @@ def test_a_new_file_can_give_space_back(store: SQLiteStore, tmp_path: Path) -> N
     connection = sqlite3.connect(tmp_path / "s.db")
     assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
     connection.close()
+
+
+@pytest.mark.parametrize("how", ["delete", "prune"])
+def test_what_is_removed_is_in_no_file(how: str, tmp_path: Path) -> None:
+    """Neither in the database nor in its log, while the store stays open and is read."""
+    path = tmp_path / "s.db"
+    with tracetape.configure(store=str(path)):
+        for number in range(40):
+            with tracetape.start_span("step") as span:
+                span.set_inputs({"question": f"removed {number:03d} " + "lorem ipsum " * 50})
+                tracetape.update_current_trace(tags={"note": f"removed {number:03d}"})
+        assert tracetape.flush(30) == 0
+        store = runtime.recorder.store
+        assert isinstance(store, SQLiteStore)
+        assert b"removed 007" in raw(path)
+        if how == "delete":
+            found = tracetape.search_traces(return_type="list", include_spans=False)
+            store.delete([int(trace.info.trace_id[3:], 16) for trace in found])
+        else:
+            time.sleep(0.01)
+            assert sum(store.prune(Retention(seconds=0.001))) == 40
+        assert b"removed 0" not in raw(path)
+
+
+def raw(path: Path) -> bytes:
+    return b"".join(one.read_bytes() for one in path.parent.glob(f"{path.name}*"))

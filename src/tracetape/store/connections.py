@@ -196,8 +196,10 @@ class _SelfClosing(sqlite3.Connection):
     """
 
     def __del__(self) -> None:
-        with contextlib.suppress(sqlite3.ProgrammingError):  # it could not even be opened
+        try:
             self.close()
+        except Exception:  # noqa: BLE001, S110 - never opened; at the interpreter's end no name is left
+            pass
 
 
 _T = TypeVar("_T")

@@ -128,6 +128,7 @@ class Upkeep:
                 ).fetchall()
                 remove_traces(connection, [key for (key,) in rows])
                 contents.forget()
+            _shorten_log(connection)
             return len(rows)
 
         return self._run(work)
@@ -151,8 +152,9 @@ class Upkeep:
             pause(_PAUSE_SECONDS)
             merging, left = self._run(lambda connection: self._merge(connection, begin=False))
             if not merging and left >= free:
-                return  # a file of an older version keeps its free pages, to use them again
+                break  # a file of an older version keeps its free pages, to use them again
             free = left
+        self._run(_shorten_log)
 
     def _merge(self, connection: sqlite3.Connection, begin: bool) -> tuple[bool, int]:
         with self._transaction(connection):
@@ -173,3 +175,13 @@ class Upkeep:
             return math.ceil(int(total) * (1 - max_bytes / live_bytes(connection) + _SLACK))
 
         return self._run(work)
+
+
+def _shorten_log(connection: sqlite3.Connection) -> None:
+    """Empty the log, which still has what was removed; while others read it, that has to wait."""
+    (timeout,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {timeout}")

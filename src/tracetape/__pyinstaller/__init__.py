@@ -25,6 +25,8 @@ _ASIDE = (
     "tracetape.__main__",
     "tracetape.__pyinstaller",
     "tracetape.cli",
+    "tracetape.testing.from_vcr",
+    "tracetape.testing.naming",
     "tracetape.testing.plugin",
     "tracetape.testing.unused",
 )

@@ -53,7 +53,8 @@ def _inspect(name: str) -> Finding:
         return finding._replace(error=f"{type(error).__name__}: {error}")
     for patch in registry.patches(name):
         target = patch.target
-        if target.module.partition(".")[0] == integration.package.partition(".")[0]:
+        own = target.module.partition(".")[0] == integration.package.partition(".")[0]
+        if own or not target.optional:
             try:
                 importlib.import_module(target.module)
             except Exception:  # noqa: BLE001, S110 - this version lacks it, or it cannot be loaded

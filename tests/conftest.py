@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 import tracetape
@@ -28,12 +29,15 @@ STRICT = "TRACETAPE_RAISE_INTERNAL_ERRORS"
 # A shell's background job ignores SIGINT, and nohup SIGHUP; children ignore what their parent does.
 WITH_SIGNALS = """
 import os, signal, sys
-for one in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+for one in (signal.SIGALRM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
     signal.signal(one, signal.SIG_DFL)
 signal.pthread_sigmask(signal.SIG_SETMASK, [])
 os.execv(sys.argv[1], sys.argv[1:])
 """
 DEADLINE = 20.0  # seconds; only a test that fails waits so long
+# What an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 def _our_variables() -> list[str]:
@@ -136,20 +140,49 @@ def last_span(last_trace: Callable[[], Trace]) -> Callable[[], Span]:
     return read
 
 
+def _start(command: list[str], **options: Any) -> subprocess.Popen[str]:
+    """Start a command in a process group of its own, whose children are in it too."""
+    return subprocess.Popen(command, text=True, start_new_session=True, **options)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a command and all that it has started, which would wait for it for ever."""
+    with contextlib.suppress(ProcessLookupError):  # nobody of the group is left
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
 @pytest.fixture
-def run_python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command in the test's folder; whatever happens, nothing that it started lives on."""
+
+    def run(
+        command: list[str], environment: dict[str, str], timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        pipe = subprocess.PIPE
+        process = _start(command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe)
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        finally:
+            _end(process)
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+    return run
+
+
+@pytest.fixture
+def run_python(
+    run_command: Callable[..., subprocess.CompletedProcess[str]],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a program of its own in the test's folder, without the suite's strictness."""
 
     def run(
-        source: str, *arguments: str, check: bool = True, **environment: str
+        source: str, *arguments: str, check: bool = True, timeout: float = 60, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
+        done = run_command(
             [sys.executable, "-c", textwrap.dedent(source), *arguments],
-            cwd=tmp_path,
-            env=program_environment(environment),
-            capture_output=True,
-            text=True,
-            timeout=60,
+            program_environment(environment),
+            timeout,
         )
         assert not check or done.returncode == 0, done.stderr
         return done
@@ -159,26 +192,25 @@ def run_python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]
 
 @pytest.fixture
 def start_python(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a program of its own in the test's folder; killed when the test ends."""
+    """Start a program of its own in the test's folder; its whole group is killed when the test
+    ends."""
     started: list[subprocess.Popen[str]] = []
 
     def start(source: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
+        process = _start(
             [sys.executable, "-c", textwrap.dedent(source), *arguments],
             cwd=tmp_path,
             env=program_environment(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
         )
         started.append(process)
         return process
 
     yield start
     for process in started:
-        process.kill()
-        process.communicate()
+        _end(process)
 
 
 @pytest.fixture
@@ -191,23 +223,19 @@ def start_group(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]
         command: list[str], *, stderr: int | None = None, **environment: str
     ) -> subprocess.Popen[str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRACETAPE_")}
-        process = subprocess.Popen(
+        process = _start(
             [sys.executable, "-c", WITH_SIGNALS, *command],
             cwd=tmp_path,
             env={**inherited, **environment},
             stdout=subprocess.PIPE,
             stderr=stderr,
-            text=True,
-            start_new_session=True,
         )
         started.append(process)
         return process
 
     yield start
     for process in started:
-        with contextlib.suppress(ProcessLookupError):  # nobody of the group is left
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        _end(process)
 
 
 def program_environment(extra: dict[str, str]) -> dict[str, str]:

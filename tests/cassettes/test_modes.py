@@ -198,6 +198,7 @@ def test_a_child_process_cannot_record_on_its_parents_tape(server, tape, get):
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
+            signal.alarm(30)  # one that hangs fails this test
             try:
                 get("/b")
             except CassetteError as error:

@@ -23,18 +23,14 @@ Tracetape = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def tracetape_command(tmp_path: Path) -> Tracetape:
+def tracetape_command(run_command: Tracetape) -> Tracetape:
     """Run `tracetape` with these arguments."""
 
     def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRACETAPE_")}
-        return subprocess.run(
+        return run_command(
             [sys.executable, "-m", "tracetape", *arguments],
-            cwd=tmp_path,
-            env={**inherited, "COLUMNS": "100", **environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
+            {**inherited, "COLUMNS": "100", **environment},
         )
 
     return call

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import tracetape
 
 FULL = Path("/dev/full")
+StartGroup = Callable[..., "subprocess.Popen[str]"]
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
 
 
@@ -69,14 +71,12 @@ def test_more_than_sqlite_can_count(shell: str, tmp_path: Path, command: str) ->
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is no signal there")
-def test_ctrl_c_ends_tail(store_path: Path, shell: str) -> None:
+def test_ctrl_c_ends_tail(store_path: Path, shell: str, start_group: StartGroup) -> None:
     """With the status that shells give a program that it ends."""
     command = [sys.executable, "-m", "tracetape", "tail", "--store", str(store_path)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert "one" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+    process = start_group(command, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert "one" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "\ntracetape: interrupted\n")

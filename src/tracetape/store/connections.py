@@ -27,6 +27,7 @@ __all__ = [
     "connect",
     "giving_up",
     "is_waiting",
+    "patiently",
     "prepare_folder",
     "use_wal",
 ]
@@ -259,6 +260,16 @@ def _patiently(work: Callable[[], _T], deadline: float, *, forks: bool) -> _T:
                 pause(0.005)  # SQLite itself does not always wait there
     finally:
         _locked_out -= waits
+
+
+def patiently(connection: sqlite3.Connection, work: Callable[[], _T]) -> _T:
+    """What `work` gives when no other process has the file locked; the program's end waits less.
+
+    Raises:
+        sqlite3.OperationalError: another process has it locked for too long.
+    """
+    with _short_waits(connection) as deadline:
+        return _patiently(work, deadline, forks=False)
 
 
 def use_wal(connection: sqlite3.Connection) -> str:

@@ -46,7 +46,8 @@ def check_file(path: Path, read_only: bool) -> None:
     has_log = any(Path(f"{path}{ending}").exists() for ending in ("-wal", "-journal"))
     mode = "mode=ro" if has_log else "immutable=1"
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True)) as connection:
+        url = f"{path.as_uri()}?{mode}"
+        with contextlib.closing(sqlite3.connect(url, timeout=0, uri=True)) as connection:
             check_schema(connection, path, read_only)
     except sqlite3.Error:
         return  # opening waits for a lock, and knows what to do about a damaged file

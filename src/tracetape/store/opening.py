@@ -11,7 +11,13 @@ from tracetape._system import wall_clock_ns
 from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
 from tracetape.store.conditions import add_functions
-from tracetape.store.connections import close_to_others, connect, prepare_folder, use_wal
+from tracetape.store.connections import (
+    close_to_others,
+    connect,
+    patiently,
+    prepare_folder,
+    use_wal,
+)
 from tracetape.store.inspection import check_file, check_schema
 from tracetape.store.schema import APPLICATION_ID, migrate
 
@@ -104,7 +110,8 @@ def _open(path: Path, read_only: bool) -> sqlite3.Connection:
     # Where nothing can be written nothing changes either, and SQLite needs no files beside it.
     connection = connect(f"{path.as_uri()}?immutable=1" if frozen else str(path), uri=frozen)
     try:
-        check_schema(connection, path, read_only=False)  # another process may have had it locked
+        # Again: another process may have had it locked.
+        patiently(connection, lambda: check_schema(connection, path, read_only=False))
         connection.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten
         if not frozen:
             mode = use_wal(connection)

@@ -67,6 +67,16 @@ _PLACES: dict[str, tuple[str, ...]] = {
     },
 }
 
+# MLflow's counts. Of the others a 0 says no more than the provider's own usage, which is kept too,
+# and programs of MLflow's compare the whole.
+_ALSO_ZERO = (
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+)
+
 
 def usage_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """The provider's own usage of an answer; empty: it gave none.
@@ -95,16 +105,18 @@ def normalised(usage: Mapping[str, Any]) -> dict[str, int]:
 
     Returns:
         ``input_tokens``, ``output_tokens``, ``total_tokens``, ``cache_read_input_tokens``,
-        ``cache_creation_input_tokens``, ``reasoning_tokens``, and of those that went in and came
-        out ``input_audio_tokens``, ``input_image_tokens``, ``output_audio_tokens``,
-        ``output_image_tokens``.
+        ``cache_creation_input_tokens``; and unless they are 0 ``reasoning_tokens``, and of those
+        that went in and came out ``input_audio_tokens``, ``input_image_tokens``,
+        ``output_audio_tokens``, ``output_image_tokens``.
     """
     said = dict(_counts(usage))
     found: dict[str, int] = {}
     for name, places in _PLACES.items():
         counts = [said[place] for place in places if place in said]
         if counts:
-            found[name] = next((n for n in counts if n), 0)
+            count = next((n for n in counts if n), 0)
+            if count or name in _ALSO_ZERO:
+                found[name] = count
     return found
 
 

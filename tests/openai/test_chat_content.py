@@ -300,6 +300,15 @@ def test_a_plain_answer_is_kept_as_it_came(far_end: FarEnd, traces: CapturedTrac
     ("usage", "expected"),
     [
         ({"prompt_tokens": 1}, {"input_tokens": 1}),
+        (  # a zero of MLflow's counts is one; of the others it is not worth a word
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 0,
+                "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+                "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+            },
+            {"input_tokens": 9, "output_tokens": 0, "cache_read_input_tokens": 0},
+        ),
         (
             {
                 "prompt_tokens": 9,

@@ -40,7 +40,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-@pytest.mark.parametrize("options", [{}, {"stream_usage": True}], ids=repr)
+@pytest.mark.parametrize("options", [{}, {"stream_usage": True}, {"chunk_events": True}], ids=repr)
 async def test_a_program_sees_the_same_with_and_without_us(
     name: str,
     options: dict[str, bool],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
@@ -15,7 +16,9 @@ from tracetape._system import perf_counter_ns
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error
 from tracetape.entities.event import SpanEvent
+from tracetape.entities.json_text import json_text
 from tracetape.entities.live_span import LiveSpan
+from tracetape.instrument.chunks import plain
 from tracetape.instrument.credentials import secrets_of_exception
 from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.instrument.options import options
@@ -59,7 +62,7 @@ def begin_call(extractor: Extractor, request: Request, integration: str = "") ->
     span = begin_span(extractor.name(request), extractor.span_type)
     if span is None:
         return None
-    call = Call(span, extractor)
+    call = (_CallWithChunks if options.chunk_events else Call)(span, extractor)
     if options.capture:
         level = options.capture_of(integration)
         if level is not None:
@@ -285,6 +288,31 @@ class Call:
             self.ended("abandoned")
 
 
+class _CallWithChunks(Call):
+    """Also keeps each chunk that the user gets as an event of the span, under MLflow's name."""
+
+    __slots__ = ("_shown",)
+
+    def __init__(self, span: LiveSpan, extractor: Extractor) -> None:
+        super().__init__(span, extractor)
+        self._shown = 0
+
+    def chunk(self, chunk: Any, at: int = 0) -> bool:
+        is_shown = super().chunk(chunk, at)
+        if is_shown:
+            self._keep_chunk(chunk)
+        return is_shown
+
+    @_guarded
+    def _keep_chunk(self, chunk: Any) -> None:
+        span = self._span
+        if span._end is None and not span._trace.dropped:
+            name = f"mlflow.chunk.item.{self._shown}"
+            said = {"mlflow.chunk.value": _text_of(chunk)}
+            span.add_event(SpanEvent(name, span._trace.clock + self._last, said))
+            self._shown += 1
+
+
 def call_of_chunk(chunk: Any) -> Call | None:
     """The call whose stream has just given `chunk`."""
     if chunk is not None:
@@ -292,6 +320,15 @@ def call_of_chunk(chunk: Any) -> Call | None:
             if call._latest is chunk:
                 return call
     return None
+
+
+def _text_of(chunk: Any) -> str:
+    """A chunk as JSON in MLflow's spelling."""
+    values = plain(chunk)
+    try:
+        return json.dumps(values, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):  # more than JSON: what `encode` is for, slower
+        return json_text(encode(values))
 
 
 def _json_of(text: str) -> Any:

@@ -13,6 +13,7 @@ class Options:
     Attributes:
         all_requests: also trace calls that ask no model, such as listing files.
         stream_usage: ask for the usage of streams, and hide the chunk that brings it.
+        chunk_events: an event of the span for each streamed chunk.
         propagate: send a ``traceparent`` header.
         vectors: keep the vectors of embeddings whole.
         capture: how much of the spans is kept, by integration; ``*`` is each that is not named.
@@ -23,6 +24,7 @@ class Options:
         """The defaults."""
         self.all_requests = False
         self.stream_usage = False
+        self.chunk_events = False
         self.propagate = True
         self.vectors = False
         self.text_column: str | None = None

@@ -56,6 +56,7 @@ def autolog(
     threads: bool = True,
     propagate: bool = True,
     stream_usage: bool = False,
+    chunk_events: bool = False,
     all_requests: bool = False,
     vectors: bool = False,
     text_column: str | None = None,
@@ -81,6 +82,8 @@ def autolog(
             a server that traces continues the trace; one of your own wins.
         stream_usage: ask for the token usage of streamed chat completions
             (``stream_options.include_usage``), and hide the additional chunk from your code.
+        chunk_events: keep each chunk of a stream as an event ``mlflow.chunk.item.N`` of its span,
+            as MLflow does; costs time and memory for each chunk, and says no more than the outputs.
         all_requests: also trace calls that ask no model, such as listing files.
         vectors: keep the vectors of embeddings whole, not only their count and dimension.
         text_column: which column of a vector index holds the text of the documents.
@@ -110,6 +113,7 @@ def autolog(
                 f"there is no integration {name!r}: choose from {', '.join(sorted(_MODULES))}"
             )
     options.propagate, options.stream_usage = propagate, stream_usage
+    options.chunk_events = chunk_events
     options.all_requests, options.vectors = all_requests, vectors
     options.text_column, options.capture = text_column, levels
     off = {*exclude, *(exclude_flavors or ())}

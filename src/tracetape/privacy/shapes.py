@@ -63,13 +63,12 @@ def _patterns() -> list[tuple[str, tuple[str, ...], re.Pattern[str]]]:
     return [(kind, words, re.compile(shape)) for kind, (words, shape) in _SHAPES.items()]
 
 
-_WORDS = tuple(sorted({word for words, _ in _SHAPES.values() for word in words}))
-_WORDS_IN_JSON = tuple(word.encode() for word in _WORDS)
+_WORDS = tuple(sorted({word.encode() for words, _ in _SHAPES.values() for word in words}))
 
 
 def may_have_shapes(data: bytes) -> bool:
     """A quick look at JSON in lower case: whether it may hold a credential of a known shape."""
-    return any(word in data for word in _WORDS_IN_JSON)
+    return any(word in data for word in _WORDS)
 
 
 def without_secrets(text: str, mark: str) -> str:

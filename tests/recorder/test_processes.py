@@ -401,6 +401,56 @@ def test_a_pool_that_kills_its_workers_at_once(
     assert query("SELECT count(*) FROM spans WHERE name = 'below'") == [(8,)]
 
 
+@pytest.mark.parametrize("daemon", [True, False], ids=["event loop", "server"])
+def test_a_child_that_serves_is_not_held_up(
+    daemon: bool, run_python: Run, query: Query, store: dict[str, str]
+) -> None:
+    """Only who may be killed after the result waits for the store, and no event loop does."""
+    run_python(
+        """
+        import asyncio, multiprocessing, sys, threading, time, warnings
+        warnings.simplefilter("ignore")
+        import tracetape
+        from tracetape.store import SQLiteStore
+
+        go_on = threading.Event()
+        write = SQLiteStore.write
+
+        def slowly(store, updates):
+            go_on.wait(20)
+            write(store, updates)
+
+        def serve():
+            began = time.monotonic()
+            with tracetape.start_span("request"):
+                pass
+            took = time.monotonic() - began
+            go_on.set()
+            assert tracetape.flush(20) == 0
+            assert took < 4, took  # a wait for the store takes 5
+
+        async def serve_async():
+            serve()
+
+        def child():
+            SQLiteStore.write = slowly
+            if multiprocessing.current_process().daemon:
+                asyncio.run(serve_async())
+            else:
+                serve()
+
+        context = multiprocessing.get_context("fork")
+        process = context.Process(target=child, daemon=bool(sys.argv[1]))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+        """,
+        "1" if daemon else "",
+        **store,
+    )
+    assert query("SELECT name FROM spans") == [("request",)]
+
+
 def test_killed_within_the_first_second(
     start_python: Start, store_path: Path, store: dict[str, str]
 ) -> None:

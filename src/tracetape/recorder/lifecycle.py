@@ -34,11 +34,12 @@ def close_with_process(recorder: _Recorder) -> bool:
     """The children of multiprocessing end by os._exit, after finalizers of its own.
 
     Returns:
-        Whether this is one: a pool kills them as soon as it has their last result.
+        Whether this is one that its parent kills, as a pool does once it has the last result.
     """
     process = sys.modules.get("multiprocessing.process")
-    is_child = process is not None and process.parent_process() is not None
-    if is_child:
+    is_killed = False
+    if process is not None and process.parent_process() is not None:
+        is_killed = bool(process.current_process().daemon)
         with loading:
             from multiprocessing.util import Finalize
 
@@ -47,7 +48,7 @@ def close_with_process(recorder: _Recorder) -> bool:
     if celery is not None:
         # Its children say this, then wait for the parent to kill them (`billiard.pool.Worker`).
         celery.worker_process_shutdown.connect(_close_all, weak=False)
-    return is_child
+    return is_killed
 
 
 def _each(method: str) -> Callable[[], None]:

@@ -100,7 +100,7 @@ class Recorder:
         self.last_trace: int | None = None
         self.last_here = threading.local()
         # Whether who ends a root waits until its trace is durable; and why.
-        self._at_once = self._wants_at_once = self._is_child = False
+        self._at_once = self._wants_at_once = self._is_killed = False
         # Called with each span that is about to end.
         self.before: Callable[[LiveSpan], None] | None = None
         lifecycle.watch(self)
@@ -171,17 +171,22 @@ class Recorder:
     def write_at_once(self, wanted: bool) -> None:
         """Whether who ends a root waits until its trace is durable.
 
-        In the children of multiprocessing it does in any case: before the result, which may be the
-        last that they are kept alive for, goes back.
+        In daemonic children of multiprocessing, such as a pool's, it does in any case: before the
+        result, which may be the last that they are kept alive for, goes back.
         """
         self._wants_at_once = wanted
-        self._at_once = wanted or self._is_child
+        self._at_once = wanted or self._is_killed
 
     def _root_ended(self) -> None:
         worker = self._worker
         # Nobody waits for a store that takes nothing.
-        if self._at_once and worker is not None and not worker.is_here() and not self._is_held_up():
-            self._flush(_AT_ONCE_SECONDS, _PATIENCE_SECONDS)
+        if not self._at_once or worker is None or worker.is_here() or self._is_held_up():
+            return
+        if not self._wants_at_once and _runs_event_loop():
+            self._hurry.ring()  # the loop goes on, and the trace is written next
+            self.wake.ring()
+            return
+        self._flush(_AT_ONCE_SECONDS, _PATIENCE_SECONDS)
 
     def grown(self, span: LiveSpan, size: int) -> None:
         """Count what an open span holds; a trace that makes it too much is dropped as a whole."""
@@ -476,7 +481,7 @@ class Recorder:
                     return  # another green thread has started it meanwhile
                 self.stopping = self.abandoned = False
                 self._worker = Worker(self._work)
-                self._is_child = lifecycle.close_with_process(self)
+                self._is_killed = lifecycle.close_with_process(self)
                 self.write_at_once(self._wants_at_once)
 
     def _get_ready(self) -> None:
@@ -626,8 +631,10 @@ def _load_writing() -> Callable[[Recorder], bool]:
 
 
 def _on_event_loop() -> bool:
-    """Whether this thread runs an event loop, which must never be held up."""
-    if is_green():
-        return True
+    """Whether this thread runs an event loop, or green threads, which must never be held up."""
+    return is_green() or _runs_event_loop()
+
+
+def _runs_event_loop() -> bool:
     events = sys.modules.get("asyncio.events")
     return events is not None and events._get_running_loop() is not None

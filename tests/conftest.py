@@ -21,6 +21,8 @@ import pytest
 import tracetape
 from tracetape.diagnostics import forget_faults
 from tracetape.entities import Span, Trace
+from tracetape.instrument import registry
+from tracetape.privacy import values
 from tracetape.tracing.current import current, current_span
 from tracetape.tracing.runtime import runtime
 
@@ -62,6 +64,7 @@ def isolated(tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.delenv(name)
     monkeypatch.setenv(STRICT, "1")
     forget_faults()
+    values.forget()
     enabled, runtime.enabled = runtime.enabled, True
     configuration = tracetape.configure(store=f"sqlite:///{store_path}")
     assert current.get() is None, "an earlier test left a span current"
@@ -76,7 +79,10 @@ def isolated(tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch) 
     forget_faults()
     for name in _our_variables():
         del os.environ[name]
+    traced = sorted(registry.active())
+    tracetape.autolog(disable=True)
     assert left is None, f"this test left {left!r} current"
+    assert not traced, f"this test left {traced} switched on"
     assert not _workers(), "this test left a recorder's thread running"
 
 

@@ -24,6 +24,7 @@ from click.testing import CliRunner
 import tracetape
 from tracetape.cassettes import cassette
 from tracetape.cli.main import main
+from tracetape.entities import SpanEvent, SpanStatus
 
 CANARY = "cnry-7Qx2Vb91LmZt/4+Kd0Wp"  # of no shape that anybody gives keys
 ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
@@ -106,6 +107,14 @@ class Rude(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+
+@pytest.fixture(autouse=True)
+def autologged() -> Iterator[None]:
+    """All is traced, in these tests only."""
+    tracetape.autolog()
+    yield
+    tracetape.autolog(disable=True)
 
 
 @pytest.fixture
@@ -276,7 +285,6 @@ def test_a_key_is_nowhere_on_disk(
     """Neither the store nor an export, a tape or a log of ours has it, nor an outer span."""
     caplog.set_level(logging.DEBUG, logger="tracetape")
     tape = tmp_path / "tape.yaml"
-    tracetape.autolog()
 
     @tracetape.trace
     def outer() -> None:
@@ -302,7 +310,6 @@ def test_a_key_is_nowhere_on_disk(
 
 def test_a_key_used_once_is_hidden_in_what_other_spans_say(server: str, store_path: Path) -> None:
     """Environments and errors of the program's own have it too."""
-    tracetape.autolog()
     plain(server)
     with suppress(RuntimeError), tracetape.start_span(f"login {CANARY}") as span:
         span.set_inputs({"environment": {"OPENAI_API_KEY": CANARY}, CANARY: 1})
@@ -316,3 +323,21 @@ def test_a_key_used_once_is_hidden_in_what_other_spans_say(server: str, store_pa
     written = b"".join(one.read_bytes() for one in store_path.parent.rglob("*.db*"))
     assert not [form for form in forms() if form in written]
     assert b"cannot log in" in written
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 7, b"bytes", object(), ["a", {"b": 1}]], ids=lambda odd: type(odd).__name__
+)
+def test_what_is_no_text_is_recorded_beside_a_known_key(
+    odd: Any, server: str, query: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    """Names, events and statuses may be anything; looking for a key in them loses no trace."""
+    plain(server)
+    with tracetape.start_span(odd) as span:
+        span.add_event(SpanEvent(odd, attributes={"note": CANARY}))
+        span.set_status(SpanStatus("ERROR", odd))
+    with tracetape.start_span("next"):
+        pass
+    assert tracetape.flush(20) == 0
+    assert tracetape.stats()["lost"] == 0
+    assert query("SELECT count(*) FROM traces") == [(3,)]

@@ -226,7 +226,7 @@ class LiveSpan(Span):
                 at = wall_clock_ns() if at is None else at
                 data = encode(event.attributes)
                 self._events.append((name, at, data))
-                self._grow(_ITEM_BYTES + len(name) + len(data))
+                self._grow(_ITEM_BYTES + _length(name) + len(data))
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("recording an event")
 
@@ -264,7 +264,7 @@ class LiveSpan(Span):
             ):
                 self._status = new
                 if new.description:
-                    self._grow(len(new.description))
+                    self._grow(_length(new.description))
 
     def end(
         self,

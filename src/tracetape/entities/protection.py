@@ -101,8 +101,9 @@ def _cleaned_errors(span: Any) -> Any:
     cleaned = [(name, at, _cleaned_exception(data)) for name, at, data in events]
     if cleaned != events:
         changed["events"] = cleaned
-    text = _cleaned_text(status.description or "")
-    if text != (status.description or ""):
+    said: Any = status.description  # the user may have given anything
+    text = _cleaned_text(said) if isinstance(said, str) else said
+    if text != said:
         changed["status"] = SpanStatus(status.status_code, text)
     return _changed(span, changed)
 
@@ -125,22 +126,22 @@ def _concealed(span: Any, secrets: Secrets) -> Any:
         before = getattr(span, f"_{name}")
         if before is not None and (after := secrets.data(before)) != before:
             changed[name] = after
-    if (name := secrets.text(span._name)) != span._name:
+    if (name := secrets.value(span._name)) != span._name:
         changed["name"] = name
     for part in ("attributes", "fields"):
         values = dict(getattr(span, f"_{part}") or {})
         hidden = {
-            secrets.text(key): value if key == UNREAD else secrets.value(value)
+            secrets.value(key): value if key == UNREAD else secrets.value(value)
             for key, value in values.items()
         }
         if hidden != values:
             changed[part] = hidden
     events = list(span._events or ())
-    told = [(secrets.text(name), at, secrets.data(data)) for name, at, data in events]
+    told = [(secrets.value(name), at, secrets.data(data)) for name, at, data in events]
     if told != events:
         changed["events"] = told
     status = span._status
-    if status.description and (text := secrets.text(status.description)) != status.description:
+    if status.description and (text := secrets.value(status.description)) != status.description:
         changed["status"] = SpanStatus(status.status_code, text)
     return _changed(span, changed)
 

@@ -16,6 +16,7 @@ from tracetape.privacy.shapes import without_secrets
 __all__ = [
     "Secrets",
     "concealed",
+    "forget",
     "known",
     "remember",
     "secrets_in_headers",
@@ -137,6 +138,14 @@ def remember(values: Iterable[str]) -> frozenset[str]:
                 del _order[next(iter(_order))]
             _recent = frozenset(_order)
     return found
+
+
+def forget() -> None:
+    """Forget the secrets of all clients (for tests)."""
+    global _recent
+    with _lock:
+        _order.clear()
+        _recent = frozenset()
 
 
 def known(own: frozenset[str] | None = None) -> Secrets:

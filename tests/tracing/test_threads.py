@@ -361,6 +361,14 @@ def test_while_tracing_is_off() -> None:
     assert tracetape.get_last_active_trace_id() is None
 
 
+@pytest.fixture
+def disabled_afterwards() -> Iterator[None]:
+    """Whatever a test switches on is off after it."""
+    yield
+    tracetape.autolog(disable=True)
+
+
+@pytest.mark.usefixtures("disabled_afterwards")
 @pytest.mark.parametrize("how", ["threads=False", "never", "disabled", "switched off"])
 def test_without_it(how: str) -> None:
     """The originals are there, and threads start empty."""

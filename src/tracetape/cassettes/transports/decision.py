@@ -26,10 +26,13 @@ class Played:
     speed: float
 
 
-def concerned(url: str) -> tuple[Player, ...]:
+def concerned(url: str, *, is_mocked: bool = False) -> tuple[Player, ...]:
     """The tapes to ask about a request, innermost first; none: it goes its way."""
     tapes = players()
-    return () if any(tape.passes(url) for tape in tapes) else tapes
+    if is_mocked or any(tape.passes(url) for tape in tapes):
+        retries.answered(by_tape=False)
+        return ()
+    return tapes
 
 
 def decide(tapes: tuple[Player, ...], request: Request) -> Played | Recording:
@@ -39,11 +42,13 @@ def decide(tapes: tuple[Player, ...], request: Request) -> Played | Recording:
         CassetteError: the tape that records cannot take the request.
         CassetteMissError: no tape has the request, and none records.
     """
+    retries.watch()
     for tape in tapes:
         found = tape.play(request)
         if found is not None:
+            retries.answered(by_tape=True)
             return Played(found, tape.speed)
-    retries.stop()
+    retries.answered(by_tape=False)
     for tape in tapes:
         if tape.records:
             return tape.record(request)

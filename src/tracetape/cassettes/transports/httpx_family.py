@@ -22,8 +22,8 @@ def wrap(original: Callable[..., Any], library: Any) -> Callable[..., Any]:
 
     @wraps(original)
     def handle_request(self: Any, request: Any) -> Any:
-        tapes = concerned(str(request.url))
-        if not tapes or respx_answers(request):
+        tapes = concerned(str(request.url), is_mocked=respx_answers(request))
+        if not tapes:
             return original(self, request)
         request.read()
         decision = decide(tapes, _request(request))
@@ -44,8 +44,8 @@ def wrap_async(original: Callable[..., Any], library: Any) -> Callable[..., Any]
 
     @wraps(original)
     async def handle_async_request(self: Any, request: Any) -> Any:
-        tapes = concerned(str(request.url))
-        if not tapes or respx_answers(request):
+        tapes = concerned(str(request.url), is_mocked=respx_answers(request))
+        if not tapes:
             return await original(self, request)
         await request.aread()
         decision = decide(tapes, _request(request))

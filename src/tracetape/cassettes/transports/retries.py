@@ -1,47 +1,116 @@
-"""SDKs that try again whatever failed: a miss is none the better for it, and seconds later."""
+"""What SDKs do between two attempts: they wait for no recorded answer, and try no miss again."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import wraps
+from types import ModuleType
 from typing import Any
 
+from tracetape.cassettes.context import players_of_sockets
 from tracetape.cassettes.patching import Patches
 from tracetape.exceptions import CassetteError
 
-__all__ = ["stop", "undo"]
+__all__ = ["answered", "undo", "watch"]
 
-# Where openai 1 and 2, and their kin, ask how long to wait, while they handle the error.
-_MODULES = ("openai._base_client", "anthropic._base_client")
-_ASKED = "_calculate_retry_timeout"
+# SDKs of one generator (OpenAI's, Anthropic's and their kin) ask here how long to wait before
+# the next attempt, and sleep here between two looks at something that takes its time.
+_CLIENTS, _RESOURCES = "._base_client", "._resource"
+_ASKED, _SLEEP = "_calculate_retry_timeout", "_sleep"
+_CLOCK, _SERVICES = "databricks.sdk.clock", "databricks.sdk.service."
 
-
+# Whether the last answer that this thread or task got came from a tape.
+_from_tape: ContextVar[bool] = ContextVar("tracetape_answered_by_tape", default=False)
 _patches = Patches()
-_stopped: set[str] = set()
+_seen: set[str] = set()
+_looked = 0
 
 
-def stop() -> None:
-    """Let our errors out at once; called before one is raised: by then the SDK is imported."""
-    for name in _MODULES:
-        client = getattr(sys.modules.get(name), "BaseClient", None)
-        if name not in _stopped and hasattr(client, _ASKED):
-            _patches.wrap(client, _ASKED, _unless_missed)
-            _stopped.add(name)
+def answered(*, by_tape: bool) -> None:
+    """Note who answers a request that is made here."""
+    if _from_tape.get() is not by_tape:
+        _from_tape.set(by_tape)
+
+
+def watch() -> None:
+    """Change the SDKs; called before they get an answer or a miss: by then they are imported."""
+    global _looked
+    if len(sys.modules) == _looked:
+        return
+    _looked = len(sys.modules)
+    for name, module in [*sys.modules.items()]:
+        if name in _seen or not isinstance(module, ModuleType):
+            continue
+        if name.endswith(_CLIENTS):
+            for cls in _with_own(getattr(module, "BaseClient", None), _ASKED):
+                _patches.wrap(cls, _ASKED, _asked)
+        elif name.endswith(_RESOURCES):
+            for kind in ("SyncAPIResource", "AsyncAPIResource"):
+                for cls in _with_own(getattr(module, kind, None), _SLEEP):
+                    _patches.wrap(cls, _SLEEP, _slept)
+        elif name == _CLOCK:
+            if hasattr(module, "RealClock"):
+                _patches.wrap(module.RealClock, "sleep", _slept)
+        elif not (name.startswith(_SERVICES) and isinstance(vars(module).get("time"), ModuleType)):
+            continue
+        else:
+            _patches.put(module, "time", _Time(module.time))
+        _seen.add(name)
 
 
 def undo() -> None:
     """Put the originals back."""
-    _stopped.clear()
+    global _looked
+    _looked = 0
+    _seen.clear()
     _patches.undo()
 
 
-def _unless_missed(original: Callable[..., Any]) -> Callable[..., Any]:
+def _with_own(cls: Any, name: str) -> Iterator[type]:
+    """A class and those below it that have a method of their own: tracing may have put it there."""
+    if isinstance(cls, type):
+        if name in vars(cls):
+            yield cls
+        kinds: list[type] = cls.__subclasses__()
+        for below in kinds:
+            yield from _with_own(below, name)
+
+
+def _is_replayed() -> bool:
+    return _from_tape.get() and bool(players_of_sockets())
+
+
+def _asked(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def calculate(*args: Any, **kwargs: Any) -> Any:
         error = sys.exc_info()[1]
-        if isinstance(error, CassetteError):
+        if isinstance(error, CassetteError):  # openai 1 and 2 try again whatever failed
             raise error
-        return original(*args, **kwargs)
+        wait = original(*args, **kwargs)  # tracing notes it
+        return 0.0 if _is_replayed() else wait
 
     return calculate
+
+
+def _slept(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def sleep(self: Any, seconds: float) -> Any:
+        return original(self, 0 if _is_replayed() else seconds)
+
+    return sleep
+
+
+class _Time:
+    """The module `time` for a service of Databricks, which looks again at what is not ready."""
+
+    def __init__(self, real: ModuleType) -> None:
+        self._real = real
+
+    def sleep(self, seconds: float) -> None:
+        """Not at all between two recorded answers."""
+        self._real.sleep(0 if _is_replayed() else seconds)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)

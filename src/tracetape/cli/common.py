@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from tracetape.entities import TraceInfo
     from tracetape.store import SQLiteStore
 
-__all__ = ["console", "find_trace", "numeric_id", "opened", "shown_place", "store_option"]
+__all__ = [
+    "console",
+    "find_trace",
+    "numeric_id",
+    "opened",
+    "opened_to_change",
+    "shown_place",
+    "store_option",
+]
 
 _PIPE_WIDTH = 200  # where no terminal and no COLUMNS say how wide a line is
 _DIGITS = frozenset("0123456789abcdef")
@@ -38,6 +46,25 @@ def opened(url: str | None) -> Iterator[SQLiteStore]:
     from tracetape.store import find_store, open_store
 
     store = find_store() if url is None else open_store(url, read_only=True)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
+def opened_to_change(url: str | None) -> Iterator[SQLiteStore]:
+    """The store to remove traces from, which must be there; closed again at the end of the block.
+
+    Raises:
+        StoreError: there is none, or none of ours.
+    """
+    from tracetape.store import open_store
+
+    with opened(url) as found:
+        found.open()  # as a reader, which makes nothing
+        place = found.url
+    store = open_store(place)
     try:
         yield store
     finally:

@@ -113,9 +113,10 @@ def _section(name: str, lines: list[str]) -> None:
 def _store(url: str | None, wrong: list[str]) -> str:
     """Where traces go, and how many there are."""
     from tracetape.store import open_store, writer_url
+    from tracetape.store.inspection import NoStoreError
 
     try:
-        found = open_store(url or writer_url())
+        found = open_store(url or writer_url(), read_only=True)
         place = shown_place(found.url)
         path = Path(found.url.removeprefix("sqlite:///"))
         if found.url == "memory://":
@@ -125,12 +126,16 @@ def _store(url: str | None, wrong: list[str]) -> str:
             if not os.access(nearest, os.W_OK):
                 wrong.append(f"the store {path} cannot be made: {nearest} is not writable")
             return f"{place} (made with the first trace)"
+        if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            wrong.append(f"nothing can be written to the store {path}, or to its folder")
         try:
             found.open()
             count, size = found.count(), path.stat().st_size
         finally:
             found.close()
         return f"{place}: {count:,} trace{'' if count == 1 else 's'}, {size / 1e6:,.1f} MB"
+    except NoStoreError:
+        return f"{place} (empty; made with the first trace)"
     except TracetapeException as error:
         wrong.append(str(error))
         return "cannot be used"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tracetape.cli.common import opened, shown_place, store_option
+from tracetape.cli.common import opened_to_change, shown_place, store_option
 
 __all__ = ["prune"]
 
@@ -31,7 +31,7 @@ def prune(older_than: str | None, max_size: str | None, store: str | None) -> No
         None if older_than is None else parse_seconds(older_than),
         None if max_size is None else parse_size(max_size),
     )
-    with opened(store) as source:
+    with opened_to_change(store) as source:
         path = source.url.removeprefix("sqlite:///")
         before = _size(path)
         removed = 0

@@ -31,7 +31,7 @@ _TRACE = {
     "run_id": f"json_extract(t.metadata, '$.\"{wire.SOURCE_RUN}\"')",
 }
 _ORDER = {**_TRACE, "timestamp_ms": "t.start_ns"}  # the column itself, which has an index
-SESSION_OF = f"json_extract(t.metadata, '$.\"{wire.SESSION}\"')"  # as its index has it
+SESSION_OF = "t.session"
 _OBJECTS = {"tag": "t.tags", "metadata": "t.metadata"}
 _SPAN = {"name": "s.name", "type": "s.type", "status": "s.status"}
 _SPAN_ATTRIBUTES = {

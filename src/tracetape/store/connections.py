@@ -22,6 +22,7 @@ __all__ = [
     "BUSY_SECONDS",
     "Connection",
     "ForkWaitsError",
+    "StoreConnection",
     "begin_writing",
     "close_to_others",
     "connect",
@@ -103,6 +104,8 @@ class Connection(AbstractContextManager[sqlite3.Connection]):
                 raise StoreError(f"the store {self._path} was in use when this process was forked")
             if self._connection is not None and self._files[0] != _identity(self._path):
                 self._leave_file()
+            if isinstance(self._connection, StoreConnection) and self._connection.is_outdated():
+                self.close()
             if self._connection is None:
                 self._connection = self._opener()
             self._files = (_identity(self._path), _identity(self._log))
@@ -190,11 +193,17 @@ at_fork(
 )
 
 
-class _SelfClosing(sqlite3.Connection):
+class StoreConnection(sqlite3.Connection):
     """Python 3.13 warns of connections left open, and a store in memory ends when nobody has it.
 
     Whoever refers to it may be garbage in the same cycle: it must close itself.
+
+    Attributes:
+        is_outdated: whether the file is not what it was when this was opened, and is to be opened
+            again.
     """
+
+    is_outdated: Callable[[], bool] = staticmethod(lambda: False)
 
     def __del__(self) -> None:
         try:
@@ -217,7 +226,7 @@ def _identity(path: Path | None) -> _Identity:
     return found.st_dev, found.st_ino
 
 
-def connect(database: str, uri: bool = False) -> sqlite3.Connection:
+def connect(database: str, uri: bool = False) -> StoreConnection:
     """A connection that leaves transactions to us and waits for other processes."""
     return sqlite3.connect(
         database,
@@ -225,7 +234,7 @@ def connect(database: str, uri: bool = False) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
         uri=uri,
-        factory=_SelfClosing,
+        factory=StoreConnection,
     )
 
 

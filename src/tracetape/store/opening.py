@@ -36,28 +36,19 @@ def open_memory() -> sqlite3.Connection:
     return connection
 
 
-def open_file(path: Path, read_only: bool) -> sqlite3.Connection:
-    """The store in a file.
-
-    Args:
-        path: the file; made with its folder, unless it is only read.
-        read_only: for readers: a missing file is an error, a damaged one stays where it is.
+def open_file(path: Path) -> sqlite3.Connection:
+    """The store in a file, for writing; made with its folder if need be.
 
     Raises:
         StoreError: it cannot be opened, is of another program, or of a newer version.
     """
-    if read_only and not path.exists():
-        raise StoreError(
-            f"there is no trace store at {path}; run a program with tracetape "
-            "first, or name its store by --store or TRACETAPE_STORE"
-        )
     try:
         try:
-            return _open(path, read_only)
+            return _open(path)
         except sqlite3.DatabaseError as error:
-            if read_only or not is_damage(error) or not set_aside(path, error):
+            if not is_damage(error) or not set_aside(path, error):
                 raise
-        return _open(path, read_only)
+        return _open(path)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(
             f"the store {path} cannot be opened: {error}. Name a writable file by "
@@ -67,7 +58,11 @@ def open_file(path: Path, read_only: bool) -> sqlite3.Connection:
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether SQLite says that the file is damaged, which no later attempt mends."""
-    return "malformed" in str(error) or "not a database" in str(error)
+    # "malformed JSON" is of one value only.
+    return any(
+        sign in str(error)
+        for sign in ("image is malformed", "malformed database schema", "not a database")
+    )
 
 
 def set_aside(path: Path, error: sqlite3.Error) -> bool:
@@ -102,32 +97,28 @@ def set_aside(path: Path, error: sqlite3.Error) -> bool:
     return True
 
 
-def _open(path: Path, read_only: bool) -> sqlite3.Connection:
-    check_file(path, read_only)
-    if not read_only:
-        prepare_folder(path)
-    frozen = read_only and not os.access(path.parent, os.W_OK)
-    # Where nothing can be written nothing changes either, and SQLite needs no files beside it.
-    connection = connect(f"{path.as_uri()}?immutable=1" if frozen else str(path), uri=frozen)
+def _open(path: Path) -> sqlite3.Connection:
+    check_file(path, read_only=False)
+    prepare_folder(path)
+    connection = connect(str(path))
     try:
         # Again: another process may have had it locked.
         patiently(connection, lambda: check_schema(connection, path, read_only=False))
         connection.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten
-        if not frozen:
-            mode = use_wal(connection)
-            if mode != "wal":
-                warn_once(
-                    f"wal {path}",
-                    "tracetape: %s cannot use write-ahead logging (it answered %r); "
-                    "readers may delay writers. Name a store on a local disk by TRACETAPE_STORE.",
-                    path,
-                    mode,
-                )
-            connection.execute("PRAGMA synchronous = NORMAL")
+        mode = use_wal(connection)
+        if mode != "wal":
+            warn_once(
+                f"wal {path}",
+                "tracetape: %s cannot use write-ahead logging (it answered %r); "
+                "readers may delay writers. Name a store on a local disk by TRACETAPE_STORE.",
+                path,
+                mode,
+            )
+        connection.execute("PRAGMA synchronous = NORMAL")
         add_functions(connection)
         migrate(connection)
-        if not read_only:
-            close_to_others(path)  # only now is it known to be ours
+        connection.execute("PRAGMA trusted_schema = OFF")
+        close_to_others(path)  # only now is it known to be ours
     except BaseException:
         connection.close()
         raise

@@ -6,8 +6,12 @@ import sqlite3
 
 from tracetape.exceptions import StoreError
 
-__all__ = ["APPLICATION_ID", "VERSION", "migrate"]
+__all__ = ["APPLICATION_ID", "VERSION", "migrate", "read_as_newest", "version_of"]
 
+_SESSION = (
+    "CASE WHEN json_valid(metadata) "
+    """THEN CAST(json_extract(metadata, '$."mlflow.trace.session"') AS TEXT) END"""
+)
 _MIGRATIONS = [
     # Small columns stand first: reading them must not touch a row's overflow pages.
     """
@@ -106,9 +110,6 @@ _MIGRATIONS = [
         span INTEGER PRIMARY KEY
     );
     CREATE INDEX traces_by_state ON traces (state, start_ns);
-    CREATE INDEX traces_by_session ON traces (
-        json_extract(metadata, '$."mlflow.trace.session"'), start_ns
-    ) WHERE json_extract(metadata, '$."mlflow.trace.session"') IS NOT NULL;
     CREATE TABLE assessments (
         id INTEGER PRIMARY KEY,
         assessment_id TEXT NOT NULL UNIQUE,
@@ -121,8 +122,17 @@ _MIGRATIONS = [
     );
     CREATE INDEX assessments_by_trace ON assessments (trace);
     """,
+    # A trace's session. SQLite 3.38 to 3.40 refuse an index on an expression in a schema that they
+    # are told not to trust.
+    f"""
+    DROP INDEX IF EXISTS traces_by_session;
+    ALTER TABLE traces ADD COLUMN session TEXT;
+    UPDATE traces SET session = {_SESSION} WHERE metadata LIKE '%mlflow.trace.session%';
+    CREATE INDEX traces_by_session ON traces (session, start_ns) WHERE session IS NOT NULL;
+    """,
 ]
 VERSION = len(_MIGRATIONS)
+_SESSION_COLUMN = 4  # the version that has it
 APPLICATION_ID = int.from_bytes(b"trtp", "big")  # by which a damaged file is known as ours
 
 
@@ -132,11 +142,11 @@ def migrate(connection: sqlite3.Connection) -> None:
     Raises:
         StoreError: the file was written by a newer tracetape, or is of another program.
     """
-    if _version(connection) == VERSION:
+    if version_of(connection) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _version(connection)
+        version = version_of(connection)
         if version > VERSION:
             raise StoreError(
                 f"the store's schema has version {version}, this tracetape knows up to {VERSION}: "
@@ -159,5 +169,34 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def read_as_newest(connection: sqlite3.Connection) -> int:
+    """Let who only reads an older version see it as `VERSION` has it; the file stays as it is.
+
+    What the file lacks stands empty in the connection's own memory.
+
+    Returns:
+        The version that the file has.
+    """
+    version = version_of(connection)
+    connection.execute("PRAGMA temp_store = MEMORY")
+    for script in _MIGRATIONS[version:]:
+        for statement in script.split(";\n"):
+            own = statement.strip().replace("CREATE VIRTUAL TABLE ", "CREATE VIRTUAL TABLE temp.")
+            own = own.replace("CREATE TABLE ", "CREATE TEMP TABLE ")
+            if own.startswith(("CREATE TEMP", "CREATE VIRTUAL", "INSERT")):
+                connection.execute(own)
+    if version < _SESSION_COLUMN:
+        connection.execute(
+            f"CREATE TEMP VIEW traces AS SELECT *, {_SESSION} AS session FROM main.traces"
+        )
+    return version
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The version of the tables in a file."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tracetape._system import pause, wall_clock_ns
 from tracetape.entities import Span, Trace, TraceData, TraceInfo
 from tracetape.entities.attachment import Attachment
+from tracetape.entities.names import SESSION
 from tracetape.exceptions import StoreError
 from tracetape.store.assessments import (
     add_assessments,
@@ -25,6 +26,7 @@ from tracetape.store.contents import ContentReader, ContentWriter, parts_of
 from tracetape.store.opening import is_damage, open_file, open_memory, set_aside
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 from tracetape.store.query import Condition, TraceQuery
+from tracetape.store.readonly import look_into
 from tracetape.store.retention import Retention
 from tracetape.store.rows import (
     SPAN_COLUMNS,
@@ -47,6 +49,7 @@ _T = TypeVar("_T")
 
 _ADDED = ("span_count", "error_count")
 _MERGED = ("tags", "metadata")  # JSON merge patches (RFC 7396): null removes a key
+_OBJECT = "CASE WHEN json_valid({0}) THEN {0} ELSE '{{}}' END"  # a damaged one is begun anew
 _OF_ROOT = ("end_ns", "name", "request_preview", "response_preview")
 _SUMS = ", ".join(
     [f"{c} = traces.{c} + excluded.{c}" for c in _ADDED]
@@ -56,15 +59,24 @@ _SUMS = ", ".join(
         for c in (*TOKEN_KINDS, *COST_KINDS)
     ]
 )
+# Parameters by number: tags and metadata are the last two.
+_MARKS = {column: f"?{number}" for number, column in enumerate(TRACE_COLUMNS, 1)}
+_TAGS, _METADATA = _MARKS["tags"], _MARKS["metadata"]
+_SESSION = f"json_extract({{0}}, '$.\"{SESSION}\"')"
 _INSERT = f"""
-    INSERT INTO traces ({", ".join(TRACE_COLUMNS)})
-    VALUES ({", ".join("json_patch('{}', ?)" if c in _MERGED else "?" for c in TRACE_COLUMNS)})
+    INSERT INTO traces ({", ".join(TRACE_COLUMNS)}, session)
+    VALUES (
+        {", ".join(f"json_patch('{{}}', {m})" if c in _MERGED else m for c, m in _MARKS.items())},
+        {_SESSION.format(_METADATA)}
+    )
     ON CONFLICT (trace_id) DO UPDATE SET
         start_ns = min(traces.start_ns, excluded.start_ns),
         client_request_id = coalesce(excluded.client_request_id, traces.client_request_id),
         experiment_id = coalesce(excluded.experiment_id, traces.experiment_id),
-        tags = json_patch(traces.tags, ?),
-        metadata = json_patch(traces.metadata, ?),
+        tags = json_patch({_OBJECT.format("traces.tags")}, {_TAGS}),
+        metadata = json_patch({_OBJECT.format("traces.metadata")}, {_METADATA}),
+        session = CASE WHEN json_type({_METADATA}, '$."{SESSION}"') IS NULL THEN traces.session
+            ELSE {_SESSION.format(_METADATA)} END,
         {_SUMS},
 """
 # Several processes may know parts of one trace; only the one with the root knows its end.
@@ -204,7 +216,7 @@ class SQLiteStore:
         """The id of its row."""
         row = update_row(update)
         write = _WRITE_PART if update.is_part else _WRITE_TRACE
-        ((key,),) = connection.execute(write, (*row, *row[-2:])).fetchall()
+        ((key,),) = connection.execute(write, row).fetchall()
         return int(key)
 
     def get_trace(self, trace_id: int) -> Trace | None:
@@ -355,7 +367,9 @@ class SQLiteStore:
 
 
 def _open(path: Path | None, read_only: bool) -> sqlite3.Connection:
-    return open_memory() if path is None else open_file(path, read_only)
+    if path is None:
+        return open_memory()
+    return look_into(path) if read_only else open_file(path)
 
 
 def _infos(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> list[TraceInfo]:

@@ -3,6 +3,8 @@
 `make transparency` runs it; environments and results are in .transparency/. Arguments choose
 packages, such as `openai` or `openai==3.0.0`; without a version the newest is taken. A test that
 ends in another way with us is run again on both sides before it counts, for some are unsteady.
+A suite that did not run to its end, or in which nothing passed, has compared nothing: it fails.
+Where GitHub is out of reach, `--checkouts FOLDER` gives the tests of packages whose sdist has none.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ PATIENCE = 3600  # seconds for one run of a suite
 AGAIN = 2  # runs of the tests that differ
 LIMIT = ["--timeout=180"]  # of each test: pytest-timeout's
 SHOWN = 40  # differences that are listed
+ENDS = (0, 1)  # exit statuses of a pytest that ran to its end: all passed, some failed
 # Without these of a suite's own group no test is lost: they check types, write documents or
 # drive other machines.
 UNUSED = re.compile(
@@ -69,8 +72,8 @@ SUITES = {
 }
 
 
-class SkippedError(Exception):
-    """A suite that cannot be had; says why."""
+class NotRunError(Exception):
+    """A suite that cannot be had or that does not run; says why."""
 
 
 class Run(NamedTuple):
@@ -81,16 +84,30 @@ class Run(NamedTuple):
         faults: internal errors of ours, by place.
         spans: how many were recorded.
         tail: the last of what pytest printed.
+        code: how pytest ended, None if it was stopped after PATIENCE seconds.
     """
 
     outcomes: dict[str, list[str]]
     faults: dict[str, int]
     spans: int
     tail: str
+    code: int | None
+
+    def passed(self) -> int:
+        """How many tests passed, in all that they did."""
+        return sum(phases == ["passed"] for phases in self.outcomes.values())
+
+    def check(self, side: str) -> None:
+        """Refuse a run that says nothing about the suite."""
+        if self.code is None:
+            raise NotRunError(f"its suite ({side}) was not finished after {PATIENCE} s")
+        if self.code not in ENDS:
+            why = f"its suite ({side}) broke off: pytest's exit status is {self.code}"
+            raise NotRunError(f"{why}\n{self.tail}")
 
 
-def fetch(name: str, version: str) -> Path:
-    """The folder of a release's sources, with its tests."""
+def fetch(name: str, version: str, checkouts: Path | None) -> Path:
+    """The folder of a release's sources, with its tests; those of `checkouts` if it has none."""
     sdists = FOLDER / "sdists" / name
     if not list(sdists.glob("*.tar.gz")) or version:
         wanted = f"{name}=={version}" if version else name
@@ -98,7 +115,7 @@ def fetch(name: str, version: str) -> Path:
         pip += ["--no-deps", "--no-binary", name, "--dest", str(sdists), wanted]
         done = subprocess.run(pip, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SkippedError(f"its sdist cannot be had: {done.stderr.strip().splitlines()[-1:]}")
+            raise NotRunError(f"its sdist cannot be had: {done.stderr.strip().splitlines()[-1:]}")
     archives = sorted(sdists.glob(f"*-{version or '*'}.tar.gz"), key=lambda p: p.stat().st_mtime)
     archive = archives[-1]
     folder = FOLDER / "sources" / archive.name.removesuffix(".tar.gz")
@@ -107,7 +124,10 @@ def fetch(name: str, version: str) -> Path:
             tar.extractall(folder.parent, filter="data")
     suite = SUITES[name]
     if not has_tests(folder / suite.tests):
-        clone(suite, folder)
+        if checkouts is not None and has_tests(given := checkouts / name / suite.tests):
+            shutil.copytree(given, folder / suite.tests, dirs_exist_ok=True)
+        else:
+            clone(suite, folder)
     return folder
 
 
@@ -118,7 +138,7 @@ def has_tests(folder: Path) -> bool:
 def clone(suite: Suite, folder: Path) -> None:
     """Put the tests of the release's tag where its sdist has none."""
     if suite.source is None:
-        raise SkippedError("its sdist has no tests")
+        raise NotRunError("its sdist has no tests")
     checkout = folder.with_name(f"{folder.name}.git")
     shutil.rmtree(checkout, ignore_errors=True)
     tag = suite.tag.format(folder.name.rpartition("-")[2])
@@ -128,11 +148,11 @@ def clone(suite: Suite, folder: Path) -> None:
         subprocess.run(git, env=env, capture_output=True, text=True, timeout=120, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         said = str(getattr(error, "stderr", None) or error).strip().splitlines()
-        raise SkippedError(
+        raise NotRunError(
             f"its sdist has no tests, and {suite.source} at {tag} cannot be had ({said[-1]})"
         ) from None
     if not has_tests(checkout / suite.tests):
-        raise SkippedError(f"neither its sdist nor {suite.source} has tests in {suite.tests}")
+        raise NotRunError(f"neither its sdist nor {suite.source} has tests in {suite.tests}")
     shutil.rmtree(folder)
     checkout.rename(folder)
 
@@ -150,7 +170,7 @@ def environment(name: str, folder: Path) -> Path:
         needs = [*suite.needs, f"{name}=={version}", "pytest-xdist", *needed(suite, folder)]
         done = subprocess.run([*pip, *ours, *needs], capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SkippedError(f"its environment cannot be made: {done.stderr.strip()[-300:]}")
+            raise NotRunError(f"its environment cannot be made: {done.stderr.strip()[-300:]}")
         stamp.touch()
     return python
 
@@ -233,7 +253,7 @@ def run(name: str, folder: Path, python: Path, side: str, workers: int, only: Pa
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return Run({}, {}, 0, f"not finished after {PATIENCE} s")
+            return Run({}, {}, 0, "", None)
     (results / "output.txt").write_text(done.stdout, "utf-8")
     found = results / "outcomes.json"
     outcomes = json.loads(found.read_text("utf-8")) if found.exists() else {}
@@ -244,7 +264,8 @@ def run(name: str, folder: Path, python: Path, side: str, workers: int, only: Pa
         spans += part["spans"]
         for place, count in part["faults"].items():
             faults[place] = faults.get(place, 0) + count
-    return Run(outcomes, faults, spans, "\n".join(done.stdout.splitlines()[-15:]))
+    tail = "\n".join(done.stdout.splitlines()[-15:])
+    return Run(outcomes, faults, spans, tail, done.returncode)
 
 
 def is_private(variable: str) -> bool:
@@ -262,19 +283,18 @@ def differing(off: Run, on: Run) -> list[str]:
     )
 
 
-def trial(name: str, version: str, workers: int) -> bool:
+def trial(name: str, version: str, workers: int, checkouts: Path | None = None) -> bool:
     """Whether a suite sees no difference."""
-    folder = fetch(name, version)
+    folder = fetch(name, version, checkouts)
     python = environment(name, folder)
     label = folder.name
     off = run(name, folder, python, "off", workers, None)
+    off.check("off")
+    if not off.passed():
+        raise NotRunError(f"no test of its suite passes without us\n{off.tail}")
     on = run(name, folder, python, "on", workers, None)
-    if not off.outcomes or not on.outcomes:
-        side, broken = ("off", off) if not off.outcomes else ("on", on)
-        print(f"{label}: the tests did not run ({side})\n{broken.tail}", flush=True)
-        return False
-    count, spans, faults = len(off.outcomes), on.spans, dict(on.faults)
-    passed = sum(phases == ["passed"] for phases in off.outcomes.values())
+    on.check("on")
+    count, spans, faults, passed = len(off.outcomes), on.spans, dict(on.faults), off.passed()
     different = first = differing(off, on)
     for _ in range(AGAIN):
         if not different:
@@ -287,7 +307,7 @@ def trial(name: str, version: str, workers: int) -> bool:
             faults[place] = max(times, faults.get(place, 0))
         again = set(differing(off, on))
         # One that could not even be run again still counts.
-        different = [one for one in different if one in again or not off.outcomes]
+        different = [one for one in different if one in again or one not in off.outcomes]
     print(
         f"{label}: {count:,} tests, {passed:,} passed without us; {spans:,} spans; "
         f"{len(different)} differ ({len(first) - len(different)} unsteady), "
@@ -305,6 +325,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"of {', '.join(SUITES)}")
     parser.add_argument("--workers", type=int, default=2, help="processes for each run")
+    parser.add_argument(
+        "--checkouts",
+        type=Path,
+        metavar="FOLDER",
+        help="has the tests that an sdist lacks, as FOLDER/llm/tests",
+    )
     given = parser.parse_args()
     chosen = [one.partition("==")[::2] for one in given.packages or SUITES]
     if unknown := {name for name, _ in chosen} - SUITES.keys():
@@ -313,13 +339,16 @@ def main() -> int:
         )
     if sys.version_info < (3, 11):
         parser.error("this needs Python 3.11 or newer: make PYTHON=python3.12 transparency")
-    failed = 0
+    failed, not_run = 0, []
     for name, version in chosen:
         try:
-            failed += not trial(name, version, given.workers)
-        except SkippedError as why:
-            print(f"{name}: skipped, {why}", flush=True)
-    return 1 if failed else 0
+            failed += not trial(name, version, given.workers, given.checkouts)
+        except NotRunError as why:
+            not_run.append(name)
+            print(f"{name}: not run, {why}", flush=True)
+    if not_run:
+        print(f"nothing is known of {', '.join(not_run)}", flush=True)
+    return 1 if failed or not_run else 0
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +14,7 @@ import pytest
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "transparency.py"
 Trial = Callable[[str], bool]
+Fetch = Callable[[str, str, Path | None], Path]
 
 SAME = """
 import openai, pytest, socket, types
@@ -70,7 +73,8 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(module, "FOLDER", tmp_path / "work")
     monkeypatch.setattr(module, "SUITES", {"suite": module.Suite()})
     monkeypatch.setattr(module, "LIMIT", [])
-    monkeypatch.setattr(module, "fetch", lambda name, version: folder)
+    monkeypatch.setattr(module, "own_fetch", module.fetch, raising=False)
+    monkeypatch.setattr(module, "fetch", lambda name, version, checkouts: folder)
     monkeypatch.setattr(module, "environment", lambda name, folder: Path(sys.executable))
     (tmp_path / "work").mkdir()
     return module
@@ -119,9 +123,72 @@ def test_what_differs_is_listed(
     ]
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("", "broke off: pytest's exit status is 5"),
+        ("import pytest\ndef test_it(): ...\ndef test_end(): pytest.exit('enough')", "status is 2"),
+        ("import os\ndef test_it(): ...\ndef test_end(): os._exit(7)", "status is 7"),
+        ("import nothing_of_that_name", "no test of its suite passes without us"),
+    ],
+    ids=["empty", "interrupted", "crashed", "not collected"],
+)
 def test_a_suite_that_does_not_run_is_none(
-    script: ModuleType, capsys: pytest.CaptureFixture[str]
+    script: ModuleType,
+    tmp_path: Path,
+    source: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Nothing was compared: that is no success."""
-    assert not script.trial("suite", "", workers=0)
-    assert "the tests did not run (off)" in capsys.readouterr().out
+    """Nothing was compared, or not all of it: that is no success, however alike both sides are."""
+    (tmp_path / "suite-1.0" / "tests" / "test_it.py").write_text(source, "utf-8")
+    monkeypatch.setattr(sys, "argv", ["transparency.py", "--workers", "0"])
+    assert script.main() == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert said in lines[0]
+    assert lines[-1] == "nothing is known of suite"
+
+
+def test_a_package_whose_tests_cannot_be_had_is_no_success(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An sdist without tests, and no way to the repository: the others do not hide it."""
+
+    def fetch(name: str, version: str, checkouts: Path | None) -> Path:
+        raise script.NotRunError("its sdist has no tests")
+
+    monkeypatch.setattr(script, "fetch", fetch)
+    monkeypatch.setattr(sys, "argv", ["transparency.py"])
+    assert script.main() == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "suite: not run, its sdist has no tests",
+        "nothing is known of suite",
+    ]
+
+
+def test_tests_of_a_checkout(script: ModuleType, fetch: Fetch, tmp_path: Path) -> None:
+    """A folder that you name gives the tests which an sdist lacks."""
+    there = tmp_path / "checkouts" / "suite" / "tests"
+    there.mkdir(parents=True)
+    (there / "test_it.py").write_text(SAME, "utf-8")
+    with pytest.raises(script.NotRunError, match="its sdist has no tests"):
+        fetch("suite", "1.0", None)
+    with pytest.raises(script.NotRunError, match="its sdist has no tests"):
+        fetch("suite", "1.0", tmp_path / "nothing")
+    folder = fetch("suite", "1.0", tmp_path / "checkouts")
+    assert (folder / "tests" / "test_it.py").read_text("utf-8") == SAME
+
+
+@pytest.fixture
+def fetch(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fetch:
+    """The script's own, where pip has downloaded an sdist without tests."""
+    sdists = tmp_path / "work" / "sdists" / "suite"
+    sdists.mkdir(parents=True)
+    with tarfile.open(sdists / "suite-1.0.tar.gz", "w:gz") as tar:
+        tar.add(SCRIPT, "suite-1.0/pyproject.toml")
+    monkeypatch.setattr(
+        script.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), 0)
+    )
+    own: Fetch = script.own_fetch
+    return own

@@ -18,6 +18,7 @@ import tracetape
 from tracetape.entities import Span
 from tracetape.exceptions import StoreError
 from tracetape.store import SQLiteStore, TraceUpdate, connections
+from tracetape.store.opening import set_aside
 
 Write = Callable[[SQLiteStore, int], None]
 
@@ -137,6 +138,34 @@ def test_a_damaged_file_is_set_aside_when_it_is_opened(
     (warning,) = [record.getMessage() for record in caplog.records]
     assert copy.name in warning
     assert ".recover" in warning
+
+
+def test_setting_a_file_aside_ends_no_lock(
+    tmp_path: Path, write: Write, run_python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """Another connection of this process may have one, which POSIX ends with any descriptor."""
+    path = tmp_path / "s.db"
+    store = SQLiteStore(path)
+    write(store, 1)
+    store._use(store._writer, lambda c: c.execute("PRAGMA journal_mode = DELETE").fetchall())
+    store.close()
+    damage(path)
+    mine = sqlite3.connect(path, isolation_level=None)
+    mine.execute("BEGIN EXCLUSIVE")
+    assert set_aside(path, sqlite3.DatabaseError("malformed"))
+    (kept,) = tmp_path.glob("s.db.damaged-*")
+    done = run_python(
+        """
+        import sqlite3, sys
+        try:
+            sqlite3.connect(sys.argv[1], timeout=0).execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            print(error)
+        """,
+        str(kept),
+    )
+    mine.close()
+    assert done.stdout == "database is locked\n"
 
 
 def test_a_file_that_is_damaged_while_it_is_open(tmp_path: Path, write: Write) -> None:

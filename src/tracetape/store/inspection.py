@@ -1,4 +1,8 @@
-"""Looking at a file before it is opened, so that nothing but a store of ours is ever changed."""
+"""Looking at a file before it is opened, so that nothing but a store of ours is ever changed.
+
+SQLite reads it: whoever else opens and closes the file ends all locks that this process has on it
+(https://sqlite.org/howtocorrupt.html, 2.2).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from pathlib import Path
 from tracetape.exceptions import StoreError
 from tracetape.store.schema import APPLICATION_ID, VERSION
 
-__all__ = ["NoStoreError", "check_file", "check_schema"]
+__all__ = ["NoStoreError", "check_file", "check_schema", "names_us"]
 
 _OTHER = "name another store by tracetape.configure(store=…) or TRACETAPE_STORE"
 
@@ -40,8 +44,6 @@ def check_file(path: Path, read_only: bool) -> None:
         if read_only:
             raise NoStoreError(f"there is no trace store at {path}: the file is empty; {_OTHER}")
         return
-    # SQLite reads it: whoever else opens and closes the file ends all locks that this process has
-    # on it (https://sqlite.org/howtocorrupt.html, 2.2).
     # Where no log lies next to it, SQLite needs no lock and makes no files to read it.
     has_log = any(Path(f"{path}{ending}").exists() for ending in ("-wal", "-journal"))
     mode = "mode=ro" if has_log else "immutable=1"
@@ -82,6 +84,19 @@ def check_schema(connection: sqlite3.Connection, path: Path, read_only: bool) ->
                 f"the store {path} cannot be opened: it has the {kind} {name!r}, "
                 f"which tracetape did not make; {_OTHER}"
             )
+
+
+def names_us(path: Path) -> bool:
+    """Whether the header of a file, damaged perhaps, says that it is a store of ours."""
+    for mode in ("immutable=1", "mode=ro"):  # a new store's header is in its log only
+        try:
+            url = f"{path.as_uri()}?{mode}"
+            with contextlib.closing(sqlite3.connect(url, timeout=0, uri=True)) as connection:
+                if connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
+                    return True
+        except sqlite3.Error:
+            continue
+    return False
 
 
 def _foreign(path: Path) -> StoreError:

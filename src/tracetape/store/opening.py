@@ -18,13 +18,12 @@ from tracetape.store.connections import (
     prepare_folder,
     use_wal,
 )
-from tracetape.store.inspection import check_file, check_schema
-from tracetape.store.schema import APPLICATION_ID, migrate
+from tracetape.store.inspection import check_file, check_schema, names_us
+from tracetape.store.schema import migrate
 
 __all__ = ["is_damage", "open_file", "open_memory", "set_aside"]
 
 _DEFAULT = (".tracetape", "traces.db")
-_ID_AT = 68  # where SQLite's file header has the application's id
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
@@ -67,13 +66,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def set_aside(path: Path, error: sqlite3.Error) -> bool:
     """Rename a damaged store, so that a new one can be begun; whether it was one of ours."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(_ID_AT + 4)
-    except OSError:
-        return False
-    named = int.from_bytes(header[_ID_AT:], "big") == APPLICATION_ID
-    if not named and path.parts[-2:] != _DEFAULT:
+    if path.parts[-2:] != _DEFAULT and not names_us(path):
         return False  # a user's own file, which happens to stand there
     now = time.strftime("%Y%m%d-%H%M%S", time.localtime(wall_clock_ns() // 10**9))
     kept = path.with_name(f"{path.name}.damaged-{now}-{os.getpid()}")

@@ -425,17 +425,17 @@ def test_nobody_waits_for_a_store_that_takes_nothing(
     query: Query,
 ) -> None:
     """The program goes on at its speed: what does not fit is dropped at once, and counted."""
-    from tracetape.recorder import recorder
+    from tracetape.recorder import bounds
 
     if trouble == "fails":
         troubled.fail()
     else:
-        monkeypatch.setattr(recorder, "_STUCK_SECONDS", 0.01)
+        monkeypatch.setattr(bounds, "_STUCK_SECONDS", 0.01)
         troubled.open.clear()
     spans(1)
     eventually(small._is_stuck)
     slept: list[float] = []
-    monkeypatch.setattr(recorder, "pause", slept.append)
+    monkeypatch.setattr(bounds, "pause", slept.append)
     spans(200)
     assert slept == []
     counters = small.as_dict()
@@ -461,6 +461,44 @@ def test_large_payloads_fill_the_queue_sooner(small: Recorder, troubled: Any) ->
     assert small.flush(20) == 0
 
 
+def test_a_burst_of_large_conversations_is_kept(
+    store_path: Path, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their makers wait as long as a store that works needs, and it loses none."""
+    recorder = Recorder(lambda: SQLiteStore(store_path), max_bytes=4_000_000)
+    monkeypatch.setattr(runtime, "recorder", recorder)
+    for number in range(300):
+        messages = [{"role": "user", "content": f"{number}.{n} " + "x" * 1000} for n in range(60)]
+        with tracetape.start_span("chat") as span:
+            span.set_inputs({"messages": messages})
+    assert recorder.flush(60) == 0
+    counters = recorder.as_dict()
+    recorder.close()
+    assert (counters["written"], counters["dropped_traces"]) == (300, 0)
+    assert query("SELECT count(*) FROM traces WHERE state = 'OK'") == [(300,)]
+
+
+def test_changes_of_tags_are_bounded(small: Recorder, troubled: Any, query: Query) -> None:
+    """As spans are; what is left out is counted, and what is kept is written."""
+    spans(1)
+    assert small.flush(20) == 0
+    trace_id = tracetape.get_last_active_trace_id()
+    assert trace_id is not None
+    troubled.fail()
+    for number in range(500):
+        small.tag(int(trace_id[3:], 16), {f"tag {number}": "x" * 1000})
+    counters = small.as_dict()
+    dropped = counters["dropped_changes"]
+    assert dropped > 400
+    troubled.error = None
+    assert small.flush(20) == 0
+    small.tag(int(trace_id[3:], 16), {"after": "wards"})
+    assert small.flush(20) == 0
+    assert small.as_dict()["dropped_changes"] == dropped
+    ((tags,),) = query("SELECT count(*) FROM traces, json_each(traces.tags)")
+    assert tags == 501 - dropped
+
+
 def test_one_payload_larger_than_the_queue_is_kept(small: Recorder, query: Query) -> None:
     """When there is nothing else in it."""
     with tracetape.start_span() as span:
@@ -476,10 +514,10 @@ async def test_an_event_loop_is_never_held_up(
     small: Recorder, troubled: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There the spans are dropped without a wait."""
-    from tracetape.recorder import recorder
+    from tracetape.recorder import bounds
 
     slept: list[float] = []
-    monkeypatch.setattr(recorder, "pause", slept.append)
+    monkeypatch.setattr(bounds, "pause", slept.append)
     troubled.open.clear()
     for _ in range(200):
         spans(1)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from tracetape._forks import look_for_fork
 from tracetape._lazy import loading
-from tracetape._system import Bell, is_green, new_lock, pause, perf_counter
+from tracetape._system import Bell, is_green, new_lock, perf_counter
 from tracetape.diagnostics import internal_error, log_rest, logger, warn_once
-from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
 from tracetape.entities.surroundings import look_around
 from tracetape.exceptions import StoreError
 from tracetape.recorder import lifecycle
+from tracetape.recorder.bounds import Bounds, RecorderStats, change_bytes, runs_event_loop
 from tracetape.recorder.inherited import Inherited
 from tracetape.recorder.worker import Worker
 
@@ -34,10 +34,6 @@ _LOOK_SECONDS = 0.25  # how often long-open spans are looked for
 _PAUSE_SECONDS = 0.02  # between two parts of the store's upkeep
 _OVERDUE_SECONDS = 1.0  # how long upkeep waits for a moment without spans
 _LAST_TIDY_SECONDS = 0.05  # of upkeep when a program ends
-_MAX_DELAY_SECONDS = 0.005  # at most, for a caller that finds the queue full
-_STUCK_SECONDS = 1.0  # a batch that takes longer to write drains nothing: waiting would not help
-_SPAN_BYTES = 600 + 1024  # the flat price of a span covers the last kilobyte of its contents
-_OPEN = 2  # times the bound of the queue: what open spans may hold beside it
 _EXIT_SECONDS = 10.0
 _PATIENCE_SECONDS = 1.0  # without progress, for a store that another process has locked, or fails
 _AT_ONCE_SECONDS = 5.0  # at most, for a trace that is written before its root's end returns
@@ -46,21 +42,7 @@ _GIVE_UP_SECONDS = 1.0  # the same, of one that waits for a store
 _FORK_SECONDS = 0.05
 
 
-class RecorderStats:
-    """Counters since the process began.
-
-    Attributes:
-        written: spans that are durable in the store.
-        lost: spans that could not be written.
-        dropped_spans, dropped_traces: left out because the queue was full.
-    """
-
-    def __init__(self) -> None:
-        """Nothing counted yet."""
-        self.written = self.lost = self.dropped_spans = self.dropped_traces = 0
-
-
-class Recorder:
+class Recorder(Bounds):
     """Queues ended spans and writes them to a store in batches, off the user's thread.
 
     The worker starts with the first span. Ended spans are durable within 200 ms while the queue
@@ -89,13 +71,10 @@ class Recorder:
         self._peek = peek
         self._where = where
         self._prepare = prepare
-        self._max_bytes = max_bytes
         self._store: Store | None = None
         self.ending = False  # the program is at its end: no thread may be started any more
+        super().__init__(max_bytes)
         self._fresh()
-        self.stats = RecorderStats()
-        # Traces with spans that are not both ended and written (a dict keeps their order).
-        self.live: dict[LiveTrace, None] = {}
         # Ids of the traces whose roots ended last: in this process, and in each thread.
         self.last_trace: int | None = None
         self.last_here = threading.local()
@@ -106,29 +85,20 @@ class Recorder:
         lifecycle.watch(self)
 
     def _fresh(self) -> None:
-        # Reentrant: a finaliser run inside these few lines may end a span of its own.
-        self._lock = new_lock()
         self._start_lock = new_lock()
         # Of its own: who stops the worker holds the other one, and waits for it.
         self._store_lock = new_lock()
-        self.queue: deque[LiveSpan | TraceUpdate] = deque()
         self.changes: deque[TraceUpdate] = deque()  # those in the queue or being written
-        # Bytes beyond the flat price: of what is queued or being written, and of what is open.
-        self._large = self._open = 0
-        self._count(0, 0)
         self.taken = 0  # spans that the worker took off the queue so far
         self._settled = 0  # and those whose fate is known
-        self.dropped: set[int] = set()
         self._worker: Worker | None = None
         self.wake = Bell()
-        self._hurry = Bell()
         self._waiting: deque[Bell] = deque()  # of those who flush
         self._sleeping = False
         self.stopping = False
         self.abandoned = False  # the worker could not be stopped: what it holds is counted as lost
-        self.failing = False  # the store's last answer was an error
-        self.writing_since = 0.0  # when the worker began to write a batch; 0: it writes none
         self.shown: set[int] = set()  # ids of the spans written as open
+        self.batch_bytes = 1 << 20  # fitted to the store's speed
         self.next_beat = 0.0  # when to say again that the process lives, by the monotonic clock
 
     # -- called on the user's threads ------------------------------------------------------
@@ -182,22 +152,16 @@ class Recorder:
         # Nobody waits for a store that takes nothing.
         if not self._at_once or worker is None or worker.is_here() or self._is_held_up():
             return
-        if not self._wants_at_once and _runs_event_loop():
+        if not self._wants_at_once and runs_event_loop():
             self._hurry.ring()  # the loop goes on, and the trace is written next
             self.wake.ring()
             return
         self._flush(_AT_ONCE_SECONDS, _PATIENCE_SECONDS)
 
-    def grown(self, span: LiveSpan, size: int) -> None:
-        """Count what an open span holds; a trace that makes it too much is dropped as a whole."""
-        self._count(0, size)
-        trace = span._trace
-        # One payload may be larger than the bound, as in the queue.
-        if trace.dropped or (size > 0 and self._is_too_much_open(span)):
-            self._drop(trace)
-
     def change(self, update: TraceUpdate) -> None:
         """Queue a change of a trace without spans: tags, and what else is said of it."""
+        if not self._may_change(update):
+            return
         self.changes.append(update)  # before the queue, which the worker empties
         self.queue.append(update)
         self.wake.ring()
@@ -314,6 +278,13 @@ class Recorder:
                     dropped,
                     self.stats.dropped_traces,
                 )
+            changes = self.stats.dropped_changes
+            if changes:
+                warn_once(
+                    "dropped changes",
+                    "tracetape: %d changes of tags were dropped, the queue being full",
+                    changes,
+                )
             log_rest()
         except Exception:  # noqa: BLE001 - the guard
             internal_error("closing the recorder")
@@ -333,107 +304,6 @@ class Recorder:
 
     def _unsettled(self) -> int:
         return len(self.queue) + self.taken - self._settled
-
-    def _count(self, queued: int, open_: int) -> None:
-        with self._lock:
-            self._large = max(0, self._large + queued)
-            self._open = max(0, self._open + open_)
-            # How many spans the queue may hold before their makers are slowed.
-            self._brake = (self._max_bytes // 4 - self._large) // _SPAN_BYTES
-
-    def _fullness(self) -> float:
-        """Of the queue: 0 where makers begin to be slowed, 1 where nothing more has room."""
-        free = self._max_bytes // 4
-        used = len(self.queue) * _SPAN_BYTES + self._large
-        return (used - free) / (self._max_bytes - free)
-
-    def _is_too_much_open(self, span: LiveSpan) -> bool:
-        inputs, outputs = span._inputs or b"", span._outputs or b""
-        return self._open - len(inputs) - len(outputs) > _OPEN * self._max_bytes
-
-    def _drop(self, trace: LiveTrace) -> None:
-        """Leave out the whole trace: what is open lets go of its contents, and is counted later."""
-        if not trace.dropped:
-            trace.dropped = True
-            self.dropped.add(trace.trace_id)
-            self.stats.dropped_traces += 1
-        for span in trace.unsettled():
-            if span._end is None:
-                self._count(0, -span._counted())
-                span._empty()
-        if trace.held:
-            held, trace.held = trace.held, None
-            self._count(0, -_SPAN_BYTES * len(held))
-            for span in held:
-                self._drop_span(span)
-
-    def _drop_span(self, span: LiveSpan) -> None:
-        """Leave out an ended span that is not queued."""
-        trace = span._trace
-        self._count(0, -span._counted())
-        self.stats.dropped_spans += 1
-        if trace.settle(span):
-            self.live.pop(trace, None)
-            self.dropped.discard(trace.trace_id)
-
-    def _release(self, trace: LiveTrace, span: LiveSpan) -> bool:
-        """Whether a span of a trace that was not sampled is to be queued after all.
-
-        Such a trace is held back until its root ends, and kept if anything in it failed.
-        """
-        held = trace.held or []
-        held.append(span)
-        trace.held = held
-        self._count(0, _SPAN_BYTES)
-        if trace.root is not span:
-            if self._is_too_much_open(span):
-                self._drop(trace)
-            return False
-        self._count(0, -_SPAN_BYTES * len(held))
-        for one in held:
-            one._read()  # an answer may turn out to be an error
-        if any(one._status.status_code is SpanStatusCode.ERROR for one in held):
-            trace.held = None
-            size = sum(one._counted() for one in held[:-1])
-            self._count(size, -size)
-            self.queue.extend(held[:-1])
-            return True
-        self._count(0, -sum(one._counted() for one in held))
-        held.clear()  # what ends later is held, for good
-        trace.root = None
-        self.live.pop(trace, None)
-        return False
-
-    def _make_room(self, span: LiveSpan) -> bool:
-        """Wait a moment for a full queue; then the whole trace is dropped, and counted.
-
-        A thread is slowed before that, the more the fuller the queue is: then it seldom gets full.
-        Nobody waits for a store that takes nothing.
-        """
-        trace = span._trace
-        if trace.trace_id not in self.dropped:
-            fullness = self._fullness()
-            may_wait = not self._is_stuck() and not _on_event_loop()
-            if fullness <= 1.0:
-                if fullness > 0.0 and may_wait:
-                    self._hurry.ring()
-                    pause(_MAX_DELAY_SECONDS * min(1.0, 2 * fullness))
-                return True
-            look_for_fork()
-            deadline = perf_counter() + _MAX_DELAY_SECONDS
-            while may_wait and perf_counter() < deadline:
-                self._hurry.ring()
-                pause(0.0005)
-                if self._fullness() <= 1.0:
-                    return True
-            self._drop(trace)
-        self._drop_span(span)
-        return False
-
-    def _is_stuck(self) -> bool:
-        """Whether the store takes nothing now: it fails, or one batch takes it very long."""
-        since = self.writing_since
-        return self.failing or (since > 0.0 and perf_counter() - since > _STUCK_SECONDS)
 
     def _begin_writing(self) -> None:
         if not self.ending:
@@ -529,6 +399,7 @@ class Recorder:
         # What is still queued, or open, is the parent's to write.
         for trace in self.live:
             trace.sink = Inherited(self, trace, self._root_ended)
+        self._hold_nothing()
         self._fresh()
         self.live = {}
         self.stats = RecorderStats()
@@ -592,8 +463,8 @@ class Recorder:
 
     def settle_changes(self, count: int) -> None:
         """Take note that the oldest `count` changes are written, or lost."""
-        for _ in range(count):
-            self.changes.popleft()  # they are written in their order
+        # They are written in their order.
+        self._count(-sum(change_bytes(self.changes.popleft()) for _ in range(count)), 0)
         with self._lock:
             self._settled += count
         self._ring()
@@ -628,13 +499,3 @@ def _load_writing() -> Callable[[Recorder], bool]:
     with loading:
         from tracetape.recorder.writing import write_next
     return write_next
-
-
-def _on_event_loop() -> bool:
-    """Whether this thread runs an event loop, or green threads, which must never be held up."""
-    return is_green() or _runs_event_loop()
-
-
-def _runs_event_loop() -> bool:
-    events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None

@@ -21,6 +21,9 @@ _RETRY_SECONDS = 0.5
 _BEAT_SECONDS = 5.0
 _MAX_BATCH = 2000  # spans
 _MAX_BATCH_BYTES = 4 << 20
+_MIN_BATCH_BYTES = 128 << 10
+# How long a batch may take before the next one is made smaller: what waits is to move on.
+_LONG_SECONDS, _SHORT_SECONDS = 0.3, 0.1
 
 
 def write_next(recorder: Recorder) -> bool:
@@ -45,7 +48,9 @@ def write_next(recorder: Recorder) -> bool:
         updates = batch.updates + changes + _beats(recorder, live)
         if not updates:
             return False
+        began = perf_counter()
         done = _write(recorder, updates)
+        _fit_batches(recorder, perf_counter() - began)
     except Exception:
         recorder.shown.update(span._span_id for span in batch.opened)
         _write_singly(recorder, spans, batch.updates)
@@ -66,17 +71,26 @@ def write_next(recorder: Recorder) -> bool:
 def _take(recorder: Recorder) -> list[LiveSpan | TraceUpdate]:
     """The oldest of the queue; of large ones fewer, so that a batch is soon written."""
     items: list[LiveSpan | TraceUpdate] = []
-    left = _MAX_BATCH_BYTES
+    size = 0
     queue = recorder.queue
     for _ in range(min(len(queue), _MAX_BATCH)):
         recorder.taken += 1
         item = queue.popleft()
         items.append(item)
         if isinstance(item, LiveSpan):
-            left -= item._size
-            if left < 0:
+            size += item._size
+            if size > recorder.batch_bytes:
                 break
+    recorder.writing_bytes = size
     return items
+
+
+def _fit_batches(recorder: Recorder, took: float) -> None:
+    """Make the next batch smaller or larger, by how long this one took."""
+    if took > _LONG_SECONDS:
+        recorder.batch_bytes = max(_MIN_BATCH_BYTES, recorder.batch_bytes // 2)
+    elif took < _SHORT_SECONDS:
+        recorder.batch_bytes = min(_MAX_BATCH_BYTES, recorder.batch_bytes * 2)
 
 
 def _beats(recorder: Recorder, live: list[LiveTrace]) -> list[TraceUpdate]:

@@ -261,8 +261,9 @@ def flush_trace_async_logging(terminate: bool = False) -> None:
 def stats() -> dict[str, Any]:
     """Counters of this process: spans recorded, written, queued, lost and dropped, and faults.
 
-    ``pruned_traces`` are those that the bound `retention` has removed. ``faults`` counts internal
-    errors of tracetape by the place where they happened. Asking makes no store.
+    ``dropped_traces`` and ``dropped_changes`` (of tags) are those for which there was no room in
+    memory. ``pruned_traces`` are those that the bound `retention` has removed. ``faults`` counts
+    internal errors of tracetape by the place where they happened. Asking makes no store.
     """
     recorder = runtime.recorder
     counters = {**recorder.as_dict(), "pruned_traces": recorder.pruned}

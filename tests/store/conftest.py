@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from tracetape.entities import Span, SpanStatus
 from tracetape.store import TraceUpdate
+from tracetape.store.connections import StoreConnection
 
 
 def _span(span_id: int = 0xA, parent_id: int | None = None, **other: Any) -> Span:
@@ -43,3 +46,21 @@ def update() -> Callable[..., TraceUpdate]:
         return TraceUpdate(trace_id, **{"start_ns": start, "spans": list(spans), **other})
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def as_the_newest_sqlite3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store's statements number no parameters: Python 3.14 refuses that, 3.12 warns of it."""
+
+    def guarded(method: str) -> Callable[..., sqlite3.Cursor]:
+        own: Callable[..., sqlite3.Cursor] = getattr(sqlite3.Connection, method)
+
+        def execute(self: sqlite3.Connection, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if re.search(r"\?\d", sql):
+                raise sqlite3.ProgrammingError(f"parameters are numbered in {sql}")
+            return own(self, sql, *parameters)
+
+        return execute
+
+    for method in ("execute", "executemany"):
+        monkeypatch.setattr(StoreConnection, method, guarded(method), raising=False)

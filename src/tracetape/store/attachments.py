@@ -36,7 +36,7 @@ def remove_attachments(connection: sqlite3.Connection, traces: str) -> None:
         (traces,),
     ).fetchall()
     connection.executemany(
-        "DELETE FROM attachments WHERE id = ?1 AND NOT EXISTS "
-        "(SELECT 1 FROM trace_attachments WHERE attachment_id = ?1)",
-        set(shown),
+        "DELETE FROM attachments WHERE id = ? AND NOT EXISTS "
+        "(SELECT 1 FROM trace_attachments WHERE attachment_id = ?)",
+        {(one, one) for (one,) in shown},
     )

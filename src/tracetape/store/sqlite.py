@@ -59,8 +59,8 @@ _SUMS = ", ".join(
         for c in (*TOKEN_KINDS, *COST_KINDS)
     ]
 )
-# Parameters by number: tags and metadata are the last two.
-_MARKS = {column: f"?{number}" for number, column in enumerate(TRACE_COLUMNS, 1)}
+# By name: sqlite3 of Python 3.14 refuses numbered parameters of a sequence, 3.12 warns of them.
+_MARKS = {column: f":{column}" for column in TRACE_COLUMNS}
 _TAGS, _METADATA = _MARKS["tags"], _MARKS["metadata"]
 _SESSION = f"json_extract({{0}}, '$.\"{SESSION}\"')"
 _INSERT = f"""
@@ -214,7 +214,7 @@ class SQLiteStore:
 
     def _write_trace(self, connection: sqlite3.Connection, update: TraceUpdate) -> int:
         """The id of its row."""
-        row = update_row(update)
+        row = dict(zip(TRACE_COLUMNS, update_row(update), strict=True))
         write = _WRITE_PART if update.is_part else _WRITE_TRACE
         ((key,),) = connection.execute(write, row).fetchall()
         return int(key)

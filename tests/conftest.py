@@ -36,7 +36,10 @@ for one in (signal.SIGALRM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal
 signal.pthread_sigmask(signal.SIG_SETMASK, [])
 os.execv(sys.argv[1], sys.argv[1:])
 """
-DEADLINE = 20.0  # seconds; only a test that fails waits so long
+# Seconds; only a test that fails waits so long, so they allow for a machine that is very busy.
+DEADLINE = 60.0
+PATIENCE = 300.0
+Owned = Callable[["subprocess.Popen[str]"], "subprocess.Popen[str]"]
 # What an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
@@ -160,15 +163,25 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture
 def run_command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a command in the test's folder; whatever happens, nothing that it started lives on."""
+    """Run a command in the test's folder; whatever happens, nothing that it started lives on.
+
+    `environment` is the whole environment of the command; without it, the command has ours.
+    `input` is what it reads; without it, it reads nothing.
+    """
 
     def run(
-        command: list[str], environment: dict[str, str], timeout: float = 60
+        command: list[str],
+        environment: dict[str, str] | None = None,
+        timeout: float = PATIENCE,
+        *,
+        folder: Path = tmp_path,
+        input: str = "",
     ) -> subprocess.CompletedProcess[str]:
         pipe = subprocess.PIPE
-        process = _start(command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe)
+        streams = {"stdin": pipe, "stdout": pipe, "stderr": pipe}
+        process = _start(command, cwd=folder, env=environment, **streams)
         try:
-            output, errors = process.communicate(timeout=timeout)
+            output, errors = process.communicate(input, timeout)
         finally:
             _end(process)
         return subprocess.CompletedProcess(command, process.returncode, output, errors)
@@ -183,7 +196,11 @@ def run_python(
     """Run a program of its own in the test's folder, without the suite's strictness."""
 
     def run(
-        source: str, *arguments: str, check: bool = True, timeout: float = 60, **environment: str
+        source: str,
+        *arguments: str,
+        check: bool = True,
+        timeout: float = PATIENCE,
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         done = run_command(
             [sys.executable, "-c", textwrap.dedent(source), *arguments],
@@ -197,51 +214,58 @@ def run_python(
 
 
 @pytest.fixture
-def start_python(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a program of its own in the test's folder; its whole group is killed when the test
-    ends."""
+def owned() -> Iterator[Owned]:
+    """Hand over a process that leads a group: when the test ends, the whole group is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(source: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        process = _start(
-            [sys.executable, "-c", textwrap.dedent(source), *arguments],
-            cwd=tmp_path,
-            env=program_environment(environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    def keep(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
         started.append(process)
         return process
 
-    yield start
+    yield keep
     for process in started:
         _end(process)
 
 
 @pytest.fixture
-def start_group(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a command in the test's folder, in a process group of its own, with the signals of one
-    that a user starts; its whole group is killed when the test ends."""
-    started: list[subprocess.Popen[str]] = []
+def start_python(tmp_path: Path, owned: Owned) -> Callable[..., subprocess.Popen[str]]:
+    """Start a program in the test's folder; when the test ends, its whole group is killed."""
+
+    def start(source: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return owned(
+            _start(
+                [sys.executable, "-c", textwrap.dedent(source), *arguments],
+                cwd=tmp_path,
+                env=program_environment(environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+
+    return start
+
+
+@pytest.fixture
+def start_group(tmp_path: Path, owned: Owned) -> Callable[..., subprocess.Popen[str]]:
+    """Start a command in the test's folder, with the signals of one that a user starts; when the
+    test ends, its whole group is killed."""
 
     def start(
         command: list[str], *, stderr: int | None = None, **environment: str
     ) -> subprocess.Popen[str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRACETAPE_")}
-        process = _start(
-            [sys.executable, "-c", WITH_SIGNALS, *command],
-            cwd=tmp_path,
-            env={**inherited, **environment},
-            stdout=subprocess.PIPE,
-            stderr=stderr,
+        return owned(
+            _start(
+                [sys.executable, "-c", WITH_SIGNALS, *command],
+                cwd=tmp_path,
+                env={**inherited, **environment},
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
         )
-        started.append(process)
-        return process
 
-    yield start
-    for process in started:
-        _end(process)
+    return start
 
 
 def program_environment(extra: dict[str, str]) -> dict[str, str]:

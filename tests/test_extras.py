@@ -6,6 +6,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,17 +60,15 @@ def brought_by(extra: str) -> set[str]:
         ("databricks", "databricks_rag"),
     ],
 )
-def test_an_extra_is_enough_for_its_examples(extra: str, example: str, tmp_path: Path) -> None:
+def test_an_extra_is_enough_for_its_examples(
+    extra: str, example: str, run_command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
     """They replay as if nothing else were installed."""
     tape = ROOT / "cassettes" / "examples" / f"{example}.yaml"
     replay = ["--cassette", str(tape), "--cassette-mode", "none"] if tape.exists() else []
     script = str(ROOT / "examples" / f"{example}.py")
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, " ".join(brought_by(extra)), "run", *replay, script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=180,
+    done = run_command(
+        [sys.executable, "-c", PROGRAM, " ".join(brought_by(extra)), "run", *replay, script]
     )
     assert done.returncode == 0, done.stderr
     assert "in .tracetape/traces.db" in done.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 Eventually = Callable[[Callable[[], object]], object]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 # Its child has none of its pipes, and would live for a minute; its parent does what is asked.
 LEAVES_A_CHILD = """
 import subprocess, sys, time
@@ -21,10 +22,15 @@ print("started", flush=True)
 """
 
 
-def is_running(pid: int) -> bool:
-    """An ended process of which nobody has asked yet counts as ended."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
-    return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
+@pytest.fixture
+def is_running(run_command: Run) -> Callable[[int], bool]:
+    """Whether a process lives; one that has ended and that nobody has asked about does not."""
+
+    def ask(pid: int) -> bool:
+        state = run_command(["ps", "-o", "stat=", "-p", str(pid)]).stdout
+        return bool(state.strip()) and not state.startswith("Z")
+
+    return ask
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups")
@@ -33,6 +39,7 @@ def test_children_of_a_program_end_with_it(
     end: str,
     run_python: Callable[..., object],
     eventually: Eventually,
+    is_running: Callable[[int], bool],
     tmp_path: Path,
 ) -> None:
     """Whether it passes, fails or takes too long."""

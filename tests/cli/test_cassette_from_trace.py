@@ -19,6 +19,8 @@ from tracetape.cassettes import load
 from tracetape.cli import main
 from tracetape.instrument import autolog
 
+PytestRun = Callable[..., "subprocess.CompletedProcess[str]"]
+
 
 def sse(*chunks: dict[str, Any]) -> Any:
     headers = {"content-type": "text/event-stream"}
@@ -68,15 +70,16 @@ def run(store_path: Path) -> Callable[..., Any]:
     return call
 
 
-def pytest_run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TRACETAPE_", "CI"))}
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
-        env={**inherited, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+@pytest.fixture
+def pytest_run(run_command: PytestRun) -> PytestRun:
+    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TRACETAPE_", "CI"))}
+        return run_command(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+            {**inherited, **environment},
+        )
+
+    return call
 
 
 def test_the_calls_of_a_trace_become_a_tape(
@@ -119,7 +122,7 @@ def test_single_spans_may_be_chosen(run: Callable[..., Any], trace_id: str, tmp_
 
 
 def test_the_test_that_is_written_runs_and_notices_changes(
-    run: Callable[..., Any], trace_id: str, tmp_path: Path
+    run: Callable[..., Any], pytest_run: PytestRun, trace_id: str, tmp_path: Path
 ) -> None:
     """The calls pass at once; with the program put in, the recorded tree is what is expected."""
     done = run(trace_id, "-o", "cassettes/a.yaml", "--test", "tests/test_agent.py")

@@ -14,12 +14,13 @@ import pytest
 import tracetape
 
 FULL = Path("/dev/full")
+Run = Callable[[str], tuple[int, str, str]]
 StartGroup = Callable[..., "subprocess.Popen[str]"]
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
 
 
 @pytest.fixture
-def shell(store_path: Path, tmp_path: Path) -> str:
+def shell(store_path: Path) -> str:
     """What a shell runs as `tracetape`, on a store with one trace."""
     with tracetape.start_span("one"):
         pass
@@ -27,11 +28,17 @@ def shell(store_path: Path, tmp_path: Path) -> str:
     return f"TRACETAPE_STORE='{store_path}' '{sys.executable}' -m tracetape"
 
 
-def run(command: str, folder: Path) -> tuple[int, str, str]:
-    done = subprocess.run(
-        ["sh", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60
-    )
-    return done.returncode, done.stdout, done.stderr
+@pytest.fixture
+def run(
+    run_command: Callable[..., subprocess.CompletedProcess[str]],
+) -> Callable[[str], tuple[int, str, str]]:
+    """Run a line of a shell; gives status, output and errors."""
+
+    def call(line: str) -> tuple[int, str, str]:
+        done = run_command(["sh", "-c", line])
+        return done.returncode, done.stdout, done.stderr
+
+    return call
 
 
 @needs_full
@@ -40,11 +47,9 @@ def run(command: str, folder: Path) -> tuple[int, str, str]:
     ["ls", "ls --json", "show", "tail --once", "export --jsonl -", "--help", "ls --help"],
 )
 @pytest.mark.parametrize("output", ["/dev/full", "&-"])
-def test_an_output_that_takes_nothing(
-    shell: str, tmp_path: Path, arguments: str, output: str
-) -> None:
+def test_an_output_that_takes_nothing(shell: str, run: Run, arguments: str, output: str) -> None:
     """Full, or closed; help on a closed output is nobody's loss."""
-    status, _, errors = run(f"{shell} {arguments} >{output}", tmp_path)
+    status, _, errors = run(f"{shell} {arguments} >{output}")
     if "--help" in arguments and output == "&-":
         assert "Traceback" not in errors
         return
@@ -54,18 +59,18 @@ def test_an_output_that_takes_nothing(
 
 @needs_full
 @pytest.mark.parametrize("kind", ["jsonl", "json", "parquet"])
-def test_a_file_that_takes_nothing(shell: str, tmp_path: Path, kind: str) -> None:
+def test_a_file_that_takes_nothing(shell: str, run: Run, kind: str) -> None:
     """It is named."""
     if kind == "parquet":
         pytest.importorskip("pyarrow")
-    status, _, errors = run(f"{shell} export --{kind} /dev/full", tmp_path)
+    status, _, errors = run(f"{shell} export --{kind} /dev/full")
     assert (status, errors) == (1, "tracetape: error: /dev/full: No space left on device\n")
 
 
 @pytest.mark.parametrize("command", ["ls", "tail --once"])
-def test_more_than_sqlite_can_count(shell: str, tmp_path: Path, command: str) -> None:
+def test_more_than_sqlite_can_count(shell: str, run: Run, command: str) -> None:
     """A limit beyond 64 bits is none."""
-    status, listed, errors = run(f"{shell} {command} --limit 99999999999999999999", tmp_path)
+    status, listed, errors = run(f"{shell} {command} --limit 99999999999999999999")
     assert (status, errors) == (0, "")
     assert "one" in listed
 

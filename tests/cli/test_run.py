@@ -32,7 +32,7 @@ def test_a_program_that_knows_nothing_of_us_is_traced(
 
 
 def test_a_script_finds_itself_as_python_runs_it(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path
+    tracetape_command: Tracetape, run_command: Tracetape, script: Script, tmp_path: Path
 ) -> None:
     """Arguments, name, file, and the modules beside it are the same."""
     (tmp_path / "sub").mkdir()
@@ -40,9 +40,8 @@ def test_a_script_finds_itself_as_python_runs_it(
     source = "import sys, helper\nprint(sys.argv, __name__, __file__, helper.HELP, sys.path[0])\n"
     name = script(source, "sub/app.py")
     arguments = [name, "-v", "--show", "x y"]
-    plain = subprocess.run(
-        [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    plain = run_command([sys.executable, *arguments])
+    assert plain.returncode == 0, plain.stderr
     assert tracetape_command("run", *arguments).stdout == plain.stdout
 
 
@@ -60,7 +59,7 @@ def test_a_module_is_run_with_m(
 
 
 def test_a_package_is_run_by_its_main_module(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path
+    tracetape_command: Tracetape, run_command: Tracetape, script: Script, tmp_path: Path
 ) -> None:
     """Which finds in itself what Python puts there, and can be found again by name."""
     (tmp_path / "tool").mkdir()
@@ -73,9 +72,8 @@ print(__name__, __package__, __spec__.name, __file__, sys.argv)
 """
     script(source, "tool/__main__.py")
     arguments = ["-m", "tool", "a"]
-    plain = subprocess.run(
-        [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    plain = run_command([sys.executable, *arguments])
+    assert plain.returncode == 0, plain.stderr
     assert tracetape_command("run", *arguments).stdout == plain.stdout
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,18 +41,12 @@ def ask():
 
 
 @pytest.fixture
-def model_server(tmp_path: Path) -> Iterator[dict[str, str]]:
+def model_server(start_python: Callable[..., subprocess.Popen[str]]) -> dict[str, str]:
     """A server with one answer; gives the variables by which a program finds it."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True, cwd=tmp_path
-    )
-    try:
-        assert process.stdout is not None
-        url = f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
-        yield {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url}
-    finally:
-        process.kill()
-        process.communicate()
+    process = start_python(SERVER)
+    assert process.stdout is not None
+    url = f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
+    return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url}
 
 
 def test_a_program_is_recorded_once_and_then_replayed_without_key_or_server(

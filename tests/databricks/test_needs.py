@@ -58,18 +58,12 @@ for _ in range(2):
 
 @pytest.mark.parametrize("name", ["app.py", "-m app"])
 def test_the_users_own_lines_follow_and_none_of_the_sdk(
-    run_python: Run, tmp_path: Path, name: str
+    run_command: Run, tmp_path: Path, name: str
 ) -> None:
     """`tracetape run` shows the advice, and where in the program it belongs."""
     last = "def start():\n    return endpoints.get_open_ai_client()\nstart()\n"
     (tmp_path / "app.py").write_text(textwrap.dedent(PROGRAM) + last)
-    done = subprocess.run(
-        [sys.executable, "-m", "tracetape", "run", *name.split()],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run_command([sys.executable, "-m", "tracetape", "run", *name.split()])
     assert done.returncode == 1
     advice, traceback = done.stderr.split("Traceback (most recent call last):\n")
     assert advice == ADVICE

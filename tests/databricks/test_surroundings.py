@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -88,17 +88,10 @@ def test_traces_say_where_they_were_made(
     environment: dict[str, str],
     context: dict[str, str | None] | None,
     metadata: dict[str, str],
-    tmp_path: Path,
+    run_command: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     """As metadata with MLflow's names; a login in the environment is none of it."""
     program = PROGRAM.format(context=context)
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"PATH": "", **environment},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
-    )
+    done = run_command([sys.executable, "-c", program], {"PATH": "", **environment})
+    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == metadata

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,7 +87,9 @@ def sent(proto: Any) -> str:
     return base64.b64encode(proto.SerializeToString(deterministic=True)).decode()
 
 
-def test_messages_are_mlflows(last_trace: Callable[[], Trace], tmp_path: Path) -> None:
+def test_messages_are_mlflows(
+    last_trace: Callable[[], Trace], run_command: Callable[..., Any]
+) -> None:
     """The same bytes from the same trace, and MLflow reads ours as its own."""
     traces = [
         recorded(last_trace),
@@ -104,14 +105,8 @@ def test_messages_are_mlflows(last_trace: Callable[[], Trace], tmp_path: Path) -
         for trace in traces
     ]
     assert PYTHON is not None
-    done = subprocess.run(
-        [PYTHON, str(Path(__file__).with_name("protos.py"))],
-        input=json.dumps(given),
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=120,
-    )
+    protos = str(Path(__file__).with_name("protos.py"))
+    done = run_command([PYTHON, protos], input=json.dumps(given))
     assert done.returncode == 0, done.stderr
     for trace, ours, theirs in zip(traces, given, json.loads(done.stdout), strict=True):
         assert theirs["kinds read"] == theirs["kinds"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,19 +38,15 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def read_by_mlflow(reading: Path, tmp_path: Path) -> Callable[[list[Trace]], list[dict[str, Any]]]:
+def read_by_mlflow(
+    reading: Path, run_command: Callable[..., Any]
+) -> Callable[[list[Trace]], list[dict[str, Any]]]:
     """What MLflow reads out of traces."""
 
     def read(traces: list[Trace]) -> list[dict[str, Any]]:
         assert PYTHON is not None
-        done = subprocess.run(
-            [PYTHON, str(reading)],
-            input=json.dumps([trace.to_json() for trace in traces]),
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            timeout=120,
-        )
+        given = json.dumps([trace.to_json() for trace in traces])
+        done = run_command([PYTHON, str(reading)], input=given)
         assert done.returncode == 0, done.stderr
         values: list[dict[str, Any]] = json.loads(done.stdout)
         return values

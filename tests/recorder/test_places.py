@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 READERS = {
     "stats": "print(tracetape.stats()['recorded'])",
@@ -17,28 +20,27 @@ READERS = {
 }
 
 
-def run(code: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """A program in `folder`."""
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env={"PATH": "", "HOME": str(folder), **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+@pytest.fixture
+def run(run_command: Run) -> Run:
+    """Run a program in a folder."""
+
+    def call(code: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": "", "HOME": str(folder), **variables}
+        return run_command([sys.executable, "-c", code], environment, folder=folder)
+
+    return call
 
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("disabled", ["0", "1"])
-def test_reading_makes_no_store(reader: str, disabled: str, tmp_path: Path) -> None:
+def test_reading_makes_no_store(reader: str, disabled: str, run: Run, tmp_path: Path) -> None:
     """Neither with tracing on, nor where TRACETAPE_DISABLED patches nothing at all."""
     done = run(f"import tracetape\n{READERS[reader]}", tmp_path, TRACETAPE_DISABLED=disabled)
     assert (done.returncode, done.stderr) == (0, "")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_program_whose_folder_is_deleted_keeps_its_traces(tmp_path: Path) -> None:
+def test_a_program_whose_folder_is_deleted_keeps_its_traces(run: Run, tmp_path: Path) -> None:
     """In memory, with one warning; `stats` answers."""
     place = tmp_path / "gone"
     place.mkdir()

@@ -100,6 +100,7 @@ def test_gunicorn_forks_after_the_first_span(
 
 def test_celery_recycles_its_children(
     serve: Callable[..., subprocess.Popen[str]],
+    run_command: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
     query: Query,
     eventually: Eventually,
@@ -109,7 +110,8 @@ def test_celery_recycles_its_children(
     for folder in ("queue", "control"):
         (tmp_path / folder).mkdir()
     send = "from tasks import work\nfor n in range(20): work.delay(n)"
-    subprocess.run([sys.executable, "-c", send], cwd=tmp_path, check=True, timeout=60)
+    sent = run_command([sys.executable, "-c", send])
+    assert sent.returncode == 0, sent.stderr
     worker = serve("celery", "-A", "tasks", "worker", "-c", "2", "-l", "warning", "-P", "prefork")
 
     def done() -> bool:

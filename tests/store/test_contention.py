@@ -13,6 +13,8 @@ import pytest
 from tracetape.store import SQLiteStore
 from tracetape.store.connections import prepare_folder
 
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
 
 @pytest.mark.parametrize("readers", [False, True], ids=["writers", "readers too"])
 def test_a_new_file_opened_by_many_at_once(
@@ -54,7 +56,7 @@ def test_a_new_file_opened_by_many_at_once(
             assert line == "done\n", process.stderr is not None and process.stderr.read()
 
 
-def test_preparing_a_file_ends_no_lock_of_this_process(tmp_path: Path) -> None:
+def test_preparing_a_file_ends_no_lock_of_this_process(run_command: Run, tmp_path: Path) -> None:
     """POSIX drops all locks of a process on a file when it closes any descriptor of it."""
     path = tmp_path / "s.db"
     connection = sqlite3.connect(path, isolation_level=None)
@@ -64,15 +66,15 @@ def test_preparing_a_file_ends_no_lock_of_this_process(tmp_path: Path) -> None:
     other = (
         "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", other, str(path)], capture_output=True, text=True, timeout=60
-    )
+    done = run_command([sys.executable, "-c", other, str(path)])
     connection.close()
     assert "database is locked" in done.stderr
     assert [one.name for one in tmp_path.iterdir()] == ["s.db"]
 
 
-def test_opening_a_store_again_ends_no_lock_of_this_process(tmp_path: Path) -> None:
+def test_opening_a_store_again_ends_no_lock_of_this_process(
+    run_command: Run, tmp_path: Path
+) -> None:
     """Readers look at a file before they open it; whoever has it open goes on undisturbed."""
     store = SQLiteStore(tmp_path / "s.db")
     store.open()
@@ -83,7 +85,6 @@ def test_opening_a_store_again_ends_no_lock_of_this_process(tmp_path: Path) -> N
     for again in (SQLiteStore(tmp_path / "s.db", read_only=True), SQLiteStore(tmp_path / "s.db")):
         again.open()
         again.close()
-        command = [sys.executable, "-c", other, str(tmp_path / "s.db")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = run_command([sys.executable, "-c", other, str(tmp_path / "s.db")])
         assert "BlockingIOError" in done.stderr  # SQLite's shared bytes are still locked
     store.close()

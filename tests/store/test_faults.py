@@ -45,15 +45,18 @@ def names(store: SQLiteStore) -> list[str | None]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(
+    tmp_path: Path, run_command: Callable[..., subprocess.CompletedProcess[str]]
+) -> Iterator[Path]:
     """A disk of one megabyte."""
     disk = tmp_path / "disk"
     disk.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+    if shutil.which("mount") is None or run_command(command).returncode:
         pytest.skip("mounting a disk needs root")
     yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    unmounted = run_command(["umount", "-l", str(disk)])
+    assert unmounted.returncode == 0, unmounted.stderr
 
 
 def fill(path: Path) -> None:

@@ -366,7 +366,7 @@ def test_respx_has_its_own_fixture_beside_ours(
 ) -> None:
     """What its routes answer is on no tape."""
     (project.path / "tests" / "test_web.py").write_text(BESIDE)
-    project.runpytest_subprocess().assert_outcomes(passed=2)
+    project.runpytest_subprocess("-p", "respx.plugin").assert_outcomes(passed=2)
 
 
 RECORDING = """

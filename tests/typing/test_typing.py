@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,20 +17,18 @@ SOURCES = Path(tracetape.__file__).parents[1]
 
 @pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
 @pytest.mark.parametrize("version", ["3.10", "3.13"])
-def test_the_api_under_strict_mypy(version: str, tmp_path: Path) -> None:
+def test_the_api_under_strict_mypy(
+    version: str, run_command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
     """Not one error in `api.py`, which says what each call must give, and what is refused."""
     config = tmp_path / "mypy.ini"
     config.write_text(f"[mypy]\nmypy_path = {SOURCES}\nfollow_imports = silent\n")
-    done = subprocess.run(
+    done = run_command(
         [
             *(sys.executable, "-m", "mypy", "--strict", "--no-error-summary"),
             *("--python-version", version, "--config-file", str(config)),
             *("--cache-dir", str(tmp_path / "cache"), str(Path(__file__).with_name("api.py"))),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
+        ]
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

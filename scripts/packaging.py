@@ -7,17 +7,23 @@ The extras are those of the wheel. Versions are those of constraints/; --newest 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".packaging"
-PATIENCE = 600
+PATIENCE = 600  # seconds for each command
+SHOWN = 10_000  # characters of what a failing command has printed, its end
 RUN = ("-m", "tracetape", "run", "--show")
 EXPORT_OTLP = """
 import http.server, threading, tracetape
@@ -86,9 +92,41 @@ CASES = {
 }
 
 
+class FailedError(Exception):
+    """A command that did not work; the text says which, how it ended and what it printed."""
+
+
+def run(command: list[str], folder: Path = ROOT, **options: Any) -> None:
+    """Run a command in `folder`, and end what it has started; raises `FailedError`."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        **options,
+    )
+    end = f"did not end within {PATIENCE} s"
+    try:
+        said, _ = process.communicate(timeout=PATIENCE)
+        end = f"ended with code {process.returncode}"
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        said, _ = process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # nobody of the group is left
+            os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode:
+        shown = said if len(said) <= SHOWN else f"…{said[-SHOWN:]}"
+        printed = textwrap.indent(shown, "  | ") or "  | nothing"
+        raise FailedError(f"{shlex.join(command)}\n  {end} and printed:\n{printed}")
+
+
 def pip(python: Path, *arguments: str) -> None:
-    command = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    subprocess.run([*command, *arguments], cwd=ROOT, check=True)
+    run([str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check", *arguments])
 
 
 def limits(name: str, newest: bool) -> list[str]:
@@ -100,7 +138,7 @@ def limits(name: str, newest: bool) -> list[str]:
 
 def environment(folder: Path) -> Path:
     """A clean one; gives its Python."""
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+    run([sys.executable, "-m", "venv", "--clear", str(folder)])
     return folder / "bin" / "python"
 
 
@@ -111,13 +149,13 @@ def wheel(newest: bool) -> Path:
     pip(python, *limits("build", newest), "--group", "build")
     command = [str(python), "-m", "pip", "wheel", "-qq", "--no-deps", "--no-build-isolation", "."]
     shutil.rmtree(FOLDER / "wheel", ignore_errors=True)
-    subprocess.run([*command, "--wheel-dir", str(FOLDER / "wheel")], cwd=ROOT, check=True)
+    run([*command, "--wheel-dir", str(FOLDER / "wheel")])
     (built,) = (FOLDER / "wheel").glob("*.whl")
     return built
 
 
-def passes(name: str, built: Path, newest: bool) -> bool:
-    """Whether the commands of a case work; what a failing one says is printed."""
+def attempt(name: str, built: Path, newest: bool) -> None:
+    """Install what a case names, and run its commands; the first that fails raises."""
     folder = FOLDER / name.replace(" ", "-")
     python = environment(folder)
     wanted = limits(name, newest)
@@ -127,19 +165,7 @@ def passes(name: str, built: Path, newest: bool) -> bool:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TRACETAPE_", "PYTHON"))}
     for command in CASES[name].commands:
         place = ROOT if "hatchling" in command else folder
-        done = subprocess.run(
-            [str(python), *command],
-            cwd=place,
-            env=inherited,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        if done.returncode:
-            print(f"{name}: {' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-6000:]}")
-            return False
-    return True
+        run([str(python), *command], place, env=inherited)
 
 
 def main() -> int:
@@ -149,13 +175,21 @@ def main() -> int:
     chosen = parser.parse_args()
     if unknown := set(chosen.cases) - CASES.keys():
         parser.error(f"there is no case {', '.join(sorted(unknown))}; choose from {list(CASES)}")
-    built = wheel(chosen.newest)
     failed = 0
+    try:
+        built = wheel(chosen.newest)
+    except FailedError as error:
+        print(f"the wheel cannot be built: {error}")
+        return 1
     for name in chosen.cases or CASES:
         began = time.monotonic()
-        passed = passes(name, built, chosen.newest)
-        failed += not passed
-        state = "works" if passed else "FAILS"
+        state = "works"
+        try:
+            attempt(name, built, chosen.newest)
+        except FailedError as error:
+            print(f"{name}: {error}")
+            state = "FAILS"
+            failed += 1
         print(f"{name:16} {state} ({time.monotonic() - began:.0f} s)", flush=True)
     return 1 if failed else 0
 

@@ -16,6 +16,7 @@ from tracetape.entities import Span
 from tracetape.store import SQLiteStore, TraceUpdate
 
 Write = Callable[[SQLiteStore, int], None]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
@@ -30,17 +31,17 @@ def write(make_span: Callable[..., Span], update: Callable[..., TraceUpdate]) ->
 
 
 @pytest.fixture
-def seen_only(tmp_path: Path) -> Iterator[Path]:
+def seen_only(tmp_path: Path, run_command: Run) -> Iterator[Path]:
     """The folder ``made``, at a place where nothing can be written."""
     made, place = tmp_path / "made", tmp_path / "place"
     made.mkdir()
     place.mkdir()
     bind = ["mount", "--bind", str(made), str(place)]
-    if shutil.which("mount") is None or subprocess.run(bind, capture_output=True).returncode:
+    if shutil.which("mount") is None or run_command(bind).returncode:
         pytest.skip("mounting a folder needs root")
-    subprocess.run(["mount", "-o", "remount,ro,bind", str(place)], check=True)
+    assert run_command(["mount", "-o", "remount,ro,bind", str(place)]).returncode == 0
     yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    assert run_command(["umount", "-l", str(place)]).returncode == 0
 
 
 def names(store: SQLiteStore) -> list[str | None]:

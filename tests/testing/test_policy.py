@@ -367,3 +367,81 @@ def test_tapes_that_blocks_have_opened_are_used(
         "cassettes/session.yaml: 1 of 2 recordings unused: 2",
         "cassettes/old.yaml: no test that was collected has it",
     ]
+
+
+REFUSED = """
+import socket, urllib.request
+import pytest
+from app import get
+from tracetape import cassette as tape
+
+OUTSIDE = "192.0.2.1"  # nobody answers
+
+@pytest.mark.cassette
+def test_connection():
+    try:
+        socket.create_connection((OUTSIDE, 5432), timeout=1)
+    except Exception:
+        pass
+    assert get("a") == "of a service"
+
+def test_request():
+    with tape("block.yaml"):
+        try:
+            urllib.request.urlopen(f"http://{OUTSIDE}/x", timeout=1)
+        except Exception:
+            pass
+"""
+
+
+def test_refused_connections_are_in_the_report(
+    project: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request is a miss, though no tape has those of its library; a bare connection is none."""
+    for name in ("block.yaml", "cassettes/test_it/test_connection.yaml"):
+        recorded(project.path / name, server.url, "a")
+    monkeypatch.setenv("CI", "true")
+    project.makepyfile(test_it=REFUSED)
+    outcome = project.runpytest_subprocess()
+    outcome.assert_outcomes(passed=1, failed=1, errors=1)
+    outcome.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_request*",
+            "*GET http://192.0.2.1/x: a connection to 192.0.2.1 was refused*",
+            "cassettes/test_it/test_connection.yaml: mode none, 1 played, 0 recorded, 0 missed",
+            "  a connection to 192.0.2.1 was refused: *",
+        ]
+    )
+
+
+UNRECORDED = """
+import os, urllib.request
+import pytest
+from app import get
+
+@pytest.mark.cassette
+@pytest.mark.parametrize("number", [1, 2])
+def test_it(number):
+    assert get("a") == "/a"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener.open(os.environ["URL"] + f"by-urllib-{number}").read()
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_what_could_not_be_recorded_is_named_at_the_end_of_the_run(
+    project: pytest.Pytester, server: Server, workers: tuple[str, ...]
+) -> None:
+    """Though its test passes; the next run replays, and has nothing to say."""
+    project.makepyfile(test_it=UNRECORDED)
+    outcome = project.runpytest_subprocess(*workers)
+    outcome.assert_outcomes(passed=2)
+    told = [line for line in outcome.outlines if line.startswith("cassettes/")]
+    assert told == [
+        f"cassettes/test_it/test_it_{number}.yaml: not recorded: GET {server.url}by-urllib-{number}"
+        " (urllib (http.client))"
+        for number in (1, 2)
+    ]
+    outcome = project.runpytest_subprocess(*workers)
+    outcome.assert_outcomes(passed=2)
+    assert "not recorded" not in outcome.stdout.str()

@@ -4,4 +4,4 @@ from PyInstaller.utils.hooks import collect_data_files, collect_submodules  # ty
 
 hiddenimports = collect_submodules("tracetape.cli")
 # Python processes that are started by `tracetape run` load this file, not the program's own copy.
-datas = collect_data_files("tracetape.cli", include_py_files=True, includes=["bootstrap/*.py"])
+datas = collect_data_files("tracetape", include_py_files=True, includes=["bootstrap/*.py"])

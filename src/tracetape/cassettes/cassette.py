@@ -12,7 +12,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from tracetape._policy import policy_of_here
 from tracetape._system import lasting_lock
-from tracetape.cassettes import network, transports
+from tracetape.cassettes import children, network, transports
 from tracetape.cassettes.context import close_player, is_here, open_player
 from tracetape.cassettes.matching import Comparison, Matcher
 from tracetape.cassettes.placeholders import Placeholders
@@ -166,6 +166,7 @@ class Cassette:
             if open_player(player, scope):
                 transports.install()
                 network.block()
+            children.update()
             if placeholders is not None:
                 placeholders.put()
         self._opened.append((player, placeholders, False))
@@ -198,6 +199,7 @@ class Cassette:
                 if close_player(player):
                     network.unblock()
                     transports.uninstall()
+                children.update()
                 if player.records:
                     _recorded.discard(player.file)
         for miss in player.misses:

@@ -13,13 +13,25 @@ from tracetape.exceptions import CassetteError
 if TYPE_CHECKING:
     from tracetape.cassettes.player import Player
 
-__all__ = ["bypass", "close_player", "is_here", "open_player", "players", "players_of_sockets"]
+__all__ = [
+    "all_players",
+    "bypass",
+    "close_player",
+    "decides",
+    "is_here",
+    "is_seen",
+    "open_player",
+    "players",
+    "players_of_sockets",
+    "seen",
+]
 
 _Chain = tuple["Player", ...]  # innermost last
 
 # Empty: this context has opened none, as in a thread of a pool.
 _here: ContextVar[_Chain] = ContextVar("tracetape_cassettes", default=())
 _bypassed: ContextVar[bool] = ContextVar("tracetape_cassettes_bypassed", default=False)
+_seen: ContextVar[bool] = ContextVar("tracetape_cassettes_seen", default=False)
 _open: list[tuple[_Chain, str]] = []  # newest last, each with its scope
 _lock = lasting_lock()
 
@@ -59,6 +71,17 @@ def players_of_sockets() -> _Chain:
         return _still_open(_here.get()) or tuple(chain[-1] for chain, _ in _open)
 
 
+def all_players() -> _Chain:
+    """Every open tape of the process, the newest last."""
+    with _lock:
+        return tuple(chain[-1] for chain, _ in _open if chain[-1].is_open)
+
+
+def decides() -> bool:
+    """Whether what is asked here is the affair of this process's tapes, or expressly of none."""
+    return _bypassed.get() or bool(_open)
+
+
 def open_player(player: Player, scope: str) -> bool:
     """Make a tape the innermost one here; whether it is the first in the process."""
     chain = (*_here.get(), player)
@@ -90,6 +113,22 @@ def bypass() -> Iterator[None]:
         yield
     finally:
         _bypassed.set(before)
+
+
+@contextmanager
+def seen() -> Iterator[None]:
+    """Connections that are made inside belong to a request that a tape has seen already."""
+    before = _seen.get()
+    _seen.set(True)
+    try:
+        yield
+    finally:
+        _seen.set(before)
+
+
+def is_seen() -> bool:
+    """Whether a connection made here belongs to such a request."""
+    return _seen.get()
 
 
 def _still_open(chain: _Chain) -> _Chain:

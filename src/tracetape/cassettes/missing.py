@@ -14,7 +14,14 @@ import orjson
 from tracetape.cassettes.interaction import Request
 from tracetape.cassettes.matching import Matcher
 
-__all__ = ["miss_message", "missing_message", "printable"]
+__all__ = [
+    "elsewhere_message",
+    "miss_message",
+    "missing_message",
+    "printable",
+    "unrecorded_lines",
+    "unrecorded_message",
+]
 
 _SHOWN = 120  # characters of a differing value
 _FIELDS = 20  # differing fields
@@ -81,6 +88,37 @@ def missing_message(path: Path, request: Request) -> str:
     return printable(
         f"{request.method} {request.url} has no answer: there is no cassette {path}. Record it "
         "first, with mode 'once' and the real service's key."
+    )
+
+
+def elsewhere_message(path: Path, request: Request, library: str) -> str:
+    """Why a request of another library has no answer."""
+    return printable(
+        f"{request.method} {request.url}: a connection to {request.host} was refused: the cassette "
+        f"{path} is being replayed, and has no requests of {library}, but those of httpx2, httpx "
+        "and requests. "
+        "Allow the host by cassette(allow_hosts=[…])."
+    )
+
+
+def unrecorded_lines(unrecorded: Mapping[str, int]) -> list[str]:
+    """A line for each thing that a recording lacks, and how often it was."""
+    lines = [
+        f"not recorded: {what}{'' if times == 1 else f', {times:,} times'}"
+        for what, times in [*unrecorded.items()][:_FIELDS]
+    ]
+    more = len(unrecorded) - len(lines)
+    return [*lines, f"not recorded: {more:,} more"] if more else lines
+
+
+def unrecorded_message(path: Path, unrecorded: Mapping[str, int]) -> str:
+    """What the recording at `path` lacks, and what can be done about it."""
+    return "\n  ".join(
+        [
+            f"the cassette {path} lacks what only httpx2, httpx and requests would have given it; "
+            "replay refuses it, unless it goes to this machine or to a host in allow_hosts:",
+            *unrecorded_lines(unrecorded),
+        ]
     )
 
 

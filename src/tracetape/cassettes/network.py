@@ -7,17 +7,17 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tracetape.cassettes.context import players_of_sockets
+from tracetape.cassettes.context import is_seen, players_of_sockets
 from tracetape.cassettes.missing import printable
 from tracetape.cassettes.patching import Patches
-from tracetape.exceptions import CassetteMissError
 
-__all__ = ["block", "unblock"]
+__all__ = ["block", "is_local", "unblock"]
 
 _LOCAL = {"localhost", "ip6-localhost", "", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 _patches = Patches()
 # Addresses of hosts that a tape allows: a connection is made to an address, not to a name.
 _allowed: set[str] = set()
+_names: dict[str, str] = {}  # of addresses that were looked up
 
 
 def block() -> None:
@@ -36,11 +36,12 @@ def unblock() -> None:
     """Put the originals back."""
     _patches.undo()
     _allowed.clear()
+    _names.clear()
 
 
 def _checked(original: Callable[..., Any]) -> Callable[..., Any]:
     def connect(self: socket.socket, address: Any) -> Any:
-        _check_address(self, address)
+        _check_address(self, address, is_connection=self.type == socket.SOCK_STREAM)
         return original(self, address)
 
     return connect
@@ -64,10 +65,10 @@ def _checked_message(original: Callable[..., Any]) -> Callable[..., Any]:
     return sendmsg
 
 
-def _check_address(connection: socket.socket, address: Any) -> None:
+def _check_address(connection: socket.socket, address: Any, *, is_connection: bool = False) -> None:
     # Sockets of this machine, such as Unix's, have other families.
     if connection.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
-        _check(*address[:2])
+        _check(*address[:2], is_connection=is_connection)
 
 
 def _checked_lookup(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,8 +76,11 @@ def _checked_lookup(original: Callable[..., Any]) -> Callable[..., Any]:
         # Looking a name up is the first that goes out; without a network it may take minutes.
         is_allowed = _check(host, port)
         found = original(host, port, *args, **kwargs)
+        addresses = [str(address[0]) for *_, address in found]
         if is_allowed:
-            _allowed.update(str(address[0]) for *_, address in found)
+            _allowed.update(addresses)
+        if isinstance(host, str):
+            _names.update(dict.fromkeys(addresses, host))
         return found
 
     return getaddrinfo
@@ -93,8 +97,10 @@ def _checked_name(original: Callable[..., Any]) -> Callable[..., Any]:
     return gethostbyname
 
 
-def _check(host: Any, port: Any = None) -> bool:
+def _check(host: Any, port: Any = None, *, is_connection: bool = False) -> bool:
     """Whether a tape allows the host by name, with the port or without.
+
+    While one records all goes its way, and a connection is noted that no request has announced.
 
     Raises:
         CassetteMissError: all tapes that are concerned forbid it.
@@ -106,9 +112,14 @@ def _check(host: Any, port: Any = None) -> bool:
     place = _bracketed(text) if port is None else f"{_bracketed(text)}:{port}"
     if any(tape.passes(f"//{place}") for tape in tapes):
         return True
-    if any(tape.records for tape in tapes) or text in _allowed or _is_local(text):
+    if text in _allowed or is_local(text):
         return False
-    raise CassetteMissError(
+    recording = next((tape for tape in tapes if tape.records), None)
+    if recording is not None:
+        if is_connection and not is_seen():
+            recording.not_recorded_connection(f"{_bracketed(_names.get(text, text))}:{port}")
+        return False
+    raise tapes[0].refuse_connection(
         f"a connection to {printable(text)} was refused: the cassette {tapes[0].path} is being "
         "replayed, and nothing may reach the network. Requests of httpx2, httpx and requests can "
         "be replayed, but no WebSocket sessions. Allow the host by cassette(allow_hosts=[…])."
@@ -119,7 +130,8 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether a name or an address is this machine's own."""
     if host.lower() in _LOCAL:
         return True
     try:

@@ -23,7 +23,13 @@ from tracetape.cassettes.cleaning import (
 )
 from tracetape.cassettes.interaction import Interaction, Request, Response
 from tracetape.cassettes.matching import Matcher
-from tracetape.cassettes.missing import miss_message, missing_message
+from tracetape.cassettes.missing import (
+    elsewhere_message,
+    miss_message,
+    missing_message,
+    printable,
+    unrecorded_message,
+)
 from tracetape.cassettes.options import hosts, names, renamed
 from tracetape.cassettes.placeholders import is_placeholder
 from tracetape.cassettes.recording import Recording
@@ -58,6 +64,9 @@ class Player:
         recorded: how many were taken onto it.
         dropped: how many ``before_record`` did not let on it.
         misses: what was asked for in vain.
+        refused: connections that were refused, each text once.
+        unrecorded: what reached the network while the tape recorded, and is not on it, with how
+            often: requests of other libraries, connections of other kinds.
         records: whether requests that are not on the tape are recorded.
         is_missing: the mode is ``none`` and there is no file; each request is a miss.
         is_miss_told: a miss has left the block as an exception.
@@ -104,6 +113,8 @@ class Player:
         self.played = self.recorded = self.dropped = 0
         self.play_counts: Counter[int] = Counter()
         self.misses: list[CassetteMissError] = []
+        self.refused: dict[str, None] = {}
+        self.unrecorded: Counter[str] = Counter()
         self.is_open = False
         self.is_missing = self.is_miss_told = False
         self.allow_misses = bool(allow_misses)
@@ -194,6 +205,11 @@ class Player:
             place = f"{place}:{_PORTS.get(parts.scheme)}"
         return name in self._passed or place in self._passed
 
+    @property
+    def passed_hosts(self) -> set[str]:
+        """Hosts that are reached for real, each with a port or without."""
+        return self._passed
+
     def play(self, request: Request) -> Interaction | None:
         """The next recording of a request, claimed; None if there is none left."""
         normal = self._normal(request)
@@ -274,6 +290,30 @@ class Player:
         self.misses.append(error)
         return error
 
+    def missed_elsewhere(self, method: str, url: str, library: str) -> CassetteMissError:
+        """The error for a request of a library whose requests are on no tape."""
+        error = CassetteMissError(
+            elsewhere_message(self.path, self._normal(Request(method, url)), library)
+        )
+        self.misses.append(error)
+        return error
+
+    def refuse_connection(self, text: str) -> CassetteMissError:
+        """The error for a connection that is to leave this machine."""
+        self.refused[text] = None
+        return CassetteMissError(text)
+
+    def not_recorded(self, method: str, url: str, library: str) -> None:
+        """A request passes that cannot be recorded; the end of the recording names it."""
+        request = self._normal(Request(method, url))
+        with self._lock:
+            self.unrecorded[printable(f"{method} {request.url} ({library})")] += 1
+
+    def not_recorded_connection(self, place: str) -> None:
+        """A connection is made that belongs to no request that is seen."""
+        with self._lock:
+            self.unrecorded[printable(f"a connection to {place}")] += 1
+
     def refuse(self, problem: str) -> None:
         """Something that a tape cannot hold: its end says so, and it counts as incomplete."""
         with self._lock:
@@ -296,6 +336,8 @@ class Player:
             return
         for recording in [*self._under_way]:
             recording.end(exhausted=False)
+        if self.unrecorded:
+            _log.warning(unrecorded_message(self.path, self.unrecorded))
         incomplete = not complete or self._is_cut_short or bool(self._problems)
         continued = self.mode != "all" and self._is_incomplete and self.file.exists()
         if self.recorded or (continued and not incomplete):

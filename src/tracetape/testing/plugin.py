@@ -174,12 +174,16 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Report what was not used, if asked to."""
-    if not config.getoption("--cassette-unused"):
+    """Report what could not be recorded, and, if asked to, what was not used."""
+    usage = config.stash[_USAGE]
+    lines = [*usage.unrecorded()]
+    if config.getoption("--cassette-unused"):
+        unused = [*usage.lines(config.rootpath / config.getini("cassette_dir"))]
+        lines += unused or ["all recordings and all cassettes were used"]
+    if not lines:
         return
-    lines = [*config.stash[_USAGE].lines(config.rootpath / config.getini("cassette_dir"))]
     terminalreporter.section("cassettes")
-    for line in lines or ["all recordings and all cassettes were used"]:
+    for line in lines:
         terminalreporter.line(line.replace(f"{config.rootpath}{os.sep}", ""))
 
 

@@ -1,4 +1,4 @@
-"""What a run of pytest had no use for: recordings that nobody asked for, tapes of no test."""
+"""What a run of pytest had no use for, and what its new tapes lack."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Usage:
         self._numbers: dict[str, int] = {}
         self._claimed: set[str] = set()
         self._folders: set[str] = set()
+        self._unrecorded: dict[str, list[str]] = {}
 
     def claim(self, path: Path, folder: Path | None = None) -> None:
         """A test that was collected has this tape below `folder`, or something opened it."""
@@ -29,11 +30,17 @@ class Usage:
         """A test is done with a tape of `number` recordings, which it did not play all."""
         self._merge(str(path), number, unplayed)
 
+    def lacks(self, path: Path, lines: list[str]) -> None:
+        """A tape was recorded, and `lines` tell what is not on it."""
+        if lines:
+            self._unrecorded[str(path)] = lines
+
     def to_json(self) -> dict[str, Any]:
         """For another process."""
         return {
             "claimed": sorted(self._claimed),
             "folders": sorted(self._folders),
+            "unrecorded": self._unrecorded,
             "tapes": [[path, self._numbers[path], left] for path, left in self._unplayed.items()],
         }
 
@@ -41,6 +48,7 @@ class Usage:
         """Take what another process has seen."""
         self._claimed.update(other["claimed"])
         self._folders.update(other["folders"])
+        self._unrecorded.update(other["unrecorded"])
         for path, number, unplayed in other["tapes"]:
             self._merge(path, number, unplayed)
 
@@ -49,6 +57,11 @@ class Usage:
         for file in tapes_below(folder):
             if str(file) not in self._claimed:
                 yield file
+
+    def unrecorded(self) -> Iterator[str]:
+        """A line for each thing that passed a tape while it recorded."""
+        for path, lines in sorted(self._unrecorded.items()):
+            yield from (f"{path}: {line}" for line in lines)
 
     def lines(self, folder: Path) -> Iterator[str]:
         """What to tell of tapes in `folder` and the claimed ones' folders, and of those played."""

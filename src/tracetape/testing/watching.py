@@ -27,11 +27,17 @@ class _Seen:
     played: int = 0
     recorded: int = 0
     missed: int = 0
+    refused: int = 0
 
     def is_used(self) -> bool:
         tape = self.tape
         now = (tape.played, tape.recorded, len(tape.misses))
         return now != (self.played, self.recorded, self.missed)
+
+    def texts(self) -> list[str]:
+        """What was missed and refused in this test, each text once."""
+        missed = [str(miss) for miss in self.tape.misses[self.missed :]]
+        return [*dict.fromkeys([*missed, *[*self.tape.refused][self.refused :]])]
 
     def line(self) -> str:
         tape = self.tape
@@ -59,9 +65,9 @@ class Watch:
         """Another test begins; tapes of wider fixtures stay open."""
         self._note(one for one in self._seen if not one.tape.is_open)
         self._seen = [
-            _Seen(one.tape, one.tape.played, one.tape.recorded, len(one.tape.misses))
-            for one in self._seen
-            if one.tape.is_open
+            _Seen(tape, tape.played, tape.recorded, len(tape.misses), len(tape.refused))
+            for tape in (one.tape for one in self._seen)
+            if tape.is_open
         ]
 
     def finish(self) -> None:
@@ -96,7 +102,7 @@ class Watch:
                 orphan = self._orphan(tape.file)
                 if orphan is not None:
                     yield f"  {orphan} is like it, and no test that was collected has it."
-            for text in dict.fromkeys(str(miss) for miss in tape.misses[one.missed :]):
+            for text in one.texts():
                 yield from (f"  {line}" for line in text.splitlines())
 
     def _orphan(self, file: Path) -> Path | None:
@@ -112,6 +118,10 @@ class Watch:
 
     def _note(self, seen: Iterator[_Seen] | list[_Seen]) -> None:
         for one in seen:
-            if one.tape.replays and not one.tape.is_missing:
-                tape = one.tape
+            tape = one.tape
+            if tape.unrecorded:
+                from tracetape.cassettes.missing import unrecorded_lines
+
+                self._usage.lacks(tape.file, unrecorded_lines(tape.unrecorded))
+            if tape.replays and not tape.is_missing:
                 self._usage.played(tape.file, len(tape.interactions), tape.unplayed)

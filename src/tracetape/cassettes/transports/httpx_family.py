@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import lru_cache, wraps
 from typing import Any
 
+from tracetape.cassettes.context import seen
 from tracetape.cassettes.interaction import Chunk, RecordedError, Request
 from tracetape.cassettes.recording import Recording
 from tracetape.cassettes.transports.decision import Played, concerned, decide
@@ -30,7 +31,8 @@ def wrap(original: Callable[..., Any], library: Any) -> Callable[..., Any]:
         if isinstance(decision, Played):
             return _replayed(library, request, decision)
         try:
-            response = original(self, request)
+            with seen():
+                response = original(self, request)
         except BaseException as error:
             _failed(library, decision, error)
             raise
@@ -52,7 +54,8 @@ def wrap_async(original: Callable[..., Any], library: Any) -> Callable[..., Any]
         if isinstance(decision, Played):
             return _replayed(library, request, decision)
         try:
-            response = await original(self, request)
+            with seen():
+                response = await original(self, request)
         except BaseException as error:
             _failed(library, decision, error)
             raise

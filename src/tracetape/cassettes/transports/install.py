@@ -9,14 +9,23 @@ from types import ModuleType
 
 from tracetape._modules import is_installed
 from tracetape.cassettes.patching import Patches
-from tracetape.cassettes.transports import httpx_family, requests_adapter, retries
+from tracetape.cassettes.transports import elsewhere, httpx_family, requests_adapter, retries
 from tracetape.cassettes.transports.mocks import RealSend
-from tracetape.cassettes.transports.sockets import Watch
+from tracetape.cassettes.transports.sockets import patch_websockets
+from tracetape.cassettes.transports.watching import Watch
 
 __all__ = ["install", "uninstall"]
 
 _patches = Patches()
-_sockets = Watch(_patches)
+_others = Watch(
+    _patches,
+    {
+        "http.client": elsewhere.patch_http_client,
+        "urllib3.connectionpool": elsewhere.patch_urllib3,
+        "aiohttp.client": elsewhere.patch_aiohttp,
+        "websockets.client": patch_websockets,
+    },
+)
 
 
 def install() -> None:
@@ -38,12 +47,12 @@ def install() -> None:
         mocks = sys.modules.get("responses")  # one that is imported later keeps our `send`
         if mocks is not None and hasattr(mocks, "RequestsMock"):
             _patches.put(mocks.RequestsMock, "_real_send", RealSend(requests_adapter.wrap))
-    _sockets.start()
+    _others.start()
 
 
 def uninstall() -> None:
     """Put the originals back."""
-    _sockets.stop()
+    _others.stop()
     retries.undo()
     _patches.undo()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache, wraps
 from typing import Any
 
+from tracetape.cassettes.context import seen
 from tracetape.cassettes.interaction import RecordedError, Request, Response
 from tracetape.cassettes.recording import Recording
 from tracetape.cassettes.transports.decision import Played, concerned, decide
@@ -26,7 +27,8 @@ def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
     def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         tapes = concerned(request.url)
         if not tapes:
-            return original(self, request, *args, **kwargs)
+            with seen():
+                return original(self, request, *args, **kwargs)
         if is_of_responses(original):
             try:
                 return original(self, request, *args, **kwargs)
@@ -37,7 +39,8 @@ def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(decision, Played):
             return _replayed(self, request, decision)
         try:
-            response = original(self, request, *args, **kwargs)
+            with seen():
+                response = original(self, request, *args, **kwargs)
         except OSError as error:  # requests' own are of it
             decision.failed(error)
             raise

@@ -61,6 +61,8 @@ def test_statuses(status: SpanStatus) -> None:
     pytest.importorskip("opentelemetry.trace")
     assert SpanStatus.from_otel_status(status.to_otel_status()) == status
     assert SpanStatus("OK").to_otel_status().description == ""
+    for code in ("OK", "UNSET"):
+        assert SpanStatus(code, "said").to_otel_status().description is None
     fine = SpanStatus("OK", "fine").to_otel_status()
     assert SpanStatus.from_otel_status(fine) == SpanStatus("OK")
     state = {"UNSET": "STATE_UNSPECIFIED"}.get(status.status_code.value, status.status_code.value)
@@ -90,6 +92,10 @@ def test_spans_in_protobuf() -> None:
     assert proto.trace_id.hex() == span.trace_id[3:]
     again = type(proto).FromString(proto.SerializeToString())
     assert Span.from_otel_proto(again) == finished
+    assert Span.from_otel_proto(again, resource=object()) == finished
+    again.attributes.add(key="mlflow.traceRequestId").value.string_value = "tr-abc"
+    assert Span.from_otel_proto(again) == finished
+    assert Span.from_otel_proto(again, preserve_request_id=True).trace_id == "tr-abc"
     placed = Span.from_otel_proto(again, "main.traces")
     assert placed.trace_id == f"trace:/main.traces/{span.trace_id[3:]}"
 

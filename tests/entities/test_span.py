@@ -60,6 +60,7 @@ def test_a_whole_span(last_span: Callable[[], Span]) -> None:
             "tags": ["x"],
             "none": None,
             "yes": True,
+            "mlflow.spanLogLevel": 10,
         }
         assert each.get_attribute("tags") == ["x"]
         assert each.get_attribute("mlflow.spanInputs") == {"question": "Käse?"}
@@ -68,7 +69,9 @@ def test_a_whole_span(last_span: Callable[[], Span]) -> None:
         assert before - 50_000_000 <= each.start_time_ns <= each.end_time_ns <= after + 50_000_000
         assert each.duration_ns == each.end_time_ns - each.start_time_ns
     for slot in Span.__slots__:
-        assert slot in ("_attributes", "_events") or getattr(span, slot) == getattr(stored, slot)
+        assert slot in ("_attributes", "_events", "_fields") or getattr(span, slot) == getattr(
+            stored, slot
+        )
 
 
 def test_a_bare_span(last_span: Callable[[], Span]) -> None:
@@ -80,7 +83,11 @@ def test_a_bare_span(last_span: Callable[[], Span]) -> None:
     stored = last_span()
     assert (stored.name, stored.span_type) == ("span", "UNKNOWN")
     assert (stored.inputs, stored.outputs, stored.events) == (None, None, [])
-    assert set(stored.attributes) == {"mlflow.traceRequestId", "mlflow.spanType"}
+    assert stored.attributes == {
+        "mlflow.traceRequestId": stored.trace_id,
+        "mlflow.spanType": "UNKNOWN",
+        "mlflow.spanLogLevel": 10,
+    }
     assert (stored.model_name, stored.provider, stored.token_usage) == (None, None, None)
     assert stored.time_to_first_token_ns is None
 
@@ -214,7 +221,7 @@ def test_an_attribute_key_that_is_no_string_is_skipped(
     with tracetape.start_span() as span:
         span.set_attributes({key: 1, "good": 2})
     assert span.get_attribute("good") == 2
-    assert len(span.attributes) == 3
+    assert len(span.attributes) == 4
     assert [r.levelname for r in caplog.records] == ["WARNING"]
 
 
@@ -225,7 +232,11 @@ def test_attributes_that_are_no_dictionary_are_skipped(
     """With one warning."""
     with tracetape.start_span() as span:
         span.set_attributes(attributes)
-    assert set(span.attributes) == {"mlflow.traceRequestId", "mlflow.spanType"}
+    assert set(span.attributes) == {
+        "mlflow.traceRequestId",
+        "mlflow.spanType",
+        "mlflow.spanLogLevel",
+    }
     assert len(caplog.records) == 1
 
 

@@ -47,22 +47,77 @@ def test_what_was_said_reads_back(last_span: Callable[[], Span]) -> None:
 
 
 def test_what_was_not_said_is_none(span: Span) -> None:
-    """No level is guessed."""
+    """But for the level, which an ended span always has."""
     with tracetape.start_span() as bare:
-        pass
-    assert (bare.log_level, bare.description, bare.llm_cost) == (None, None, None)
+        assert bare.log_level is None
+    assert (bare.description, bare.llm_cost) == (None, None)
     assert bare.links == []
 
 
-@pytest.mark.parametrize("level", [20, "INFO", " info ", SpanLogLevel.INFO])
-def test_levels_have_names_and_numbers(level: Any) -> None:
+@pytest.mark.parametrize(
+    ("span_type", "level"),
+    [
+        ("LLM", "INFO"),
+        ("CHAT_MODEL", "INFO"),
+        ("TOOL", "INFO"),
+        ("RETRIEVER", "INFO"),
+        ("AGENT", "INFO"),
+        ("EMBEDDING", "INFO"),
+        ("CHAIN", "DEBUG"),
+        ("UNKNOWN", "DEBUG"),
+        ("OWN", "DEBUG"),
+    ],
+)
+def test_the_level_of_an_ended_span_follows_from_its_type(
+    span_type: str, level: str, last_span: Callable[[], Span]
+) -> None:
+    """As in MLflow, whose views hide what is DEBUG; it is stored with the span."""
+    with tracetape.start_span(span_type=span_type) as span:
+        pass
+    again = Span.from_dict(last_span().to_dict())
+    for each in (span, span.to_immutable_span(), last_span(), again):
+        assert each.log_level is SpanLogLevel[level]
+        assert each.get_attribute("mlflow.spanLogLevel") == SpanLogLevel[level]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "level"),
+    [
+        (None, None, "ERROR"),
+        ("WARNING", None, "ERROR"),
+        ("CRITICAL", None, "CRITICAL"),
+        ("DEBUG", "INFO", "INFO"),
+    ],
+)
+def test_an_exception_raises_the_level(
+    before: str | None, after: str | None, level: str, last_span: Callable[[], Span]
+) -> None:
+    """To ERROR, if it was lower; what the program says afterwards holds."""
+    with tracetape.start_span(log_level=before) as span:
+        span.add_event(SpanEvent("look"))
+        span.record_exception(ValueError("no"))
+        if after is not None:
+            span.set_log_level(after)
+    assert span.log_level is last_span().log_level is SpanLogLevel[level]
+
+
+def test_a_span_from_elsewhere_has_no_level_of_ours(span: Span) -> None:
+    """What is read is written as it was."""
+    data = span.to_dict()
+    del data["attributes"]["mlflow.spanLogLevel"]
+    assert Span.from_dict(data).log_level is None
+    assert Span.from_dict(data).to_dict() == data
+
+
+@pytest.mark.parametrize("level", ["INFO", " info ", SpanLogLevel.INFO])
+def test_levels_have_names(level: Any) -> None:
     """In either case."""
     with tracetape.start_span() as span:
         span.set_log_level(level)
     assert span.log_level is SpanLogLevel.INFO
 
 
-@pytest.mark.parametrize("level", ["LOUD", 25, True, None, 1.5, object()])
+@pytest.mark.parametrize("level", ["LOUD", 20, 25, True, None, 1.5, object()])
 def test_a_bad_level_is_a_clear_error(level: Any) -> None:
     """And the span keeps the one it had."""
     with tracetape.start_span() as span:
@@ -221,7 +276,7 @@ def test_too_late(
         pass
     getattr(live, method)(*arguments)
     assert "over" in caplog.text
-    assert (live.links, live.description, live.log_level) == ([], None, None)
+    assert (live.links, live.description, live.log_level) == ([], None, SpanLogLevel.DEBUG)
     with pytest.raises(AttributeError, match=f"{method}.*read-only"):
         getattr(span, method)
 

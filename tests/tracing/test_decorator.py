@@ -70,6 +70,7 @@ def test_a_whole_call(
         "mlflow.spanFunctionName": name,
         "mlflow.spanInputs": span.inputs,
         "mlflow.spanOutputs": span.outputs,
+        "mlflow.spanLogLevel": 10,
     }
 
 
@@ -93,6 +94,7 @@ def test_name_type_and_attributes(last_span: Callable[[], Span]) -> None:
         "mlflow.spanOutputs": None,
         "team": ["a"],
         "more": 1,
+        "mlflow.spanLogLevel": 10,
     }
 
 

@@ -12,9 +12,12 @@ from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanStatusCode, SpanType
 from tracetape.entities.event import SpanEvent
 from tracetape.entities.live_trace import LiveTrace
+from tracetape.entities.log_level import EXCEPTION, SpanLogLevel, level_of
 from tracetape.entities.media_policy import may_hold_media
 from tracetape.entities.names import (
     LINKS,
+    LOG_LEVEL,
+    NAME_OF_FIELD,
     SPAN_INPUTS,
     SPAN_OUTPUTS,
     SPAN_TYPE,
@@ -29,7 +32,6 @@ from tracetape.exceptions import InvalidTypeError, TracetapeException
 if TYPE_CHECKING:
     from tracetape.entities.attachment import Attachment
     from tracetape.entities.link import Link
-    from tracetape.entities.log_level import SpanLogLevel
 
 __all__ = ["NOT_BEGUN", "NO_OP_TRACE_ID", "LiveSpan", "NoOpSpan"]
 
@@ -111,18 +113,15 @@ class LiveSpan(Span):
         if self._is_open("set_span_type"):
             self._type = span_type
 
-    def set_log_level(self, level: SpanLogLevel | int | str) -> None:
+    def set_log_level(self, level: SpanLogLevel | str) -> None:
         """Say how important the span is.
 
         Raises:
-            InvalidValueError: no level has this name or number.
-            InvalidTypeError: `level` is neither a level, a number nor a name.
+            InvalidValueError: no level has this name.
+            InvalidTypeError: `level` is neither a level nor a name.
         """
         if self._is_open("set_log_level"):
-            with loading:
-                from tracetape.entities.log_level import SpanLogLevel
-
-            self.set_fields({"log_level": int(SpanLogLevel.from_value(level))})
+            self.set_fields({LOG_LEVEL: int(SpanLogLevel.from_value(level))})
 
     def set_description(self, description: str) -> None:
         """Say what the span is about, for readers."""
@@ -226,6 +225,8 @@ class LiveSpan(Span):
                 at = wall_clock_ns() if at is None else at
                 data = encode(event.attributes)
                 self._events.append((name, at, data))
+                if self._fields and LOG_LEVEL in self._fields and name == EXCEPTION:
+                    self._raise_level()
                 self._grow(_ITEM_BYTES + _length(name) + len(data))
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("recording an event")
@@ -337,7 +338,7 @@ class LiveSpan(Span):
             inputs=self._without_media(shown._inputs, attachments),
             outputs=self._without_media(shown._outputs, attachments),
             attributes=dict(shown._attributes) if shown._attributes else None,
-            fields=dict(shown._fields) if shown._fields else None,
+            fields=self._with_level(shown._fields),
             events=list(shown._events) if shown._events else None,
             status=shown._status,
         )
@@ -357,6 +358,31 @@ class LiveSpan(Span):
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
+    def _level(self) -> Any:
+        said = (self._fields or {}).get(LOG_LEVEL)
+        if said is not None or not self._end:
+            return said
+        return int(level_of(self._type, (event[0] for event in self._events or ())))
+
+    def _with_level(self, fields: dict[str, Any] | None) -> dict[str, Any] | None:
+        level = self._level()
+        if level is None:
+            return dict(fields) if fields else None
+        return {**(fields or {}), LOG_LEVEL: level}
+
+    def _raise_level(self) -> None:
+        """An exception makes the level that the program said an ERROR, if it was lower."""
+        said = (self._fields or {}).get(LOG_LEVEL)
+        if isinstance(said, int) and said < SpanLogLevel.ERROR:
+            self.set_fields({LOG_LEVEL: int(SpanLogLevel.ERROR)})
+
+    def _json_attributes(self, large: bool = True) -> dict[str, bytes]:
+        merged = super()._json_attributes(large)
+        level = self._level()
+        if level is not None:
+            merged[NAME_OF_FIELD[LOG_LEVEL]] = encode(level)
+        return merged
+
     def _failed(self, exception: BaseException) -> None:
         """Record an exception that passes the span."""
         event = SpanEvent.from_exception(exception)
@@ -367,7 +393,7 @@ class LiveSpan(Span):
     def _answer_failed(self, why: str, kind: str) -> None:
         """Record that the answer is an error; it may be read after the span's end."""
         said = {"exception.type": kind, "exception.message": why}
-        event = ("exception", self._end or wall_clock_ns(), encode(said))
+        event = (EXCEPTION, self._end or wall_clock_ns(), encode(said))
         self._events = [*(self._events or ()), event]
         self._status = SpanStatus(SpanStatusCode.ERROR, why)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
 
-__all__ = ["SpanLogLevel"]
+__all__ = ["EXCEPTION", "SpanLogLevel", "level_of"]
+
+EXCEPTION = "exception"  # the name of an event that makes a span an ERROR for readers
+# What a reader wants to see first; chains, parsers and the like are in between.
+_INFO_TYPES = frozenset({"LLM", "CHAT_MODEL", "TOOL", "RETRIEVER", "AGENT", "EMBEDDING"})
 
 
 class SpanLogLevel(IntEnum):
@@ -19,28 +24,30 @@ class SpanLogLevel(IntEnum):
     CRITICAL = 50
 
     @classmethod
-    def from_value(cls, value: SpanLogLevel | int | str) -> SpanLogLevel:
-        """The level that a level, its number or its name (in either case) stands for.
+    def from_value(cls, value: SpanLogLevel | str) -> SpanLogLevel:
+        """The level that a level or its name (in either case) stands for.
 
         Raises:
-            InvalidValueError: no level has this name or number.
-            InvalidTypeError: `value` is neither a level, a number nor a name.
+            InvalidValueError: no level has this name.
+            InvalidTypeError: `value` is neither a level nor a name; MLflow takes no numbers.
         """
-        names = list(cls.__members__)
+        if isinstance(value, cls):
+            return value
         if isinstance(value, str):
             try:
                 return cls[value.strip().upper()]
             except KeyError:
+                names = list(cls.__members__)
                 raise InvalidValueError(
                     f"Invalid SpanLogLevel name {value!r}. Expected one of {names}."
-                ) from None
-        if isinstance(value, int) and not isinstance(value, bool):
-            try:
-                return cls(value)
-            except ValueError:
-                raise InvalidValueError(
-                    f"Invalid SpanLogLevel {value!r}. Expected one of {[*cls]}."
                 ) from None
         raise InvalidTypeError(
             f"SpanLogLevel must be a SpanLogLevel or str, got {type(value).__name__}."
         )
+
+
+def level_of(span_type: str, event_names: Iterable[str]) -> SpanLogLevel:
+    """The level of an ended span of which the program said none."""
+    if EXCEPTION in event_names:
+        return SpanLogLevel.ERROR
+    return SpanLogLevel.INFO if span_type in _INFO_TYPES else SpanLogLevel.DEBUG

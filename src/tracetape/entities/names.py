@@ -8,6 +8,7 @@ __all__ = [
     "FOREIGN_TRACE_ID",
     "INTERMEDIATE_OUTPUTS",
     "LINKS",
+    "LOG_LEVEL",
     "NAME_OF_FIELD",
     "ROOT_INPUTS",
     "ROOT_OUTPUTS",
@@ -39,6 +40,8 @@ SESSION = "mlflow.trace.session"
 USER = "mlflow.trace.user"
 SOURCE_RUN = "mlflow.sourceRun"
 
+LOG_LEVEL = "log_level"
+
 # Fields that are no attributes: links stand beside them in MLflow too, and a foreign trace id is
 # what `TRACE_ID` shows for a trace that was not made here (see `Span.trace_id`).
 LINKS = "links"
@@ -50,7 +53,7 @@ FOREIGN_TRACE_ID = "foreign_trace_id"
 NAME_OF_FIELD = {
     "function_name": "mlflow.spanFunctionName",
     "description": "mlflow.spanDescription",
-    "log_level": "mlflow.spanLogLevel",
+    LOG_LEVEL: "mlflow.spanLogLevel",
     "tools": "mlflow.chat.tools",
     "usage": "mlflow.chat.tokenUsage",
     "model": "mlflow.llm.model",

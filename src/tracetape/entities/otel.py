@@ -35,9 +35,10 @@ _I64 = 1 << 63
 def status_to_otel(status: SpanStatus) -> Any:
     """An ``opentelemetry.trace.Status``, which keeps a description only of an error."""
     api = package_module("opentelemetry.trace", "opentelemetry-api")
-    failed = status.status_code is SpanStatusCode.ERROR
+    # OpenTelemetry warns about a description of anything but an error, and drops it.
+    dropped = status.status_code is not SpanStatusCode.ERROR and status.description
     return api.Status(
-        api.StatusCode[status.status_code.value], status.description if failed else ""
+        api.StatusCode[status.status_code.value], None if dropped else status.description
     )
 
 
@@ -100,8 +101,13 @@ def span_to_proto(span: Span) -> Any:
     return proto
 
 
-def values_from_proto(proto: Any, location_id: str | None) -> dict[str, Any]:
+def values_from_proto(proto: Any, location_id: str | None, keep_id: bool = False) -> dict[str, Any]:
     """The arguments of `Span` for a ``trace_pb2.Span``.
+
+    Args:
+        proto: the message.
+        location_id: where in Unity Catalog the trace is.
+        keep_id: the trace has the id that the sender's attribute says, if there is one.
 
     Raises:
         InvalidValueError: it has no ids.
@@ -114,9 +120,10 @@ def values_from_proto(proto: Any, location_id: str | None) -> dict[str, Any]:
     shown = trace_id_text(trace_id)
     if location_id is not None:
         shown = f"trace:/{location_id}/{trace_id:032x}"
-    # The id is the message's, whatever the sender's attribute says.
     values = {key: encode(value).decode() for key, value in _attributes(proto).items()}
-    values[TRACE_ID] = encode(shown).decode()
+    # The id is the message's, whatever the sender's attribute says.
+    if not keep_id or TRACE_ID not in values:
+        values[TRACE_ID] = encode(shown).decode()
     links = [
         {
             "trace_id": trace_id_text(int.from_bytes(link.trace_id, "big")),

@@ -11,6 +11,7 @@ from tracetape.entities.identifiers import span_id_text, trace_id_text
 from tracetape.entities.names import (
     FOREIGN_TRACE_ID,
     LINKS,
+    LOG_LEVEL,
     NAME_OF_FIELD,
     SPAN_INPUTS,
     SPAN_OUTPUTS,
@@ -18,7 +19,7 @@ from tracetape.entities.names import (
     TRACE_ID,
 )
 from tracetape.entities.status import SpanStatus
-from tracetape.exceptions import InvalidValueError, TracetapeException
+from tracetape.exceptions import InvalidValueError
 
 # Readers only need these: a program that makes spans does not load them.
 if TYPE_CHECKING:
@@ -212,15 +213,23 @@ class Span:
 
     @property
     def log_level(self) -> SpanLogLevel | None:
-        """How important it is; None if nothing was said."""
+        """How important it is.
+
+        What the program said; else, when the span has ended, INFO for calls of models, tools,
+        retrievers and agents, DEBUG for all others, and ERROR after an exception.
+        None while the span is open, and for spans from elsewhere that say nothing.
+        """
         with loading:
             from tracetape.entities.log_level import SpanLogLevel
 
-        level = (self._fields or {}).get("log_level")
+        level = self._level()
         try:
-            return None if level is None else SpanLogLevel.from_value(level)
-        except TracetapeException:  # set as an attribute, which takes any value
+            return None if level is None else SpanLogLevel(level)
+        except ValueError:  # set as an attribute, which takes any value
             return None
+
+    def _level(self) -> Any:
+        return (self._fields or {}).get(LOG_LEVEL)
 
     @property
     def description(self) -> str | None:
@@ -298,12 +307,21 @@ class Span:
         return span_to_proto(self)
 
     @classmethod
-    def from_otel_proto(cls, otel_proto_span: Any, location_id: str | None = None) -> Span:
+    def from_otel_proto(
+        cls,
+        otel_proto_span: Any,
+        location_id: str | None = None,
+        resource: Any = None,
+        preserve_request_id: bool = False,
+    ) -> Span:
         """The span of a message of OpenTelemetry's protobuf.
 
         Args:
             otel_proto_span: an ``opentelemetry.proto.trace.v1.trace_pb2.Span``.
             location_id: where the trace is in Unity Catalog, which its id then names.
+            resource: no meaning here: a span does not keep who sent it.
+            preserve_request_id: the trace has the id of the attribute ``mlflow.traceRequestId``,
+                if the message has one; else the id is the message's own.
 
         Raises:
             InvalidValueError: it has no ids.
@@ -311,7 +329,8 @@ class Span:
         with loading:
             from tracetape.entities.otel import values_from_proto
 
-        return cls(**values_from_proto(otel_proto_span, location_id))
+        del resource
+        return cls(**values_from_proto(otel_proto_span, location_id, preserve_request_id))
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not Span or type(other) is not Span:

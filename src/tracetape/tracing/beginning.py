@@ -23,7 +23,7 @@ __all__ = ["Extras", "begin", "begin_at", "begin_below", "begin_span"]
 class Extras(NamedTuple):
     """What is rarely said of a span at its beginning."""
 
-    log_level: SpanLogLevel | int | str | None = None
+    log_level: SpanLogLevel | str | None = None
     links: Sequence[Link] = ()
     description: str | None = None
     start_time_ns: int | None = None

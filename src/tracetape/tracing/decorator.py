@@ -43,7 +43,7 @@ def trace(
     output_reducer: Reducer | None = None,
     trace_destination: Any = None,
     sampling_ratio_override: float | None = None,
-    log_level: SpanLogLevel | int | str | None = None,
+    log_level: SpanLogLevel | str | None = None,
     links: list[Link] | None = None,
     description: str | None = None,
 ) -> Callable[_P, _R]: ...
@@ -56,7 +56,7 @@ def trace(
     output_reducer: Reducer | None = None,
     trace_destination: Any = None,
     sampling_ratio_override: float | None = None,
-    log_level: SpanLogLevel | int | str | None = None,
+    log_level: SpanLogLevel | str | None = None,
     links: list[Link] | None = None,
     description: str | None = None,
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
@@ -68,7 +68,7 @@ def trace(
     output_reducer: Reducer | None = None,
     trace_destination: Any = None,
     sampling_ratio_override: float | None = None,
-    log_level: SpanLogLevel | int | str | None = None,
+    log_level: SpanLogLevel | str | None = None,
     links: list[Link] | None = None,
     description: str | None = None,
 ) -> Callable[_P, _R] | Callable[[Callable[_P, _R]], Callable[_P, _R]]:

@@ -37,7 +37,7 @@ def start_span(
     span_type: str = SpanType.UNKNOWN,
     attributes: dict[str, Any] | None = None,
     trace_destination: Any = None,
-    log_level: SpanLogLevel | int | str | None = None,
+    log_level: SpanLogLevel | str | None = None,
     run_id: str | None = None,
     links: list[Link] | None = None,
     description: str | None = None,
@@ -99,7 +99,7 @@ def start_span_no_context(
     metadata: dict[str, str] | None = None,
     experiment_id: str | None = None,
     start_time_ns: int | None = None,
-    log_level: SpanLogLevel | int | str | None = None,
+    log_level: SpanLogLevel | str | None = None,
     links: list[Link] | None = None,
     description: str | None = None,
 ) -> LiveSpan:

@@ -84,10 +84,11 @@ def test_anything_else_shows_its_json(value: Any) -> None:
 
 
 def test_previews_are_short() -> None:
-    """A thousand characters, of messages too; a huge conversation is not parsed for it."""
-    assert preview(orjson.dumps({"messages": [message("user", "ü" * 5000)]})) == "ü" * 1000
+    """A thousand characters, of messages too, the last three of them dots where text was cut; a huge conversation is not parsed for it."""
+    assert preview(orjson.dumps({"messages": [message("user", "ü" * 5000)]})) == "ü" * 997 + "..."
     huge = orjson.dumps({"messages": [message("user", "x" * 400_000)]})
-    assert preview(huge) == json.dumps(orjson.loads(huge))[:1000]
+    assert preview(huge) == json.dumps(orjson.loads(huge))[:997] + "..."
+    assert preview(orjson.dumps({"messages": [message("user", "y" * 1000)]})) == "y" * 1000
     assert preview(None) is None
 
 

@@ -182,7 +182,7 @@ def test_previews_hold_a_thousand_characters(text: str, last_trace: Callable[[],
     """Whole characters, the beginning of the JSON text."""
     with tracetape.start_span() as span:
         span.set_inputs(text)
-    assert last_trace().info.request_preview == '"' + text[:999]
+    assert last_trace().info.request_preview == '"' + text[:996] + "..."
 
 
 def usage(n: int) -> dict[str, Any]:

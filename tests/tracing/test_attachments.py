@@ -50,6 +50,22 @@ PLACES: dict[str, tuple[Any, str]] = {
         {"source": {"type": "base64", "media_type": "image/png", "data": ENCODED}},
         "image/png",
     ),
+    "image of Bedrock's": (
+        {"content": [{"text": "see"}, {"image": {"format": "png", "source": {"bytes": ENCODED}}}]},
+        "image/png",
+    ),
+    "document of Bedrock's": (
+        {"document": {"name": "a", "format": "pdf", "source": {"bytes": ENCODED}}},
+        "application/pdf",
+    ),
+    "part of Gemini's": (
+        {"parts": [{"inline_data": {"mime_type": "image/png", "data": ENCODED}}]},
+        "image/png",
+    ),
+    "part of Gemini's over HTTP": (
+        {"parts": [{"inlineData": {"mimeType": "audio/mp3", "data": ENCODED}}]},
+        "audio/mp3",
+    ),
     "a data URI alone": (URI, "image/png"),
 }
 

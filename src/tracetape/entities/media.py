@@ -1,8 +1,9 @@
 """Base64 media in a span's JSON: taken out as attachments, references left in their place.
 
-Understood are data URIs (RFC 2397), and the places where OpenAI's and Anthropic's APIs have
-base64 without one: ``b64_json`` of images, ``input_audio`` and ``audio`` of chat messages, the
-``result`` of image generation in Responses, ``source`` of Anthropic's images and documents.
+Understood are data URIs (RFC 2397), and the places where APIs have base64 without one:
+``b64_json`` of images, ``input_audio`` and ``audio`` of chat messages and the ``result`` of image
+generation of OpenAI's, ``source`` of Anthropic's images and documents, ``bytes`` of Bedrock's
+images, documents and videos, ``inline_data`` of Gemini's.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ def _media(value: Any) -> Iterator[tuple[str, str | None]]:
         for key, item in value.items():
             if place is not None and key == place[0]:
                 yield item, place[1]
+            elif key in _BEDROCK and (content_type := _bedrock_type(key, item)):
+                yield item["source"]["bytes"], content_type
             else:
                 yield from _media(item)
 
@@ -78,6 +81,8 @@ def _raw_media(value: dict[str, Any]) -> tuple[str, str] | None:
         key, content_type = "data", str(value["media_type"])
     elif value.get("type") == "image_generation_call":
         key, content_type = "result", _image_type(value.get("result"))
+    elif "data" in value and ("mime_type" in value or "mimeType" in value):
+        key, content_type = "data", str(value.get("mime_type") or value.get("mimeType"))
     elif "data" in value and ("format" in value or "transcript" in value):
         audio = value.get("format")
         key, content_type = "data", f"audio/{audio if isinstance(audio, str) else 'wav'}"
@@ -85,6 +90,17 @@ def _raw_media(value: dict[str, Any]) -> tuple[str, str] | None:
     # Data URIs at such a place are found as such.
     is_raw = isinstance(text, str) and text and not text.startswith("data:")
     return (key, content_type) if is_raw else None
+
+
+_BEDROCK = {"image": "image", "video": "video", "audio": "audio", "document": "application"}
+
+
+def _bedrock_type(key: str, part: Any) -> str | None:
+    """The media's type of a part such as ``{"format": "png", "source": {"bytes": …}}``."""
+    kind, source = (part.get(k) for k in ("format", "source")) if isinstance(part, dict) else (0, 0)
+    text = source.get("bytes") if isinstance(source, dict) else None
+    is_raw = isinstance(text, str) and text and not text.startswith("data:")
+    return f"{_BEDROCK[key]}/{kind}" if is_raw and isinstance(kind, str) else None
 
 
 _SIGNATURES = {

@@ -5,7 +5,16 @@ from __future__ import annotations
 __all__ = ["MediaPolicy", "may_hold_media", "policy"]
 
 _SHORTEST = 24  # bytes of JSON that can hold a data URI
-_MARKS = (b";base64,", b'"b64_json"', b'"base64"', b'audio"', b'"image_generation_call"')
+_MARKS = (
+    b";base64,",
+    b'"b64_json"',
+    b'"base64"',
+    b'audio"',
+    b'"image_generation_call"',
+    b'"inline_data"',
+    b'"inlineData"',
+    b'"bytes"',
+)
 
 
 class MediaPolicy:

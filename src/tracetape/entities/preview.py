@@ -11,12 +11,15 @@ from tracetape.entities.json_text import json_text_start
 __all__ = ["preview"]
 
 _PREVIEW = 1000  # characters, as in MLflow
+_MORE = "..."
 _MAX_PARSED = 256 * 1024  # bytes; a larger value is shown from its beginning
 _MARKS = (b'"messages"', b'"choices"', b'"input"', b'"output"')
 
 
 def preview(data: bytes | None, role: str = "user") -> str | None:
-    """The first 1,000 characters of JSON text; of a conversation, of the text that counts.
+    """At most 1,000 characters of JSON text; of a conversation, of the text that counts.
+
+    What is longer is cut, and ends with ``...``.
 
     Args:
         data: the JSON of a trace's request or response.
@@ -26,8 +29,12 @@ def preview(data: bytes | None, role: str = "user") -> str | None:
         return None
     text = _said(data, role)
     if text:
-        return text[:_PREVIEW]
-    return json_text_start(data, _PREVIEW)
+        return _cut(text)
+    return _cut(json_text_start(data, _PREVIEW + 1))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _PREVIEW else text[: _PREVIEW - len(_MORE)] + _MORE
 
 
 def _said(data: bytes, role: str) -> str | None:

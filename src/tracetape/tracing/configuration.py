@@ -49,15 +49,18 @@ class TracingConfig:
 
     def __post_init__(self) -> None:
         for processor in self.span_processors:
+            if not callable(processor):
+                raise InvalidTypeError(
+                    f"Span processor must be a callable function, got {processor!r}."
+                )
             if not _takes_one(processor):
                 raise InvalidTypeError(
-                    f"Span processors must be callables that take one span, got {processor!r}."
+                    "Span processor must take exactly one argument that accepts a LiveSpan "
+                    f"object, got {processor!r}."
                 )
 
 
 def _takes_one(processor: Any) -> bool:
-    if not callable(processor):
-        return False
     try:
         inspect.signature(processor).bind(None)
     except TypeError:

@@ -87,9 +87,24 @@ def _parse(field: str) -> ExtractedField:
     side = match["side"] if match else ""
     if match is None or side not in ("inputs", "outputs"):
         raise InvalidValueError(
-            f"Invalid field type in extract_fields: {field!r}. Expected 'inputs' or 'outputs' of a "
+            f"{_mistake(field)} in extract_fields: {field!r}. Expected 'inputs' or 'outputs' of a "
             "span, as in span.inputs or span.outputs.key, and names with dots in back-ticks."
         )
     span = match["quoted_span"] if match["span"] is None else match["span"]
     key = match["quoted_key"] if match["key"] is None else match["key"]
     return ExtractedField(span, side, key)
+
+
+def _mistake(field: str) -> str:
+    """What is wrong with a field, in MLflow's words."""
+    before, quote, after = field.partition("`")
+    if not quote:
+        return "Invalid field type"
+    _, closed, rest = after.partition("`")
+    if not closed:
+        return "Expected closing backtick"
+    if before:
+        return "Unexpected characters after closing backtick" if rest else "Invalid field type"
+    if not rest.startswith("."):
+        return "Expected dot after span name"
+    return "Invalid field type" if "`" not in rest else _mistake(rest[1:])

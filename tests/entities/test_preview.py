@@ -84,7 +84,7 @@ def test_anything_else_shows_its_json(value: Any) -> None:
 
 
 def test_previews_are_short() -> None:
-    """A thousand characters, of messages too, the last three of them dots where text was cut; a huge conversation is not parsed for it."""
+    """A thousand characters, with dots where text was cut; a huge conversation is not parsed."""
     assert preview(orjson.dumps({"messages": [message("user", "ü" * 5000)]})) == "ü" * 997 + "..."
     huge = orjson.dumps({"messages": [message("user", "x" * 400_000)]})
     assert preview(huge) == json.dumps(orjson.loads(huge))[:997] + "..."

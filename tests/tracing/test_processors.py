@@ -281,7 +281,7 @@ def test_a_valid_configuration(processor: Any) -> None:
 def test_an_invalid_configuration(processor: Any) -> None:
     """Refused with the reason."""
     with pytest.raises(
-        TypeError, match="Span processor must (be a callable|take exactly one)"
+        TypeError, match=r"Span processor must (be a callable|take exactly one)"
     ) as caught:
         tracing.TracingConfig(span_processors=[_one, processor])
     assert isinstance(caught.value, TracetapeException)

@@ -445,3 +445,39 @@ def test_what_could_not_be_recorded_is_named_at_the_end_of_the_run(
     outcome = project.runpytest_subprocess(*workers)
     outcome.assert_outcomes(passed=2)
     assert "not recorded" not in outcome.stdout.str()
+
+
+ALIKE = """
+import pytest
+from app import get
+
+pytestmark = pytest.mark.cassette
+
+@pytest.mark.parametrize("name", ["gpt", "GPT", "Gpt", "con"])
+def test_it(name):
+    assert get(name) == f"/{name}"
+
+def test_it_gpt():
+    assert get("function") == "/function"
+
+class TestOne:
+    def test_x(self):
+        assert get("x") == "/x"
+    def test_X(self):
+        assert get("X") == "/X"
+"""
+
+
+def test_tests_whose_tapes_would_be_one_file_have_one_each(
+    project: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By case, or by brackets; whichever of them are run, each finds its own."""
+    project.makepyfile(test_it=ALIKE)
+    project.runpytest_subprocess().assert_outcomes(passed=7)
+    tapes = [path.name.lower() for path in (project.path / "cassettes" / "test_it").iterdir()]
+    assert len({*tapes}) == 7
+    assert {"test_it_gpt.yaml", "testone.test_x.yaml", "test_it_con.yaml"} <= {*tapes}
+    monkeypatch.setenv("CI", "true")
+    for chosen in ("test_it.py::test_it[GPT]", "test_it.py::TestOne::test_X"):
+        project.runpytest_subprocess(chosen).assert_outcomes(passed=1)
+    project.runpytest_subprocess("test_it.py", "-k", "gpt").assert_outcomes(passed=4, deselected=3)

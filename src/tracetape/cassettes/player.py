@@ -21,6 +21,7 @@ from tracetape.cassettes.cleaning import (
     credentials,
     is_credential,
 )
+from tracetape.cassettes.filenames import beside, check_length, check_new, check_twin
 from tracetape.cassettes.interaction import Interaction, Request, Response
 from tracetape.cassettes.matching import Matcher
 from tracetape.cassettes.missing import (
@@ -132,13 +133,18 @@ class Player:
         self._problems: list[str] = []
         self._altering = Altering(rechunk, cut_after)
         # A good tape is replaced only when the new one has come to a good end.
+        check_length(path)
         self._replaces = mode == "all" and self.file.exists()
-        new = self.file.with_name(f"{self.file.name}.new")
+        new = beside(self.file, "", ".new")
         self._draft = Draft(new if self._replaces else self.file)
         self._told: set[int] = set()
         tape = self._loaded()
         self.interactions = tape.interactions
         self.records = mode in ("new_episodes", "all") or (mode == "once" and tape.incomplete)
+        if self.records and not self.file.exists():
+            check_new(path)
+        else:
+            check_twin(path)
         self._is_incomplete = tape.incomplete
         self._is_cut_short = False
         # Cleaned like what will be looked for: other people's tapes have other placeholders.

@@ -12,6 +12,7 @@ from typing import Any
 from tracetape.cassettes import yamltext
 from tracetape.cassettes.bodies import to_stored
 from tracetape.cassettes.cache import cached, keep
+from tracetape.cassettes.filenames import beside
 from tracetape.cassettes.interaction import END, OURS, Interaction
 from tracetape.cassettes.reading import parsed
 from tracetape.cassettes.timing import sizes
@@ -76,7 +77,7 @@ def save(path: str | os.PathLike[str], tape: Tape, *, ends: bool = True) -> None
     text += "".join(_text(one) for one in tape.interactions)
     if ends:
         text += f"{END}: true\n"
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    draft = beside(path, ".", f".{os.getpid()}.{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

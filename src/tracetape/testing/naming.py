@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-__all__ = ["LAYOUTS", "folder_of", "own_name", "paths_of"]
+__all__ = ["LAYOUTS", "folder_of", "note", "own_name", "paths_of"]
 
 LAYOUTS = ("root", "beside")
 
 _LONG = 100  # characters of a test's name in the name of a file
 _LONGEST = 255  # bytes of a file's name, in pytest-recording's
+_NAMES = pytest.StashKey[dict[tuple[Path, str], set[str]]]()
 _SUFFIXES = (".yaml", ".yml", ".json")
 # A name that its file can have, but for the brackets; of others something is lost in it.
 _PLAIN = re.compile(r"[A-Za-z0-9_.]+(?:\[[A-Za-z0-9_.-]+\])?")
@@ -51,6 +54,16 @@ def _is_beside(config: pytest.Config) -> bool:
     return bool(layout == "beside")
 
 
+def note(config: pytest.Config, nodes: Iterable[Any]) -> None:
+    """Tests of a module or a class, wanted or not: names of files that are one must differ."""
+    names = config.stash.setdefault(_NAMES, {})
+    for node in nodes:
+        if isinstance(node, pytest.Item):
+            test = ".".join(_names(node))
+            if _PLAIN.fullmatch(test):  # of others the name of the file has a hash
+                names.setdefault((node.path, _plain(test).lower()), set()).add(test)
+
+
 def own_name(names: list[str]) -> str:
     """The name that pytest-recording makes of a test's and its classes' names."""
     return re.sub(r"""[<>?%*:|\\"'/]""", "-", ".".join(names[-2:]))
@@ -79,11 +92,26 @@ def _of_test(item: pytest.Item, folder: Path) -> Path:
     else:
         module = Path(module.name)
     test = ".".join(_names(item))
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", test).strip("_")
-    if len(name) > _LONG or not _PLAIN.fullmatch(test):
+    name = _plain(test)
+    noted = config.stash.get(_NAMES, {}).get((item.path, name.lower()), {test})
+    # Of those whose files would be one, the first keeps its name, one without capitals before all.
+    first = min(noted, key=lambda one: (one != one.lower(), one))
+    if len(name) > _LONG or not _PLAIN.fullmatch(test) or test != first or _is_device(name):
         # The whole name decides, so that none is taken for another.
         name = f"{name[:_LONG]}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
+    if _is_device(name):
+        name = f"_{name}"
     return folder / module / f"{name}.yaml"
+
+
+def _plain(test: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", test).strip("_")
+
+
+def _is_device(name: str) -> bool:
+    from tracetape.cassettes.filenames import is_reserved
+
+    return is_reserved(name)
 
 
 def _names(item: pytest.Item) -> list[str]:

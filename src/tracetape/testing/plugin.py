@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tracetape.testing.naming import LAYOUTS, folder_of, paths_of
+from tracetape.testing.naming import LAYOUTS, folder_of, note, paths_of
 from tracetape.testing.unused import Usage
 from tracetape.testing.watching import Watch
 
@@ -123,9 +123,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """A module that makes its client when it is imported is imported again, with placeholders."""
+    """Note all tests; a module that makes its client on import is imported again, with a key."""
     report = yield
     config = collector.config
+    note(config, report.result or ())
     policy = config.stash[_POLICY]
     if (
         not report.failed

@@ -1,0 +1,109 @@
+"""Names of tapes that every file system keeps apart, and can have."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from tracetape.exceptions import CassetteError, InvalidValueError
+
+__all__ = ["beside", "check_length", "check_new", "check_twin", "folded", "is_reserved"]
+
+_LONGEST = 255  # bytes of a name
+_DEVICES = frozenset(
+    (
+        *("con", "prn", "aux", "nul", "conin$", "conout$"),
+        *(f"{device}{number}" for device in ("com", "lpt") for number in "123456789¹²³"),
+    )
+)
+_IGNORES_CASE = sys.platform in ("win32", "darwin")
+
+
+def folded(name: str) -> str:
+    """Equal for names that are one file where case, or the form of letters, does not count."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def is_reserved(name: str) -> bool:
+    """Whether Windows has a device of that name, whatever its suffix."""
+    return name.partition(".")[0].rstrip(" ").lower() in _DEVICES
+
+
+def check_length(path: Path) -> None:
+    """Refuse what no file system can have.
+
+    Raises:
+        InvalidValueError: the name is too long, or has a NUL in it.
+    """
+    length = len(os.fsencode(path.name))
+    if length > _LONGEST or "\0" in str(path):
+        what = "a NUL in it" if length <= _LONGEST else f"{length:,} bytes"
+        raise InvalidValueError(
+            f"the name of the cassette {path.name[:60]!r}… has {what}: files can have {_LONGEST} "
+            "bytes, and no NUL"
+        )
+
+
+def check_new(path: Path) -> None:
+    """Refuse to make a file that somebody else's system cannot have, or takes for another.
+
+    Raises:
+        InvalidValueError: Windows has a device of that name, or drops its last letters.
+        CassetteError: there is a file whose name differs only by case, or by the form of letters.
+    """
+    parts = path.parts if not path.is_absolute() else (path.name,)
+    for part in parts:
+        if part in (".", ".."):
+            continue
+        if is_reserved(part):
+            raise InvalidValueError(
+                f"the cassette {path}: Windows has a device named {part!r}: choose another name"
+            )
+        if part != part.rstrip(". "):
+            raise InvalidValueError(
+                f"the cassette {path}: Windows drops what {part!r} ends with: choose another name"
+            )
+    check_twin(path, everywhere=True)
+
+
+def check_twin(path: Path, *, everywhere: bool = False) -> None:
+    """Refuse a name that stands for the file of another.
+
+    Args:
+        path: of the tape.
+        everywhere: ask also where the file system itself tells them apart.
+
+    Raises:
+        CassetteError: there is a file whose name differs only by case, or by the form of letters.
+    """
+    if not (everywhere or _IGNORES_CASE):
+        return
+    twin = next(_twins(path), None)
+    if twin is not None:
+        raise CassetteError(
+            f"the cassette {path} is one file with {twin!a} beside it where case, or the form of "
+            "letters, does not count (macOS, Windows): choose another name"
+        )
+
+
+def _twins(path: Path) -> Iterator[str]:
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return
+    if path.name not in names:
+        ours = folded(path.name)
+        yield from (name for name in names if folded(name) == ours)
+
+
+def beside(path: Path, prefix: str, suffix: str) -> Path:
+    """A name in the same folder for something that belongs to `path`, short enough."""
+    name = f"{prefix}{path.name}{suffix}"
+    if len(os.fsencode(name)) > _LONGEST:
+        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+        name = f"{prefix}{digest}{suffix}"
+    return path.with_name(name)

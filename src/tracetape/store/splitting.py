@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["MARK", "Content", "ContentList", "join", "references", "split"]
+__all__ = ["MARK", "Content", "ContentList", "Piece", "join", "references", "split"]
 
 MARK = b"\x1f"
 _SPLIT = 512  # bytes; what is smaller stands where it is

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tracetape._system import pause, wall_clock_ns
 from tracetape.entities import Span, Trace, TraceData, TraceInfo
 from tracetape.entities.attachment import Attachment
-from tracetape.entities.names import SESSION
 from tracetape.exceptions import StoreError
 from tracetape.store.assessments import (
     add_assessments,
     remove_assessments,
     write_assessments,
 )
-from tracetape.store.attachments import read_attachment, write_attachments
+from tracetape.store.attachments import read_attachment
 from tracetape.store.connections import Connection, ForkWaitsError, begin_writing
-from tracetape.store.contents import ContentReader, ContentWriter, parts_of
+from tracetape.store.contents import ContentReader, ContentWriter
 from tracetape.store.opening import is_damage, open_file, open_memory, set_aside
-from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
+from tracetape.store.protocol import TraceUpdate
 from tracetape.store.query import Condition, TraceQuery
 from tracetape.store.readonly import look_into
 from tracetape.store.retention import Retention
@@ -33,12 +32,11 @@ from tracetape.store.rows import (
     TRACE_COLUMNS,
     info_from_row,
     span_from_row,
-    span_row,
-    update_row,
 )
 from tracetape.store.selecting import selected
 from tracetape.store.sessions import newest_sessions
 from tracetape.store.upkeep import Upkeep
+from tracetape.store.writing import write_trace, write_updates
 
 if TYPE_CHECKING:
     from tracetape.entities.assessment import Assessment
@@ -47,58 +45,7 @@ __all__ = ["SQLiteStore"]
 
 _T = TypeVar("_T")
 
-_ADDED = ("span_count", "error_count")
-_MERGED = ("tags", "metadata")  # JSON merge patches (RFC 7396): null removes a key
-_OBJECT = "CASE WHEN json_valid({0}) THEN {0} ELSE '{{}}' END"  # a damaged one is begun anew
-_OF_ROOT = ("end_ns", "name", "request_preview", "response_preview")
-_SUMS = ", ".join(
-    [f"{c} = traces.{c} + excluded.{c}" for c in _ADDED]
-    + [
-        f"{c} = CASE WHEN excluded.{c} IS NULL THEN traces.{c} "
-        f"ELSE coalesce(traces.{c}, 0) + excluded.{c} END"
-        for c in (*TOKEN_KINDS, *COST_KINDS)
-    ]
-)
-# By name: sqlite3 of Python 3.14 refuses numbered parameters of a sequence, 3.12 warns of them.
-_MARKS = {column: f":{column}" for column in TRACE_COLUMNS}
-_TAGS, _METADATA = _MARKS["tags"], _MARKS["metadata"]
-_SESSION = f"json_extract({{0}}, '$.\"{SESSION}\"')"
-_INSERT = f"""
-    INSERT INTO traces ({", ".join(TRACE_COLUMNS)}, session)
-    VALUES (
-        {", ".join(f"json_patch('{{}}', {m})" if c in _MERGED else m for c, m in _MARKS.items())},
-        {_SESSION.format(_METADATA)}
-    )
-    ON CONFLICT (trace_id) DO UPDATE SET
-        start_ns = min(traces.start_ns, excluded.start_ns),
-        client_request_id = coalesce(excluded.client_request_id, traces.client_request_id),
-        experiment_id = coalesce(excluded.experiment_id, traces.experiment_id),
-        tags = json_patch({_OBJECT.format("traces.tags")}, {_TAGS}),
-        metadata = json_patch({_OBJECT.format("traces.metadata")}, {_METADATA}),
-        session = CASE WHEN json_type({_METADATA}, '$."{SESSION}"') IS NULL THEN traces.session
-            ELSE {_SESSION.format(_METADATA)} END,
-        {_SUMS},
-"""
-# Several processes may know parts of one trace; only the one with the root knows its end.
-_WRITE_TRACE = f"""{_INSERT}
-        state = CASE excluded.state WHEN 'IN_PROGRESS' THEN traces.state ELSE excluded.state END,
-        {", ".join(f"{c} = coalesce(excluded.{c}, traces.{c})" for c in _OF_ROOT)}
-    RETURNING id
-"""
-_WRITE_PART = f"""{_INSERT}
-        {", ".join(f"{c} = coalesce(traces.{c}, excluded.{c})" for c in _OF_ROOT)}
-    RETURNING id
-"""
-_WRITE_SPAN = f"""
-    INSERT INTO spans (trace, {", ".join(SPAN_COLUMNS)})
-    VALUES (?, {", ".join("?" * len(SPAN_COLUMNS))})
-    ON CONFLICT (trace, span_id) DO UPDATE SET
-        {", ".join(f"{c} = excluded.{c}" for c in SPAN_COLUMNS)}
-        WHERE excluded.end_ns IS NOT NULL OR spans.end_ns IS NULL
-"""
-_WRITE_USE = "INSERT OR IGNORE INTO uses (part, span) VALUES (?, ?)"
 _MOST = 1 << 62  # SQLite counts to 2**63
-_END = SPAN_COLUMNS.index("end_ns") + 1  # after the trace's
 _READ_SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"
 _READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"
 
@@ -157,32 +104,9 @@ class SQLiteStore:
 
         def transaction(connection: sqlite3.Connection) -> None:
             with self._transaction(connection):
-                for update in updates:
-                    key = self._write_trace(connection, update)
-                    self._write_spans(connection, [span_row(key, s) for s in update.spans])
-                    write_attachments(connection, key, update.attachments.values())
+                write_updates(connection, updates, self._contents)
 
         self._use(self._writer, transaction)
-
-    def _write_spans(self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
-        plain = []
-        for row in rows:
-            # An open one is written again when it ends: only then are its contents shared.
-            inputs, outputs = row[-2:] if row[_END] is None else self._shared(connection, row)
-            parts = [p for v in (inputs, outputs) if isinstance(v, bytes) for p in parts_of(v)]
-            if not parts:
-                plain.append(row)
-                continue
-            values = (*row[:-2], inputs, outputs)
-            ((key,),) = connection.execute(f"{_WRITE_SPAN} RETURNING id", values).fetchall()
-            connection.executemany(_WRITE_USE, [(part, key) for part in parts])
-        connection.executemany(_WRITE_SPAN, plain)
-
-    def _shared(
-        self, connection: sqlite3.Connection, row: tuple[Any, ...]
-    ) -> tuple[str | bytes | None, ...]:
-        store = self._contents.store
-        return tuple(None if v is None else store(connection, v) for v in row[-2:])
 
     @contextlib.contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[ContentWriter]:
@@ -206,18 +130,11 @@ class SQLiteStore:
             with self._transaction(connection):
                 # It may be running, and not be written yet.
                 begun = TraceUpdate(trace_id, wall_clock_ns(), [], is_part=True)
-                key = self._write_trace(connection, begun)
+                key = write_trace(connection, begun)
                 write_assessments(connection, key, changed)
                 remove_assessments(connection, key, removed)
 
         self._use(self._writer, work)
-
-    def _write_trace(self, connection: sqlite3.Connection, update: TraceUpdate) -> int:
-        """The id of its row."""
-        row = dict(zip(TRACE_COLUMNS, update_row(update), strict=True))
-        write = _WRITE_PART if update.is_part else _WRITE_TRACE
-        ((key,),) = connection.execute(write, row).fetchall()
-        return int(key)
 
     def get_trace(self, trace_id: int) -> Trace | None:
         """The trace with this 128-bit id, or None."""

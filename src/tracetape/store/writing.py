@@ -1,0 +1,155 @@
+"""Updates to table rows, a batch at a time: what a batch brings for the first time costs least."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from tracetape.entities.names import SESSION
+from tracetape.store.attachments import write_attachments
+from tracetape.store.contents import ContentWriter, parts_of
+from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
+from tracetape.store.rows import SPAN_COLUMNS, TRACE_COLUMNS, span_row, update_row
+
+__all__ = ["write_trace", "write_updates"]
+
+_Row = tuple[Any, ...]
+
+_ADDED = ("span_count", "error_count")
+_MERGED = ("tags", "metadata")  # JSON merge patches (RFC 7396): null removes a key
+_OBJECT = "CASE WHEN json_valid({0}) THEN {0} ELSE '{{}}' END"  # a damaged one is begun anew
+_OF_ROOT = ("end_ns", "name", "request_preview", "response_preview")
+_SUMS = ", ".join(
+    [f"{c} = traces.{c} + excluded.{c}" for c in _ADDED]
+    + [
+        f"{c} = CASE WHEN excluded.{c} IS NULL THEN traces.{c} "
+        f"ELSE coalesce(traces.{c}, 0) + excluded.{c} END"
+        for c in (*TOKEN_KINDS, *COST_KINDS)
+    ]
+)
+# By name: sqlite3 of Python 3.14 refuses numbered parameters of a sequence, 3.12 warns of them.
+_MARKS = {column: f":{column}" for column in TRACE_COLUMNS}
+_TAGS, _METADATA = _MARKS["tags"], _MARKS["metadata"]
+_SESSION = f"json_extract({{0}}, '$.\"{SESSION}\"')"
+_INSERT = f"""
+    INSERT INTO traces ({", ".join(TRACE_COLUMNS)}, session)
+    VALUES (
+        {", ".join(f"json_patch('{{}}', {m})" if c in _MERGED else m for c, m in _MARKS.items())},
+        {_SESSION.format(_METADATA)}
+    )
+"""
+_UPSERT = f"""{_INSERT}
+    ON CONFLICT (trace_id) DO UPDATE SET
+        start_ns = min(traces.start_ns, excluded.start_ns),
+        client_request_id = coalesce(excluded.client_request_id, traces.client_request_id),
+        experiment_id = coalesce(excluded.experiment_id, traces.experiment_id),
+        tags = json_patch({_OBJECT.format("traces.tags")}, {_TAGS}),
+        metadata = json_patch({_OBJECT.format("traces.metadata")}, {_METADATA}),
+        session = CASE WHEN json_type({_METADATA}, '$."{SESSION}"') IS NULL THEN traces.session
+            ELSE {_SESSION.format(_METADATA)} END,
+        {_SUMS},
+"""
+# Several processes may know parts of one trace; only the one with the root knows its end.
+_WRITE_TRACE = f"""{_UPSERT}
+        state = CASE excluded.state WHEN 'IN_PROGRESS' THEN traces.state ELSE excluded.state END,
+        {", ".join(f"{c} = coalesce(excluded.{c}, traces.{c})" for c in _OF_ROOT)}
+    RETURNING id
+"""
+_WRITE_PART = f"""{_UPSERT}
+        {", ".join(f"{c} = coalesce(traces.{c}, excluded.{c})" for c in _OF_ROOT)}
+    RETURNING id
+"""
+_INSERT_SPAN = f"""
+    INSERT INTO spans (id, trace, {", ".join(SPAN_COLUMNS)})
+    VALUES (?, ?, {", ".join("?" * len(SPAN_COLUMNS))})
+"""
+_WRITE_SPAN = f"""{_INSERT_SPAN}
+    ON CONFLICT (trace, span_id) DO UPDATE SET
+        {", ".join(f"{c} = excluded.{c}" for c in SPAN_COLUMNS)}
+        WHERE excluded.end_ns IS NOT NULL OR spans.end_ns IS NULL
+"""
+_WRITE_USE = "INSERT OR IGNORE INTO uses (part, span) VALUES (?, ?)"
+_ID = 1 + SPAN_COLUMNS.index("span_id")  # in a row, after the trace's
+_END = 1 + SPAN_COLUMNS.index("end_ns")
+
+
+def write_updates(
+    connection: sqlite3.Connection, updates: Sequence[TraceUpdate], contents: ContentWriter
+) -> None:
+    """Keep all of `updates`, within a transaction."""
+    if not updates:
+        return
+    keys, new = _write_traces(connection, updates)
+    rows = [
+        span_row(key, span)
+        for key, update in zip(keys, updates, strict=True)
+        for span in update.spans
+    ]
+    rows = _shared(connection, rows, contents)
+    for key, update in zip(keys, updates, strict=True):
+        if update.attachments:
+            write_attachments(connection, key, update.attachments.values())
+    # Of a new trace no span can be there, unless it comes twice in this batch.
+    times = Counter((row[0], row[_ID]) for row in rows if row[0] in new)
+    is_first = [times[row[0], row[_ID]] == 1 for row in rows]
+    _insert_spans(connection, [row for row, first in zip(rows, is_first, strict=True) if first])
+    _merge_spans(connection, [row for row, first in zip(rows, is_first, strict=True) if not first])
+
+
+def _write_traces(
+    connection: sqlite3.Connection, updates: Sequence[TraceUpdate]
+) -> tuple[list[int], set[int]]:
+    """The ids of their rows, and which of these are new."""
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
+    keys = [write_trace(connection, update) for update in updates]
+    return keys, {key for key in keys if key > last}
+
+
+def write_trace(connection: sqlite3.Connection, update: TraceUpdate) -> int:
+    """Bring the row of one trace up to date, within a transaction; its id."""
+    row = dict(zip(TRACE_COLUMNS, update_row(update), strict=True))
+    write = _WRITE_PART if update.is_part else _WRITE_TRACE
+    ((key,),) = connection.execute(write, row).fetchall()
+    return int(key)
+
+
+def _shared(
+    connection: sqlite3.Connection, rows: list[_Row], contents: ContentWriter
+) -> list[_Row]:
+    """The rows, with what is large kept apart.
+
+    An open span is written again when it ends: only then are its contents shared.
+    """
+    ended = [row for row in rows if row[_END] is not None]
+    stored = iter(contents.store(connection, [value for row in ended for value in row[-2:]]))
+    return [row if row[_END] is None else (*row[:-2], next(stored), next(stored)) for row in rows]
+
+
+def _parts(row: _Row) -> list[int]:
+    return [part for one in row[-2:] if isinstance(one, bytes) for part in parts_of(one)]
+
+
+def _insert_spans(connection: sqlite3.Connection, rows: list[_Row]) -> None:
+    """Add spans that are not there."""
+    if not rows:
+        return
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM spans").fetchone()
+    numbered = list(enumerate(rows, last + 1))
+    connection.executemany(_INSERT_SPAN, [(key, *row) for key, row in numbered])
+    uses = [(part, key) for key, row in numbered for part in _parts(row)]
+    connection.executemany(_WRITE_USE, uses)
+
+
+def _merge_spans(connection: sqlite3.Connection, rows: list[_Row]) -> None:
+    """Add spans, or bring them up to date if they are there."""
+    plain = []
+    for row in rows:
+        parts = _parts(row)
+        if not parts:
+            plain.append((None, *row))
+            continue
+        ((key,),) = connection.execute(f"{_WRITE_SPAN} RETURNING id", (None, *row)).fetchall()
+        connection.executemany(_WRITE_USE, [(part, key) for part in parts])
+    connection.executemany(_WRITE_SPAN, plain)

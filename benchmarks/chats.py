@@ -93,7 +93,14 @@ def chat(n: int) -> TraceUpdate:
 
 
 def _span(
-    n: int, at: int, parent: int | None, name: str, kind: str, inputs: Any, outputs: Any, **rest: Any
+    n: int,
+    at: int,
+    parent: int | None,
+    name: str,
+    kind: str,
+    inputs: Any,
+    outputs: Any,
+    **rest: Any,
 ) -> Span:
     start = NOW + n * 1_000_000 + at * 1000
     known: dict[str, Any] = {"attributes": None, "fields": None, "status": SpanStatus("OK")}
@@ -254,7 +261,9 @@ def exchanging(path: Path, spans: int, show: Callable[..., None]) -> None:
     """The commands, each in a process of its own."""
     folder = path.parent
     for kind in ("jsonl", "parquet"):
-        _command(f"export --{kind}", spans, show, "export", f"--{kind}", str(folder / f"x.{kind}"), path)
+        _command(
+            f"export --{kind}", spans, show, "export", f"--{kind}", str(folder / f"x.{kind}"), path
+        )
     (folder / "x.parquet").unlink(missing_ok=True)
     into = folder / "imported.db"
     _command("import of that JSONL", spans, show, "import", str(folder / "x.jsonl"), into)
@@ -271,7 +280,9 @@ def _command(what: str, spans: int, show: Callable[..., None], *words: Any) -> N
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{what} failed")
-    show(f"{what}, spans a second of the processor", spans / (used.ru_utime + used.ru_stime), "")
+    rate = spans / (used.ru_utime + used.ru_stime)
+    less = "" if rate >= SPANS_A_SECOND else f"   LESS than {SPANS_A_SECOND:,}"
+    show(f"{what}, spans a second of the processor", rate, less)
     show("  … resident memory, at most", used.ru_maxrss / 1024, "MiB", 300)
 
 

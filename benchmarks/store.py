@@ -1,6 +1,9 @@
 """What the store costs: reading, searching, growing. Run it on an idle machine.
 
-    .venv/bin/python benchmarks/store.py [--traces 100000] [--folder /tmp/bench]
+    .venv/bin/python benchmarks/store.py [--traces 100000] [--folder /tmp/bench] [--only chats]
+
+`--only chats` leaves out all but the traces of a chat application; `--chats FILE` uses such a store
+again, or makes it there.
 
 Spans are written straight to the store, in batches as the recorder writes them.
 """
@@ -17,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import chats
 import orjson
 
 from tracetape.entities import Span, SpanStatus, TraceState
@@ -207,10 +211,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--traces", type=int, default=100_000)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--only", choices=["chats"])
+    parser.add_argument("--chats", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        growing(Path(folder))
-        reading(Path(folder), given.traces)
+        if given.only is None:
+            growing(Path(folder))
+            reading(Path(folder), given.traces)
+        chats.main(Path(folder), given.traces, show, given.chats)
 
 
 if __name__ == "__main__":

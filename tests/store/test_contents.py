@@ -231,3 +231,24 @@ def test_an_open_span_shares_its_contents_when_it_ends(
     assert trace.data.spans[0]._inputs == data
     assert query("SELECT count(*) FROM uses", path=tmp_path / "s.db") == [(1,)]
     store.close()
+
+
+def test_a_batch_is_looked_up_at_once(
+    tmp_path: Path, make_span: Callable[..., Span], update: Callable[..., TraceUpdate]
+) -> None:
+    """However many contents it brings, also those that another batch has brought."""
+    store = SQLiteStore(tmp_path / "s.db")
+    asked: list[str] = []
+    for first in (1, 101):
+        batch = [
+            update(make_span(inputs=data, trace_id=n), trace_id=n)
+            for n, data in enumerate(conversation(100), first)
+        ]
+        with store._writer as connection:
+            connection.set_trace_callback(asked.append)
+        store.write(batch)
+        store._contents.forget()
+    store.close()
+    about = [one for one in asked if one.startswith("SELECT") and "FROM contents" in one]
+    assert 2 <= len(about) <= 4
+    assert len([one for one in asked if "INTO lists" in one]) == 200

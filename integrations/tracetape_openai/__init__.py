@@ -120,4 +120,5 @@ INTEGRATION = Integration(
     package="openai",
     install="pip install openai",
     targets=(*TEMPLATE.targets(), *_socket_targets(), *_runner_targets(), *_helper_targets()),
+    ahead=("tracetape_openai.chat", "tracetape_openai.responses"),
 )

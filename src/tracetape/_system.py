@@ -7,6 +7,7 @@ or late. A span's times, and the thread that writes, must depend on none of them
 from __future__ import annotations
 
 import _thread
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -103,6 +104,9 @@ def is_green() -> bool:
 
 
 _own: set[int] = set()
+# What a fault of the thread itself raises must reach it.
+_FAULTS = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
+_block: Callable[[int, Any], Any] | None = getattr(signal, "pthread_sigmask", None)  # not Windows
 
 
 def is_own_thread() -> bool:
@@ -116,6 +120,7 @@ def start_thread(run: Callable[[], None], name: str) -> Thread | None:
     def run_marked() -> None:
         me = this_thread()
         _own.add(me)
+        _leave_signals()
         try:
             run()
         finally:
@@ -129,6 +134,13 @@ def start_thread(run: Callable[[], None], name: str) -> Thread | None:
     thread = Thread(target=run_marked, name=name, daemon=True)
     thread.start()
     return thread
+
+
+def _leave_signals() -> None:
+    """Signals are for the program's threads, which may have blocked one to wait for it."""
+    if _block is not None:
+        faults = {getattr(signal, name, None) for name in _FAULTS}
+        _block(signal.SIG_BLOCK, signal.valid_signals() - faults)
 
 
 class Bell:

@@ -162,9 +162,11 @@ class Integration(NamedTuple):
         package: the import package that it instruments.
         install: the command that installs it.
         targets: what is patched.
+        ahead: modules with the extractors that most programs need; they are loaded on a thread.
     """
 
     name: str
     package: str
     install: str
     targets: tuple[Target, ...]
+    ahead: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from tracetape.instrument.integration import Integration
 from tracetape.instrument.options import options
 from tracetape.instrument.patching import Patch
 from tracetape.instrument.providers import register_provider
-from tracetape.tracing.runtime import is_disabled
+from tracetape.tracing.runtime import is_disabled, runtime
 
 __all__ = [
     "active",
@@ -121,6 +121,7 @@ def autolog(
         if name not in off:
             on = not disable and log_traces and (threads or name != "threads")
             _switch(name, on=on)
+    _get_ready()
 
 
 def autolog_one(name: str, *, disable: bool = False) -> None:
@@ -139,6 +140,7 @@ def autolog_one(name: str, *, disable: bool = False) -> None:
             f"run `{found.install}`"
         )
     _switch(name, on=not disable)
+    _get_ready()
 
 
 def active() -> frozenset[str]:
@@ -162,6 +164,14 @@ def _switch(name: str, *, on: bool) -> None:
         _patches[name] = [Patch(target) for target in found.targets]
     for patch in _patches[name]:
         patch.switch_on() if on else patch.switch_off()
+
+
+def _get_ready() -> None:
+    """Have loaded, meanwhile, what the first calls and the first spans will need."""
+    on = active()
+    if on:
+        found = [integration(name) for name in sorted(on)]
+        runtime.get_ready(module for one in found if one is not None for module in one.ahead)
 
 
 def names() -> list[str]:

@@ -20,6 +20,7 @@ from tracetape.exceptions import StoreError
 from tracetape.recorder import lifecycle
 from tracetape.recorder.bounds import Bounds, RecorderStats, change_bytes, runs_event_loop
 from tracetape.recorder.inherited import Inherited
+from tracetape.recorder.loading import load_by_parts
 from tracetape.recorder.worker import Worker
 
 if TYPE_CHECKING:
@@ -415,9 +416,12 @@ class Recorder(Bounds):
                 self._worker = None  # a fault under our own suite: the next span starts anew
 
     def _write_on(self) -> None:
-        # Loaded here, with all that only writing needs: the user's thread goes on meanwhile.
+        # Loaded here, unless it was before: the user's thread goes on meanwhile.
+        for _ in load_by_parts():
+            pass
         write_next = _load_writing()
-        _load_store()
+        self._open_early()
+        gathering = False  # what has ended by now has waited for the modules
         upkeep: float | None = None  # seconds until the next part of it, if nothing comes
         overdue = 0.0  # and when it is done anyway, by the monotonic clock
         while True:
@@ -434,8 +438,9 @@ class Recorder(Bounds):
                 if upkeep and not self.queue:
                     continue
             self.wake.clear()
-            if not self.stopping and len(self.queue) < _GATHERED:
+            if gathering and not self.stopping and len(self.queue) < _GATHERED:
                 self._hurry.wait(_GATHER_SECONDS)
+            gathering = True
             self._hurry.clear()
             try:
                 while write_next(self) and not self.stopping:
@@ -448,6 +453,20 @@ class Recorder(Bounds):
             self._ring()
             if self.stopping:
                 return
+
+    def _open_early(self) -> None:
+        """The first span has begun: the file is made before it ends, if that takes a while."""
+        if all(trace.held is not None for trace in list(self.live)):
+            return
+        self.writing_since = perf_counter()
+        try:
+            self.store  # noqa: B018 - it is opened when asked for
+        except StoreError:
+            pass  # the first batch says so, and tries again
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("opening the store")
+        finally:
+            self.writing_since = 0.0
 
     def _tidy(self) -> bool:
         """A part of the store's upkeep, some 20 ms long; whether there is more."""
@@ -487,12 +506,6 @@ class Recorder(Bounds):
     def _ring(self) -> None:
         for bell in list(self._waiting):
             bell.ring()
-
-
-def _load_store() -> None:
-    """Most programs write to a file of SQLite's: the first batch must not wait for its modules."""
-    with loading:
-        import tracetape.store.sqlite  # noqa: F401
 
 
 def _load_writing() -> Callable[[Recorder], bool]:

@@ -14,13 +14,13 @@ class Worker:
 
     __slots__ = ("_ended", "_ident", "_is_known", "_thread", "_work")
 
-    def __init__(self, work: Callable[[], None]) -> None:
+    def __init__(self, work: Callable[[], None], name: str = "tracetape-recorder") -> None:
         """Start it."""
         self._work = work
         self._ended = Bell()
         self._ident: int | None = None
         self._is_known = not is_green()  # to the module threading
-        self._thread = start_thread(self._run, "tracetape-recorder")
+        self._thread = start_thread(self._run, name)
 
     def _run(self) -> None:
         self._ident = this_thread()

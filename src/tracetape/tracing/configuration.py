@@ -212,6 +212,7 @@ def configure(
         runtime.use_prices(prices)
     if span_processors is not None:
         runtime.use_processors(span_processors)
+    runtime.get_ready()
     return restore
 
 
@@ -223,6 +224,7 @@ def get_config() -> TracingConfig:
 def enable() -> None:
     """Record spans again after `disable`."""
     runtime.enabled = True
+    runtime.get_ready()
 
 
 def disable() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from tracetape.entities.privacy import OPEN, Privacy, checked_level
 from tracetape.entities.privacy import policy as privacy
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.limits import from_environment, parse_bytes, parse_flag
-from tracetape.recorder import Recorder
+from tracetape.recorder import Recorder, load_ahead
 
 if TYPE_CHECKING:
     from tracetape.entities.live_span import LiveSpan
@@ -63,6 +63,11 @@ class Runtime:
         level = from_environment(_CAPTURE, _level, "full", ("metadata", "No content is recorded."))
         privacy.now = OPEN if level == OPEN.capture else Privacy(level)
         self.use_processors(())
+
+    def get_ready(self, modules: Iterable[str] = ()) -> None:
+        """Something will be recorded: have what that needs loaded, and `modules`, meanwhile."""
+        if self.enabled:
+            load_ahead(modules)
 
     def use_processors(self, processors: Sequence[Processor]) -> None:
         """Call these on each span that has ended, before it is queued."""

@@ -1,7 +1,7 @@
 """Databricks: serving endpoints, vector search and connections, by whichever client."""
 
 from tracetape.instrument import Integration, Target
-from tracetape_databricks.api import wrap_attempt, wrap_do
+from tracetape_databricks.api import wrap_attempt, wrap_do, wrap_send
 from tracetape_databricks.deployments import wrap_predict, wrap_predict_stream
 from tracetape_databricks.naming import provider
 from tracetape_databricks.needs import wrap_http_client
@@ -37,6 +37,8 @@ INTEGRATION = Integration(
             wrap_http_client,
             optional=True,
         ),
+        # All clients of Databricks but openai's send by it, and MLflow's deployments.
+        Target("requests.sessions", "Session", "send", wrap_send, optional=True),
         Target(*_INDEX, "similarity_search", wrap_search, optional=True),
         Target(*_ASYNC_INDEX, "similarity_search", wrap_search_async, optional=True),
         Target(*_DEPLOYMENTS, "predict", wrap_predict, optional=True),

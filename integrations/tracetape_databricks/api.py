@@ -16,7 +16,7 @@ from tracetape_databricks.around import around, keep_login_from_records
 from tracetape_databricks.retrieval import IndexQuery, IndexScan
 from tracetape_databricks.serving import SERVED_MODEL, extractor_of
 
-__all__ = ["wrap_attempt", "wrap_do"]
+__all__ = ["wrap_attempt", "wrap_do", "wrap_send"]
 
 # When an attempt of a call failed that may be followed by another.
 _refused_at: WeakKeyDictionary[Call, int] = WeakKeyDictionary()
@@ -93,6 +93,20 @@ def wrap_attempt(original: Callable[..., Any], is_on: Callable[[], bool]) -> Cal
             raise
 
     return attempt
+
+
+def wrap_send(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
+    """`requests.Session.send`: within a call of ours it tells what that logs in with."""
+
+    def send(*args: Any, **kwargs: Any) -> Any:
+        call = calling.get()
+        if call is not None and is_on():
+            request = args[1] if len(args) > 1 else kwargs.get("request")
+            if request is not None:
+                call.sends(request)
+        return original(*args, **kwargs)
+
+    return send
 
 
 def _refuse(call: Call, exception: Exception) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tracetape.instrument import Request, provider_of
-from tracetape.instrument.call import Call, begin_call
+from tracetape.instrument.call import Call, begin_call, calling
 from tracetape_databricks.around import around, begin_guarded, parameters
 from tracetape_databricks.serving import extractor_of
 
@@ -46,7 +46,15 @@ def wrap_predict_stream(
             return (yield from chunks)
         call.streaming()
         try:
-            for chunk in chunks:
+            while True:
+                before = calling.get()
+                calling.set(call)  # around each step only: in between the program goes on
+                try:
+                    chunk = next(chunks)
+                except StopIteration:
+                    break
+                finally:
+                    calling.set(before)
                 call.chunk(chunk)
                 yield chunk
         except GeneratorExit:

@@ -10,9 +10,9 @@ from tracetape.entities import SpanType
 from tracetape.instrument import Extractor, Request, Result, provider_of
 from tracetape.instrument.call import Call, begin_call
 from tracetape.instrument.credentials import of_request
-from tracetape.privacy.fields import clean_text
 from tracetape.privacy.names import MARK, is_secret_in_query
-from tracetape.privacy.values import secrets_in_url, those_that_tell
+from tracetape.privacy.urls import clean_text, secrets_in_url
+from tracetape.privacy.values import those_that_tell
 from tracetape_databricks.around import around, keep_login_from_records
 
 __all__ = ["wrap_http_request"]

@@ -20,6 +20,7 @@ from tracetape.entities.attachment import Attachment
 from tracetape.instrument import Request, provider_of
 from tracetape.instrument.call import Call, begin_call
 from tracetape.instrument.chunks import decoded_base64, get
+from tracetape.privacy.values import secrets_of_request, those_that_tell
 from tracetape_openai.responses import Responses
 
 __all__ = ["RealtimeResponses", "wrap_close", "wrap_receive", "wrap_send"]
@@ -54,6 +55,7 @@ class _Session:
         headers, path = getattr(request, "headers", None), getattr(request, "path", None)
         host = headers.get("Host", "") if isinstance(headers, Mapping) else ""
         self._provider, self._base_url = provider_of(f"https://{host}")
+        self._login = those_that_tell(secrets_of_request(headers or {}, path or ""))
         models = parse_qs(urlsplit(path).query) if isinstance(path, str) else {}
         self._model = models.get("model", [None])[0]
 
@@ -127,6 +129,7 @@ class _Session:
             request = request._replace(path="/realtime")
         call = begin_call(self._extractor(), request, "openai")
         if call is not None:
+            call.keep_from_records(self._login)
             call.streaming()
         return call
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetape.privacy.fields import clean_fields, clean_text, clean_url, may_hold_credentials
+from tracetape.privacy.fields import clean_fields, may_hold_credentials
 from tracetape.privacy.names import (
     MARK,
     is_credential,
@@ -17,6 +17,7 @@ from tracetape.privacy.names import (
     is_secret,
     is_secret_in_query,
 )
+from tracetape.privacy.urls import clean_text, clean_url
 from tracetape.privacy.values import Secrets, telling
 
 CREDENTIALS = (

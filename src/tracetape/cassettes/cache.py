@@ -20,6 +20,7 @@ import orjson
 
 from tracetape._version import __version__
 from tracetape.cassettes.interaction import Chunk, Interaction, RecordedError, Request, Response
+from tracetape.privacy.files import open_private
 
 __all__ = ["VARIABLE", "cached", "keep"]
 
@@ -56,7 +57,8 @@ def keep(data: bytes, parsed: Parsed) -> None:
         content = orjson.dumps([incomplete, [_stored(one) for one in interactions]])
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            draft.write_bytes(content)
+            with open_private(draft) as file:
+                file.write(content)
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

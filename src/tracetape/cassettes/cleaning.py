@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.request import getproxies_environment
 
-import orjson
-
+from tracetape.cassettes.body_cleaning import PLACEHOLDER, clean_body, without_pieces
 from tracetape.cassettes.interaction import Chunk, Headers, Request, Response
-from tracetape.privacy.fields import clean_fields, clean_text, clean_url, may_hold_credentials
-from tracetape.privacy.names import is_credential_header, is_secret, is_secret_in_query
-from tracetape.privacy.shapes import without_secrets
-from tracetape.privacy.values import (
-    Secrets,
-    secrets_in_headers,
-    secrets_in_url,
-    those_that_tell,
-)
+from tracetape.privacy.names import is_credential_header, is_secret_in_query
+from tracetape.privacy.urls import clean_text, clean_url, secrets_in_url
+from tracetape.privacy.values import Secrets, known, secrets_in_headers, secrets_of, those_that_tell
 
 __all__ = [
     "PLACEHOLDER",
@@ -29,7 +23,6 @@ __all__ = [
     "secret_query_names",
 ]
 
-PLACEHOLDER = "REDACTED"
 _REQUEST_HEADERS = {"accept", "content-type", "openai-beta", "range"}
 _RESPONSE_HEADERS = {
     "content-disposition",
@@ -61,19 +54,29 @@ def cleaned_request(
             its value: the one that was recorded may have been a real one.
         keep: names of other headers to leave in, in lower case.
     """
+    kind = request.header("content-type")
+    # Its own only: which others the process knows is another at each run, and it must match.
+    own = secrets_of(those_that_tell(_credentials(request)))
     return replace(
         request,
         url=_clean_url(request.url, doubtful=doubtful),
         headers=_allowed(request.headers, _REQUEST_HEADERS.union(keep)),
-        body=_clean_body(request.body, request.header("content-type")),
+        body=own.data(clean_body(request.body, kind, []), PLACEHOLDER),
     )
 
 
 def credentials(request: Request) -> Secrets:
-    """What a request logs in with: a server may send it back, and so may an error."""
+    """What an answer must not say: what its request, or one of a traced client, logs in with."""
+    values = _credentials(request)
+    for address in getproxies_environment().values():
+        values += secrets_in_url(address)
+    return known(those_that_tell(values))
+
+
+def _credentials(request: Request) -> list[str]:
     values = [*secrets_in_headers(request.headers), *secrets_in_url(request.url)]
-    clean_json_body(request.body, values)
-    return Secrets(those_that_tell(values))
+    clean_body(request.body, request.header("content-type"), values)
+    return values
 
 
 def cleaned_response(response: Response, secrets: Secrets, keep: Collection[str] = ()) -> Response:
@@ -83,7 +86,9 @@ def cleaned_response(response: Response, secrets: Secrets, keep: Collection[str]
         for name, value in _allowed(response.headers, _RESPONSE_HEADERS.union(keep))
     ]
     before = response.body
-    body = _clean_body(before, response.header("content-type"))
+    body = clean_body(before, response.header("content-type"), [])
+    if response.is_event_stream:
+        body = without_pieces(body, secrets)
     body = secrets.data(body, PLACEHOLDER)
     headers = [(name, secrets.text(value, PLACEHOLDER)) for name, value in headers]
     chunks = response.chunks if body == before else [Chunk(body)]
@@ -121,25 +126,4 @@ def _allowed(headers: Headers, allowed: set[str]) -> Headers:
 
 def _clean_url(url: str, *, doubtful: bool = False) -> str:
     parts = urlsplit(clean_url(url, PLACEHOLDER, doubtful=doubtful))
-    path = without_secrets(parts.path, PLACEHOLDER)
-    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
-
-
-def _clean_body(body: bytes, content_type: str) -> bytes:
-    if "x-www-form-urlencoded" in content_type:
-        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-        kept = [(k, PLACEHOLDER if is_secret(k, v) else v) for k, v in pairs]
-        return body if kept == pairs else urlencode(kept).encode()
-    return clean_json_body(body, [])
-
-
-def clean_json_body(body: bytes, found: list[str]) -> bytes:
-    """A body of JSON with placeholders for credentials, which go into `found`."""
-    if body.lstrip()[:1] not in (b"{", b"[") or not may_hold_credentials(body):
-        return body
-    try:
-        value = orjson.loads(body)
-        cleaned = clean_fields(value, found, PLACEHOLDER)
-    except (orjson.JSONDecodeError, RecursionError):
-        return body
-    return body if cleaned == value else orjson.dumps(cleaned)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, ""))

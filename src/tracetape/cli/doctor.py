@@ -14,9 +14,9 @@ import click
 from tracetape._version import __version__
 from tracetape.cli.common import console, shown_place
 from tracetape.exceptions import TracetapeException
-from tracetape.privacy.fields import clean_text
 from tracetape.privacy.names import MARK, is_credential
 from tracetape.privacy.shapes import without_secrets
+from tracetape.privacy.urls import clean_text
 
 if TYPE_CHECKING:
     from rich.text import Text

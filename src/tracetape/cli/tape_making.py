@@ -54,6 +54,7 @@ def from_trace_command(
     """
     from tracetape.cassettes.rewriting import write
     from tracetape.exceptions import InvalidValueError, TracetapeException
+    from tracetape.privacy.files import write_private
     from tracetape.testing.from_trace import calls_of, interactions_of
     from tracetape.testing.skeleton import skeleton
 
@@ -73,8 +74,7 @@ def from_trace_command(
             raise InvalidValueError(f"{path} is there already: name another, or give --force")
     write(output, interactions)
     for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
+        write_private(path, text.encode())
     click.echo(f"{output}: {counted(len(interactions), 'request')} of {trace.trace_id}")
     for path in files:
         click.echo(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -94,6 +95,8 @@ class LiveTrace:
         privacy: what was to be hidden when it began.
         shown: whether something of it was written as open.
         secrets: what its calls log in with, which is never to be written.
+        sent: the requests of its calls, each with its span, in whose headers and URLs more of that
+            is found on the writing thread.
     """
 
     __slots__ = ("__dict__", "clock", "root", "sink", "trace_id")
@@ -108,6 +111,7 @@ class LiveTrace:
     privacy: Privacy | None = None
     shown: bool = False
     secrets: frozenset[str] | None = None
+    sent: deque[tuple[LiveSpan, Any]] | None = None
 
     trace_id: int
     sink: SpanSink
@@ -136,6 +140,11 @@ class LiveTrace:
         own = self.secrets
         if own is not secrets:
             self.secrets = secrets if own is None else own | secrets
+
+    def sends(self, span: LiveSpan, request: Any) -> None:
+        """Take note of the request of a call: who sends it may yet add what it logs in with."""
+        sent = self.sent or self.__dict__.setdefault("sent", deque())
+        sent.append((span, request))
 
     def unsettled(self) -> list[LiveSpan]:
         """The spans that are not both ended and written."""

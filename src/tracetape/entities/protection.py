@@ -5,22 +5,38 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from tracetape._system import lasting_lock
 from tracetape.capture import decode, encode
+from tracetape.entities.json_text import json_text
 from tracetape.entities.names import UNREAD
 from tracetape.entities.privacy import CAPTURE, LEVELS, Privacy, policy
 from tracetape.entities.status import SpanStatus
-from tracetape.privacy.fields import clean_fields, clean_text, may_hold_credentials
+from tracetape.privacy.fields import clean_fields, may_hold_credentials
 from tracetape.privacy.names import MARK
+from tracetape.privacy.pieces import conceal_pieces
 from tracetape.privacy.shapes import without_secrets
-from tracetape.privacy.values import Secrets, known, those_that_tell
+from tracetape.privacy.urls import clean_text
+from tracetape.privacy.values import (
+    Secrets,
+    known,
+    remember,
+    secrets_of_request,
+    those_that_tell,
+)
 
 if TYPE_CHECKING:
+    from tracetape.entities.live_trace import LiveTrace
     from tracetape.entities.redaction import Redactor
 
-__all__ = ["protect", "without_credentials"]
+__all__ = ["protect", "secrets_of_trace", "without_credentials"]
 
 # Of what an exception says, only this is no content.
 _EXCEPTION_TYPE = "exception.type"
+_reading = lasting_lock()  # a reader's thread and the writing one may look at the same requests
+_CHUNK_EVENT, _CHUNK = "mlflow.chunk.item.", "mlflow.chunk.value"  # a stream's, if they are kept
+_FUNCTION = "function_name"  # the field of a decorated function
 _PATH = "path"  # the field that a call of an integration has, and nothing else
 _CONTENT_FIELDS = frozenset({"tools", "description", "function_name", "links"})
 
@@ -51,15 +67,31 @@ def protect(span: Any) -> Any:
 def without_credentials(span: Any) -> Any:
     """The span itself, or what is left of it without the credentials of its trace's calls.
 
-    Of a call also by their names, and by their shapes in what an exception says: there is nothing
-    of the user's in that.
+    Of a call and of a function's arguments also by their names, and by their shapes in what an
+    exception says: there is nothing of the user's in that.
     """
-    is_call = span._fields is not None and _PATH in span._fields
-    view = _cleaned_call(span) if is_call else span
+    view, fields = span, span._fields
+    if fields is not None:
+        if _PATH in fields:
+            view = _cleaned_call(span)
+        elif _FUNCTION in fields:
+            view = _cleaned_arguments(span)
     if span._events or span._status.description:
         view = _cleaned_errors(view)
-    secrets = known(span._trace.secrets)
+    secrets = secrets_of_trace(span._trace)
     return _concealed(view, secrets) if secrets else view
+
+
+def secrets_of_trace(trace: LiveTrace) -> Secrets:
+    """What the calls of a trace log in with, and those before."""
+    if trace.sent:
+        with _reading:
+            for entry in list(trace.sent):
+                span, request = entry
+                trace.keep_from_records(remember(secrets_of_request(*request)))
+                if span._end is not None:  # else its HTTP client may yet add to it
+                    trace.sent.remove(entry)
+    return known(trace.secrets)
 
 
 def _cleaned_call(span: Any) -> Any:
@@ -84,6 +116,19 @@ def _cleaned_call(span: Any) -> Any:
     if found:
         span._trace.keep_from_records(those_that_tell(found))
     return _changed(span, changed)
+
+
+def _cleaned_arguments(span: Any) -> Any:
+    """Of a decorated function: the program's parameters have names, as fields of a request do."""
+    data = span._inputs
+    if data is None or not may_hold_credentials(data):
+        return span
+    found: list[str] = []
+    before = decode(data)
+    after = clean_fields(before, found)
+    if found:
+        span._trace.keep_from_records(those_that_tell(found))
+    return span if after == before else _changed(span, {"inputs": encode(after)})
 
 
 def _cleaned_attribute(key: str, value: Any, found: list[str]) -> Any:
@@ -121,6 +166,7 @@ def _cleaned_text(text: str) -> str:
 
 
 def _concealed(span: Any, secrets: Secrets) -> Any:
+    span = _in_pieces(span, secrets)
     changed: dict[str, Any] = {}
     for name in ("inputs", "outputs"):
         before = getattr(span, f"_{name}")
@@ -144,6 +190,48 @@ def _concealed(span: Any, secrets: Secrets) -> Any:
     if status.description and (text := secrets.value(status.description)) != status.description:
         changed["status"] = SpanStatus(status.status_code, text)
     return _changed(span, changed)
+
+
+def _in_pieces(span: Any, secrets: Secrets) -> Any:
+    """Of a stream whose chunks are kept: without the secrets that go over their borders."""
+    events = list(span._events or ())
+    chunks = [n for n, (name, _, _) in enumerate(events) if _is_chunk(name)]
+    fields, outputs = span._fields or {}, span._outputs
+    if not chunks and "streamed" not in fields:
+        return span
+    changed: dict[str, Any] = {}
+    is_list = outputs is not None and outputs.startswith(b"[")
+    if is_list:  # the chunks once more
+        values = [[one] for one in decode(outputs)]
+        if conceal_pieces(values, secrets):
+            changed["outputs"] = encode([value for (value,) in values])
+    # An integration's outputs have the whole text, a user's reducer may leave any of it out.
+    is_told = is_list or (_PATH in fields and outputs is not None)
+    if len(chunks) > 1 and (not is_told or changed or secrets.data(outputs) != outputs):
+        changed["events"] = _without_pieces(events, chunks, secrets)
+    return _changed(span, changed)
+
+
+def _without_pieces(events: list[Any], chunks: list[int], secrets: Secrets) -> list[Any]:
+    said = [decode(events[n][2]) for n in chunks]
+    values = [[_json_of(one.get(_CHUNK))] for one in said]
+    if conceal_pieces(values, secrets):
+        for n, one, (value,) in zip(chunks, said, values, strict=True):
+            one[_CHUNK] = value if isinstance(value, str) else json_text(encode(value))
+            events[n] = (*events[n][:2], encode(one))
+    return events
+
+
+def _is_chunk(name: Any) -> bool:
+    return isinstance(name, str) and name.startswith(_CHUNK_EVENT)
+
+
+def _json_of(text: Any) -> Any:
+    """What a chunk is, if it is told as JSON."""
+    try:
+        return orjson.loads(text)
+    except (orjson.JSONDecodeError, TypeError):
+        return text
 
 
 def _changed(span: Any, changed: dict[str, Any]) -> Any:

@@ -122,6 +122,18 @@ class Call:
         if secrets:
             self._span._trace.keep_from_records(secrets)
 
+    def sends(self, request: Any) -> None:
+        """Take an HTTP request that is about to be sent: never write what it logs in with.
+
+        Args:
+            request: httpx's, httpx2's or requests'; it is read on the writing thread.
+        """
+        try:
+            headers, url = request.headers, request.url
+            self._span._trace.sends(self._span, (headers, url))
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("looking at a request")
+
     @property
     def traceparent(self) -> str:
         """The header that makes what the server does a child of this call (W3C Trace Context)."""

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.request import getproxies_environment
 from weakref import ref
 
 from tracetape.privacy.names import is_credential, is_credential_header, is_secret_in_query
+from tracetape.privacy.urls import secrets_in_url
 from tracetape.privacy.values import (
     remember,
     secrets_in_headers,
-    secrets_in_url,
     those_that_tell,
 )
 
-__all__ = ["ClientSecrets", "of_request", "secrets_of_attributes", "secrets_of_exception"]
+__all__ = [
+    "ClientSecrets",
+    "of_request",
+    "remember_environment",
+    "secrets_of_attributes",
+    "secrets_of_exception",
+]
 
 _NONE: frozenset[str] = frozenset()
 _MANY_CLIENTS = 256
 _MANY_CAUSES = 20
+_VARIABLES = ("ANTHROPIC_", "AZURE_", "DATABRICKS_", "OPENAI_")
 # Set by SDKs before each request if a function gives them.
 _CHANGING = ("api_key", "auth_token", "_azure_ad_token")
 
@@ -58,6 +67,28 @@ def _of_client(client: Any) -> Iterator[str]:
         yield from of_request(None, getattr(client, name, None))
     transport = getattr(client, "_client", None)
     yield from of_request(getattr(transport, "headers", None), getattr(transport, "params", None))
+    yield from _of_proxies(transport)
+
+
+def _of_proxies(transport: Any) -> Iterator[str]:
+    """What the proxies of httpx's client, and those of the environment, are logged in to with."""
+    mounts = getattr(transport, "_mounts", None)
+    for one in (getattr(transport, "_transport", None), *(mounts or {}).values()):
+        pool = getattr(one, "_pool", None)
+        yield from secrets_in_headers(getattr(pool, "_proxy_headers", None) or ())
+        for value in getattr(pool, "_proxy_auth", None) or ():  # of a SOCKS proxy: user, password
+            yield value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    for address in getproxies_environment().values():
+        yield from secrets_in_url(address)
+
+
+def remember_environment() -> None:
+    """Take note of what the SDKs find in the environment, before a client of theirs is made."""
+    remember(
+        value
+        for name, value in os.environ.items()
+        if name.startswith(_VARIABLES) and is_credential(name)
+    )
 
 
 def of_request(headers: Any, query: Any) -> list[str]:

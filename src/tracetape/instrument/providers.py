@@ -7,7 +7,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from tracetape.instrument.hosts import provider_of_host
-from tracetape.privacy.shapes import without_secrets
+from tracetape.privacy.urls import clean_path
 
 __all__ = ["provider_of", "provider_of_client", "register_provider"]
 
@@ -39,7 +39,7 @@ def provider_of(url: str, default: str | None = None) -> tuple[str | None, str]:
     The name of a host that is not known is `default`.
     """
     parts = urlsplit(url)
-    path = without_secrets(parts.path, "REDACTED")  # some gateways have a key in it
+    path = clean_path(parts.path)  # some gateways have a key in it
     host = (parts.hostname or "").lower()
     clean = f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{path}"
     names = (rule(host, parts.path) for rule in _rules)

@@ -9,6 +9,7 @@ from typing import Any
 from tracetape._modules import is_installed, load
 from tracetape.entities.privacy import checked_level
 from tracetape.exceptions import IntegrationMissingError, InvalidTypeError, InvalidValueError
+from tracetape.instrument.credentials import remember_environment
 from tracetape.instrument.integration import Integration
 from tracetape.instrument.options import options
 from tracetape.instrument.patching import Patch
@@ -162,6 +163,8 @@ def _switch(name: str, *, on: bool) -> None:
         if found is None:
             return
         _patches[name] = [Patch(target) for target in found.targets]
+    if on:
+        remember_environment()
     for patch in _patches[name]:
         patch.switch_on() if on else patch.switch_off()
 

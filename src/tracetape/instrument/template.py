@@ -83,7 +83,7 @@ class Template(NamedTuple):
             *(
                 Target(self.module, client, method, wrap, optional=True)
                 for client in (self.client, self.async_client)
-                for method, wrap in _RETRY_HOOKS.items()
+                for method, wrap in _PRIVATE_HOOKS.items()
             ),
         )
 
@@ -429,8 +429,23 @@ def _wrap_retry_timeout(
     return calculate_retry_timeout
 
 
-# Private, but in every version from 1.0 on; where they are missing there are no events.
-_RETRY_HOOKS = {
+def _wrap_build_request(
+    original: Callable[..., Any], is_on: Callable[[], bool]
+) -> Callable[..., Any]:
+    def build_request(*args: Any, **kwargs: Any) -> Any:
+        request = original(*args, **kwargs)
+        call = calling.get()
+        if call is not None and is_on():
+            call.sends(request)
+        return request
+
+    return build_request
+
+
+# Private, but in every version from 1.0 on. Without the first, keys that only the HTTP client
+# knows are not looked for; without the others there are no events of retries.
+_PRIVATE_HOOKS = {
+    "_build_request": _wrap_build_request,
     "_should_retry": _wrap_should_retry,
     "_calculate_retry_timeout": _wrap_retry_timeout,
 }

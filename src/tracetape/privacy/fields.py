@@ -1,32 +1,30 @@
-"""Credentials in URLs, in texts and in the fields of JSON, replaced by a mark."""
+"""Credentials in the fields of JSON, replaced by a mark."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from tracetape.privacy.names import MARK, is_secret, is_secret_in_query
+from tracetape.privacy.names import MARK, is_secret
 from tracetape.privacy.shapes import may_have_shapes, without_secrets
+from tracetape.privacy.urls import clean_url, secrets_in_url
 
-__all__ = ["clean_fields", "clean_text", "clean_url", "may_hold_credentials"]
+__all__ = ["clean_fields", "may_hold_credentials"]
 
-_QUERY_IN_TEXT = re.compile(r"(?<=[?&])([^=&#\s\"'<>]+)=([^&#\s\"'<>)]+)")
-_USER_IN_TEXT = re.compile(r"(?<=://)[^/?#\s\"'<>@]+@(?=[\w\[])")
 # How the names of credentials end, in JSON.
 _ENDS = tuple(
     f'{end}"'.encode()
     for end in (
         *("key", "token", "auth", "authorization", "secret", "password", "passwd", "passphrase"),
         *("cookie", "cookies", "assertion", "verifier", "credential", "credentials", "pat", "jwt"),
-        *("bearer", "server_url", "base_url", "mcp_servers", "headers"),
+        *("bearer", "passcode", "connection_string", "connectionstring", "server_url", "base_url"),
+        *("mcp_servers", "headers", "authentication"),
     )
 )
 # What users and models say: a name in there is theirs.
 _CONTENT = frozenset(
     (
-        *("arguments", "choices", "content", "contents", "data", "input", "inputs", "items"),
+        *("arguments", "choices", "content", "contents", "input", "inputs"),
         *("instructions", "instances", "dataframe_records", "dataframe_split", "messages"),
         *("logprobs", "output", "predictions", "prompt", "prompt_logprobs", "system", "text"),
         "top_logprobs",
@@ -46,28 +44,6 @@ def may_hold_credentials(data: bytes) -> bool:
     return any(end in data for end in _ENDS) or may_have_shapes(data)
 
 
-def clean_url(url: str, mark: str = "REDACTED", *, doubtful: bool = False) -> str:
-    """`url` without user and password, and with `mark` for parameters that are credentials."""
-    try:
-        parts = urlsplit(url)
-        pairs = parse_qsl(parts.query, keep_blank_values=True)
-    except ValueError:  # no URL
-        return clean_text(url, mark)
-    kept = [(n, mark if is_secret_in_query(n, v, doubtful=doubtful) else v) for n, v in pairs]
-    query = urlencode(kept) if kept != pairs else parts.query
-    netloc = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, netloc, parts.path, query, parts.fragment))
-
-
-def clean_text(text: str, mark: str = "REDACTED") -> str:
-    """`text` with `mark` for each credential in a URL that stands in it."""
-    if "=" in text:
-        text = _QUERY_IN_TEXT.sub(
-            lambda m: f"{m[1]}={mark}" if is_secret_in_query(m[1], m[2]) else m[0], text
-        )
-    return _USER_IN_TEXT.sub("", text) if "@" in text else text
-
-
 def clean_fields(value: Any, found: list[str], mark: str = MARK, *, shapes: bool = False) -> Any:
     """JSON values with `mark` for credentials; what users and models say stays as it is.
 
@@ -84,6 +60,8 @@ def _walk(value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) 
     if isinstance(value, dict):
         return {key: _field(key, item, above, found, mark, shaped) for key, item in value.items()}
     if isinstance(value, list):
+        if value and type(value[0]) in (float, int):  # a vector
+            return value
         return [_walk(item, above, found, mark, shaped) for item in value]
     return shaped(value, mark) if shaped and isinstance(value, str) else value
 
@@ -94,12 +72,10 @@ def _field(key: str, value: Any, above: str, found: list[str], mark: str, shaped
     if key in _CONTENT:
         return value
     if isinstance(value, str):
-        if value and value != mark and is_secret(key, value):
+        if value and value != mark and is_secret(key, value, above):
             found.append(value)
             return mark
         if key in _URLS or (key == "url" and above == "mcp_servers"):
-            from tracetape.privacy.values import secrets_in_url
-
             found += secrets_in_url(value)
             return clean_url(value)
         return shaped(value, mark) if shaped else value

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO, cast
 
-__all__ = ["open_private", "private_mode"]
+__all__ = ["open_private", "private_mode", "write_private"]
 
 _MODE = 0o600
 
@@ -18,6 +18,13 @@ def open_private(path: Path) -> BinaryIO:
         return os.open(name, flags, _MODE)
 
     return cast("BinaryIO", open(path, "wb", opener=opener))
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file anew, and the folders that it lacks."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_private(path) as file:
+        file.write(data)
 
 
 def private_mode(path: Path) -> int:

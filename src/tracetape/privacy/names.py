@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["MARK", "is_credential", "is_credential_header", "is_secret", "is_secret_in_query"]
+__all__ = [
+    "MARK",
+    "is_credential",
+    "is_credential_header",
+    "is_secret",
+    "is_secret_in_query",
+    "is_telling",
+]
 
 MARK = "[REDACTED]"
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
@@ -15,7 +22,7 @@ _CREDENTIAL = re.compile(
     r"|.*(?:access|auth|authorization|bearer|refresh|security|session|api|azuread|oauth|subject"
     r"|personalaccess|webhook)token"
     r"|.*(?:authorization|password|passwd|passphrase|secret|cookies?|secretaccesskey)"
-    r"|.*(?:clientassertion|codeverifier)|assertion|.*credentials?"
+    r"|.*(?:clientassertion|codeverifier|passcode|connectionstring)|assertion|.*credentials?"
 )
 # Too short to be told from the end of a word, as in "valid token" or "pad_token".
 _SHORT = re.compile(r"(?:.*[_.-])?(?:id|ad)[_-]?token")
@@ -23,9 +30,16 @@ _IN_HEADERS = re.compile(r".*(?:token|auth|key)|openaiorganization|openaiproject
 _ORDINARY_HEADERS = frozenset({"idempotencykey", "cachekey", "secwebsocketkey", "promptcachekey"})
 _IN_QUERY = re.compile(r"sig|signature|xamz(?:credential|signature)|xgoog(?:credential|signature)")
 # Names of credentials and of much else: there the value tells.
+_LOGINS = frozenset({"auth", "authentication"})
+_IN_LOGINS = frozenset({"bearer", "jwt", "key", "pass", "pat", "token", "value"})
 _DOUBTFUL = frozenset({"token", "auth", "pat", "jwt", "bearer"})
 _DOUBTFUL_IN_QUERY = _DOUBTFUL | {"code", "key"}
 _TELLING = re.compile(r"(?=[^\d\s]*\d)(?=[^A-Za-z\s]*[A-Za-z])\S{16,}")
+
+
+def is_telling(value: str) -> bool:
+    """Whether a word is long, and of digits and letters, as keys are."""
+    return _TELLING.fullmatch(value) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -46,9 +60,17 @@ def is_credential_header(name: str) -> bool:
     return is_credential(name) or _IN_HEADERS.fullmatch(plain) is not None
 
 
-def is_secret(name: str, value: str) -> bool:
-    """Whether a field of JSON is one; a ``token`` is if it looks like one."""
+def is_secret(name: str, value: str, above: str = "") -> bool:
+    """Whether a field of JSON is one; a ``token`` is if it looks like one.
+
+    Args:
+        name: the field's.
+        value: tells where the name does not.
+        above: the name of what the field stands in, such as ``authentication``.
+    """
     if is_credential(name):
+        return True
+    if above.lower() in _LOGINS and name.lower() in _IN_LOGINS:
         return True
     return name.lower() in _DOUBTFUL and _TELLING.fullmatch(value) is not None
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode, b64encode, urlsafe_b64encode
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
-from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
+from typing import Any, TypeVar
 
 from tracetape._system import lasting_lock
-from tracetape.privacy.names import MARK, is_credential_header, is_secret_in_query
-from tracetape.privacy.shapes import without_secrets
+from tracetape.privacy.forms import Form, forms_of
+from tracetape.privacy.names import MARK, is_credential_header, is_telling
+from tracetape.privacy.urls import secrets_in_url
 
 __all__ = [
     "Secrets",
@@ -20,12 +19,17 @@ __all__ = [
     "known",
     "remember",
     "secrets_in_headers",
-    "secrets_in_url",
+    "secrets_of",
+    "secrets_of_request",
     "telling",
     "those_that_tell",
 ]
 
+_Text = TypeVar("_Text", str, bytes)
 _SHORT, _LONG = 8, 16  # shorter values, or single words that are not longer, are in any text
+_FEW = 8  # beginnings of secrets
+_IN_WORDS = frozenset(b"-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_SPACED = bytes(byte if byte in _IN_WORDS else 32 for byte in range(256))
 _RECENT = 32  # each is looked for in all that is written
 # What clients are given that must have a key where none is needed.
 _NO_KEYS = frozenset(
@@ -48,34 +52,63 @@ def telling(value: object) -> bool:
 
 
 class Secrets:
-    """Values, and what is looked for: plain, quoted for a URL, escaped for JSON, as base64."""
+    """Values, and how they may be written: escaped, quoted for a URL or for HTML, within base64."""
 
-    __slots__ = ("_data", "_texts")
+    __slots__ = ("_data", "_shortest", "_texts")
 
     def __init__(self, values: Iterable[str]) -> None:
         """Work out the forms of all `values`."""
-        texts = {form for value in values for form in _forms(value) if len(form) >= _SHORT}
-        self._texts = sorted(texts, key=len, reverse=True)
-        escaped = {inner for form in texts for inner in _escaped(form)}
-        encoded = {form.encode("utf-8", "surrogatepass") for form in texts | escaped}
-        self._data = sorted(encoded, key=len, reverse=True)
+        forms = {form for value in values for form in forms_of(value)}
+        self._texts = _by_beginning([(form.needle, form) for form in forms])
+        self._data = _by_beginning([(form.needle.encode(), form) for form in forms])
+        # Where many are looked for, that is done in long words only.
+        shortest = min((len(form.needle) for form in forms), default=0)
+        self._shortest = shortest if len(self._data) > _FEW and shortest >= _SHORT else 0
 
     def __bool__(self) -> bool:
         return bool(self._texts)
 
     def text(self, text: str, mark: str = MARK) -> str:
         """`text` with `mark` in the place of each."""
-        for form in self._texts:
-            if form in text:
-                text = text.replace(form, mark)
+        if self._shortest and not self._may_be_in(text.encode("utf-8", "surrogatepass")):
+            return text
+        for beginning, forms in self._texts:
+            if beginning in text:
+                for form in forms:
+                    text = form.without(text, mark)
         return text
 
     def data(self, data: bytes, mark: str = MARK) -> bytes:
         """The same of text or JSON as bytes."""
-        for form in self._data:
-            if form in data:
-                data = data.replace(form, mark.encode())
+        if self._shortest and not self._may_be_in(data):
+            return data
+        for beginning, forms in self._data:
+            if beginning in data:
+                for form in forms:
+                    data = form.without_bytes(data, mark.encode())
         return data
+
+    def _may_be_in(self, data: bytes) -> bool:
+        words = data.translate(_SPACED).split()
+        long = b" ".join([word for word in words if len(word) >= self._shortest])
+        return bool(long) and any(beginning in long for beginning, _ in self._data)
+
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where they stand in `text`: beginnings and ends, in order, none within another."""
+        found = [
+            one
+            for beginning, forms in self._texts
+            if beginning in text
+            for form in forms
+            for one in form.places(text)
+        ]
+        joined: list[tuple[int, int]] = []
+        for start, end in sorted(found):
+            if joined and start < joined[-1][1]:
+                joined[-1] = joined[-1][0], max(end, joined[-1][1])
+            else:
+                joined.append((start, end))
+        return joined
 
     def value(self, value: Any) -> Any:
         """The same of JSON values, keys included."""
@@ -90,28 +123,17 @@ class Secrets:
         return value
 
 
-def _forms(value: str) -> Iterator[str]:
-    for plain in {value, value.strip()}:
-        yield plain
-        yield quote(plain, safe="", errors="replace")
-        yield quote(plain, errors="replace")
-        yield quote_plus(plain, errors="replace")
-        yield repr(plain)[1:-1]
-        for text in (plain, f":{plain}", f"{plain}:"):  # alone, and as HTTP's basic scheme has it
-            data = text.encode("utf-8", "replace")
-            yield b64encode(data).decode()
-            yield urlsafe_b64encode(data).decode()
-
-
-def _escaped(text: str) -> Iterator[str]:
-    for as_ascii in (True, False):
-        once = json.dumps(text, ensure_ascii=as_ascii)[1:-1]
-        yield once
-        yield json.dumps(once, ensure_ascii=as_ascii)[1:-1]  # JSON as a text in JSON
+def _by_beginning(forms: list[tuple[_Text, Form]]) -> list[tuple[_Text, list[Form]]]:
+    """Forms by what they begin with: an issuer's keys, looked for at once; long ones first."""
+    found: dict[_Text, list[Form]] = {}
+    for needle, form in sorted(forms, key=lambda one: len(one[1].value), reverse=True):
+        found.setdefault(needle[:_SHORT], []).append(form)
+    return list(found.items())
 
 
 @lru_cache(maxsize=256)
-def _secrets(values: frozenset[str]) -> Secrets:
+def secrets_of(values: frozenset[str]) -> Secrets:
+    """These values, to be looked for."""
     return Secrets(values)
 
 
@@ -151,8 +173,8 @@ def forget() -> None:
 def known(own: frozenset[str] | None = None) -> Secrets:
     """Those of a trace, and the newest of the process."""
     if own is None or own <= _recent:
-        return _secrets(_recent)
-    return _secrets(_recent | own)
+        return secrets_of(_recent)
+    return secrets_of(_recent | own)
 
 
 def concealed(text: str) -> str:
@@ -161,12 +183,25 @@ def concealed(text: str) -> str:
 
 
 def secrets_in_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[str]:
-    """Values of credentials, without the scheme before them."""
+    """Values of credentials, without the scheme before them; names and values as text or bytes."""
     found: list[str] = []
-    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
-        if isinstance(value, str) and isinstance(name, str) and is_credential_header(name):
-            found += _in_header(name.lower(), value)
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    for name, value in list(pairs):
+        if isinstance(name, (str, bytes)) and isinstance(value, (str, bytes)):
+            known_by = _as_text(name).lower()
+            if is_credential_header(known_by):
+                found += _in_header(known_by, _as_text(value))
     return found
+
+
+def secrets_of_request(headers: Any, url: Any) -> list[str]:
+    """What an HTTP request logs in with: headers of httpx, httpx2 or requests, and the URL."""
+    raw = getattr(headers, "raw", None)  # httpx's mapping joins and decodes them at each look
+    return secrets_in_headers(headers if raw is None else raw) + secrets_in_url(str(url))
+
+
+def _as_text(data: str | bytes) -> str:
+    return data.decode("latin-1") if isinstance(data, bytes) else data
 
 
 def _in_header(name: str, value: str) -> Iterator[str]:
@@ -176,26 +211,9 @@ def _in_header(name: str, value: str) -> Iterator[str]:
         return
     scheme, _, rest = value.partition(" ")
     yield rest or value
+    yield from filter(is_telling, rest.split() if " " in rest or "\n" in rest else value.split())
     if scheme.lower() == "basic":
         try:
             yield b64decode(rest).decode().partition(":")[2]
         except ValueError:
             return
-
-
-def secrets_in_url(url: str) -> list[str]:
-    """The password, or a user that is one, and keys in the query and in the path."""
-    try:
-        parts = urlsplit(url)
-        user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    except ValueError:  # an address that is none
-        return []
-    found = [password or user] if user or password else []
-    if user and password:
-        found.append(b64encode(f"{user}:{password}".encode()).decode())
-    for pair in parts.query.split("&"):
-        name, _, value = pair.partition("=")
-        if is_secret_in_query(unquote(name), unquote_plus(value)):
-            found += [value, unquote(value), unquote_plus(value)]
-    segments = parts.path.split("/") if len(parts.path) >= _LONG else []
-    return found + [one for one in segments if without_secrets(one, MARK) != one]

@@ -13,6 +13,7 @@ from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
 from tracetape.entities.liveness import PROCESS, SEEN, signs_of_life
 from tracetape.entities.privacy import protected
+from tracetape.entities.protection import secrets_of_trace
 from tracetape.entities.summary import preview, root_metadata, state_of, token_sum
 from tracetape.entities.surroundings import whereabouts
 from tracetape.recorder.inherited import Inherited
@@ -108,8 +109,8 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
         attachments=attachments,
         sums={**_new_sum(trace, ended, "usage"), **_new_sum(trace, ended, "cost")},
     )
-    root, details = trace.root, trace.details or TraceDetails()
-    update.details = trace.details
+    root, details = trace.root, _concealed(trace)
+    update.details = None if trace.details is None else details
     update.request_preview = details.request_preview
     update.response_preview = details.response_preview
     update.is_part = root is None or root._parent_id is not None
@@ -134,6 +135,15 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
         metadata = {**whereabouts(), **details.metadata, **signs_of_life()}
         update.details = replace(details, metadata=metadata)
     return update
+
+
+def _concealed(trace: LiveTrace) -> TraceDetails:
+    """What was said of a trace beside its spans, perhaps before a key in it was known as one."""
+    details = trace.details or TraceDetails()
+    secrets = secrets_of_trace(trace)
+    said = vars(details)
+    hidden = {name: secrets.value(value) for name, value in said.items()}
+    return details if hidden == said else TraceDetails(**hidden)
 
 
 def make_beats(live: Iterable[LiveTrace]) -> list[TraceUpdate]:

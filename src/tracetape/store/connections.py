@@ -298,14 +298,21 @@ def use_wal(connection: sqlite3.Connection) -> str:
 
 def prepare_folder(path: Path) -> None:
     """Make the file, and the folder if it is missing."""
-    if not path.parent.is_dir():
-        is_ours = path.parent.name == _FOLDER
-        path.parent.mkdir(0o700 if is_ours else 0o755, parents=True)
-        if is_ours:
-            with open_private(path.parent / ".gitignore") as file:
-                file.write(b"*\n")
+    _make_folder(path.parent)
     if not path.exists():
         _make_private(path)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above, in which nobody else may write; ours is nobody else's."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    is_ours = folder.name == _FOLDER
+    folder.mkdir(0o700 if is_ours else 0o755, exist_ok=True)
+    if is_ours:
+        with open_private(folder / ".gitignore") as file:
+            file.write(b"*\n")
 
 
 def _make_private(path: Path) -> None:
@@ -331,15 +338,18 @@ def close_to_others(path: Path) -> None:
     """Take away what others may do with a store's files; where that cannot be done, say so."""
     if os.name != "posix":
         return
-    wanted = [(path, 0o077), *((Path(f"{path}{ending}"), 0o077) for ending in ("-wal", "-shm"))]
-    if path.parent.name == _FOLDER:
-        wanted.append((path.parent, 0o022))
+    real = path.resolve()  # where SQLite has its side files
+    wanted = [(path, 0o077), *((Path(f"{real}{ending}"), 0o077) for ending in ("-wal", "-shm"))]
+    wanted += [(folder, 0o022) for folder in path.parents if folder.name == _FOLDER]
     for one, open_to_others in wanted:
         try:
             mode = stat.S_IMODE(os.stat(one).st_mode)
         except OSError:
             continue
         if not mode & open_to_others:
+            continue
+        if one.name == _FOLDER and one.is_symlink():  # a folder of the user's, for more than this
+            warn_once(f"mode {one}", "tracetape: others can write to %s (mode %o)", one, mode)
             continue
         try:
             os.chmod(one, mode & ~open_to_others)

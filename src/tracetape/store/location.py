@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tracetape.exceptions import InvalidValueError, StoreError
-from tracetape.privacy.fields import clean_text
+from tracetape.privacy.urls import clean_text
 from tracetape.store.inspection import NoStoreError
 from tracetape.store.sqlite import SQLiteStore
 

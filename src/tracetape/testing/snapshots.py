@@ -6,6 +6,8 @@ import difflib
 import os
 from pathlib import Path
 
+from tracetape.privacy.files import write_private
+
 __all__ = ["UPDATE", "assert_snapshot"]
 
 UPDATE = "TRACETAPE_UPDATE_SNAPSHOTS"
@@ -23,8 +25,7 @@ def assert_snapshot(text: str, path: str | os.PathLike[str]) -> None:
     path = Path(path)
     found = text.rstrip("\n") + "\n"
     if os.environ.get(UPDATE):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(found, encoding="utf-8", newline="\n")
+        write_private(path, found.encode())
         return
     if not path.exists():
         raise AssertionError(f"there is no snapshot {path}: run the test with {UPDATE}=1 once")

@@ -15,6 +15,7 @@ import tracetape
 from tracetape.cassettes.tape import Tape, save
 from tracetape.cli.main import main
 from tracetape.store import open_store
+from tracetape.testing.snapshots import UPDATE, assert_snapshot
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 
@@ -108,3 +109,45 @@ def test_rules_reach_names_tags_and_feedback(store_path: Path) -> None:
         word for word in ("lovelace", "gold", "silver", "ada-user", "ada-says") if word in kept
     ]
     assert "redacted" in kept
+
+
+def test_a_folder_above_the_store_is_private_too(tmp_path: Path) -> None:
+    """Whoever can write in it could put another folder in the place of the inner one."""
+    store = open_store(str(tmp_path / "a" / ".tracetape" / "b" / "traces.db"))
+    store.open()
+    store.close()
+    assert mode(tmp_path / "a") == 0o755
+    assert mode(tmp_path / "a" / ".tracetape") == 0o700
+    (tmp_path / "a" / ".tracetape").chmod(0o777)
+    store = open_store(str(tmp_path / "a" / ".tracetape" / "b" / "traces.db"))
+    store.open()
+    store.close()
+    assert mode(tmp_path / "a" / ".tracetape") == 0o755
+
+
+def test_a_linked_folder_is_reported_and_stays_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is the user's, for more than this store."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o777)
+    (tmp_path / ".tracetape").symlink_to(tmp_path / "shared")
+    store = open_store(str(tmp_path / ".tracetape" / "traces.db"))
+    store.open()
+    assert {mode(one) for one in (tmp_path / "shared").glob("*.db*")} == {0o600}
+    store.close()
+    assert mode(tmp_path / "shared") == 0o777
+    assert "others can write to" in caplog.text
+
+
+def test_snapshots_and_other_written_tests_are_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hold what a trace does; one that is there keeps its mode."""
+    monkeypatch.setenv(UPDATE, "1")
+    path = tmp_path / "snapshots" / "tree.txt"
+    assert_snapshot("a tree", path)
+    assert mode(path) == 0o600
+    path.chmod(0o644)
+    assert_snapshot("another", path)
+    assert mode(path) == 0o644

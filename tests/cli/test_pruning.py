@@ -11,6 +11,8 @@ from click.testing import CliRunner
 import tracetape
 from tracetape.cli import main
 from tracetape.store import open_store
+from tracetape.store.filters import parse_filter
+from tracetape.store.query import Order, TraceQuery
 
 
 def prune(store: Path, *arguments: str) -> str:
@@ -121,3 +123,49 @@ def test_what_is_pruned_is_counted_and_reported_once(
         assert tracetape.stats()["pruned_traces"] == 30
         assert caplog.text.count("30 traces were removed") == 1
         assert "3,600 s" in caplog.text
+
+
+def compared(store_path: Path, text: str) -> tuple[int, int]:
+    """How many traces a search finds, and how many texts it compared without the index."""
+    store = open_store(str(store_path))
+    query = TraceQuery(parse_filter(f"trace.text LIKE '%{text}%'"), (Order("name"),))
+    found = len(store.search(query)), store.scanned
+    store.close()
+    return found
+
+
+def test_optimize_finishes_the_text_index(ten_traces: None, store_path: Path) -> None:
+    """A search that has to do without it tells how many texts it compared; then none has to."""
+    with sqlite3.connect(store_path) as connection:  # as a busy program leaves it
+        connection.execute("UPDATE indexed SET id = 0")
+        for table in ("spans_text", "contents_text"):
+            connection.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
+    connection.close()
+    for text, count in (("7777", 1), ("no such text", 0)):
+        found, texts = compared(store_path, text)
+        assert found == count
+        assert texts >= 10
+    said = prune(store_path, "--optimize")
+    assert said.startswith("the text index of ")
+    assert "removed" not in said
+    for text, count in (("7777", 1), ("no such text", 0)):
+        assert compared(store_path, text) == (count, 0)
+    both = prune(store_path, "--optimize", "--older-than", "0s")
+    assert both.startswith("10 traces removed from ")
+    assert "the text index of " in both
+
+
+def test_ls_says_that_the_index_is_not_whole(
+    ten_traces: None, store_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On stderr, with what helps, where looking at the newest traces was not enough."""
+    monkeypatch.setattr("tracetape.store.selecting._NEAR", 5)
+    with sqlite3.connect(store_path) as connection:
+        connection.execute("UPDATE indexed SET id = 0")
+    connection.close()
+    words = ["ls", "--text", "no such text", "--store", str(store_path)]
+    said = CliRunner().invoke(main, words)
+    assert "are not in the text index yet" in said.stderr
+    assert "prune --optimize" in said.stderr
+    prune(store_path, "--optimize")
+    assert CliRunner().invoke(main, words).stderr == ""

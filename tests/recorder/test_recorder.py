@@ -283,16 +283,16 @@ def test_a_fault_of_ours_in_one_trace_spares_the_others(
     lenient: None, monkeypatch: pytest.MonkeyPatch, query: Query
 ) -> None:
     """What a store can never take is counted as lost; its neighbours in the batch are written."""
-    from tracetape.store import sqlite
+    from tracetape.store import writing
 
-    row = sqlite.span_row
+    row = writing.span_row
 
     def poisoned(key: int, span: Any) -> Any:
         if span.name == "poison":
             raise OverflowError("cannot bind")
         return row(key, span)
 
-    monkeypatch.setattr(sqlite, "span_row", poisoned)
+    monkeypatch.setattr(writing, "span_row", poisoned)
     spans(5)
     spans(1, "poison")
     spans(5)
@@ -605,3 +605,27 @@ def test_a_store_that_fails_holds_up_no_root(troubled: Any, eventually: Eventual
         assert troubled.attempts >= attempts
         troubled.error = None
         assert tracetape.flush(20) == 0
+
+
+@pytest.mark.parametrize("parts", [20, 1000])
+def test_the_end_of_a_program_takes_a_second_for_upkeep(
+    troubled: Any, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    """All of it if that is enough, as after a busy run; else it is left to others."""
+    recorder, later, done = runtime.recorder, [0.0], [0]
+
+    def maintain() -> bool:
+        if not recorder.stopping:
+            return False
+        done[0] += 1
+        later[0] += 0.02
+        return done[0] < parts
+
+    monkeypatch.setattr(troubled, "maintain", maintain)
+    monkeypatch.setattr(
+        "tracetape.recorder.recorder.perf_counter", lambda: time.perf_counter() + later[0]
+    )
+    with tracetape.start_span("a"):
+        pass
+    recorder.close()
+    assert done[0] == 20 if parts == 20 else 20 < done[0] <= 60

@@ -15,8 +15,10 @@ import pytest
 
 from tracetape import TracetapeException
 from tracetape.entities import Span, SpanEvent, SpanStatus, TraceState
+from tracetape.entities.live_trace import TraceDetails
 from tracetape.exceptions import StoreError
 from tracetape.store import SQLiteStore, TraceUpdate
+from tracetape.store.query import Comparison
 from tracetape.store.schema import VERSION
 
 ROOT, CHILD = 0xA, 0xB
@@ -390,3 +392,19 @@ def test_a_store_in_memory_ends_with_its_last_reference() -> None:
     gone = weakref.ref(store)
     del store
     assert gone() is None
+
+
+def test_sessions_beyond_the_newest_traces_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the index on sessions, each by its newest trace that is meant."""
+    monkeypatch.setattr("tracetape.store.sessions._LOOKED_THROUGH", 2)
+    store = SQLiteStore(tmp_path / "s.db")
+    ok = {"state": TraceState.OK, "end_ns": 9}
+    for n in range(1, 10):
+        details = TraceDetails(metadata={"mlflow.trace.session": f"s{n % 3}"} if n < 7 else {})
+        store.write([update(trace_id=n, start_ns=n, details=details, **ok)])
+    ended = Comparison("trace", "status", "!=", "IN_PROGRESS")
+    assert store.sessions(ended, 10) == ["s0", "s2", "s1"]
+    assert store.sessions(ended, 2) == ["s0", "s2"]
+    store.close()

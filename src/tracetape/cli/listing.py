@@ -46,6 +46,12 @@ def ls(
     with opened(store) as source:
         query = TraceQuery(condition, limit=limit)
         infos = [trace.info for trace in source.search(query, include_spans=False)]
+        if source.scanned:
+            click.echo(
+                f"{source.scanned:,} texts are not in the text index yet, and were searched one by "
+                "one; `tracetape prune --optimize` finishes it.",
+                err=True,
+            )
     if as_json:
         import orjson
 

@@ -16,17 +16,19 @@ __all__ = ["prune"]
 @click.command(name="prune", short_help="Remove old traces.")
 @click.option("--older-than", metavar="AGE", help="Such as 12h, 30d or 4w.")
 @click.option("--max-size", metavar="SIZE", help="Such as 500MB or 2GB: the oldest go first.")
+@click.option("--optimize", is_flag=True, help="Finish the text index, so that searches are quick.")
 @store_option
-def prune(older_than: str | None, max_size: str | None, store: str | None) -> None:
-    """Remove old traces, and give their space back to the disk.
+def prune(older_than: str | None, max_size: str | None, optimize: bool, store: str | None) -> None:
+    """Remove old traces, and give their space back to the disk; finish the text index.
 
     Programs may go on writing meanwhile. Traces that are running stay.
     """
     from tracetape.limits import parse_seconds
     from tracetape.store.retention import Retention, parse_size
 
-    if older_than is None and max_size is None:
-        raise click.UsageError("Say --older-than, --max-size, or both.")
+    bounded = older_than is not None or max_size is not None
+    if not bounded and not optimize:
+        raise click.UsageError("Say --older-than, --max-size, or both; or --optimize.")
     retention = Retention(
         None if older_than is None else parse_seconds(older_than),
         None if max_size is None else parse_size(max_size),
@@ -37,15 +39,21 @@ def prune(older_than: str | None, max_size: str | None, store: str | None) -> No
         removed = 0
         for count in source.prune(retention):
             removed += count
-            if sys.stderr.isatty():
-                click.echo(f"\r{removed:,} traces removed …", err=True, nl=False)
-        if sys.stderr.isatty():
-            click.echo("\r\033[K", err=True, nl=False)
+            _progress(f"{removed:,} traces removed …")
+        for left in source.optimize() if optimize else ():
+            _progress(f"{left:,} texts to index …")
+        _progress("")
         place = shown_place(source.url)
-    click.echo(
-        f"{removed:,} traces removed from {place}: {_megabytes(before)} before, "
-        f"{_megabytes(_size(path))} now."
-    )
+    done = [f"{removed:,} traces removed from {place}"] if bounded else []
+    if optimize:
+        done.append(f"the text index of {place} is complete")
+    click.echo(f"{', '.join(done)}: {_megabytes(before)} before, {_megabytes(_size(path))} now.")
+
+
+def _progress(text: str) -> None:
+    """On a terminal, in place of what was said last."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{text}", err=True, nl=False)
 
 
 def _size(path: str) -> int:

@@ -34,7 +34,8 @@ _GATHERED = 1000  # spans that are enough for one
 _LOOK_SECONDS = 0.25  # how often long-open spans are looked for
 _PAUSE_SECONDS = 0.02  # between two parts of the store's upkeep
 _OVERDUE_SECONDS = 1.0  # how long upkeep waits for a moment without spans
-_LAST_TIDY_SECONDS = 0.05  # of upkeep when a program ends
+_LAST_TIDY_SECONDS = 1.0  # of upkeep when a program ends, at most
+_KILLED_TIDY_SECONDS = 0.05  # the same, of a process that its parent may kill
 _EXIT_SECONDS = 10.0
 _PATIENCE_SECONDS = 1.0  # without progress, for a store that another process has locked, or fails
 _AT_ONCE_SECONDS = 5.0  # at most, for a trace that is written before its root's end returns
@@ -382,7 +383,8 @@ class Recorder(Bounds):
                     return  # closing would wait for the worker
                 if tidy and worker is not None:
                     # A program that is never idle would never do it, nor would a short one.
-                    deadline = perf_counter() + _LAST_TIDY_SECONDS
+                    share = _KILLED_TIDY_SECONDS if self._is_killed else _LAST_TIDY_SECONDS
+                    deadline = perf_counter() + share
                     while perf_counter() < deadline and self._tidy():
                         pass
                 self._store.close()

@@ -23,6 +23,7 @@ __all__ = [
     "text_sql",
     "unindex_contents",
     "unindex_spans",
+    "unindexed_texts",
 ]
 
 _ROWS = 100  # indexed at a time, so that other writers wait for 50 ms at most
@@ -94,6 +95,18 @@ def unindex_contents(connection: sqlite3.Connection, ids: str) -> None:
         "AND id <= (SELECT id FROM indexed WHERE name = 'contents')",
         (ids,),
     )
+
+
+def unindexed_texts(connection: sqlite3.Connection) -> int:
+    """About how many texts are not in the index yet: a search compares each of them."""
+    (late,) = connection.execute("SELECT count(*) FROM late_spans").fetchone()
+    for table in ("spans", "contents"):
+        (left,) = connection.execute(
+            f"SELECT coalesce((SELECT max(id) FROM {table}), 0) - id FROM indexed WHERE name = ?",
+            (table,),
+        ).fetchone()
+        late += max(0, left)
+    return int(late)
 
 
 def merge_some(connection: sqlite3.Connection, begin: bool) -> bool:

@@ -6,8 +6,10 @@ import sqlite3
 from time import thread_time
 from typing import Any
 
+from tracetape.diagnostics import logger
 from tracetape.exceptions import InvalidValueError
 from tracetape.store.conditions import select_traces
+from tracetape.store.fulltext import unindexed_texts
 from tracetape.store.query import Comparison, Condition, Not, TraceQuery
 
 __all__ = ["selected"]
@@ -19,15 +21,21 @@ _STEPS = 200  # of SQLite's machine between two looks at the clock
 _TOO_MUCH = ("too large", "stack overflow", "too many", "too complex", "too big", "too deep")
 
 
-def selected(connection: sqlite3.Connection, query: TraceQuery, select: str) -> list[Any]:
+def selected(
+    connection: sqlite3.Connection, query: TraceQuery, select: str
+) -> tuple[list[Any], int]:
     """The rows of the traces that `query` asks for, `select` being all up to ``FROM traces t``.
+
+    And about how many texts were compared one by one, as they are not in the index yet.
 
     Raises:
         InvalidValueError: the filter is beyond SQLite's limits.
     """
     wanted = None if query.limit is None else query.limit + query.offset
-    if wanted is None or query.order or not _has_text(query.condition):
-        return _rows(connection, *select_traces(query, select))
+    if not _has_text(query.condition):
+        return _rows(connection, *select_traces(query, select)), 0
+    if wanted is None or query.order:
+        return _rows(connection, *select_traces(query, select)), _scanned(connection)
     row = connection.execute(
         "SELECT start_ns FROM traces ORDER BY start_ns DESC LIMIT 1 OFFSET ?", (_NEAR,)
     ).fetchone()
@@ -35,8 +43,20 @@ def selected(connection: sqlite3.Connection, query: TraceQuery, select: str) -> 
         near = select_traces(query, select, since_ns=row[0] + 1 if row else -(1 << 63))
         rows = _rows_in_time(connection, *near)
         if rows is not None and (row is None or len(rows) == query.limit):
-            return rows
-    return _rows(connection, *select_traces(query, select))
+            return rows, 0
+    return _rows(connection, *select_traces(query, select)), _scanned(connection)
+
+
+def _scanned(connection: sqlite3.Connection) -> int:
+    """Say how many texts the index lacks."""
+    count = unindexed_texts(connection)
+    if count:
+        logger.info(
+            "tracetape: %d texts are not in the text index yet, and were searched one by one; "
+            "`tracetape prune --optimize` finishes it",
+            count,
+        )
+    return count
 
 
 def _has_text(condition: Condition | None) -> bool:

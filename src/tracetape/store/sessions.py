@@ -29,7 +29,7 @@ _LEAP = f"""
         )
         FROM names WHERE session IS NOT NULL
     )
-    SELECT session FROM newest CROSS JOIN traces t ON t.id = newest.trace
+    SELECT newest.session FROM newest CROSS JOIN traces t ON t.id = newest.trace
     ORDER BY t.start_ns DESC, t.id DESC LIMIT ?
 """
 

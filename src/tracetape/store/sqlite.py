@@ -77,6 +77,8 @@ class SQLiteStore:
             lambda connection: this._transaction(connection),
         )
         self.retention: Callable[[], Retention | None] = lambda: None
+        # Texts that the last search had to compare one by one, as the index lacks them; about.
+        self.scanned = 0
 
     @property
     def url(self) -> str:
@@ -174,7 +176,7 @@ class SQLiteStore:
         """The traces that `query` asks for, in its order."""
 
         def read(connection: sqlite3.Connection) -> list[Trace]:
-            rows = selected(connection, query, _READ_TRACE)
+            rows, self.scanned = selected(connection, query, _READ_TRACE)
             infos = _infos(connection, rows)
             if not include_spans:
                 return [Trace(info, TraceData([])) for info in infos]
@@ -195,7 +197,7 @@ class SQLiteStore:
     def find(self, query: TraceQuery) -> list[int]:
         """The 128-bit ids of the traces that `query` asks for, in its order."""
         select = "SELECT trace_id FROM traces t"
-        rows = self._read(lambda connection: selected(connection, query, select))
+        rows, self.scanned = self._read(lambda connection: selected(connection, query, select))
         return [int(trace_id, 16) for (trace_id,) in rows]
 
     def resolve(self, prefix: str) -> list[int]:
@@ -228,6 +230,16 @@ class SQLiteStore:
             StoreError: the store cannot be changed now.
         """
         return self._upkeep.prune(retention)
+
+    def optimize(self) -> Iterator[int]:
+        """Finish the full-text index, and tidy it; yields about how many texts are left.
+
+        Other processes write between the rounds.
+
+        Raises:
+            StoreError: the store cannot be changed now.
+        """
+        return self._upkeep.optimize()
 
     @property
     def pruned(self) -> int:

@@ -13,7 +13,7 @@ import orjson
 from tracetape._system import pause, perf_counter, wall_clock_ns
 from tracetape.diagnostics import logger
 from tracetape.store.contents import ContentWriter
-from tracetape.store.fulltext import index_some, merge_some
+from tracetape.store.fulltext import index_some, merge_some, unindexed_texts
 from tracetape.store.pruning import live_bytes, oldest_traces, remove_traces
 from tracetape.store.retention import Retention
 
@@ -23,6 +23,7 @@ _T = TypeVar("_T")
 _PRUNE_SECONDS = 600.0  # how often `maintain` looks whether there is something to prune
 _TRACES = 50  # removed in one transaction, so that other writers wait for some ms at most
 _PAGES = 2000  # given back to the disk in one transaction
+_INDEX_SECONDS = 0.2  # between two reports of how much is left
 _PAUSE_SECONDS = 0.002  # in which others get their turn
 _SLACK = 0.02  # of the traces go beyond the estimate: making room twice costs more
 _MANY = 10  # traces; that most of a store with fewer is pruned is nothing to warn of
@@ -56,16 +57,7 @@ class Upkeep:
 
     def maintain(self, seconds: float, retention: Retention | None) -> bool:
         """As `SQLiteStore.maintain`."""
-        deadline = perf_counter() + seconds
-
-        def index(connection: sqlite3.Connection) -> bool:
-            while True:
-                with self._transaction(connection):
-                    more = index_some(connection)
-                if not more or perf_counter() > deadline:
-                    return more
-
-        if self._run(index):
+        if self._index(seconds):
             return True
         count = next(self._pruning, None)
         if count is not None:
@@ -78,6 +70,27 @@ class Upkeep:
         self._prune_at = perf_counter() + _PRUNE_SECONDS
         self._pruning = self.prune(retention, leave=_LEAVE)
         return True
+
+    def optimize(self) -> Iterator[int]:
+        """As `SQLiteStore.optimize`."""
+        more = True
+        while more:
+            more = self._index(_INDEX_SECONDS)
+            yield self._run(unindexed_texts)
+            pause(_PAUSE_SECONDS)
+        yield from (0 for _ in self._give_back())
+
+    def _index(self, seconds: float) -> bool:
+        deadline = perf_counter() + seconds
+
+        def work(connection: sqlite3.Connection) -> bool:
+            while True:
+                with self._transaction(connection):
+                    more = index_some(connection)
+                if not more or perf_counter() > deadline:
+                    return more
+
+        return self._run(work)
 
     def report(self) -> None:
         """Say what was pruned since the last report; a warning, if that was most of the store."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["LAYOUTS", "folder_of", "note", "own_name", "paths_of"]
+__all__ = ["LAYOUTS", "folder_of", "mark_of", "note", "own_name", "paths_of"]
 
 LAYOUTS = ("root", "beside")
 
@@ -29,6 +29,23 @@ def folder_of(item: pytest.Item) -> Path:
     above = item.path.parent if _is_beside(config) else config.rootpath
     folder: Path = above / config.getini("cassette_dir")
     return folder
+
+
+def mark_of(item: pytest.Item) -> pytest.Mark | None:
+    """One mark `cassette` for all that a test has: the nearest that names tapes, all options.
+
+    A parameter's mark is nearer than the function's, which is nearer than the class's.
+    """
+    marks = [*item.iter_markers("cassette")]
+    if not marks:
+        return None
+    call = getattr(item, "callspec", None)
+    of_parameter = [mark for mark in getattr(call, "marks", ()) if mark in marks]
+    marks = [*of_parameter, *(mark for mark in marks if mark not in of_parameter)]
+    names = next((mark.args for mark in marks if mark.args), ())
+    options = {k: v for mark in reversed(marks) for k, v in mark.kwargs.items()}
+    mark: pytest.Mark = pytest.mark.cassette(*names, **options).mark
+    return mark
 
 
 def paths_of(item: pytest.Item, names: tuple[str | None, ...]) -> list[Path]:

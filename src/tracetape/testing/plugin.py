@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tracetape.testing.naming import LAYOUTS, folder_of, note, paths_of
+from tracetape.testing.naming import LAYOUTS, folder_of, mark_of, note, paths_of
 from tracetape.testing.unused import Usage
 from tracetape.testing.watching import Watch
 
@@ -153,7 +153,7 @@ def pytest_make_collect_report(
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Note which cassettes the tests have."""
     for item in items:
-        marker = item.get_closest_marker("cassette")
+        marker = mark_of(item)
         for path in () if marker is None else paths_of(item, marker.args):
             config.stash[_USAGE].claim(path, folder_of(item))
 
@@ -201,7 +201,7 @@ def _tracetape_cassette(
     from tracetape._policy import policy
 
     here = request.config.stash[_POLICY].with_options(cassette_config)
-    marker = request.node.get_closest_marker("cassette")
+    marker = mark_of(request.node)
     with ExitStack() as stack:
         stack.enter_context(policy(here))
         if marker is None:

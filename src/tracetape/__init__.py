@@ -43,6 +43,11 @@ if TYPE_CHECKING:
         update_assessment,
     )
     from tracetape.tracing.client import Client, MlflowClient
+    from tracetape.tracing.destination import (
+        get_tracking_uri,
+        set_experiment,
+        set_tracking_uri,
+    )
     from tracetape.tracing.searching import search_sessions, search_traces
 
 __all__ = [
@@ -67,6 +72,7 @@ __all__ = [
     "get_current_active_span",
     "get_last_active_trace_id",
     "get_trace",
+    "get_tracking_uri",
     "log_assessment",
     "log_expectation",
     "log_feedback",
@@ -76,7 +82,9 @@ __all__ = [
     "override_feedback",
     "search_sessions",
     "search_traces",
+    "set_experiment",
     "set_trace_tag",
+    "set_tracking_uri",
     "start_span",
     "start_span_no_context",
     "stats",
@@ -97,6 +105,7 @@ _ASSESSING = (
     "override_feedback",
     "update_assessment",
 )
+_DESTINATION = ("get_tracking_uri", "set_experiment", "set_tracking_uri")
 _ELSEWHERE = {
     "Client": "tracetape.tracing.client",
     "MlflowClient": "tracetape.tracing.client",
@@ -105,6 +114,7 @@ _ELSEWHERE = {
     "cassette": "tracetape.cassettes",
     "search_sessions": "tracetape.tracing.searching",
     "search_traces": "tracetape.tracing.searching",
+    **dict.fromkeys(_DESTINATION, "tracetape.tracing.destination"),
     **dict.fromkeys(_ASSESSING, "tracetape.tracing.assessing"),
 }
 _MODULES = ("anthropic", "entities", "openai", "testing", "tracing")

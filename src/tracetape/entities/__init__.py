@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from tracetape.entities.trace_data import TraceData
     from tracetape.entities.trace_info import TraceInfo
     from tracetape.entities.trace_location import (
+        InferenceTableLocation,
         MlflowExperimentLocation,
         TraceLocation,
         TraceLocationType,
         UCSchemaLocation,
+        UnityCatalog,
     )
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "ExpectationValue",
     "Feedback",
     "FeedbackValue",
+    "InferenceTableLocation",
     "IssueReference",
     "IssueReferenceValue",
     "Link",
@@ -65,6 +68,7 @@ __all__ = [
     "TraceLocationType",
     "TraceState",
     "UCSchemaLocation",
+    "UnityCatalog",
 ]
 
 _MODULES = {
@@ -84,10 +88,12 @@ _MODULES = {
     "trace_data": ("TraceData",),
     "trace_info": ("TraceInfo",),
     "trace_location": (
+        "InferenceTableLocation",
         "MlflowExperimentLocation",
         "TraceLocation",
         "TraceLocationType",
         "UCSchemaLocation",
+        "UnityCatalog",
     ),
 }
 

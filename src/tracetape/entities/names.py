@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "COST",
+    "EXPERIMENT_NAME",
     "FIELD_OF_NAME",
     "FOREIGN_TRACE_ID",
     "INTERMEDIATE_OUTPUTS",
@@ -21,6 +22,7 @@ __all__ = [
     "TOKEN_USAGE",
     "TRACE_ID",
     "TRACE_NAME",
+    "TRACKING_URI",
     "USER",
 ]
 
@@ -39,6 +41,8 @@ COST = "mlflow.trace.cost"
 SESSION = "mlflow.trace.session"
 USER = "mlflow.trace.user"
 SOURCE_RUN = "mlflow.sourceRun"
+EXPERIMENT_NAME = "tracetape.experiment"
+TRACKING_URI = "tracetape.tracking_uri"
 
 LOG_LEVEL = "log_level"
 

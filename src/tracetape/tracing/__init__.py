@@ -19,6 +19,11 @@ if TYPE_CHECKING:
         stats,
     )
     from tracetape.tracing.decorator import trace
+    from tracetape.tracing.destination import (
+        set_destination,
+        set_experiment_trace_location,
+        unset_experiment_trace_location,
+    )
     from tracetape.tracing.merging import add_trace, log_trace
     from tracetape.tracing.reading import get_last_active_trace_id, get_trace
     from tracetape.tracing.scopes import (
@@ -53,6 +58,8 @@ __all__ = [
     "get_tracing_context_headers_for_http_request",
     "log_trace",
     "reset",
+    "set_destination",
+    "set_experiment_trace_location",
     "set_span_chat_tools",
     "set_trace_tag",
     "set_tracing_context_from_http_request_headers",
@@ -60,6 +67,7 @@ __all__ = [
     "start_span_no_context",
     "stats",
     "trace",
+    "unset_experiment_trace_location",
     "update_current_trace",
 ]
 
@@ -78,6 +86,11 @@ _MODULES = {
         "stats",
     ),
     "decorator": ("trace",),
+    "destination": (
+        "set_destination",
+        "set_experiment_trace_location",
+        "unset_experiment_trace_location",
+    ),
     "merging": ("add_trace", "log_trace"),
     "reading": ("get_last_active_trace_id", "get_trace"),
     "scopes": (

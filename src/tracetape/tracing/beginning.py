@@ -10,7 +10,7 @@ from tracetape._system import perf_counter_ns
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import begin_trace
 from tracetape.entities.names import SOURCE_RUN
-from tracetape.tracing.current import Current, Place, Remote, current, place
+from tracetape.tracing.current import EXPERIMENT, Current, Place, Remote, current, place
 from tracetape.tracing.runtime import runtime
 
 if TYPE_CHECKING:
@@ -112,7 +112,13 @@ def _begin_trace(span: LiveSpan, where: Place, previous: Current, extras: Extras
     trace.root = span
     parent_id = None if remote is None else remote.span_id
     span._begin(trace, bits(64) or 1, parent_id, previous, now)
+    destination = runtime.destination
+    if destination is not None:
+        trace.described().update(
+            None, destination.metadata, experiment_id=destination.experiment_id
+        )
     if where.tags or where.metadata:
-        trace.described().update(where.tags, where.metadata)
+        experiment_id = where.metadata.pop(EXPERIMENT, None)
+        trace.described().update(where.tags, where.metadata, experiment_id=experiment_id)
     runtime.recorder.began(trace)
     return True

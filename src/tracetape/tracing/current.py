@@ -7,7 +7,11 @@ from typing import NamedTuple, TypeAlias
 
 from tracetape.entities.live_span import LiveSpan
 
-__all__ = ["Place", "Remote", "Scope", "current", "current_span", "place", "settings"]
+__all__ = ["EXPERIMENT", "Place", "Remote", "Scope", "current", "current_span", "place", "settings"]
+
+
+# The key by which the metadata of a scope names an experiment: a trace's location, not metadata.
+EXPERIMENT = "\0experiment_id"
 
 
 class Remote(NamedTuple):

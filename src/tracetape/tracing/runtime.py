@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
     from tracetape.store.retention import Retention
     from tracetape.tracing.otel import OtelContext
 
-__all__ = ["Processor", "Runtime", "attachment_bytes", "checked_ratio", "is_disabled", "runtime"]
+__all__ = [
+    "Destination",
+    "Processor",
+    "Runtime",
+    "attachment_bytes",
+    "checked_ratio",
+    "is_disabled",
+    "runtime",
+]
 
 _RATIO = "TRACETAPE_TRACE_SAMPLING_RATIO"
 _ATTACHMENT = "TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE"
@@ -31,6 +40,21 @@ _CAPTURE = "TRACETAPE_CAPTURE"
 _SQLITE = "sqlite:///"  # as in SQLAlchemy, four slashes begin an absolute path
 
 Processor = Callable[["LiveSpan"], Any]
+
+
+@dataclass(frozen=True)
+class Destination:
+    """MLflow's words on where traces go, which each trace keeps.
+
+    Attributes:
+        experiment_id, experiment_name, tracking_uri: what was said; None: nothing.
+        metadata: of each trace.
+    """
+
+    experiment_id: str | None = None
+    experiment_name: str | None = None
+    tracking_uri: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Runtime:
@@ -53,6 +77,7 @@ class Runtime:
         self.async_logging = _flag("TRACETAPE_ENABLE_ASYNC_TRACE_LOGGING", default=True)
         self.prices: Mapping[str, Mapping[str, float]] = {}
         self.otel: OtelContext | None = None
+        self.destination: Destination | None = None
         policy.extract = _flag("TRACETAPE_TRACE_EXTRACT_ATTACHMENTS", default=True)
         policy.max_bytes = from_environment(
             _ATTACHMENT, attachment_bytes, None, (None, "There is no bound.")

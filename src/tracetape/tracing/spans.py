@@ -179,7 +179,8 @@ class SpanScope(LiveSpan):
                 return NoOpSpan()
             # The two common cases, without a detour: a new trace, and a span below an open one.
             plain = self._extras is None and runtime.otel is None
-            if previous is None and plain and runtime.sampling_ratio >= 1.0:
+            usual = runtime.sampling_ratio >= 1.0 and runtime.destination is None
+            if previous is None and plain and usual:
                 bits, recorder, now = runtime.random_bits, runtime.recorder, perf_counter_ns()
                 trace = begin_trace(bits(128) or 1, recorder, now)
                 trace.root = self

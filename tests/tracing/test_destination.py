@@ -1,0 +1,105 @@
+"""MLflow's words on where traces go: programs that say them run, and traces keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import copy_context
+
+import pytest
+
+import tracetape
+from tracetape import tracing
+from tracetape.entities import (
+    MlflowExperimentLocation,
+    Span,
+    Trace,
+    UCSchemaLocation,
+    UnityCatalog,
+)
+from tracetape.exceptions import InvalidTypeError, InvalidValueError
+
+LastTrace = Callable[[], Trace]
+
+
+def work() -> Span:
+    with tracetape.start_span("work") as span:
+        pass
+    return span
+
+
+def test_the_head_of_an_mlflow_program_runs(
+    last_trace: LastTrace, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The address and the experiment's name are metadata; one warning says where traces stay."""
+    for _ in range(2):
+        tracetape.set_tracking_uri("http://me:hunter2@mlflow.test:5000")
+        experiment = tracetape.set_experiment("support bot")
+    work()
+    metadata = last_trace().info.trace_metadata
+    assert metadata["tracetape.experiment"] == "support bot"
+    assert metadata["tracetape.tracking_uri"].endswith("mlflow.test:5000")
+    assert "hunter2" not in str(metadata) + caplog.text
+    assert caplog.text.count("set_tracking_uri") == 1
+    assert (experiment.name, experiment.experiment_id) == ("support bot", "0")
+    found = tracetape.search_traces(locations=[experiment.experiment_id], return_type="list")
+    assert len(found) == 1
+
+
+def test_an_experiments_id_is_the_location_of_its_traces(last_trace: LastTrace) -> None:
+    """Until another one is set; what a span says itself wins."""
+    tracetape.set_experiment(experiment_id="7")
+    work()
+    assert last_trace().info.experiment_id == "7"
+    tracetape.start_span_no_context("own", experiment_id="8").end()
+    assert last_trace().info.experiment_id == "8"
+    tracing.set_destination(MlflowExperimentLocation("9"))
+    work()
+    assert last_trace().info.experiment_id == "9"
+    tracing.reset()
+    assert tracetape.get_tracking_uri() == tracetape.stats()["store"]
+
+
+def test_a_destination_of_a_context_only(last_trace: LastTrace) -> None:
+    """Other threads and tasks do not see it, nor does the trace's metadata."""
+    context = copy_context()
+    context.run(tracing.set_destination, MlflowExperimentLocation("5"), context_local=True)
+    context.run(work)
+    assert last_trace().info.experiment_id == "5"
+    assert not [key for key in last_trace().info.trace_metadata if "experiment" in key]
+    work()
+    assert last_trace().info.experiment_id == "0"
+
+
+def test_set_experiment_does_not_switch_tracing_on() -> None:
+    """Nor off."""
+    tracing.disable()
+    tracetape.set_experiment("second")
+    assert work().span_id is None
+    tracing.enable()
+    assert work().span_id is not None
+
+
+def test_get_tracking_uri_gives_back_what_was_set() -> None:
+    """Word by word."""
+    tracetape.set_tracking_uri("databricks")
+    assert tracetape.get_tracking_uri() == "databricks"
+
+
+@pytest.mark.parametrize("given", [{}, {"experiment_name": "a", "experiment_id": "1"}])
+def test_an_experiment_has_a_name_or_an_id(given: dict[str, str]) -> None:
+    """MLflow refuses both and neither, in these words."""
+    with pytest.raises(InvalidValueError, match="Must specify exactly one of"):
+        tracetape.set_experiment(**given)
+
+
+def test_places_that_only_databricks_has(caplog: pytest.LogCaptureFixture) -> None:
+    """Each is told what to do instead, or that it is none."""
+    with pytest.raises(InvalidValueError, match="UnityCatalog table-prefix destinations"):
+        tracing.set_destination(UnityCatalog("main", "agents", "chat"))
+    tracing.set_destination(UCSchemaLocation("main", "agents"))
+    assert "OTLP" in caplog.text
+    with pytest.raises(InvalidTypeError, match="Invalid destination type: str"):
+        tracing.set_destination("0")
+    for name in ("set_experiment_trace_location", "unset_experiment_trace_location"):
+        with pytest.raises(InvalidValueError, match=f"The `{name}` API is only supported on"):
+            getattr(tracing, name)(location=UCSchemaLocation("main", "agents"))

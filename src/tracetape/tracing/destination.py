@@ -13,7 +13,7 @@ from tracetape.entities.trace_location import (
     UnityCatalog,
 )
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
-from tracetape.privacy.fields import clean_text
+from tracetape.privacy.urls import clean_text
 from tracetape.tracing.current import EXPERIMENT, Scope, current
 from tracetape.tracing.runtime import Destination, runtime
 

@@ -55,5 +55,10 @@ def _holds_odd_float(value: Any) -> bool:
 
 
 def decode(data: bytes | None) -> Any:
-    """The Python value of JSON made by `encode`; None for None."""
-    return None if data is None else orjson.loads(data)
+    """The Python value of JSON made by `encode`; None for None; of what is no JSON, the text."""
+    if data is None:
+        return None
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:  # a store holds what somebody has put there
+        return data.decode(errors="replace")

@@ -27,8 +27,12 @@ __all__ = [
     "opened_to_change",
     "shown_place",
     "store_option",
+    "tell_unreadable",
+    "tell_unreadable_of",
 ]
 
+_READ = "tracetape.stores"  # where the context keeps those that a command reads
+_REASON = 400  # characters of a reason why something cannot be read
 _PIPE_WIDTH = 200  # where no terminal and no COLUMNS say how wide a line is
 _DIGITS = frozenset("0123456789abcdef")
 
@@ -46,10 +50,32 @@ def opened(url: str | None) -> Iterator[SQLiteStore]:
     from tracetape.store import find_store, open_store
 
     store = find_store() if url is None else open_store(url, read_only=True)
+    tell_unreadable_of(store)
     try:
         yield store
     finally:
         store.close()
+
+
+def tell_unreadable_of(store: SQLiteStore) -> None:
+    """Have the command say at its end what of the store it could not read, and fail then."""
+    store.reports_unreadable = True
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta.setdefault(_READ, []).append(store)
+
+
+def tell_unreadable(context: click.Context) -> bool:
+    """Say what of the stores could not be read; whether there is anything."""
+    from tracetape.views.format import one_line
+
+    told = False
+    for store in context.meta.get(_READ, ()):
+        if store.unreadable.count():
+            told = True
+            text = f"in {shown_place(store.url)} {store.unreadable}"
+            click.echo(f"tracetape: {one_line(text, _REASON)}", err=True)
+    return told
 
 
 @contextlib.contextmanager

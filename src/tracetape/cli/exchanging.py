@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from tracetape.capture import encode
-from tracetape.cli.common import find_trace, opened, shown_place, store_option
+from tracetape.cli.common import (
+    find_trace,
+    opened,
+    shown_place,
+    store_option,
+    tell_unreadable_of,
+)
 from tracetape.exceptions import TracetapeException
 from tracetape.privacy.files import open_private
 
@@ -60,8 +66,16 @@ def export(
         )
     with opened(store) as source:
         numbers = _chosen(source, trace_ids, filter_string)
+        count = 0
+
+        def read() -> Iterator[Trace]:
+            nonlocal count
+            for trace in _read(source, numbers):
+                count += 1
+                yield trace
+
         with _bar("exporting", len(numbers)) as advance:
-            traces = _read(source, numbers)
+            traces = read()
             if parquet is not None:
                 from tracetape.store.parquet import write_parquet
 
@@ -76,7 +90,7 @@ def export(
                 _send(traces, otlp, databricks, advance)
     if str(targets[0]) != "-":
         done = "sent" if otlp or databricks else "written"
-        click.echo(f"{len(numbers):,} traces {done} to {targets[0]}.")
+        click.echo(f"{count:,} traces {done} to {targets[0]}.")
 
 
 def _send(
@@ -150,6 +164,7 @@ def _source(
     if is_mlflow_store(path):
         return count_traces(path), read_mlflow_store(path), lambda _: None
     ours = open_store(str(path), read_only=True)
+    tell_unreadable_of(ours)
     numbers = ours.find(TraceQuery())
     return len(numbers), _read(ours, numbers), ours.get_attachment
 

@@ -9,6 +9,7 @@ import click
 
 from tracetape._version import __version__
 from tracetape.cli.cassette import cassette
+from tracetape.cli.common import tell_unreadable
 from tracetape.cli.doctor import doctor
 from tracetape.cli.ends import INTERRUPTED, notice_closed_output, of_output
 from tracetape.cli.exchanging import export, import_
@@ -37,15 +38,20 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
         except TracetapeException as error:
             from tracetape.views.format import clean
 
+            tell_unreadable(ctx)
             click.echo(f"tracetape: error: {clean(str(error))}", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
+            tell_unreadable(ctx)
             click.echo("\ntracetape: interrupted", err=True)
             ctx.exit(INTERRUPTED)
+        if tell_unreadable(ctx):
+            ctx.exit(1)
+        return result
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:

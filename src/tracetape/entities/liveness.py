@@ -6,6 +6,7 @@ A trace of which something is written while it is open says by whom, and when th
 from __future__ import annotations
 
 import os
+import re
 import socket
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = ["PROCESS", "SEEN", "is_unfinished", "last_seen_ms", "signs_of_life"]
 
 PROCESS = "tracetape.process"
 SEEN = "tracetape.seen"
+_NUMBER = re.compile(r"[0-9]{1,15}")  # what else stands there, no program of ours has written
 _SILENCE_MS = 60_000  # of a process on another machine, of which nothing else is known
 
 
@@ -35,13 +37,13 @@ def is_unfinished(info: TraceInfo) -> bool:
     if host != _host():
         seen = last_seen_ms(info)
         return seen is not None and wall_clock_ns() / 1e6 - seen > _SILENCE_MS
-    return not pid.isdigit() or _start_of(int(pid)) != start
+    return not _NUMBER.fullmatch(pid) or _start_of(int(pid)) != start
 
 
 def last_seen_ms(info: TraceInfo) -> int | None:
     """When its process was last alive, in milliseconds since the epoch; None if unknown."""
     seen = info.trace_metadata.get(SEEN, "")
-    return int(seen) if seen.isdigit() else None
+    return int(seen) if _NUMBER.fullmatch(seen) else None
 
 
 @lru_cache(maxsize=2)  # a fork has another pid
@@ -68,6 +70,6 @@ def _start_of(pid: int) -> str | None:
         os.kill(pid, 0)
     except ProcessLookupError:
         return None
-    except OSError:
+    except (OSError, OverflowError):
         pass  # it is somebody else's
     return ""

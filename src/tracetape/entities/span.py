@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tracetape._lazy import loading
 from tracetape.capture import decode, encode
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Span", "span_id_text", "trace_id_text"]
 
+_T = TypeVar("_T")
 _MUTATORS = {"add_event", "add_link", "end", "record_exception"}
 
 
@@ -110,7 +111,7 @@ class Span:
 
         Spans that were loaded from elsewhere keep what stands there, such as MLflow 2's own ids.
         """
-        foreign: str | None = (self._fields or {}).get(FOREIGN_TRACE_ID)
+        foreign = self._field(FOREIGN_TRACE_ID, str)
         return trace_id_text(self._trace_id) if foreign is None else foreign
 
     @property
@@ -207,9 +208,22 @@ class Span:
         with loading:
             from tracetape.entities.link import Link
 
-        return [
-            Link.from_dict(decode(encode(link))) for link in (self._fields or {}).get(LINKS, ())
-        ]
+        found = []
+        for link in self._field(LINKS, list) or ():
+            try:
+                found.append(Link.from_dict(decode(encode(link))))
+            except (AttributeError, LookupError, TypeError, ValueError):  # none that we made
+                continue
+        return found
+
+    def _field(self, name: str, kind: type[_T]) -> _T | None:
+        """A neutral field; None also for what is of another kind, such as a user's own words."""
+        value = (self._fields or {}).get(name)
+        return value if isinstance(value, kind) else None
+
+    def _amounts(self, name: str) -> dict[str, Any] | None:
+        given = self._field(name, dict) or {}
+        return {k: v for k, v in given.items() if type(v) in (int, float)} or None
 
     @property
     def log_level(self) -> SpanLogLevel | None:
@@ -234,19 +248,17 @@ class Span:
     @property
     def description(self) -> str | None:
         """What it is about, in the program's words; None if nothing was said."""
-        return (self._fields or {}).get("description")
+        return self._field("description", str)
 
     @property
     def model_name(self) -> str | None:
         """The model that answered, or else the one asked for."""
-        fields = self._fields or {}
-        model: str | None = fields.get("model") or fields.get("request_model")
-        return model
+        return self._field("model", str) or self._field("request_model", str)
 
     @property
     def provider(self) -> str | None:
         """Who serves the model, such as ``openai`` or ``databricks``."""
-        return (self._fields or {}).get("provider")
+        return self._field("provider", str)
 
     @property
     def token_usage(self) -> dict[str, int] | None:
@@ -255,19 +267,17 @@ class Span:
         And where the provider said so ``cache_read_input_tokens``,
         ``cache_creation_input_tokens``, ``reasoning_tokens``. None if it said nothing.
         """
-        usage = (self._fields or {}).get("usage")
-        return dict(usage) if usage else None
+        return self._amounts("usage")
 
     @property
     def llm_cost(self) -> dict[str, float] | None:
         """Costs in US dollars: ``input_cost``, ``output_cost``, ``total_cost``; None if unknown."""
-        cost = (self._fields or {}).get("cost")
-        return dict(cost) if cost else None
+        return self._amounts("cost")
 
     @property
     def time_to_first_token_ns(self) -> int | None:
         """From the call to the first streamed chunk, in nanoseconds; None without a stream."""
-        return (self._fields or {}).get("time_to_first_token_ns")
+        return self._field("time_to_first_token_ns", int)
 
     def to_dict(self) -> dict[str, Any]:
         """The span as MLflow's trace JSON has it (schema 3): ids in base64, attributes as JSON."""

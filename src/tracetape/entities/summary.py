@@ -137,22 +137,32 @@ def summarise(trace_id: int, spans: Sequence[Span]) -> TraceInfo:
 
 def _field_sum(spans: Sequence[Span], field: str) -> dict[str, Any]:
     parents = {span._span_id: span._parent_id for span in spans}
-    return token_sum(
-        (span._span_id, _above(span._span_id, parents), span._fields[field])
+    own = {
+        span._span_id: span._fields[field]
         for span in spans
-        if span._fields and span._fields.get(field)
+        if span._fields and isinstance(span._fields.get(field), dict)
+    }
+    counted: dict[int, bool] = {}  # whether the span itself, or one above it, has its own
+
+    def is_counted(span_id: int | None) -> bool:
+        way: dict[int, None] = {}
+        while span_id is not None and span_id not in counted and span_id not in way:
+            if span_id in own:
+                counted[span_id] = True
+                break
+            way[span_id] = None
+            span_id = parents.get(span_id)
+        found = span_id is not None and counted.get(span_id, False)
+        counted.update(dict.fromkeys(way, found))
+        return found
+
+    return token_sum(
+        (span_id, (), usage)
+        for span_id, usage in own.items()
+        if parents[span_id] == span_id or not is_counted(parents[span_id])
     )
 
 
 def _shortened(data: bytes | None) -> str:
     text = "" if data is None else json_text_start(data, _METADATA + 1)
     return text if len(text) <= _METADATA else f"{text[: _METADATA - 3]}..."
-
-
-def _above(span_id: int, parents: dict[int, int | None]) -> list[int]:
-    above: list[int] = []
-    parent = parents.get(span_id)
-    while parent is not None and parent not in above:
-        above.append(parent)
-        parent = parents.get(parent)
-    return above

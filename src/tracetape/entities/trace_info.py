@@ -81,14 +81,12 @@ class TraceInfo:
         known ``cache_read_input_tokens``, ``cache_creation_input_tokens``, ``reasoning_tokens``.
         None if there are none.
         """
-        usage: dict[str, int] | None = self._json_metadata(TOKEN_USAGE)
-        return usage
+        return self._amounts(TOKEN_USAGE)
 
     @property
     def cost(self) -> dict[str, float] | None:
         """Costs in US dollars: ``input_cost``, ``output_cost``, ``total_cost``; None if unknown."""
-        cost: dict[str, float] | None = self._json_metadata(COST)
-        return cost
+        return self._amounts(COST)
 
     @property
     def experiment_id(self) -> str | None:
@@ -198,12 +196,15 @@ class TraceInfo:
 
         return info_from_proto(proto)
 
-    def _json_metadata(self, key: str) -> Any:
+    def _amounts(self, key: str) -> dict[str, Any] | None:
         text = self.trace_metadata.get(key)
         try:
-            return json.loads(text) if text else None
-        except ValueError:  # someone's own words
+            given = json.loads(text) if text else None
+        except (TypeError, ValueError, RecursionError):  # someone's own words
             return None
+        if not isinstance(given, dict):
+            return None
+        return {k: v for k, v in given.items() if type(v) in (int, float)}
 
 
 def location_of(experiment_id: str | None) -> TraceLocation:

@@ -11,6 +11,7 @@ import orjson
 from tracetape._lazy import loading
 from tracetape.capture import encode
 from tracetape.entities import TraceInfo
+from tracetape.store.unreadable import Unreadable, checked
 
 if TYPE_CHECKING:
     from tracetape.entities.assessment import Assessment
@@ -50,16 +51,23 @@ def remove_assessments(connection: sqlite3.Connection, trace: int, ids: Iterable
     )
 
 
-def add_assessments(connection: sqlite3.Connection, infos: Sequence[tuple[int, TraceInfo]]) -> None:
+def add_assessments(
+    connection: sqlite3.Connection, infos: Sequence[tuple[int, TraceInfo]], unreadable: Unreadable
+) -> None:
     """Fill in those of these traces, each with its row id, in the order of their making."""
     by_row = dict(infos)
     rows = connection.execute(
-        "SELECT trace, data FROM assessments "
+        "SELECT id, trace, data FROM assessments "
         "WHERE trace IN (SELECT value FROM json_each(?)) ORDER BY id",
         (orjson.dumps(list(by_row)).decode(),),
     )
-    for trace, data in rows:
+    for key, trace, data in rows:
         with loading:
             from tracetape.entities.assessment import Assessment  # most stores never need it
 
-        by_row[trace].assessments.append(Assessment.from_dictionary(orjson.loads(data)))
+        try:
+            found = Assessment.from_dictionary(orjson.loads(checked("JSON", data, str)))
+        except Exception as error:  # noqa: BLE001 - whatever it is that it lacks
+            unreadable.add("assessment", key, f"of {by_row[trace].trace_id}: {error}")
+            continue
+        by_row[trace].assessments.append(found)

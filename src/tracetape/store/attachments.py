@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from tracetape.entities.attachment import Attachment
+from tracetape.store.unreadable import Unreadable, UnreadableError, checked
 
 __all__ = ["read_attachment", "remove_attachments", "write_attachments"]
 
@@ -20,12 +21,21 @@ def write_attachments(
         connection.execute("INSERT OR IGNORE INTO trace_attachments VALUES (?, ?)", (trace, one.id))
 
 
-def read_attachment(connection: sqlite3.Connection, attachment_id: str) -> Attachment | None:
+def read_attachment(
+    connection: sqlite3.Connection, attachment_id: str, unreadable: Unreadable
+) -> Attachment | None:
     """The attachment with this id, or None."""
     row = connection.execute(
         "SELECT content_type, content FROM attachments WHERE id = ?", (attachment_id,)
     ).fetchone()
-    return row and Attachment(content_type=row[0], content_bytes=row[1])
+    if row is None:
+        return None
+    try:
+        kind, content = checked("type", row[0], str), checked("content", row[1], bytes)
+    except UnreadableError as error:
+        unreadable.add("attachment", attachment_id, f"{attachment_id}: {error}")
+        return None
+    return Attachment(content_type=kind, content_bytes=content)
 
 
 def remove_attachments(connection: sqlite3.Connection, traces: str) -> None:

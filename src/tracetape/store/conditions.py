@@ -238,7 +238,7 @@ def _spans_with(one: q.Comparison, search: Callable[..., _Sql] = text_sql) -> _S
         return search(pattern, "GLOB ?", None)
     if pattern.isascii():
         return search(pattern, "LIKE ?", None)
-    return search(_fold(pattern), "LIKE ?", "tracetape_fold", indexed=pattern)
+    return search(pattern.casefold(), "LIKE ?", "tracetape_fold", indexed=pattern)
 
 
 def _member(column: str, one: q.Comparison) -> _Sql:
@@ -267,13 +267,13 @@ def _compare(expression: str, one: q.Comparison) -> _Sql:
         listed = orjson.dumps(finite).decode()
         return f"{expression} {operator} (SELECT value FROM json_each(?))", [listed]
     if operator == "RLIKE":
-        return f"tracetape_rlike(?, {expression})", [value]
+        return f"tracetape_rlike(?, CAST({expression} AS BLOB))", [value]
     if operator == "LIKE":
         return f"{expression} GLOB ?", [like_to_glob(str(value))]
     if operator == "ILIKE":
         if str(value).isascii():
             return f"{expression} LIKE ?", [value]
-        return f"tracetape_fold({expression}) LIKE ?", [_fold(value)]
+        return f"tracetape_fold(CAST({expression} AS BLOB)) LIKE ?", [str(value).casefold()]
     return f"{expression} {operator} ?", [value]
 
 
@@ -282,9 +282,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-def _rlike(pattern: str, value: Any) -> bool:
-    return value is not None and _compiled(pattern).search(str(value)) is not None
+# Values come as blobs: SQLite's texts need not be in UTF-8, and none reaches Python as a text then.
+def _rlike(pattern: str, value: bytes | None) -> bool:
+    return (
+        value is not None and _compiled(pattern).search(value.decode(errors="replace")) is not None
+    )
 
 
-def _fold(value: Any) -> Any:
-    return value.casefold() if isinstance(value, str) else value
+def _fold(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace").casefold()

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
 from tracetape.store.splitting import MARK, Content, ContentList, Piece, join, references, split
+from tracetape.store.unreadable import UnreadableError, checked
 
 __all__ = ["ContentReader", "ContentWriter", "parts_of"]
 
+_REFERENCE = re.compile("[cl][0-9]{1,18}")
 _CACHED = 50_000  # ids of contents and of lists each
 _LOOKED_UP = 500  # contents in one query
+_MOST_BYTES = 1 << 28  # of one value; four times what waits to be written
+# A list is made after the one that it continues: one that is not is damaged, and may be a circle.
 _READ_LIST = """
-    WITH RECURSIVE chain (depth, before, content) AS (
-        SELECT 0, before, content FROM lists WHERE id = ?
+    WITH RECURSIVE chain (id, depth, before, content) AS (
+        SELECT id, 0, before, content FROM lists WHERE id = ?
         UNION ALL
-        SELECT depth + 1, lists.before, lists.content
-        FROM chain JOIN lists ON lists.id = chain.before
+        SELECT lists.id, depth + 1, lists.before, lists.content
+        FROM chain JOIN lists ON lists.id = chain.before AND lists.id < chain.id
     )
-    SELECT data FROM chain JOIN contents ON contents.id = chain.content ORDER BY depth DESC
+    SELECT data, before FROM chain LEFT JOIN contents ON contents.id = chain.content
+    ORDER BY depth DESC
 """
 
 
 def parts_of(stored: bytes) -> list[int]:
     """What a stored value uses, as the table ``uses`` has it: lists as negative numbers."""
-    return [int(one[1:]) if one[0] == "c" else -int(one[1:]) for one in references(stored)]
+    try:
+        found = _references(stored)
+    except UnreadableError:  # a damaged one uses nothing
+        return []
+    return [int(one[1:]) if one[0] == "c" else -int(one[1:]) for one in found]
 
 
 class ContentWriter:
@@ -174,21 +184,49 @@ class ContentReader:
         self._connection = connection
         self._texts: dict[str, bytes] = {}
 
-    def read(self, stored: str | bytes | None) -> bytes | None:
-        """The JSON of a value as it is stored."""
-        if stored is None or isinstance(stored, str):
-            return None if stored is None else stored.encode()
-        for reference in references(stored):
-            if reference not in self._texts:
-                self._texts[reference] = self._text(reference)
-        return join(stored, self._texts)
+    def read(self, stored: Any) -> bytes:
+        """The JSON of a value as it is stored.
+
+        Raises:
+            UnreadableError: it refers to what is not there, or is too long.
+        """
+        if type(stored) is bytes:
+            found = []
+            for reference in _references(stored):
+                if reference not in self._texts:
+                    self._texts[reference] = self._text(reference)
+                found.append(reference)
+            size = len(stored) + sum(len(self._texts[reference]) for reference in found)
+            if size > _MOST_BYTES:
+                raise UnreadableError(f"it has {size:,} bytes")
+            return join(stored, self._texts)
+        return bytes(checked("value", stored, str).encode())
 
     def _text(self, reference: str) -> bytes:
-        kind, number = reference[0], int(reference[1:])
-        if kind == "l":
-            return b"[" + b",".join(self._all(_READ_LIST, number)) + b"]"
-        (text,) = self._all("SELECT data FROM contents WHERE id = ?", number)
-        return text
+        number = int(reference[1:])
+        if reference[0] == "l":
+            rows = self._connection.execute(_READ_LIST, (number,)).fetchall()
+            if not rows or rows[0][1] != 0:
+                raise UnreadableError(f"a beginning of the list {number} is missing")
+            return b"[" + b",".join(_data(data, reference) for data, _ in rows) + b"]"
+        row = self._connection.execute(
+            "SELECT data FROM contents WHERE id = ?", (number,)
+        ).fetchone()
+        return _data(row and row[0], reference)
 
-    def _all(self, query: str, *values: Any) -> list[bytes]:
-        return [data.encode() for (data,) in self._connection.execute(query, values)]
+
+def _references(stored: bytes) -> list[str]:
+    try:
+        found = references(stored)
+    except UnicodeDecodeError:
+        found = [""]
+    for one in found:
+        if not _REFERENCE.fullmatch(one):
+            raise UnreadableError("it has a reference that is none")
+    return found
+
+
+def _data(data: Any, reference: str) -> bytes:
+    if data is None:
+        raise UnreadableError(f"its part {reference} is missing")
+    return bytes(checked(f"part {reference}", data, str).encode())

@@ -155,7 +155,10 @@ def text_in_span_sql(
         f"""
         ({in_span} OR (typeof(s.inputs) = 'blob' OR typeof(s.outputs) = 'blob') AND EXISTS (
             WITH RECURSIVE parts (id) AS (
-                SELECT value FROM json_each(tracetape_parts(s.inputs, s.outputs))
+                SELECT value FROM json_each(tracetape_parts(
+                    CASE typeof(s.inputs) WHEN 'blob' THEN s.inputs END,
+                    CASE typeof(s.outputs) WHEN 'blob' THEN s.outputs END
+                ))
             ),
             chains (id) AS (
                 SELECT -id FROM parts WHERE id < 0
@@ -183,7 +186,7 @@ def _bound(variants: list[str], operator: str) -> list[str]:
 
 
 def _compared(text: str, operator: str, function: str | None, count: int) -> str:
-    text = text if function is None else f"{function}({text})"
+    text = text if function is None else f"{function}(CAST({text} AS BLOB))"
     return f"({' OR '.join([f'{text} {operator}'] * count)})"
 
 

@@ -25,6 +25,7 @@ __all__ = ["Imported", "import_traces", "number_for", "read_traces", "update_of"
 
 _REFERENCE = re.compile(rb"mlflow-attachment://([0-9a-fA-F-]{36})")
 _BATCH = 50  # traces in one transaction
+_REASON = 300  # characters
 _OURS = (SCHEMA_VERSION, TOKEN_USAGE, COST)  # made anew when a trace is read
 
 
@@ -61,7 +62,7 @@ def import_traces(
     batch: list[tuple[int, Trace]] = []
     for trace in traces:
         if isinstance(trace, TracetapeException):
-            counts.refused.append(str(trace))
+            counts.refused.append(_shortened(str(trace)))
             continue
         batch.append((number_for(trace), trace))
         if len(batch) == _BATCH:
@@ -121,8 +122,12 @@ def _written_singly(
             raise
         except Exception as error:  # noqa: BLE001 - whatever a strange trace leads to
             name = new[update.trace_id].info.trace_id
-            counts.refused.append(f"{name}: {type(error).__name__}: {error}")
+            counts.refused.append(_shortened(f"{name}: {type(error).__name__}: {error}"))
     return written
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= _REASON else f"{reason[:_REASON]}…"
 
 
 def _references(trace: Trace) -> list[str]:
@@ -179,7 +184,11 @@ def update_of(trace: Trace, number: int) -> TraceUpdate:
 def _numbers(sums: Any) -> dict[str, float]:
     """What of sums from elsewhere are any."""
     items = sums.items() if isinstance(sums, dict) else ()
-    return {str(key): value for key, value in items if type(value) in (int, float)}
+    return {
+        str(key): value
+        for key, value in items
+        if type(value) in (int, float) and abs(value) < 2**63  # neither NaN nor infinite
+    }
 
 
 def read_traces(path: Path) -> Iterator[Trace | TracetapeException]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import stat
 from pathlib import Path
 
 from tracetape.exceptions import StoreError
-from tracetape.store.schema import APPLICATION_ID, VERSION
+from tracetape.store.schema import APPLICATION_ID, TABLES, TEXT_TABLES, VERSION
 
 __all__ = ["NoStoreError", "check_file", "check_schema", "names_us"]
 
+_OUR_INDEX = re.compile(r"USING fts5 \(\s*text, content = '',")
 _OTHER = "name another store by tracetape.configure(store=…) or TRACETAPE_STORE"
 
 
@@ -62,6 +64,7 @@ def check_schema(connection: sqlite3.Connection, path: Path, read_only: bool) ->
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         parts = connection.execute("SELECT type, name FROM sqlite_master").fetchall()
+        strange = _strange(connection) if 0 < version <= VERSION else []
     finally:
         connection.execute("ROLLBACK")
     if not parts and application in (0, APPLICATION_ID) and version == 0:
@@ -78,12 +81,26 @@ def check_schema(connection: sqlite3.Connection, path: Path, read_only: bool) ->
             f"the store {path} cannot be opened: the store's schema has version {version}, this "
             f"tracetape knows up to {VERSION}: upgrade tracetape, or {_OTHER}"
         )
-    for kind, name in parts:
-        if kind in ("trigger", "view"):
-            raise StoreError(
-                f"the store {path} cannot be opened: it has the {kind} {name!r}, "
-                f"which tracetape did not make; {_OTHER}"
-            )
+    for kind, name in (*((k, n) for k, n in parts if k in ("trigger", "view")), *strange):
+        raise StoreError(
+            f"the store {path} cannot be opened: it has the {kind} {name!r}, which tracetape did "
+            f"not make; remove it with `sqlite3 {path.name}`, or {_OTHER}"
+        )
+
+
+def _strange(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """What runs, or looks elsewhere, when our tables are read: kinds and names."""
+    virtual = "SELECT name, sql FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%'"
+    strange = [
+        ("virtual table", name)
+        for name, sql in connection.execute(virtual)
+        if name not in TEXT_TABLES or not _OUR_INDEX.search(sql)
+    ]
+    for table in TABLES:
+        for column in connection.execute(f"PRAGMA table_xinfo({table})"):
+            if column[-1] in (2, 3):  # hidden: how it is generated
+                strange.append(("generated column", f"{table}.{column[1]}"))
+    return strange
 
 
 def names_us(path: Path) -> bool:

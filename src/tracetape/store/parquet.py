@@ -95,12 +95,12 @@ def _row(trace: Trace, span: Span) -> dict[str, Any]:
         "start_time": span.start_time_ns // 1000,
         "end_time": None if span.end_time_ns is None else span.end_time_ns // 1000,
         "start_time_ns": span.start_time_ns,
-        "duration_ns": span.duration_ns,
+        "duration_ns": _whole(span.duration_ns),
         "model": span.model_name,
         "provider": span.provider,
-        "input_tokens": usage.get("input_tokens"),
-        "output_tokens": usage.get("output_tokens"),
-        "total_tokens": usage.get("total_tokens"),
+        "input_tokens": _whole(usage.get("input_tokens")),
+        "output_tokens": _whole(usage.get("output_tokens")),
+        "total_tokens": _whole(usage.get("total_tokens")),
         "total_cost": cost.get("total_cost"),
         "inputs": None if span._inputs is None else span._inputs.decode(),
         "outputs": None if span._outputs is None else span._outputs.decode(),
@@ -115,6 +115,11 @@ def _row(trace: Trace, span: Span) -> dict[str, Any]:
         "trace_tags": _json(info.tags),
         "trace_metadata": _json(info.trace_metadata),
     }
+
+
+def _whole(number: float | None) -> int | None:
+    """As a column of whole numbers takes it; what has more than 64 bits it does not take."""
+    return int(number) if number is not None and abs(number) < 2**63 else None
 
 
 def _json(value: Any) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+import re
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any, TypeVar
 
 import orjson
 
@@ -13,7 +17,8 @@ from tracetape.entities.live_trace import TraceDetails
 from tracetape.entities.span import span_id_text
 from tracetape.entities.summary import make_info
 from tracetape.store.contents import ContentReader
-from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
+from tracetape.store.protocol import COST_KINDS, MAX_TIME, TOKEN_KINDS, TraceUpdate
+from tracetape.store.unreadable import UnreadableError, checked
 
 __all__ = [
     "SPAN_COLUMNS",
@@ -21,6 +26,7 @@ __all__ = [
     "info_from_row",
     "span_from_row",
     "span_row",
+    "trace_number",
     "update_row",
 ]
 
@@ -57,6 +63,10 @@ SPAN_COLUMNS = (
     "outputs",
 )
 
+_TRACE_ID, _SPAN_ID = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{16}")
+_T = TypeVar("_T")
+_Kind = TypeVar("_Kind", bound=Enum)
+
 
 def update_row(update: TraceUpdate) -> tuple[Any, ...]:
     """The values of `TRACE_COLUMNS`."""
@@ -81,27 +91,32 @@ def update_row(update: TraceUpdate) -> tuple[Any, ...]:
 
 
 def info_from_row(row: tuple[Any, ...]) -> TraceInfo:
-    """What `TRACE_COLUMNS` hold, as an entity."""
+    """What `TRACE_COLUMNS` hold, as an entity.
+
+    Raises:
+        UnreadableError: they hold what no program of ours writes.
+    """
     trace_id, state, start, end, name, spans, errors, *rest = row
-    tokens = dict(zip(TOKEN_KINDS, rest, strict=False))
-    costs = dict(zip(COST_KINDS, rest[len(TOKEN_KINDS) :], strict=False))
+    tokens = _amounts(TOKEN_KINDS, rest[: len(TOKEN_KINDS)])
     request_id, experiment_id, request, response, tags, metadata = rest[-6:]
+    _check_times(start, end)
     return make_info(
-        f"tr-{trace_id}",
-        state=TraceState(state),
+        f"tr-{trace_number(trace_id):032x}",
+        state=_one_of(TraceState, "state", state),
         start_ns=start,
         end_ns=end,
-        name=name,
-        request_preview=request,
-        response_preview=response,
-        tokens={kind: n for kind, n in tokens.items() if n is not None},
-        cost={kind: n for kind, n in costs.items() if n is not None},
-        tags=orjson.loads(tags),
-        metadata=orjson.loads(metadata),
-        client_request_id=request_id,
-        experiment_id=experiment_id,
-        span_count=spans,
-        error_count=errors,
+        name=checked("name", name, str, null=True),
+        request_preview=checked("request_preview", request, str, null=True),
+        response_preview=checked("response_preview", response, str, null=True),
+        # SQLite's sums are real numbers where they are too large for whole ones.
+        tokens={kind: int(n) for kind, n in tokens.items()},
+        cost=_amounts(COST_KINDS, rest[len(TOKEN_KINDS) : -6]),
+        tags=_texts("tags", tags),
+        metadata=_texts("metadata", metadata),
+        client_request_id=checked("client_request_id", request_id, str, null=True),
+        experiment_id=checked("experiment_id", experiment_id, str, null=True),
+        span_count=checked("span_count", spans, int),
+        error_count=checked("error_count", errors, int),
     )
 
 
@@ -127,25 +142,124 @@ def span_row(trace: int, span: Span) -> tuple[Any, ...]:
     )
 
 
-def span_from_row(trace_id: int, row: tuple[Any, ...], contents: ContentReader) -> Span:
-    """The span that `SPAN_COLUMNS` hold, its values read from `contents`."""
+def span_from_row(
+    trace_id: int,
+    row: tuple[Any, ...],
+    contents: ContentReader,
+    skipped: Callable[[str, str], None],
+) -> Span:
+    """The span that `SPAN_COLUMNS` hold, its values read from `contents`.
+
+    Args:
+        trace_id: the trace's number.
+        row: the columns.
+        contents: where values are.
+        skipped: called with the name of a value that cannot be read, and the reason: the span has
+            none then, or the text as it is, if that is no JSON.
+
+    Raises:
+        UnreadableError: the row holds what no program of ours writes.
+    """
     span_id, parent, name, kind, start, end, code, description, *rest = row
+    _check_times(start, end)
+
+    def value(column: str, read: Callable[[Any], _T], stored: Any) -> _T | None:
+        try:
+            return None if stored is None else read(stored)
+        except UnreadableError as error:
+            skipped(column, str(error))
+        except ValueError as error:  # JSON
+            skipped(column, f"its {column} are {error}")
+        return None
+
+    def json(column: str, stored: Any) -> bytes | None:
+        data = value(column, contents.read, stored)
+        try:
+            if data is not None:
+                orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            skipped(column, f"no JSON, and shown as text: {error}")
+            return data.decode(errors="replace").encode() if data is not None else None
+        return data
+
     fields, attributes, events, inputs, outputs = rest
     return Span(
         trace_id=trace_id,
-        span_id=int(span_id, 16),
-        parent_id=None if parent is None else int(parent, 16),
-        name=name,
-        span_type=kind,
+        span_id=_number("id", span_id, _SPAN_ID),
+        parent_id=None if parent is None else _number("parent's id", parent, _SPAN_ID),
+        name=checked("name", name, str),
+        span_type=checked("type", kind, str),
         start_time_ns=start,
         end_time_ns=end,
-        inputs=contents.read(inputs),
-        outputs=contents.read(outputs),
-        attributes=None if attributes is None else _attributes_from_json(attributes),
-        fields=None if fields is None else orjson.loads(fields),
-        events=None if events is None else _events_from_json(events),
-        status=SpanStatus(SpanStatusCode(code), description),
+        inputs=json("inputs", inputs),
+        outputs=json("outputs", outputs),
+        attributes=value("attributes", _attributes_from_json, attributes),
+        fields=value("fields", _object, fields),
+        events=value("events", _events_from_json, events),
+        status=SpanStatus(
+            _one_of(SpanStatusCode, "status", code), checked("description", description, str)
+        ),
     )
+
+
+def trace_number(text: Any) -> int:
+    """The 128-bit id that the column ``trace_id`` holds.
+
+    Raises:
+        UnreadableError: it is none.
+    """
+    return _number("id", text, _TRACE_ID)
+
+
+def _number(what: str, text: Any, form: re.Pattern[str]) -> int:
+    if type(text) is str and form.fullmatch(text):
+        return int(text, 16)
+    checked(what, text, str)
+    raise UnreadableError(f"its {what} is {text[:40]!r}")
+
+
+def _one_of(kind: type[_Kind], what: str, value: Any) -> _Kind:
+    try:
+        return kind(checked(what, value, str))
+    except UnreadableError:
+        raise
+    except ValueError:
+        raise UnreadableError(f"its {what} is {value[:40]!r}") from None
+
+
+def _check_times(start: Any, end: Any) -> None:
+    checked("start", start, int)
+    checked("end", end, int, null=True)
+    if end is not None and abs(end - start) > MAX_TIME:
+        raise UnreadableError(f"its end is {(end - start) // 10**9} s after its start")
+
+
+def _amounts(kinds: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """Sums by kind; infinite ones are none."""
+    found: dict[str, Any] = {}
+    for kind, value in zip(kinds, values, strict=True):
+        if type(value) is float and math.isfinite(value):
+            found[kind] = value
+        elif value is not None and type(value) is not float:
+            found[kind] = checked(kind, value, int)
+    return found
+
+
+def _texts(what: str, stored: Any) -> dict[str, str]:
+    """A JSON object of strings; what else was put there as text."""
+    try:
+        given = _object(checked(what, stored, str))
+    except orjson.JSONDecodeError as error:
+        raise UnreadableError(f"its {what} are {error}") from None
+    return {
+        key: value if type(value) is str else encode(value).decode() for key, value in given.items()
+    }
+
+
+def _object(text: Any) -> dict[str, Any]:
+    value = orjson.loads(checked("JSON", text, str))
+    found: dict[str, Any] = checked("JSON", value, dict)
+    return found
 
 
 def _plain(text: Any) -> str:
@@ -165,7 +279,7 @@ def _attributes_from_json(text: str) -> dict[str, Any]:
     # Scalars as they are; the rest as JSON, so that each access decodes its own copy.
     return {
         key: orjson.dumps(value) if isinstance(value, (dict, list)) else value
-        for key, value in orjson.loads(text).items()
+        for key, value in _object(text).items()
     }
 
 
@@ -176,4 +290,10 @@ def _events_json(events: list[tuple[str, int, bytes]]) -> str:
 
 
 def _events_from_json(text: str) -> list[tuple[str, int, bytes]]:
-    return [(name, at, orjson.dumps(data)) for name, at, data in orjson.loads(text)]
+    events = []
+    for event in checked("JSON", orjson.loads(checked("JSON", text, str)), list):
+        if type(event) is not list or len(event) != 3:
+            raise UnreadableError(f"its event is {str(event)[:40]}")
+        name, at, data = event
+        events.append((checked("event", name, str), checked("time", at, int), orjson.dumps(data)))
+    return events

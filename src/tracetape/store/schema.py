@@ -6,7 +6,15 @@ import sqlite3
 
 from tracetape.exceptions import StoreError
 
-__all__ = ["APPLICATION_ID", "VERSION", "migrate", "read_as_newest", "version_of"]
+__all__ = [
+    "APPLICATION_ID",
+    "TABLES",
+    "TEXT_TABLES",
+    "VERSION",
+    "migrate",
+    "read_as_newest",
+    "version_of",
+]
 
 _SESSION = (
     "CASE WHEN json_valid(metadata) "
@@ -132,6 +140,19 @@ _MIGRATIONS = [
     """,
 ]
 VERSION = len(_MIGRATIONS)
+TABLES = [
+    "traces",
+    "spans",
+    "attachments",
+    "trace_attachments",
+    "contents",
+    "lists",
+    "uses",
+    "indexed",
+    "late_spans",
+    "assessments",
+]
+TEXT_TABLES = ("spans_text", "contents_text")
 _SESSION_COLUMN = 4  # the version that has it
 APPLICATION_ID = int.from_bytes(b"trtp", "big")  # by which a damaged file is known as ours
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from time import thread_time
 from typing import Any
@@ -12,10 +13,11 @@ from tracetape.store.conditions import select_traces
 from tracetape.store.fulltext import unindexed_texts
 from tracetape.store.query import Comparison, Condition, Not, TraceQuery
 
-__all__ = ["selected"]
+__all__ = ["rows_of", "selected"]
 
 _NEAR = 5000  # traces that are looked at one by one before the index on texts is asked
 _NEAR_SECONDS = 0.06  # of the processor, after which the index is asked all the same
+_JSON = re.compile(r"\b(json_(?:each|extract|type)\()([tsa]\.\w+)")  # of columns, in our words
 _STEPS = 200  # of SQLite's machine between two looks at the clock
 # What SQLite says of a query beyond its limits, whatever is in the store.
 _TOO_MUCH = ("too large", "stack overflow", "too many", "too complex", "too big", "too deep")
@@ -83,9 +85,24 @@ def _rows_in_time(connection: sqlite3.Connection, text: str, values: list[Any]) 
         connection.set_progress_handler(None, 0)
 
 
-def _rows(connection: sqlite3.Connection, text: str, values: list[Any]) -> list[Any]:
+def _guarded(text: str) -> str:
+    """A statement that takes what should be JSON, and is none, for NULL; slower."""
+    return _JSON.sub(r"\1CASE WHEN json_valid(\2) THEN \2 END", text)
+
+
+def rows_of(connection: sqlite3.Connection, text: str, values: list[Any]) -> list[Any]:
+    """All rows of a statement, whatever stands in the columns that should hold JSON."""
     try:
         return connection.execute(text, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if "malformed JSON" not in str(error):
+            raise
+        return connection.execute(_guarded(text), values).fetchall()
+
+
+def _rows(connection: sqlite3.Connection, text: str, values: list[Any]) -> list[Any]:
+    try:
+        return rows_of(connection, text, values)
     except (sqlite3.OperationalError, sqlite3.DataError) as error:
         if not any(sign in str(error) for sign in _TOO_MUCH):
             raise

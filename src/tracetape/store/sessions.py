@@ -6,6 +6,7 @@ import sqlite3
 
 from tracetape.store.conditions import SESSION_OF, condition_sql
 from tracetape.store.query import Condition
+from tracetape.store.selecting import rows_of
 
 __all__ = ["newest_sessions"]
 
@@ -48,12 +49,12 @@ def newest_sessions(connection: sqlite3.Connection, condition: Condition, limit:
     ).fetchone()
     since = 0 if row is None else row[0]
     found: dict[str, None] = {}
-    for (session,) in connection.execute(_WALK.format(where=where), [since, *values]):
+    for (session,) in rows_of(connection, _WALK.format(where=where), [since, *values]):
         if len(found) == limit:
             break
         if session is not None:
             found[session] = None
     if row is None or len(found) == limit:
         return list(found)
-    rows = connection.execute(_LEAP.format(where=where), [*values, limit])
+    rows = rows_of(connection, _LEAP.format(where=where), [*values, limit])
     return [session for (session,) in rows]

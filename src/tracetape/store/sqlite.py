@@ -8,33 +8,29 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tracetape._system import pause, wall_clock_ns
-from tracetape.entities import Span, Trace, TraceData, TraceInfo
+from tracetape.diagnostics import warn_once
+from tracetape.entities import Trace, TraceInfo
 from tracetape.entities.attachment import Attachment
 from tracetape.exceptions import StoreError
 from tracetape.store.assessments import (
-    add_assessments,
     remove_assessments,
     write_assessments,
 )
 from tracetape.store.attachments import read_attachment
 from tracetape.store.connections import Connection, ForkWaitsError, begin_writing
-from tracetape.store.contents import ContentReader, ContentWriter
+from tracetape.store.contents import ContentWriter
 from tracetape.store.opening import is_damage, open_file, open_memory, set_aside
 from tracetape.store.protocol import TraceUpdate
 from tracetape.store.query import Condition, TraceQuery
+from tracetape.store.reading import TraceReader
 from tracetape.store.readonly import look_into
 from tracetape.store.retention import Retention
-from tracetape.store.rows import (
-    SPAN_COLUMNS,
-    TRACE_COLUMNS,
-    info_from_row,
-    span_from_row,
-)
 from tracetape.store.selecting import selected
 from tracetape.store.sessions import newest_sessions
+from tracetape.store.unreadable import Unreadable, text_or_damaged
 from tracetape.store.upkeep import Upkeep
 from tracetape.store.writing import write_trace, write_updates
 
@@ -46,8 +42,6 @@ __all__ = ["SQLiteStore"]
 _T = TypeVar("_T")
 
 _MOST = 1 << 62  # SQLite counts to 2**63
-_READ_SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"
-_READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"
 
 
 class SQLiteStore:
@@ -79,6 +73,9 @@ class SQLiteStore:
         self.retention: Callable[[], Retention | None] = lambda: None
         # Texts that the last search had to compare one by one, as the index lacks them; about.
         self.scanned = 0
+        # What no program of ours has written so, and whether someone else tells of it.
+        self.unreadable = Unreadable()
+        self.reports_unreadable = False
 
     @property
     def url(self) -> str:
@@ -140,32 +137,18 @@ class SQLiteStore:
 
     def get_trace(self, trace_id: int) -> Trace | None:
         """The trace with this 128-bit id, or None."""
-
-        def read(connection: sqlite3.Connection) -> Trace | None:
-            row = connection.execute(
-                f"{_READ_TRACE} WHERE trace_id = ?", (f"{trace_id:032x}",)
-            ).fetchone()
-            if row is None:
-                return None
-            return Trace(_infos(connection, [row])[0], TraceData(_spans(connection, row)))
-
-        return self._read(read)
+        return self._read(lambda connection: self._traces(connection).one(trace_id))
 
     def get_attachment(self, attachment_id: str) -> Attachment | None:
         """The attachment with this id, or None."""
-        return self._read(lambda connection: read_attachment(connection, attachment_id))
+        return self._read(
+            lambda connection: read_attachment(connection, attachment_id, self.unreadable)
+        )
 
     def list_traces(self, limit: int | None = None) -> list[TraceInfo]:
         """The newest `limit` traces (None: all), running ones too, newest first."""
-
-        def read(connection: sqlite3.Connection) -> list[TraceInfo]:
-            rows = connection.execute(
-                f"{_READ_TRACE} ORDER BY start_ns DESC, id DESC LIMIT ?",
-                (-1 if limit is None else min(limit, _MOST),),
-            )
-            return _infos(connection, rows.fetchall())
-
-        return self._read(read)
+        traces = self.search(TraceQuery(limit=limit), include_spans=False)
+        return [trace.info for trace in traces]
 
     def count(self) -> int:
         """How many traces there are, running ones too."""
@@ -176,14 +159,10 @@ class SQLiteStore:
         """The traces that `query` asks for, in its order."""
 
         def read(connection: sqlite3.Connection) -> list[Trace]:
-            rows, self.scanned = selected(connection, query, _READ_TRACE)
-            infos = _infos(connection, rows)
-            if not include_spans:
-                return [Trace(info, TraceData([])) for info in infos]
-            return [
-                Trace(info, TraceData(_spans(connection, row)))
-                for info, row in zip(infos, rows, strict=True)
-            ]
+            reader = self._traces(connection)
+            found = reader.search(query, include_spans)
+            self.scanned = reader.scanned
+            return found
 
         return self._read(read)
 
@@ -192,13 +171,18 @@ class SQLiteStore:
 
         Traces that `condition` excludes do not count.
         """
-        return self._read(lambda connection: newest_sessions(connection, condition, limit))
+        found = self._read(lambda connection: newest_sessions(connection, condition, limit))
+        return [one for one in found if type(one) is str]
 
     def find(self, query: TraceQuery) -> list[int]:
         """The 128-bit ids of the traces that `query` asks for, in its order."""
-        select = "SELECT trace_id FROM traces t"
-        rows, self.scanned = self._read(lambda connection: selected(connection, query, select))
-        return [int(trace_id, 16) for (trace_id,) in rows]
+        select = "SELECT id, trace_id FROM traces t"
+
+        def read(connection: sqlite3.Connection) -> list[int]:
+            rows, self.scanned = selected(connection, query, select)
+            return self._traces(connection).numbers(rows)
+
+        return self._read(read)
 
     def resolve(self, prefix: str) -> list[int]:
         """Ids of at most ten traces whose hexadecimal id begins with `prefix`."""
@@ -206,10 +190,10 @@ class SQLiteStore:
 
         def read(connection: sqlite3.Connection) -> list[int]:
             rows = connection.execute(
-                "SELECT trace_id FROM traces WHERE trace_id >= ? AND trace_id < ? LIMIT 10",
+                "SELECT id, trace_id FROM traces WHERE trace_id >= ? AND trace_id < ? LIMIT 10",
                 (low, low + "g"),  # g follows the last hexadecimal digit
-            )
-            return [int(trace_id, 16) for (trace_id,) in rows]
+            ).fetchall()
+            return self._traces(connection).numbers(rows)
 
         return self._read(read)
 
@@ -258,6 +242,9 @@ class SQLiteStore:
             self._writer.close()
             self._reader.close()
 
+    def _traces(self, connection: sqlite3.Connection) -> TraceReader:
+        return TraceReader(connection, self.unreadable)
+
     def _read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Several queries see the same moment, though another process may be pruning."""
 
@@ -265,10 +252,20 @@ class SQLiteStore:
             connection.execute("BEGIN")
             try:
                 return work(connection)
+            except sqlite3.OperationalError as error:
+                if "Could not decode" not in str(error):
+                    raise
+                connection.text_factory = text_or_damaged  # slower: only where there is a reason
+                return work(connection)
             finally:
+                connection.text_factory = str
                 connection.execute("ROLLBACK")
 
-        return self._use(self._reader, transaction)
+        before = self.unreadable.count()
+        result = self._use(self._reader, transaction)
+        if not self.reports_unreadable and self.unreadable.count() > before:
+            warn_once(f"unreadable {self.url}", "tracetape: in %s %s", self.url, self.unreadable)
+        return result
 
     def _use(self, connection: Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
         again = True
@@ -299,18 +296,3 @@ def _open(path: Path | None, read_only: bool) -> sqlite3.Connection:
     if path is None:
         return open_memory()
     return look_into(path) if read_only else open_file(path)
-
-
-def _infos(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> list[TraceInfo]:
-    """What rows that `_READ_TRACE` gave say, with the assessments of these traces."""
-    infos = [info_from_row(row[1:]) for row in rows]
-    add_assessments(connection, [(row[0], info) for row, info in zip(rows, infos, strict=True)])
-    return infos
-
-
-def _spans(connection: sqlite3.Connection, row: tuple[Any, ...]) -> list[Span]:
-    """The spans of a row that `_READ_TRACE` gave."""
-    number = int(row[1], 16)
-    contents = ContentReader(connection)
-    rows = connection.execute(_READ_SPANS, row[:1]).fetchall()
-    return [span_from_row(number, span, contents) for span in rows]

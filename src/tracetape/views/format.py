@@ -14,6 +14,7 @@ __all__ = [
     "ago",
     "clean",
     "duration",
+    "local_time",
     "one_line",
     "sign_of_life",
     "state",
@@ -43,6 +44,8 @@ def duration(nanoseconds: int | None) -> str:
     """A duration in the unit that reads best; an ellipsis for what still runs."""
     if nanoseconds is None:
         return "…"
+    if nanoseconds < 0:  # from elsewhere, or of two clocks
+        return f"-{duration(-nanoseconds)}"
     if nanoseconds < 999_500:
         return f"{nanoseconds / 1e3:.0f} µs"
     if nanoseconds < 999_500_000:
@@ -87,4 +90,12 @@ def ago(milliseconds: int) -> str:
         if seconds < size:
             return f"{int(seconds)} {unit} ago"
         seconds /= size
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(milliseconds / 1000))
+    return local_time("%Y-%m-%d %H:%M", milliseconds)
+
+
+def local_time(form: str, milliseconds: int) -> str:
+    """A moment by the clock on the wall; a number, where that clock does not reach it."""
+    try:
+        return time.strftime(form, time.localtime(milliseconds / 1000))
+    except (OverflowError, ValueError, OSError):
+        return f"{milliseconds} ms"

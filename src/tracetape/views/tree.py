@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,15 @@ import orjson
 from tracetape.entities import Span, SpanEvent, SpanStatusCode, SpanType, Trace, TraceInfo
 from tracetape.entities.liveness import is_unfinished
 from tracetape.views.branches import Branch, cut, folded, joined, stacked
-from tracetape.views.format import clean, duration, one_line, sign_of_life, state, tokens
+from tracetape.views.format import (
+    clean,
+    duration,
+    local_time,
+    one_line,
+    sign_of_life,
+    state,
+    tokens,
+)
 from tracetape.views.preview import input_preview, output_preview
 
 if TYPE_CHECKING:
@@ -96,7 +103,7 @@ def _heading(trace: Trace, times: bool) -> Iterator[Text]:
 def _identity(trace: Trace) -> Text:
     from rich.text import Text
 
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(trace.info.request_time / 1000))
+    when = local_time("%Y-%m-%d %H:%M:%S", trace.info.request_time)
     return Text(f"{trace.info.trace_id}  {when}", style="dim")
 
 

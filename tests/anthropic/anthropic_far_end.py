@@ -5,12 +5,17 @@ Shapes: Anthropic's API reference, "Messages" and "Streaming messages".
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx2
-from anthropic import Anthropic, AsyncAnthropic
+from anthropic import Anthropic, AsyncAnthropic, DefaultHttpxClient
+
+# The library that this version of the SDK sends with: httpx2, or httpx before.
+http: Any = importlib.import_module(
+    next(name for one in DefaultHttpxClient.__mro__ if (name := one.__module__).startswith("httpx"))
+)
 
 USAGE = {"input_tokens": 5, "output_tokens": 7}
 TEXT = {"type": "text", "text": "It is Paris.", "citations": None}
@@ -69,26 +74,25 @@ class FarEnd:
     """The server's side within the process."""
 
     def __init__(self) -> None:
-        self.requests: list[httpx2.Request] = []
+        self.requests: list[Any] = []
         self.answers: list[Any] = []
 
-    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+    def __call__(self, request: Any) -> Any:
         self.requests.append(request)
         if self.answers:
-            answer: httpx2.Response = self.answers.pop(0)
-            return answer
+            return self.answers.pop(0)
         headers = {"request-id": "req_1"}
         if not json.loads(request.content).get("stream"):
-            return httpx2.Response(200, json=MESSAGE, headers=headers)
+            return http.Response(200, json=MESSAGE, headers=headers)
         headers["content-type"] = "text/event-stream"
-        return httpx2.Response(200, content=sse(events_of(MESSAGE, whole)), headers=headers)
+        return http.Response(200, content=sse(events_of(MESSAGE, whole)), headers=headers)
 
     def client(self, **options: Any) -> Anthropic:
-        client = httpx2.Client(transport=httpx2.MockTransport(self))
+        client = http.Client(transport=http.MockTransport(self))
         return Anthropic(api_key="k", http_client=client, **options)
 
     def async_client(self) -> AsyncAnthropic:
-        client = httpx2.AsyncClient(transport=httpx2.MockTransport(self))
+        client = http.AsyncClient(transport=http.MockTransport(self))
         return AsyncAnthropic(api_key="k", http_client=client)
 
 

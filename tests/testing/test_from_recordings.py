@@ -50,7 +50,7 @@ def content(value: Any) -> Any:
     return json.loads(re.sub(r"tr-[0-9a-f]{32}", "tr-", json.dumps(value)))
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{Path(row['file']).stem}-{row['i']}")
+@pytest.mark.parametrize("row", ROWS, ids=[f"{Path(row['file']).stem}-{row['i']}" for row in ROWS])
 def test_a_traced_recording_becomes_a_tape_with_the_same_answer(
     row: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -33,6 +33,8 @@ def test_no_network():
                   lambda: socket.create_connection(("example.com", 80), 60)):
         with pytest.raises(OSError, match="unreachable|not known"):
             reach()
+def test_a_librarys_module_is_not_hidden_by_one_of_our_scripts():
+    import packaging.version
 """
 DIFFERENT = """
 import pathlib
@@ -96,7 +98,7 @@ def test_a_suite_that_sees_no_difference(trial: Trial, capsys: pytest.CaptureFix
     """Failing and skipped tests are the same on both sides; the network is off; a span is made."""
     assert trial(SAME)
     assert capsys.readouterr().out == (
-        "suite-1.0: 4 tests, 2 passed without us; 1 spans; "
+        "suite-1.0: 5 tests, 3 passed without us; 1 spans; "
         "0 differ (0 unsteady), 0 internal errors\n"
     )
 

@@ -28,6 +28,11 @@ TOLD: dict[str, tuple[dict[str, Any], str, str]] = {
         "overloaded: later",
     ),
     "detail": ({"detail": "model is loading"}, "Error", "model is loading"),
+    "errors": (
+        {"success": False, "errors": [{"code": 7003, "message": "no route"}], "result": None},
+        "7003",
+        "7003: no route",
+    ),
     "details": (
         {"detail": [{"loc": ["body"], "msg": "missing", "type": "missing"}]},
         "Error",

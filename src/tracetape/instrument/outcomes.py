@@ -99,6 +99,9 @@ def failure_of_answer(body: Mapping[str, Any], content: str) -> Failure | None:
     if details and isinstance(details, list):  # FastAPI's: one for each bad field
         said = [one.get("msg") if isinstance(one, Mapping) else one for one in details]
         return Failure("; ".join(str(one) for one in said if one) or "an error in the request")
+    errors = body.get("errors")
+    if not details and errors and isinstance(errors, list):  # Cloudflare's
+        return failure_of_error(errors[0])
     return failure_of_error(details)
 
 

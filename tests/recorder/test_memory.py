@@ -120,3 +120,75 @@ def test_memory_is_bounded_while_the_store_is_locked(
     assert after["lost"] == 0
     assert after["recorded"] == after["written"] + after["dropped_spans"]
     assert after["written"] >= 2
+
+
+IN_MEMORY = """
+    import json, os, tracetape
+
+    def resident():
+        return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    tracetape.configure(store="memory://")
+    with tracetape.start_span("first"):
+        pass
+    assert tracetape.flush(60) == 0
+    before = resident()
+    for number in range(250):
+        with tracetape.start_span(f"trace {number}") as span:
+            span.set_inputs(str(number) + "x" * 1_000_000)
+    assert tracetape.flush(120) == 0
+    stats = tracetape.stats()
+    kept = tracetape.search_traces(max_results=500, return_type="list")
+    print(json.dumps({
+        "grown": (resident() - before) / 1e6,
+        "stats": {k: v for k, v in stats.items() if isinstance(v, int)},
+        "kept": len(kept),
+        "newest": kept[0].data.spans[0].name,
+    }))
+"""
+
+
+def test_a_store_in_memory_is_bounded(run_python: Callable[..., Any]) -> None:
+    """The oldest traces make room, and are counted; there is one warning."""
+    done = run_python(IN_MEMORY)
+    found = json.loads(done.stdout)
+    stats = found["stats"]
+    assert found["grown"] < 200
+    assert stats["written"] == 251
+    assert stats["evicted_traces"] + found["kept"] == 251
+    assert 40 < found["kept"] < 80
+    assert found["newest"] == "trace 249"
+    assert done.stderr.count("the store in memory is full (64 MB)") == 1
+
+
+BODIES = """
+    import json, os, tracetape
+    from types import SimpleNamespace
+    from tracetape.instrument import body
+
+    def resident():
+        return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    roots = [tracetape.start_span_no_context("call") for _ in range(60)]
+    bodies = [body._Body(SimpleNamespace(headers={}), None, root) for root in roots]
+    before = resident()
+    for number in range(160):
+        for one in bodies:
+            one.keep(bytes(50_000))
+    grown = (resident() - before) / 1e6
+    for root, one in zip(roots, bodies):
+        one.rest(None)
+        root.end()
+    assert tracetape.flush(60) == 0
+    stats = tracetape.stats()
+    print(json.dumps([grown, stats["dropped_traces"], stats["written"], stats["dropped_spans"]]))
+"""
+
+
+def test_bodies_that_arrive_are_bounded(run_python: Callable[..., Any], store_path: Path) -> None:
+    """480 MB of 60 calls at once: what there is no room for is let go, and counted."""
+    done = run_python(BODIES, TRACETAPE_STORE=f"sqlite:///{store_path}")
+    grown, traces, written, spans = json.loads(done.stdout)
+    assert grown < 250
+    assert 0 < traces < 60
+    assert (written, spans) == (60 - traces, traces)

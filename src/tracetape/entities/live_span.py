@@ -481,6 +481,7 @@ class LiveSpan(Span):
             field = as_field(key, value)
             if field is not None:
                 self.set_fields({field: value})
+                self._grow(len(data))
                 return
             self._keep_attribute(key, data)
 

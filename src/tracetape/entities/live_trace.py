@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _FRESH_NS = 1_000_000_000
 _read_at = _fresh_until = 0  # by the clock that spans are measured by
 _offset = 0
+_ITEM_BYTES = 220  # of a tag beside its text
 _new = object.__new__
 
 __all__ = ["LiveTrace", "SpanSink", "TraceDetails", "begin_trace"]
@@ -87,8 +88,7 @@ class LiveTrace:
             of them have both ended and been written.
         root_settled: whether the root has both ended and been written.
         below: the other spans of this process that are not both ended and written.
-        sums: for the trace's sums of "usage" and "cost", of each span with its own that was
-            written: (its id, ids of the spans above it, its own).
+        sums: the recorder's, of "usage" and of "cost".
         details: what was said of the trace beside its spans.
         dropped: whether it is left out, because too much is held in memory.
         held: ended spans of a trace that is kept only if something in it fails.
@@ -104,7 +104,7 @@ class LiveTrace:
     # What most traces never have costs nothing at their beginning.
     root_settled: bool = False
     below: dict[int, LiveSpan] | None = None
-    sums: dict[str, list[tuple[int, tuple[int, ...], dict[str, float]]]] | None = None
+    sums: dict[str, Any] | None = None
     details: TraceDetails | None = None
     dropped: bool = False
     held: list[LiveSpan] | None = None
@@ -156,6 +156,32 @@ class LiveTrace:
         if self.details is None:
             self.details = TraceDetails()
         return self.details
+
+    def describe(
+        self,
+        tags: Mapping[str, str | None] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        **others: Any,
+    ) -> None:
+        """Say something of it; see `TraceDetails.update`. Its root counts what that holds."""
+        if self.dropped:
+            return
+        details = self.described()
+        size = _growth(details.tags, tags) + _growth(details.metadata, metadata)
+        details.update(tags, metadata, **others)
+        root = self.root
+        if root is not None and root._end is None:
+            root._grow(size)
+
+
+def _growth(known: Mapping[str, str | None], new: Mapping[str, str | None] | None) -> int:
+    """About how many bytes more `known` will take with `new` in it."""
+    size = 0
+    for key, text in (new or {}).items():
+        size += len(text or "") - len(known.get(key) or "")
+        if key not in known:
+            size += _ITEM_BYTES + len(key)
+    return size
 
 
 def begin_trace(trace_id: int, sink: SpanSink, now: int, is_part: bool = False) -> LiveTrace:

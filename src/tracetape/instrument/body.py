@@ -14,6 +14,7 @@ import orjson
 
 from tracetape._lazy import loading
 from tracetape._system import perf_counter_ns
+from tracetape.entities.live_span import LiveSpan
 from tracetape.instrument.byte_streams import ByteStream, class_for, library_of
 from tracetape.instrument.call import Call
 
@@ -21,6 +22,7 @@ __all__ = ["watch_body"]
 
 _DONE = object()
 _ENCODING = "content-encoding"
+_PART_BYTES = 100  # of a part beside its content
 _MAX_BYTES = 64 * 2**20  # of a body; a longer one, such as a file's content, is not copied
 
 
@@ -29,7 +31,7 @@ def watch_body(response: Any, call: Call) -> None:
     library = library_of(response)
     if library is None:
         raise TypeError(f"{type(response).__name__} is of no HTTP library that is known")
-    body = _Body(response, sys.modules[library])
+    body = _Body(response, sys.modules[library], call.span)
     call.reads_at_end(body.rest)
     if response.is_closed:
         body.keep_whole(response.content)
@@ -41,15 +43,26 @@ def watch_body(response: Any, call: Call) -> None:
 class _Body:
     """Copies of the raw parts of a body that passed, when they did, and what they say."""
 
-    __slots__ = ("_headers", "_is_decoded", "_library", "_parts", "_size", "_times")
+    __slots__ = (
+        "_headers",
+        "_is_decoded",
+        "_kept",
+        "_library",
+        "_parts",
+        "_size",
+        "_span",
+        "_times",
+    )
 
-    def __init__(self, response: Any, library: Any) -> None:
+    def __init__(self, response: Any, library: Any, span: LiveSpan) -> None:
         # Not the response itself: that one is to be collected as soon as the user lets it go.
         self._headers = response.headers
         self._library = library
         self._parts: list[bytes] = []
         self._times: list[int] = []
         self._size = 0
+        self._kept = 0  # bytes that the span counts
+        self._span = span
         self._is_decoded = False
 
     def keep(self, part: bytes) -> None:
@@ -58,9 +71,18 @@ class _Body:
         if self._size <= _MAX_BYTES:
             self._parts.append(part)
             self._times.append(perf_counter_ns())
-        else:
-            self._parts.clear()
-            self._times.clear()
+            size = len(part) + _PART_BYTES
+            self._kept += size
+            self._span._grow(size)
+            if not self._span._trace.dropped:  # there was room for it
+                return
+            self._size = _MAX_BYTES + 1
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._parts, self._times = [], []
+        kept, self._kept = self._kept, 0
+        self._span._grow(-kept)
 
     def keep_whole(self, content: bytes) -> None:
         """Take a body that was read before, and decoded."""
@@ -70,10 +92,12 @@ class _Body:
 
     def rest(self, call: Call) -> tuple[Any, bool]:
         """The plain answer, None after a stream; whether that was there to its end."""
+        if self._span._trace.dropped:
+            return None, False
         if self._size > _MAX_BYTES:
             return f"[a body of {self._size} bytes is not kept]", False
         parts = list(self._decoded())
-        self._parts, self._times = [], []
+        self._let_go()
         if not parts:
             return None, False
         data = b"".join(part for part, _ in parts)

@@ -26,6 +26,8 @@ from tracetape.tracing.beginning import begin_span
 
 __all__ = ["Call", "begin_call", "call_of_chunk", "calling"]
 
+_COUNTED = 16  # chunks: what a stream holds is counted so often
+_CHUNK_BYTES = 128  # of one, about, as the extractor keeps it
 _P = ParamSpec("_P")
 # Reads what has come of a body: gives its chunks to the call, or gives back the plain answer; and
 # whether it saw the end of a stream.
@@ -79,6 +81,7 @@ class Call:
         "_count",
         "_extractor",
         "_first",
+        "_held",
         "_last",
         "_latest",
         "_rest",
@@ -96,6 +99,7 @@ class Call:
         self._extractor = extractor
         self._started = perf_counter_ns()
         self._first = self._last = self._count = self._retries = 0
+        self._held = 0  # bytes of the stream, about, that the span counts
         self._status_code: int | None = None
         self.usage_asked: dict[str, Any] | None = None  # added to the body; its answer is hidden
         self._latest: Any = None  # the chunk that came last
@@ -133,6 +137,11 @@ class Call:
             self._span._trace.sends(self._span, (headers, url))
         except Exception:  # noqa: BLE001 - the guard
             internal_error("looking at a request")
+
+    @property
+    def span(self) -> LiveSpan:
+        """What the call is recorded as."""
+        return self._span
 
     @property
     def traceparent(self) -> str:
@@ -182,9 +191,18 @@ class Call:
             if not self._first and not self._extractor.is_head(chunk):
                 self._first = self._last
             self._extractor.chunk(chunk)
+            if not self._count % _COUNTED:
+                self._count_held()
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a streamed chunk")
         return not self.usage_asked or not self._is_hidden(chunk)
+
+    def _count_held(self) -> None:
+        """Tell the span what the extractor holds of the stream; if that is too much, let it go."""
+        self._held += _COUNTED * _CHUNK_BYTES
+        self._span._grow(_COUNTED * _CHUNK_BYTES)
+        if self._span._trace.dropped:
+            self._extractor = type(self._extractor)()
 
     @_guarded
     def add_fields(self, fields: dict[str, Any]) -> None:
@@ -275,6 +293,7 @@ class Call:
             if self._first:
                 fields["time_to_first_token_ns"] = self._first - self._started
             result = self._extractor.result(None)
+            self._span._grow(-self._held)
             self._span._keep_outputs(encode(result.outputs))
             self._keep(result)
         self._span.set_fields(fields)

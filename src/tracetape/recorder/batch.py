@@ -14,9 +14,10 @@ from tracetape.entities.live_trace import LiveTrace, TraceDetails
 from tracetape.entities.liveness import PROCESS, SEEN, signs_of_life
 from tracetape.entities.privacy import protected
 from tracetape.entities.protection import secrets_of_trace
-from tracetape.entities.summary import preview, root_metadata, state_of, token_sum
+from tracetape.entities.summary import preview, root_metadata, state_of
 from tracetape.entities.surroundings import whereabouts
 from tracetape.recorder.inherited import Inherited
+from tracetape.recorder.sums import Sum
 from tracetape.store import TraceUpdate
 
 __all__ = ["LONG_OPEN_NS", "Batch", "make_batch", "make_beats"]
@@ -169,13 +170,8 @@ def _new_sum(trace: LiveTrace, ended: list[LiveSpan], kind_of: str) -> dict[str,
         return {}
     if trace.sums is None:
         trace.sums = {}
-    # A batch that could not be written comes again.
-    again = {span_id for span_id, _, _ in new}
-    known = [entry for entry in trace.sums.get(kind_of, ()) if entry[0] not in again]
-    trace.sums[kind_of] = known + new
-    before, after = token_sum(known), token_sum(known + new)
-    kinds = [*after, *(kind for kind in before if kind not in after)]
-    return {kind: after.get(kind, 0) - before.get(kind, 0) for kind in kinds}
+    known: Sum = trace.sums.setdefault(kind_of, Sum())
+    return known.add(new)
 
 
 def _ids_above(span: LiveSpan) -> tuple[int, ...]:

@@ -176,7 +176,7 @@ class Recorder(Bounds):
         for trace in list(self.live):
             if trace.trace_id == number:
                 # Also after its root: a span that ends later brings its trace's details again.
-                trace.described().update(tags)
+                trace.describe(tags)
                 running = running or (trace.root is not None and trace.root._end is None)
         if not running:
             with loading:
@@ -217,6 +217,11 @@ class Recorder(Bounds):
     def pruned(self) -> int:
         """How many traces the store has removed because of a bound."""
         return int(getattr(self._store, "pruned", 0))
+
+    @property
+    def evicted(self) -> int:
+        """How many traces a store in memory has removed, being full."""
+        return int(getattr(self._store, "evicted", 0))
 
     def flush(self, timeout: float | None = None) -> int:
         """Wait until what has ended so far is durable; never raises.
@@ -496,6 +501,9 @@ class Recorder(Bounds):
         for span in spans:
             trace = span._trace
             self.shown.discard(span._span_id)
+            if trace.sums is not None and counter == "written":
+                for one in trace.sums.values():
+                    one.commit(span._span_id)
             if trace.settle(span):
                 self.live.pop(trace, None)
                 self.dropped.discard(trace.trace_id)

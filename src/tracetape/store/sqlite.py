@@ -37,7 +37,9 @@ from tracetape.store.writing import write_trace, write_updates
 if TYPE_CHECKING:
     from tracetape.entities.assessment import Assessment
 
-__all__ = ["SQLiteStore"]
+__all__ = ["MEMORY_BYTES", "SQLiteStore"]
+
+MEMORY_BYTES = 64_000_000  # what a store in memory may hold
 
 _T = TypeVar("_T")
 
@@ -76,6 +78,7 @@ class SQLiteStore:
         # What no program of ours has written so, and whether someone else tells of it.
         self.unreadable = Unreadable()
         self.reports_unreadable = False
+        self.evicted = 0  # traces that a store in memory had no more room for
 
     @property
     def url(self) -> str:
@@ -106,6 +109,18 @@ class SQLiteStore:
                 write_updates(connection, updates, self._contents)
 
         self._use(self._writer, transaction)
+        if self._path is None:
+            self._evict()
+
+    def _evict(self) -> None:
+        count = self._upkeep.evict(MEMORY_BYTES)
+        if count:
+            self.evicted += count
+            warn_once(
+                "memory",
+                "tracetape: the store in memory is full (%d MB): its oldest traces make room",
+                MEMORY_BYTES // 10**6,
+            )
 
     @contextlib.contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[ContentWriter]:

@@ -129,6 +129,20 @@ class Upkeep:
             if self._excess(retention.max_bytes) >= excess:
                 return  # what is left runs, or is no trace's
 
+    def evict(self, max_bytes: int) -> int:
+        """Remove the oldest traces of a store in memory until there is room again; how many."""
+        removed = 0
+        if self._excess(max_bytes) <= 0:
+            return removed
+        while self._excess(int(max_bytes * _LEAVE)) > 0:
+            left = min(max(1, self._beyond(int(max_bytes * _LEAVE))), _TRACES)
+            # Running ones only if nothing else is left.
+            count = self._remove_oldest(left, None) or self._remove_oldest(1, None, running=True)
+            if not count:
+                break
+            removed += count
+        return removed
+
     def delete(self, trace_ids: Sequence[int]) -> int:
         """As `SQLiteStore.delete`."""
         ids = orjson.dumps([f"{one:032x}" for one in trace_ids]).decode()
@@ -146,10 +160,11 @@ class Upkeep:
 
         return self._run(work)
 
-    def _remove_oldest(self, limit: int, before_ns: int | None) -> int:
+    def _remove_oldest(self, limit: int, before_ns: int | None, *, running: bool = False) -> int:
         def work(connection: sqlite3.Connection) -> int:
             with self._transaction(connection) as contents:
-                keys = oldest_traces(connection, limit, wall_clock_ns(), before_ns)
+                now = (1 << 62) if running else wall_clock_ns()
+                keys = oldest_traces(connection, limit, now, before_ns)
                 remove_traces(connection, keys)
                 contents.forget()
             return len(keys)

@@ -43,7 +43,7 @@ class Extras(NamedTuple):
             span.add_link(link)
         if self.experiment_id is not None or self.run_id is not None:
             metadata = {} if self.run_id is None else {SOURCE_RUN: self.run_id}
-            span._trace.described().update(None, metadata, experiment_id=self.experiment_id)
+            span._trace.describe(None, metadata, experiment_id=self.experiment_id)
 
 
 def begin_span(name: str, span_type: str) -> LiveSpan | None:
@@ -119,6 +119,6 @@ def _begin_trace(span: LiveSpan, where: Place, previous: Current, extras: Extras
         )
     if where.tags or where.metadata:
         experiment_id = where.metadata.pop(EXPERIMENT, None)
-        trace.described().update(where.tags, where.metadata, experiment_id=experiment_id)
+        trace.describe(where.tags, where.metadata, experiment_id=experiment_id)
     runtime.recorder.began(trace)
     return True

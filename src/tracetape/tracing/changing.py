@@ -69,7 +69,7 @@ def update_current_trace(
     if client_request_id is not None:
         client_request_id = str(client_request_id)
         client_request_id = _text(protected_value(client_request_id, "id", begun=begun))
-    span._trace.described().update(
+    span._trace.describe(
         _texts("tags", _strings("tags", tags), begun),
         _texts("metadata", _strings("metadata", {**(metadata or {}), **_said(named)}), begun),
         client_request_id=client_request_id,

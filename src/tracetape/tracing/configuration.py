@@ -267,9 +267,11 @@ def stats() -> dict[str, Any]:
     """Counters of this process: spans recorded, written, queued, lost and dropped, and faults.
 
     ``dropped_traces`` and ``dropped_changes`` (of tags) are those for which there was no room in
-    memory. ``pruned_traces`` are those that the bound `retention` has removed. ``faults`` counts
+    memory. ``pruned_traces`` are those that the bound `retention` has removed,
+    ``evicted_traces`` those that a store in memory (64 MB) had no more room for. ``faults`` counts
     internal errors of tracetape by the place where they happened. Asking makes no store.
     """
     recorder = runtime.recorder
     counters = {**recorder.as_dict(), "pruned_traces": recorder.pruned}
+    counters["evicted_traces"] = recorder.evicted
     return {**counters, "store": recorder.url, "faults": faults()}

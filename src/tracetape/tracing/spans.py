@@ -134,7 +134,7 @@ def start_span_no_context(
         if not begin_at(span, where, parent_span):
             return NoOpSpan()
         if tags or metadata:
-            span._trace.described().update(tags, metadata)
+            span._trace.describe(tags, metadata)
         Extras(log_level, links or (), description, start_time_ns, experiment_id).apply(span)
         if inputs is not None:
             span.set_inputs(inputs)

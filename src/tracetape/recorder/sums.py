@@ -1,0 +1,75 @@
+"""A trace's tokens, or costs, as its spans are written: what changes, without keeping the spans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+__all__ = ["Entry", "Sum"]
+
+# A span's id, the ids of the spans above it, and its own tokens.
+Entry: TypeAlias = "tuple[int, Sequence[int], Mapping[str, Any]]"
+
+_REMEMBERED = 10_000  # spans with tokens of their own; what ends later below an older one counts
+
+
+class Sum:
+    """Of one trace. A parent that brings tokens of its own counts those of the spans below it.
+
+    What is added counts from `commit` on: a batch that could not be written comes again.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was written yet."""
+        self._own: dict[int, None] = {}  # ids of the spans with their own, the oldest first
+        self._below: dict[
+            int, dict[str, float]
+        ] = {}  # what counts below a span that may bring its own
+        self._added: list[int] = []  # since the last commit
+        self._before: dict[int, dict[str, float] | None] = {}
+
+    def add(self, entries: Sequence[Entry]) -> dict[str, float]:
+        """What `entries` change in the sum."""
+        self._take_back()
+        change: dict[str, float] = {}
+        for span_id, above, own in entries:
+            if span_id not in self._own:
+                self._own[span_id] = None
+                self._added.append(span_id)
+            if any(one in self._own for one in above):
+                continue
+            # The user may have set anything.
+            new = {kind: n for kind, n in own.items() if isinstance(n, (int, float))}
+            for kind, n in self._below.get(span_id, {}).items():
+                new[kind] = new.get(kind, 0) - n
+            _increase(change, new)
+            for one in above:
+                known = self._below.get(one)
+                self._before.setdefault(one, known)
+                self._below[one] = _increase(dict(known or {}), new)
+        return change
+
+    def commit(self, span_id: int) -> None:
+        """What was added is written; the span with this id is, too, and brings nothing more."""
+        self._added.clear()
+        self._before.clear()
+        self._below.pop(span_id, None)
+        while len(self._own) > _REMEMBERED:
+            del self._own[next(iter(self._own))]
+
+    def _take_back(self) -> None:
+        for span_id in self._added:
+            del self._own[span_id]
+        for span_id, known in self._before.items():
+            if known is None:
+                del self._below[span_id]
+            else:
+                self._below[span_id] = known
+        self._added.clear()
+        self._before.clear()
+
+
+def _increase(sums: dict[str, float], by: Mapping[str, float]) -> dict[str, float]:
+    for kind, n in by.items():
+        sums[kind] = sums.get(kind, 0) + n
+    return sums

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         update_assessment,
     )
     from tracetape.tracing.client import Client, MlflowClient
+    from tracetape.tracing.deleting import delete_traces
     from tracetape.tracing.destination import (
         get_tracking_uri,
         set_experiment,
@@ -64,6 +65,7 @@ __all__ = [
     "context",
     "delete_assessment",
     "delete_trace_tag",
+    "delete_traces",
     "entities",
     "flush",
     "flush_trace_async_logging",
@@ -112,6 +114,7 @@ _ELSEWHERE = {
     "TracetapeException": "tracetape.exceptions",
     "autolog": "tracetape.instrument",
     "cassette": "tracetape.cassettes",
+    "delete_traces": "tracetape.tracing.deleting",
     "search_sessions": "tracetape.tracing.searching",
     "search_traces": "tracetape.tracing.searching",
     **dict.fromkeys(_DESTINATION, "tracetape.tracing.destination"),

@@ -10,6 +10,7 @@ import click
 from tracetape._version import __version__
 from tracetape.cli.cassette import cassette
 from tracetape.cli.common import tell_unreadable
+from tracetape.cli.deleting import delete
 from tracetape.cli.doctor import doctor
 from tracetape.cli.ends import INTERRUPTED, notice_closed_output, of_output
 from tracetape.cli.exchanging import export, import_
@@ -88,5 +89,6 @@ main.add_command(tail)
 main.add_command(export)
 main.add_command(import_)
 main.add_command(prune)
+main.add_command(delete)
 main.add_command(cassette)
 main.add_command(doctor)

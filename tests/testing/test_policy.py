@@ -481,3 +481,14 @@ def test_tests_whose_tapes_would_be_one_file_have_one_each(
     for chosen in ("test_it.py::test_it[GPT]", "test_it.py::TestOne::test_X"):
         project.runpytest_subprocess(chosen).assert_outcomes(passed=1)
     project.runpytest_subprocess("test_it.py", "-k", "gpt").assert_outcomes(passed=4, deselected=3)
+
+
+def test_beside_their_modules_too(project: pytest.Pytester, server: Server) -> None:
+    """What pytest-recording has recorded where case counts is found all the same."""
+    project.makeini("[pytest]\ncassette_layout = beside\n")
+    project.makepyfile(test_it=ALIKE)
+    folder = project.path / "cassettes" / "test_it"
+    recorded(folder / "test_it[Gpt].yaml", server.url, "Gpt")
+    project.runpytest_subprocess().assert_outcomes(passed=7)
+    assert server.asked.count("/Gpt") == 1
+    assert len({path.name.lower() for path in folder.iterdir()}) == 7

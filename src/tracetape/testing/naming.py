@@ -76,6 +76,8 @@ def note(config: pytest.Config, nodes: Iterable[Any]) -> None:
     names = config.stash.setdefault(_NAMES, {})
     for node in nodes:
         if isinstance(node, pytest.Item):
+            test = own_name(_names(node))
+            names.setdefault((node.path, f"{test.lower()}/"), set()).add(test)  # "/" is in no name
             test = ".".join(_names(node))
             if _PLAIN.fullmatch(test):  # of others the name of the file has a hash
                 names.setdefault((node.path, _plain(test).lower()), set()).add(test)
@@ -89,6 +91,9 @@ def own_name(names: list[str]) -> str:
 def _as_pytest_recording(item: pytest.Item, folder: Path) -> Path:
     """The name that pytest-recording gives, so that its files are found."""
     test = own_name(_names(item))
+    noted = item.config.stash.get(_NAMES, {}).get((item.path, f"{test.lower()}/"), {test})
+    if len(noted) > 1 and not _keeps(test, noted, folder):
+        test = f"{test}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
     marker = item.get_closest_marker("default_cassette")
     if marker is not None and marker.args:
         test = str(marker.args[0]).removesuffix(".yaml")
@@ -111,14 +116,29 @@ def _of_test(item: pytest.Item, folder: Path) -> Path:
     test = ".".join(_names(item))
     name = _plain(test)
     noted = config.stash.get(_NAMES, {}).get((item.path, name.lower()), {test})
-    # Of those whose files would be one, the first keeps its name, one without capitals before all.
-    first = min(noted, key=lambda one: (one != one.lower(), one))
-    if len(name) > _LONG or not _PLAIN.fullmatch(test) or test != first or _is_device(name):
+    is_lossy = not _PLAIN.fullmatch(test)
+    if is_lossy or len(name) > _LONG or test != _first(noted) or _is_device(name):
         # The whole name decides, so that none is taken for another.
         name = f"{name[:_LONG]}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
     if _is_device(name):
         name = f"_{name}"
     return folder / module / f"{name}.yaml"
+
+
+def _first(tests: set[str]) -> str:
+    """Of tests whose files would be one, that which keeps its name: rather one without capitals."""
+    return min(tests, key=lambda test: (test != test.lower(), test))
+
+
+def _keeps(test: str, noted: set[str], folder: Path) -> bool:
+    """Whether a test's file has its plain name, as one that pytest-recording has written has."""
+    try:
+        files = os.listdir(folder)
+    except OSError:
+        files = []
+    own = f"{test}.yaml"
+    is_free = own.lower() not in [file.lower() for file in files]
+    return own in files or (is_free and test == _first(noted))
 
 
 def _plain(test: str) -> str:

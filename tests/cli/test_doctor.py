@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import openai
@@ -25,6 +26,7 @@ def test_it_says_what_is_traced_and_where(tracetape_command: Tracetape, tmp_path
         rf"openai +{re.escape(openai.__version__)} +yes +OpenAI\.request, AsyncOpenAI\.request and",
         done.stdout,
     )
+    assert re.search(rf"agents +{re.escape(version('openai-agents'))} +yes", done.stdout)
     assert re.search(r"store +\.tracetape/traces\.db \(made with the first trace\)", done.stdout)
     assert "TRACETAPE_RETENTION=30d" in done.stdout
     assert "OPENAI_API_KEY is set" in done.stdout

@@ -18,7 +18,8 @@ from tracetape.entities import Span, SpanEvent, SpanStatus, TraceState
 from tracetape.entities.live_trace import TraceDetails
 from tracetape.exceptions import StoreError
 from tracetape.store import SQLiteStore, TraceUpdate
-from tracetape.store.query import Comparison
+from tracetape.store.conditions import select_traces
+from tracetape.store.query import Comparison, Order, TraceQuery
 from tracetape.store.schema import VERSION
 
 ROOT, CHILD = 0xA, 0xB
@@ -408,3 +409,21 @@ def test_sessions_beyond_the_newest_traces_are_found(
     assert store.sessions(ended, 10) == ["s0", "s2", "s1"]
     assert store.sessions(ended, 2) == ["s0", "s2"]
     store.close()
+
+
+def test_sorting_and_filters_on_spans_touch_few_rows(tmp_path: Path) -> None:
+    """Ids alone are sorted; spans are gone through once, not looked up for each trace."""
+    store = SQLiteStore(tmp_path / "s.db")
+    store.write([update(make_span())])
+    plans: dict[str, str] = {}
+    for name, query in {
+        "sorted": TraceQuery(order=(Order("name"),), limit=5),
+        "of spans": TraceQuery(Comparison("span", "name", "=", "none")),
+    }.items():
+        text, values = select_traces(query, "SELECT t.id FROM traces t")
+        with store._reader as connection:
+            rows = connection.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
+        plans[name] = " / ".join(row[-1] for row in rows)
+    store.close()
+    assert "LIST SUBQUERY" in plans["sorted"]
+    assert "CORRELATED" not in plans["of spans"]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tracetape._modules import is_installed
 from tracetape.instrument import registry
+from tracetape.instrument.integration import Integration
 
 __all__ = ["Finding", "inspect_integrations"]
 
@@ -44,7 +45,7 @@ def _inspect(name: str) -> Finding:
     integration = registry.integration(name)
     if integration is None:
         return Finding(name, name, None, [], [], [], "tracetape's own part for it is missing")
-    finding = Finding(name, integration.package, _version(integration.package), [], [], [])
+    finding = Finding(name, integration.package, _version(integration), [], [], [])
     if finding.version is None:
         return finding
     try:
@@ -67,10 +68,15 @@ def _inspect(name: str) -> Finding:
     return finding
 
 
-def _version(package: str) -> str | None:
+def _version(integration: Integration) -> str | None:
+    package = integration.package
     if not is_installed(package):
         return None
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+    # A distribution may have another name than the package in it: `agents` is of openai-agents.
+    for distribution in (package, *integration.install.split()[-1:]):
+        try:
+            return importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    else:
         return "of Python" if package in ("concurrent", "threading") else "unknown"

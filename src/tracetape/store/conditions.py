@@ -74,9 +74,11 @@ def select_traces(query: q.TraceQuery, select: str, since_ns: int | None = None)
     offset = min(query.offset, _MOST)
     if since_ns is not None:
         where, values = f"t.start_ns >= ? AND {where}", [since_ns, *values]
-    elif _by_index(query.condition):
-        # That index finds the traces; without the plus, SQLite would go through all by time.
-        first = order.replace("t.start_ns", "+t.start_ns")
+    elif query.order or _by_index(query.condition):
+        # Ids alone are sorted, not whole rows. Where an index finds the traces, SQLite would go
+        # through all by time but for the plus.
+        by_index = _by_index(query.condition)
+        first = order.replace("t.start_ns", "+t.start_ns") if by_index else order
         where = f"t.id IN (SELECT t.id FROM traces t WHERE {where} ORDER BY {first} LIMIT ?)"
         values += [*keys, limit if limit < 0 else limit + offset]
     return (
@@ -140,12 +142,13 @@ def _sql(condition: q.Condition, near: bool = False) -> _Sql:
         of_span = [_of_one_span(part, near) for part in condition.parts if _of_span(part)]
         parts = [_sql(part, near) for part in condition.parts if not _of_span(part)]
         if of_span:
-            parts.append(_some_span(_joined(" OR ", of_span)))
+            parts.append(_some_span(_joined(" OR ", of_span), near))
         return _joined(" OR ", parts)
     spans = [part for part in condition.parts if _of_span(part)]
     others = [_sql(part, near) for part in condition.parts if not _of_span(part)]
     if spans:
-        others.append(_some_span(_joined(" AND ", [_of_one_span(part, near) for part in spans])))
+        of_span = [_of_one_span(part, near) for part in spans]
+        others.append(_some_span(_joined(" AND ", of_span), near))
     return _joined(" AND ", others)
 
 
@@ -168,10 +171,10 @@ def _of_span(condition: q.Condition) -> bool:
 
 def _comparison(one: q.Comparison, near: bool) -> _Sql:
     if _of_span(one):
-        return _some_span(_of_one_span(one, near))
+        return _some_span(_of_one_span(one, near), near)
     if one.subject == "trace" and one.key == "text":
         if near:
-            return _some_span(_spans_with(one, text_in_span_sql))
+            return _some_span(_spans_with(one, text_in_span_sql), near)
         spans, values = _spans_with(one)
         return f"t.id IN (SELECT trace FROM spans WHERE id IN ({spans}))", values
     if one.subject == "trace" and one.key == "timestamp_ms" and one.operator in _BOUNDS:
@@ -209,8 +212,10 @@ def _started(one: q.Comparison) -> _Sql:
     return f"t.start_ns {sign} ?", [max(-_MAX, min(_MAX, milliseconds * 1_000_000))]
 
 
-def _some_span(inner: _Sql) -> _Sql:
+def _some_span(inner: _Sql, near: bool) -> _Sql:
     text, values = inner
+    if not near:  # to go through all spans in a row takes less than to look up each trace's
+        return f"t.id IN (SELECT s.trace FROM spans s WHERE {text})", values
     return f"EXISTS (SELECT 1 FROM spans s WHERE s.trace = t.id AND {text})", values
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Callable
 from time import thread_time
 from typing import Any
 
@@ -34,19 +35,20 @@ def selected(
         InvalidValueError: the filter is beyond SQLite's limits.
     """
     wanted = None if query.limit is None else query.limit + query.offset
-    if not _has_text(query.condition):
-        return _rows(connection, *select_traces(query, select)), 0
-    if wanted is None or query.order:
-        return _rows(connection, *select_traces(query, select)), _scanned(connection)
+    has_text = _says(query.condition, _is_text)
+    if wanted is None or query.order or not _says(query.condition, _is_of_span):
+        rows = _rows(connection, *select_traces(query, select))
+        return rows, _scanned(connection) if has_text else 0
     row = connection.execute(
         "SELECT start_ns FROM traces ORDER BY start_ns DESC LIMIT 1 OFFSET ?", (_NEAR,)
     ).fetchone()
     if row is None or wanted < _NEAR:
         near = select_traces(query, select, since_ns=row[0] + 1 if row else -(1 << 63))
-        rows = _rows_in_time(connection, *near)
-        if rows is not None and (row is None or len(rows) == query.limit):
-            return rows, 0
-    return _rows(connection, *select_traces(query, select)), _scanned(connection)
+        soon = _rows_in_time(connection, *near)
+        if soon is not None and (row is None or len(soon) == query.limit):
+            return soon, 0
+    rows = _rows(connection, *select_traces(query, select))
+    return rows, _scanned(connection) if has_text else 0
 
 
 def _scanned(connection: sqlite3.Connection) -> int:
@@ -61,14 +63,23 @@ def _scanned(connection: sqlite3.Connection) -> int:
     return count
 
 
-def _has_text(condition: Condition | None) -> bool:
+def _is_text(one: Comparison) -> bool:
+    return (one.subject, one.key) in (("trace", "text"), ("span", "content"))
+
+
+def _is_of_span(one: Comparison) -> bool:
+    return one.subject in ("span", "attribute") or _is_text(one)
+
+
+def _says(condition: Condition | None, kind: Callable[[Comparison], bool]) -> bool:
+    """Whether `condition` has a comparison of this kind."""
     if condition is None:
         return False
     if isinstance(condition, Not):
-        return _has_text(condition.part)
+        return _says(condition.part, kind)
     if isinstance(condition, Comparison):
-        return (condition.subject, condition.key) in (("trace", "text"), ("span", "content"))
-    return any(map(_has_text, condition.parts))
+        return kind(condition)
+    return any(_says(part, kind) for part in condition.parts)
 
 
 def _rows_in_time(connection: sqlite3.Connection, text: str, values: list[Any]) -> list[Any] | None:

@@ -42,6 +42,7 @@ _AT_ONCE_SECONDS = 5.0  # at most, for a trace that is written before its root's
 _STOP_SECONDS = 5.0  # for the worker to end
 _GIVE_UP_SECONDS = 1.0  # the same, of one that waits for a store
 _FORK_SECONDS = 0.05
+_REFUSED_SECONDS = 0.5  # between two attempts to start a thread
 
 
 class Recorder(Bounds):
@@ -94,6 +95,8 @@ class Recorder(Bounds):
         self.taken = 0  # spans that the worker took off the queue so far
         self._settled = 0  # and those whose fate is known
         self._worker: Worker | None = None
+        self._refused = 0.0  # when the system last refused the worker; 0: it did not
+        self._writing_here = False  # a thread of the program's writes, the worker being refused
         self.wake = Bell()
         self._waiting: deque[Bell] = deque()  # of those who flush
         self._sleeping = False
@@ -152,7 +155,11 @@ class Recorder(Bounds):
     def _root_ended(self) -> None:
         worker = self._worker
         # Nobody waits for a store that takes nothing.
-        if not self._at_once or worker is None or worker.is_here() or self._is_held_up():
+        if not self._at_once or self._is_held_up() or (worker is not None and worker.is_here()):
+            return
+        if worker is None:
+            if self._refused:
+                self._write_for_worker(None)
             return
         if not self._wants_at_once and runs_event_loop():
             self._hurry.ring()  # the loop goes on, and the trace is written next
@@ -248,6 +255,8 @@ class Recorder(Bounds):
         deadline = None if timeout is None else perf_counter() + timeout
         if waiting and self._worker is None:
             self._begin_writing()
+            if self._refused:
+                self._write_for_worker(deadline)
         seen, since = self._settled, perf_counter()
         bell = Bell()
         self._waiting.append(bell)
@@ -332,6 +341,22 @@ class Recorder(Bounds):
         except Exception:  # noqa: BLE001 - the guard
             internal_error("writing spans at the end of the program")
 
+    def _write_for_worker(self, deadline: float | None) -> None:
+        """By the thread that waits for what is queued, as the system gives no other."""
+        with self._start_lock:
+            if self._worker is not None or self._writing_here or self.ending:
+                return
+            stopping = self.stopping
+            # A store that fails is tried once: what it does not take stays queued.
+            self._writing_here = self.stopping = True
+            try:
+                self.abandoned = False
+                write_next = _load_writing()
+                while write_next(self) and (deadline is None or perf_counter() < deadline):
+                    pass
+            finally:
+                self._writing_here, self.stopping = False, stopping
+
     def _give_up(self) -> None:
         """What is queued cannot be written any more, and is counted."""
         left = len(self.queue)
@@ -348,6 +373,10 @@ class Recorder(Bounds):
         logger.error("tracetape: %d spans could not be written and are lost", left + in_hand)
 
     def _start(self) -> None:
+        if self._refused and (
+            self._writing_here or perf_counter() - self._refused < _REFUSED_SECONDS
+        ):
+            return
         with self._start_lock:
             if self._worker is None:
                 self._get_ready()
@@ -357,7 +386,19 @@ class Recorder(Bounds):
                 if self._worker is not None:
                     return  # another green thread has started it meanwhile
                 self.stopping = self.abandoned = False
-                self._worker = Worker(self._work)
+                try:
+                    self._worker = Worker(self._work)
+                    self._refused = 0.0
+                except (RuntimeError, OSError, MemoryError) as error:
+                    again, self._refused = self._refused, perf_counter()
+                    if again:
+                        return
+                    warn_once(
+                        "thread",
+                        "tracetape: the system starts no thread (%s): spans stay in memory, and are"
+                        " written when it does, or when the program flushes or ends",
+                        error,
+                    )
                 self._is_killed = lifecycle.close_with_process(self)
                 self.write_at_once(self._wants_at_once)
 
@@ -393,6 +434,9 @@ class Recorder(Bounds):
                     while perf_counter() < deadline and self._tidy():
                         pass
                 self._store.close()
+
+    def _is_stuck(self) -> bool:
+        return bool(self._refused) or super()._is_stuck()
 
     # -- fork ------------------------------------------------------------------------------
 

@@ -45,7 +45,13 @@ class IntegrationMissingError(TracetapeException, ImportError):
 
 
 class StoreError(TracetapeException):
-    """The store cannot be opened, read or written."""
+    """The store cannot be opened, read or written.
+
+    Attributes:
+        is_locked: because another process has it locked.
+    """
+
+    is_locked = False
 
 
 class ExportError(TracetapeException):

@@ -12,6 +12,7 @@ Tracetape = Callable[..., subprocess.CompletedProcess[str]]
 Script = Callable[..., str]
 
 KEY = "sk-" + "a1" * 20  # no real one, but shaped like one
+FOREIGN_KEY = "sk-" + "b2" * 20  # of another program: no request logs in with it
 SERVER = """
 import http.server, json
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -116,12 +117,13 @@ def test_what_must_not_be_on_a_tape_fails_the_run(
     tracetape_command: Tracetape, script: Script, tmp_path: Path, model_server: dict[str, str]
 ) -> None:
     """The program itself runs to its end."""
-    source = ASK.replace("'hi'", repr(KEY)) + "ask()\n"
+    source = ASK.replace("'hi'", repr(FOREIGN_KEY)) + "ask()\n"
     done = tracetape_command("run", "--cassette", "t.yaml", script(source), **model_server)
     assert done.stdout == "hello\n"
     assert done.returncode == 1
     assert "tracetape: error: t.yaml: " in done.stderr
-    assert not (tmp_path / "t.yaml").exists() or KEY not in (tmp_path / "t.yaml").read_text()
+    tape = tmp_path / "t.yaml"
+    assert not tape.exists() or FOREIGN_KEY not in tape.read_text()
 
 
 def test_a_run_without_requests_says_so(tracetape_command: Tracetape, script: Script) -> None:

@@ -22,7 +22,17 @@ else:
 ROOT = Path(__file__).parents[2]
 # Packages of others that the hook leaves alone: without an import of the program's own there is
 # nothing to do with them, or only the command line uses them (pyarrow).
-LEFT_OUT = {"anyio", "databricks", "dbruntime", "httpx", "httpx2", "pyarrow", "requests", "urllib3"}
+LEFT_OUT = {
+    "anyio",
+    "databricks",
+    "dbruntime",
+    "httpx",
+    "httpx2",
+    "pyarrow",
+    "requests",
+    "urllib3",
+    "websockets",
+}
 # SDKs that the integrations wait for, and never import.
 AWAITED = {"agents", "anthropic", "concurrent", "databricks", "mlflow", "openai", "threading"}
 MODULE = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)*")

@@ -62,6 +62,7 @@ class Bounds:
         self._hurry = Bell()
         self.dropped: set[int] = set()  # ids of traces
         self.failing = False  # the store's last answer was an error
+        self.locked_out = False  # and that was: another process has it locked
         self.writing_since = 0.0  # when the worker began to write a batch; 0: it writes none
         self.writing_bytes = 0  # the size of that batch
         # Bytes beyond the flat price: of what is queued or being written, and of what is open.
@@ -128,11 +129,20 @@ class Bounds:
         return fullness <= 1.0
 
     def _is_stuck(self) -> bool:
-        """Whether the store takes nothing now: it fails, or one batch takes it very long."""
+        """Whether the store takes nothing now: it fails, or one batch takes it very long.
+
+        A store that other processes write to meanwhile is slow, not stuck: its turn comes.
+        """
         since = self.writing_since
-        if self.failing or not since:
-            return self.failing
-        return perf_counter() - since > _STUCK_SECONDS + self.writing_bytes / _SLOWEST
+        if self.failing:
+            return not (self.locked_out and self._others_write())
+        if not since or perf_counter() - since <= _STUCK_SECONDS + self.writing_bytes / _SLOWEST:
+            return False
+        return not self._others_write()
+
+    def _others_write(self) -> bool:
+        """Whether another process, for which this one waits, writes to the store."""
+        return False
 
     def _drop(self, trace: LiveTrace) -> None:
         """Leave out the whole trace: what is open lets go of its contents, and is counted later."""

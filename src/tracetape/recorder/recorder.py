@@ -307,10 +307,13 @@ class Recorder(Bounds):
 
     def _is_held_up(self) -> bool:
         """Whether the store fails, or waits for another process."""
-        # It may be half loaded, by the worker.
-        connections = sys.modules.get("tracetape.store.connections")
-        is_waiting = getattr(connections, "is_waiting", None)
-        return self.failing or (is_waiting is not None and bool(is_waiting()))
+        return self.failing or _is_locked_out()
+
+    def _others_write(self) -> bool:
+        others_write = getattr(self._store, "others_write", None)
+        if others_write is None or not (self.locked_out or _is_locked_out()):
+            return False
+        return bool(others_write())
 
     def as_dict(self) -> dict[str, int]:
         """The counters; ``recorded`` are all spans that ended, ``queued`` those in memory."""
@@ -560,6 +563,14 @@ class Recorder(Bounds):
     def _ring(self) -> None:
         for bell in list(self._waiting):
             bell.ring()
+
+
+def _is_locked_out() -> bool:
+    """Whether a thread of this process waits for another one to leave a store."""
+    # It may be half loaded, by the worker.
+    connections = sys.modules.get("tracetape.store.connections")
+    is_waiting = getattr(connections, "is_waiting", None)
+    return is_waiting is not None and bool(is_waiting())
 
 
 def _load_writing() -> Callable[[Recorder], bool]:

@@ -125,6 +125,7 @@ def _write(recorder: Recorder, updates: list[TraceUpdate]) -> bool:
                 recorder.failing = False
                 return True
             except StoreError as error:
+                recorder.locked_out = error.is_locked
                 recorder.failing = True
                 warn_once("store", "tracetape: %s (spans are kept in memory meanwhile)", error)
                 if recorder.stopping:

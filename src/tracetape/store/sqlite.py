@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,7 @@ MEMORY_BYTES = 64_000_000  # what a store in memory may hold
 
 _T = TypeVar("_T")
 
+_LATELY_SECONDS = 1.0
 _MOST = 1 << 62  # SQLite counts to 2**63
 
 
@@ -84,6 +86,15 @@ class SQLiteStore:
     def url(self) -> str:
         """``sqlite:///path`` or ``memory://``."""
         return "memory://" if self._path is None else f"sqlite:///{self._path}"
+
+    def others_write(self) -> bool:
+        """While this process waits: whether another one has lately written to the file."""
+        try:
+            written = max(os.stat(f"{self._path}{end}").st_mtime for end in ("", "-wal"))
+            # By the clock of the file system, which is no other on this machine; it may be set.
+            return abs(wall_clock_ns() / 1e9 - written) < _LATELY_SECONDS
+        except OSError:
+            return False
 
     def exists(self) -> bool:
         """Whether its file has been made."""
@@ -294,7 +305,9 @@ class SQLiteStore:
                     raise  # a fault of ours: the same call would never succeed
                 except sqlite3.Error as error:
                     if not (again and self._begin_anew(error)):
-                        raise StoreError(f"the store {self.url} failed: {error}") from error
+                        failed = StoreError(f"the store {self.url} failed: {error}")
+                        failed.is_locked = "locked" in str(error)
+                        raise failed from error
                     again = False
             pause(0.001)  # else the thread that forks may not get its turn
 

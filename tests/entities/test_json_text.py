@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tracetape
-from tracetape.capture import encode
+from tracetape.capture import decode, encode
 from tracetape.entities import Trace
 from tracetape.entities.json_text import json_text, json_text_start
 
@@ -29,6 +29,28 @@ JSON = st.recursive(
 def test_text_is_what_json_dumps_writes(value: Any) -> None:
     """Numbers, escapes and characters outside of ASCII too."""
     assert json_text(encode(value)) == json.dumps(value, ensure_ascii=False)
+
+
+PARTS = [
+    b'"',
+    b"\\",
+    b"\x00",
+    b"\x1f\x7f",
+    b"\xff",
+    b"\xc3\xbc",
+    b"\xed\xa0\x80",
+    b"-",
+    b"0",
+    b"9" * 17,
+]
+PARTS += [b"null", b"true", b"1.0", b"e5", b" ", b"\n", b"a"]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=6).map(b"".join), st.booleans())
+def test_what_somebody_has_put_there_is_spelled_likewise(data: bytes, quoted: bool) -> None:
+    """Whatever bytes they are: a short way for texts and numbers must not change them."""
+    data = b'"%b"' % data if quoted else data
+    assert json_text(data) == json.dumps(decode(data), ensure_ascii=False)
 
 
 @given(JSON, st.integers(0, 60))

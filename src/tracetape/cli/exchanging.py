@@ -70,7 +70,7 @@ def export(
 
         def read() -> Iterator[Trace]:
             nonlocal count
-            for trace in _read(source, numbers):
+            for trace in source.get_traces(numbers):
                 count += 1
                 yield trace
 
@@ -166,7 +166,7 @@ def _source(
     ours = open_store(str(path), read_only=True)
     tell_unreadable_of(ours)
     numbers = ours.find(TraceQuery())
-    return len(numbers), _read(ours, numbers), ours.get_attachment
+    return len(numbers), ours.get_traces(numbers), ours.get_attachment
 
 
 def _chosen(source: SQLiteStore, names: tuple[str, ...], filter_string: str | None) -> list[int]:
@@ -180,19 +180,14 @@ def _chosen(source: SQLiteStore, names: tuple[str, ...], filter_string: str | No
     return source.find(TraceQuery(parse_filter(filter_string)))
 
 
-def _read(source: SQLiteStore, numbers: list[int]) -> Iterator[Trace]:
-    for number in numbers:
-        trace = source.get_trace(number)
-        if trace is not None:  # deleted meanwhile
-            yield trace
-
-
 def _write_json(out: BinaryIO, traces: Iterable[Trace], as_list: bool) -> Iterator[int]:
     before, between, after = (b"[", b",\n", b"]\n") if as_list else (b"", b"", b"")
     out.write(before)
     for index, trace in enumerate(traces):
         out.write(between if index else b"")
-        out.write(encode(trace.to_dict()) + (b"" if as_list else b"\n"))
+        # What a store's JSON says is finite; only an assessment's value is read by another reader.
+        finite = not trace.info.assessments
+        out.write(encode(trace.to_dict(), finite=finite) + (b"" if as_list else b"\n"))
         yield 1
     out.write(after)
 

@@ -205,11 +205,14 @@ class Span:
     @property
     def links(self) -> list[Link]:
         """Spans of other traces that this one has to do with."""
+        given = self._field(LINKS, list)
+        if not given:
+            return []
         with loading:
             from tracetape.entities.link import Link
 
         found = []
-        for link in self._field(LINKS, list) or ():
+        for link in given:
             try:
                 found.append(Link.from_dict(decode(encode(link))))
             except (AttributeError, LookupError, TypeError, ValueError):  # none that we made

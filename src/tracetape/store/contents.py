@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,16 @@ _READ_LIST = """
     )
     SELECT data, before FROM chain LEFT JOIN contents ON contents.id = chain.content
     ORDER BY depth DESC
+"""
+_READ_LISTS = """
+    WITH RECURSIVE chain (list, id, depth, before, content) AS (
+        SELECT id, id, 0, before, content FROM lists WHERE id IN ({})
+        UNION ALL
+        SELECT chain.list, lists.id, depth + 1, lists.before, lists.content
+        FROM chain JOIN lists ON lists.id = chain.before AND lists.id < chain.id
+    )
+    SELECT list, data, before FROM chain LEFT JOIN contents ON contents.id = chain.content
+    ORDER BY list, depth DESC
 """
 
 
@@ -201,6 +212,38 @@ class ContentReader:
                 raise UnreadableError(f"it has {size:,} bytes")
             return join(stored, self._texts)
         return bytes(checked("value", stored, str).encode())
+
+    def prepare(self, values: Iterable[Any]) -> None:
+        """Read the contents of these values, as they are stored, in few queries.
+
+        What is damaged is left for `read`, which says so.
+        """
+        wanted: dict[str, None] = {}
+        for stored in values:
+            if type(stored) is bytes:
+                with contextlib.suppress(UnreadableError):
+                    wanted.update(dict.fromkeys(_references(stored)))
+        unknown = [one for one in wanted if one not in self._texts]
+        for at in range(0, len(unknown), _LOOKED_UP):
+            some = unknown[at : at + _LOOKED_UP]
+            self._prepare_contents([int(one[1:]) for one in some if one[0] == "c"])
+            self._prepare_lists([int(one[1:]) for one in some if one[0] == "l"])
+
+    def _prepare_contents(self, numbers: list[int]) -> None:
+        marks = ", ".join("?" * len(numbers))
+        select = f"SELECT id, data FROM contents WHERE id IN ({marks})"
+        for number, data in self._connection.execute(select, numbers):
+            if type(data) is str:
+                self._texts[f"c{number}"] = data.encode()
+
+    def _prepare_lists(self, numbers: list[int]) -> None:
+        marks = ", ".join("?" * len(numbers))
+        chains: dict[int, list[tuple[Any, Any]]] = {}
+        for number, *row in self._connection.execute(_READ_LISTS.format(marks), numbers):
+            chains.setdefault(number, []).append((row[0], row[1]))
+        for number, rows in chains.items():
+            if rows[0][1] == 0 and all(type(data) is str for data, _ in rows):
+                self._texts[f"l{number}"] = f"[{','.join(data for data, _ in rows)}]".encode()
 
     def _text(self, reference: str) -> bytes:
         number = int(reference[1:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,9 @@ from tracetape.store.unreadable import Unreadable, UnreadableError
 __all__ = ["TraceReader"]
 
 _READ_SPANS = f"SELECT id, {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"
+_VALUES = slice(-2, None)  # inputs and outputs, the last of them
+_GROUP = 20  # traces whose contents are read at once
+_SPAN_BYTES = 500  # of a span without its values, about
 _READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"
 _Row = tuple[Any, ...]
 
@@ -51,6 +54,37 @@ class TraceReader:
         for row, info in self._infos(rows):
             return Trace(info, TraceData(self._spans(row, info)))
         return None
+
+    def several(self, trace_ids: Sequence[int], most: int) -> tuple[list[Trace], int]:
+        """Those of the traces with these 128-bit ids that are there, in this order.
+
+        And how many ids were looked at: no more once about `most` bytes are read.
+        """
+        names = [f"{trace_id:032x}" for trace_id in trace_ids]
+        rows = self._connection.execute(
+            f"{_READ_TRACE} WHERE trace_id IN ({', '.join('?' * len(names))})", names
+        )
+        by_name = {row[1]: row for row in rows}
+        wanted = [by_name[name] for name in dict.fromkeys(names) if name in by_name]
+        infos = {row[1]: (row, info) for row, info in self._infos(wanted)}
+        traces: list[Trace] = []
+        size = done = 0
+        while done < len(names) and size < most:
+            group = [infos[name] for name in names[done : done + _GROUP] if name in infos]
+            for info, spans in self._with_spans(group):
+                size += _size(spans)
+                traces.append(Trace(info, TraceData(spans)))
+            done += _GROUP
+        return traces, min(done, len(names))
+
+    def _with_spans(
+        self, found: list[tuple[_Row, TraceInfo]]
+    ) -> Iterator[tuple[TraceInfo, list[Span]]]:
+        """The spans of these traces, the contents that they share being read at once."""
+        spans = [self._connection.execute(_READ_SPANS, row[:1]).fetchall() for row, _ in found]
+        self._contents.prepare(value for rows in spans for row in rows for value in row[_VALUES])
+        for (row, info), rows in zip(found, spans, strict=True):
+            yield info, self._spans_of(row, info, rows)
 
     def search(self, query: TraceQuery, include_spans: bool) -> list[Trace]:
         """The traces that `query` asks for."""
@@ -91,9 +125,13 @@ class TraceReader:
         self._unreadable.add("trace", key, f"the trace in row {key}: {error}")
 
     def _spans(self, trace: _Row, info: TraceInfo) -> list[Span]:
+        rows = self._connection.execute(_READ_SPANS, trace[:1]).fetchall()
+        return self._spans_of(trace, info, rows)
+
+    def _spans_of(self, trace: _Row, info: TraceInfo, rows: list[_Row]) -> list[Span]:
         number = trace_number(trace[1])
         spans = []
-        for key, *row in self._connection.execute(_READ_SPANS, trace[:1]).fetchall():
+        for key, *row in rows:
 
             def skipped(column: str, reason: str, key: int = key) -> None:
                 where = f"the {column} of a span of {info.trace_id}"
@@ -104,3 +142,7 @@ class TraceReader:
             except UnreadableError as error:
                 self._unreadable.add("span", key, f"a span of {info.trace_id}: {error}")
         return spans
+
+
+def _size(spans: list[Span]) -> int:
+    return sum(_SPAN_BYTES + len(one._inputs or b"") + len(one._outputs or b"") for one in spans)

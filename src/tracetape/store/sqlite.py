@@ -45,6 +45,8 @@ MEMORY_BYTES = 64_000_000  # what a store in memory may hold
 _T = TypeVar("_T")
 
 _LATELY_SECONDS = 1.0
+_BATCH, _BATCH_BYTES = 200, 4_000_000  # traces that are read at once, and about how much of them
+
 _MOST = 1 << 62  # SQLite counts to 2**63
 
 
@@ -164,6 +166,22 @@ class SQLiteStore:
     def get_trace(self, trace_id: int) -> Trace | None:
         """The trace with this 128-bit id, or None."""
         return self._read(lambda connection: self._traces(connection).one(trace_id))
+
+    def get_traces(self, trace_ids: Sequence[int]) -> Iterator[Trace]:
+        """Those of the traces with these 128-bit ids that are there, in this order.
+
+        They are read some at a time, fewer of large ones; others may write between the rounds.
+        """
+        at = 0
+        while at < len(trace_ids):
+            traces, done = self._read(partial(self._several, trace_ids[at : at + _BATCH]))
+            yield from traces
+            at += done
+
+    def _several(
+        self, trace_ids: Sequence[int], connection: sqlite3.Connection
+    ) -> tuple[list[Trace], int]:
+        return self._traces(connection).several(trace_ids, _BATCH_BYTES)
 
     def get_attachment(self, attachment_id: str) -> Attachment | None:
         """The attachment with this id, or None."""

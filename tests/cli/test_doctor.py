@@ -62,11 +62,11 @@ def test_what_is_wrong_is_said_and_the_status_is_1(
 
 
 def test_a_file_that_is_no_store(tracetape_command: Tracetape, tmp_path: Path) -> None:
-    """It is named, and left as it is."""
+    """It is named with a remedy, and left as it is: doctor only reads."""
     (tmp_path / "other.db").write_text("no database " * 100)
     done = tracetape_command("doctor", "--store", "other.db")
     assert done.returncode == 1
-    assert "other.db cannot be opened: file is not a database" in done.stderr
+    assert "other.db cannot be read: file is not a database. Name another store" in done.stderr
     assert (tmp_path / "other.db").read_text() == "no database " * 100
 
 
@@ -84,3 +84,17 @@ def test_a_method_that_is_not_there_is_named(tracetape_command: Tracetape, tmp_p
     assert done.returncode == 1
     assert "has no OpenAI.request: its calls there are not traced" in done.stderr
     assert "anthropic cannot be imported: RuntimeError: half installed" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["file/x.db", "folder/", "folder", "~no-such-user/x.db"])
+def test_a_store_that_cannot_be_made(
+    value: str, tracetape_command: Tracetape, tmp_path: Path
+) -> None:
+    """It is named, and is not promised with the first trace."""
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "folder").mkdir()
+    done = tracetape_command("doctor", TRACETAPE_STORE=value)
+    assert done.returncode == 1
+    assert "made with the first trace" not in done.stdout
+    assert f"{value.rstrip('/')} " in done.stderr.replace("/ ", " ")
+    assert "Traceback" not in done.stderr

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 import tracetape
 from tracetape import TracetapeException
-from tracetape.exceptions import StoreError
+from tracetape.exceptions import InvalidValueError, StoreError
 from tracetape.recorder import Recorder
 from tracetape.store import SQLiteStore, find_store, open_store, writer_url
 from tracetape.tracing.runtime import runtime
@@ -23,18 +24,42 @@ from tracetape.tracing.runtime import runtime
         ("/tmp/x.db", "sqlite:////tmp/x.db"),
         ("sqlite:///x.db", "sqlite:///{here}/x.db"),
         ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+        ("memory:", "memory://"),
+        (":memory:", "memory://"),
+        ("sqlite:///:memory:", "memory://"),
+        (" Memory:// ", "memory://"),
+        ("~/x.db", "sqlite:///{home}/x.db"),
+        ("sqlite:///~/x.db", "sqlite:///{home}/x.db"),
+        ("./~x.db", "sqlite:///{here}/~x.db"),
+        ("SQLite:///x.db", "sqlite:///{here}/x.db"),
+        (" x.db\n", "sqlite:///{here}/x.db"),
+        ("", "sqlite:///{here}/.tracetape/traces.db"),
+        (" \t", "sqlite:///{here}/.tracetape/traces.db"),
         ("sqlite:///with space & ü.db", "sqlite:///{here}/with space & ü.db"),
     ],
 )
-def test_urls(url: str, expected: str, tmp_path: Path) -> None:
+def test_urls(url: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in SQLAlchemy three slashes begin a relative path, four an absolute one; or a path."""
+    monkeypatch.delenv("TRACETAPE_STORE", raising=False)
+    monkeypatch.setenv("HOME", f"{tmp_path}/home")
     store = open_store(url)
-    assert store.url == expected.format(here=tmp_path)
+    assert store.url == expected.format(here=tmp_path, home=f"{tmp_path}/home")
     assert open_store(store.url).url == store.url
 
 
 @pytest.mark.parametrize(
-    "url", ["postgres://host/db", "sqlite://", "sqlite:///", "sqlite://x.db", "://", "memory://x"]
+    "url",
+    [
+        "postgres://host/db",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite://x.db",
+        "://",
+        "memory://x",
+        "memory:x",
+        "sqlite:x.db",
+        "file:x.db?mode=ro",
+    ],
 )
 def test_a_url_that_is_none(url: str) -> None:
     """A clear error at once, which is also a ValueError; traces go where they went."""
@@ -44,6 +69,71 @@ def test_a_url_that_is_none(url: str) -> None:
     assert isinstance(caught.value, ValueError)
     assert repr(url) in str(caught.value)
     assert tracetape.stats()["store"] == before
+
+
+@pytest.mark.parametrize("url", ["a\0b.db", "a\ud800b.db"])
+def test_a_name_that_no_file_can_have(url: str) -> None:
+    """It is refused at once, with the value escaped."""
+    with pytest.raises(InvalidValueError, match="is no store, as") as caught:
+        tracetape.configure(store=url)
+    assert repr(url) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["memory:", "", "  ", "~/x.db", "newdir/"])
+def test_the_environment_makes_no_file_of_an_odd_name(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The trace is kept where the name means, or in memory with one warning that names it."""
+    monkeypatch.setenv("HOME", f"{tmp_path}/home")
+    monkeypatch.setenv("TRACETAPE_STORE", value)
+    monkeypatch.setattr(runtime, "recorder", runtime._default_recorder())
+    with tracetape.start_span():
+        pass
+    assert tracetape.flush(20) == 0
+    assert len(runtime.recorder.store.list_traces(5)) == 1
+    made = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.db")}
+    right = {"": ".tracetape/traces.db", "  ": ".tracetape/traces.db", "~/x.db": "home/x.db"}
+    assert made == ({right[value]} if value in right else set())
+    assert {path.name for path in tmp_path.iterdir()} <= {".tracetape", "home"}
+    told = [one.getMessage() for one in caplog.records]
+    if value == "newdir/":
+        assert len(told) == 1
+        assert "newdir/ is a folder: name a file in it, such as newdir/traces.db" in told[0]
+    else:
+        assert told == []
+    runtime.recorder.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("folder", "is no regular file, but a folder: name a file in it, such as"),
+        ("folder/", "is a folder: name a file in it, such as folder/traces.db"),
+        ("fifo", "is no regular file: name another store"),
+        ("/dev/null", "is no regular file: name another store"),
+        ("file/x.db", "has no place: {here}/file is a file, no folder; name another store"),
+        ("~no-such-user/x.db", "~no-such-user is no user's home directory; write ./~no-such-user"),
+    ],
+)
+def test_what_cannot_be_a_store(
+    value: str, reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Readers are told why in one line, and a program has its traces in memory, with a warning."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("text")
+    os.mkfifo(tmp_path / "fifo")
+    reason = reason.format(here=tmp_path)
+    with pytest.raises(StoreError) as caught:
+        open_store(value, read_only=True).list_traces(1)
+    assert reason in str(caught.value)
+    assert value.rstrip("/") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with tracetape.configure(store=value), tracetape.start_span():
+        pass
+    assert tracetape.flush(20) == 0
+    assert len(runtime.recorder.store.list_traces(5)) == 1
+    (told,) = [one.getMessage() for one in caplog.records]
+    assert reason in told
 
 
 def test_a_relative_path_stays_where_it_was(

@@ -113,14 +113,15 @@ def _section(name: str, lines: list[str]) -> None:
 def _store(url: str | None, wrong: list[str]) -> str:
     """Where traces go, and how many there are."""
     from tracetape.store import open_store, writer_url
-    from tracetape.store.inspection import NoStoreError
+    from tracetape.store.inspection import NoStoreError, check_file
 
     try:
-        found = open_store(url or writer_url(), read_only=True)
+        found = open_store((url or "").strip() or writer_url(), read_only=True)
         place = shown_place(found.url)
         path = Path(found.url.removeprefix("sqlite:///"))
         if found.url == "memory://":
             return "memory:// (gone when the program ends)"
+        check_file(path, read_only=True)
         if not path.exists():
             nearest = next(folder for folder in path.parents if folder.exists())
             if not os.access(nearest, os.W_OK):

@@ -40,6 +40,17 @@ def check_file(path: Path, read_only: bool) -> None:
         found = os.stat(path)
     except FileNotFoundError:
         return
+    except NotADirectoryError as error:
+        file = next((folder for folder in path.parents if os.path.lexists(folder)), path.parent)
+        raise StoreError(
+            f"the store {path} has no place: {file} is a file, no folder; {_OTHER}"
+        ) from error
+    if stat.S_ISDIR(found.st_mode):
+        raise StoreError(
+            f"the store {path} is no regular file, but a folder: name a file in it, "
+            f"such as {path / 'traces.db'}, by --store, tracetape.configure(store=…) or "
+            "TRACETAPE_STORE"
+        )
     if not stat.S_ISREG(found.st_mode):
         raise StoreError(f"the store {path} is no regular file: {_OTHER}")
     if not found.st_size:

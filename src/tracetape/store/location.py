@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tracetape.exceptions import InvalidValueError, StoreError
-from tracetape.privacy.urls import clean_text
+from tracetape.store.address import path_of
 from tracetape.store.inspection import NoStoreError
 from tracetape.store.sqlite import SQLiteStore
 
@@ -18,21 +17,20 @@ DEFAULT = Path(".tracetape") / "traces.db"
 def open_store(url: str, *, read_only: bool = False) -> SQLiteStore:
     """The store at `url`: ``sqlite:///path``, ``memory://`` or a plain path.
 
+    A blank names none: it is the store of who names none.
+
     Raises:
         InvalidValueError: the URL has another scheme.
-        StoreError: the path is relative, and the working directory is gone.
+        StoreError: it is a folder's, or the path is relative and the working directory is gone.
     """
-    if url == "memory://":
+    if not url.strip():
+        if read_only:
+            return find_store()
+        url = writer_url()
+    path = path_of(url)
+    if path is None:
         return SQLiteStore(None)
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return SQLiteStore(_absolute(Path(url)), read_only=read_only)
-    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
-        # As in SQLAlchemy, three slashes begin a relative path and four an absolute one.
-        return SQLiteStore(_absolute(Path(rest[1:])), read_only=read_only)
-    raise InvalidValueError(
-        f"{clean_text(url)!r} is no store: use sqlite:///path/to/traces.db, memory://, or a path"
-    )
+    return SQLiteStore(Path(path), read_only=read_only)
 
 
 def writer_url() -> str:
@@ -41,7 +39,7 @@ def writer_url() -> str:
     Raises:
         StoreError: the working directory is gone.
     """
-    return os.environ.get("TRACETAPE_STORE") or f"sqlite:///{_absolute(DEFAULT)}"
+    return _environment() or f"sqlite:///{path_of(str(DEFAULT))}"
 
 
 def peek_store(url: str) -> SQLiteStore:
@@ -67,21 +65,16 @@ def find_store() -> SQLiteStore:
     Raises:
         StoreError: the working directory is gone.
     """
-    url = os.environ.get("TRACETAPE_STORE")
+    url = _environment()
     if url:
         return open_store(url, read_only=True)
-    here = _absolute(Path())
+    here = Path(path_of(str(DEFAULT)) or "").parent.parent
     for folder in (here, *here.parents):
         if (folder / DEFAULT).is_file():
             return SQLiteStore(folder / DEFAULT, read_only=True)
     return SQLiteStore(here / DEFAULT, read_only=True)
 
 
-def _absolute(path: Path) -> Path:
-    try:
-        return path.absolute()
-    except OSError as error:
-        raise StoreError(
-            f"the store {path} has no place, as the working directory was deleted: name it by its "
-            "whole path with TRACETAPE_STORE or tracetape.configure(store=…)"
-        ) from error
+def _environment() -> str:
+    """What TRACETAPE_STORE names; a blank is as if it were not set."""
+    return os.environ.get("TRACETAPE_STORE", "").strip()

@@ -24,12 +24,12 @@ def require_store(path: Path) -> None:
     Raises:
         StoreError: there is none, or it is of another program, or of a newer version.
     """
+    check_file(path, read_only=True)
     if not path.exists():
         raise StoreError(
             f"there is no trace store at {path}; run a program with tracetape "
             "first, or name its store by --store or TRACETAPE_STORE"
         )
-    check_file(path, read_only=True)
 
 
 def look_into(path: Path) -> sqlite3.Connection:
@@ -51,7 +51,10 @@ def look_into(path: Path) -> sqlite3.Connection:
         # Where nothing can be written SQLite needs no files next to it.
         return _set_up(path, "immutable=1", _changed(path))
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"the store {path} cannot be read: {error}") from error
+        raise StoreError(
+            f"the store {path} cannot be read: {error}. Name another store by --store or "
+            "TRACETAPE_STORE."
+        ) from error
 
 
 def _set_up(

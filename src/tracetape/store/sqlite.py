@@ -100,7 +100,7 @@ class SQLiteStore:
 
     def exists(self) -> bool:
         """Whether its file has been made."""
-        return self._path is not None and self._path.is_file()
+        return self._path is not None and os.path.isfile(self._path)  # a bad path is none
 
     def open(self) -> None:
         """Open the file now rather than at the first call.

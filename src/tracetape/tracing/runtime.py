@@ -17,6 +17,7 @@ from tracetape.entities.privacy import policy as privacy
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.limits import from_environment, parse_bytes, parse_flag
 from tracetape.recorder import Recorder, load_ahead
+from tracetape.store.address import path_of
 
 if TYPE_CHECKING:
     from tracetape.entities.live_span import LiveSpan
@@ -115,9 +116,9 @@ class Runtime:
         """Write to another store from now on; what is queued goes to the old one first.
 
         Args:
-            store: a URL, a path, or a store; None: where the environment says.
+            store: a URL, a path, or a store; None or blank: where the environment says.
         """
-        if store is None:
+        if store is None or (isinstance(store, str) and not store.strip()):
             recorder = self._default_recorder()
         else:
             opened = _named(store) if isinstance(store, str) else store
@@ -165,13 +166,13 @@ def _name_store() -> None:
 
     Children write where their parent does, wherever they are started.
     """
-    url = os.environ.get("TRACETAPE_STORE") or os.path.join(".tracetape", "traces.db")
-    begin = url[: len(_SQLITE)] if url.startswith(_SQLITE) else ""
-    if begin or "://" not in url:
-        try:
-            os.environ["TRACETAPE_STORE"] = _SQLITE + os.path.abspath(url[len(begin) :])
-        except OSError:  # the working directory was deleted; opening the store says so
-            pass
+    url = os.environ.get("TRACETAPE_STORE", "").strip() or os.path.join(".tracetape", "traces.db")
+    try:
+        path = path_of(url)
+    except (InvalidValueError, StoreError):  # opening the store says so
+        return
+    if path is not None:
+        os.environ["TRACETAPE_STORE"] = _SQLITE + path
 
 
 def checked_ratio(value: Any, name: str) -> float:

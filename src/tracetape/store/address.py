@@ -1,0 +1,63 @@
+"""What the name of a store means; nothing is opened, and SQLite is not loaded."""
+
+from __future__ import annotations
+
+import os
+
+from tracetape.exceptions import InvalidValueError, StoreError
+from tracetape.privacy.urls import clean_text
+
+__all__ = ["path_of"]
+
+_MEMORY = ("memory://", "memory:", ":memory:", "sqlite:///:memory:")
+_SQLITE = "sqlite:///"
+_REMEDY = "use sqlite:///path/to/traces.db, memory://, or a path"
+
+
+def path_of(name: str) -> str | None:
+    """The absolute path of the store `name`, which is not blank; None: it is in memory.
+
+    As in SQLAlchemy, three slashes begin a relative path and four an absolute one. A ``~`` that
+    begins a path is the home directory, as in a shell.
+
+    Raises:
+        InvalidValueError: the name has another scheme, or is no text for a path.
+        StoreError: it is a folder's, its user has no home, or the working directory is gone.
+    """
+    text = name.strip()
+    lowered = text.lower()
+    if lowered in _MEMORY:
+        return None
+    path = text[len(_SQLITE) :] if lowered.startswith(_SQLITE) else text
+    has_scheme = "://" in text or lowered.startswith(("sqlite:", "memory:", "file:"))
+    if not path or (has_scheme and path is text):
+        raise InvalidValueError(f"{clean_text(name)!r} is no store: {_REMEDY}")
+    try:
+        if b"\0" in os.fsencode(path):
+            raise InvalidValueError(f"{name!r} is no store, as it holds a NUL: {_REMEDY}")
+    except UnicodeEncodeError as error:
+        raise InvalidValueError(f"{name!r} is no store, as no file has that name: {_REMEDY}") from (
+            error
+        )
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        user = path.partition("/")[0]
+        raise StoreError(
+            f"the store {path} has no place: {user} is no user's home directory; write ./{path} "
+            "if a file has that name, or name another store by tracetape.configure(store=…) or "
+            "TRACETAPE_STORE"
+        )
+    if expanded.endswith(tuple(filter(None, (os.sep, os.altsep)))):
+        raise StoreError(
+            f"the store {path} is a folder: name a file in it, such as {path}traces.db, by "
+            "tracetape.configure(store=…) or TRACETAPE_STORE"
+        )
+    if os.path.isabs(expanded):
+        return expanded
+    try:
+        return os.path.join(os.getcwd(), expanded)
+    except OSError as error:
+        raise StoreError(
+            f"the store {path} has no place, as the working directory was deleted: name it by its "
+            "whole path with TRACETAPE_STORE or tracetape.configure(store=…)"
+        ) from error

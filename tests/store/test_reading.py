@@ -115,3 +115,20 @@ def test_few_large_ones_are_held_at_once(
     store.delete(range(41, 101))
     assert len(list(traces)) < 40
     store.close()
+
+
+def test_a_trace_of_many_spans_is_read_alone(
+    tmp_path: Path,
+    make_span: Callable[..., Span],
+    update: Callable[..., TraceUpdate],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its conversations may be far larger than what the store keeps of them."""
+    monkeypatch.setattr("tracetape.store.sqlite._BATCH_BYTES", 1)
+    store = SQLiteStore(tmp_path / "s.db")
+    store.write([update(make_span(trace_id=n), trace_id=n, span_count=500) for n in range(1, 6)])
+    traces = store.get_traces(range(1, 6))
+    next(traces)
+    store.delete(range(2, 6))
+    assert list(traces) == []
+    store.close()

@@ -17,6 +17,7 @@ __all__ = ["ContentReader", "ContentWriter", "parts_of"]
 _REFERENCE = re.compile("[cl][0-9]{1,18}")
 _CACHED = 50_000  # ids of contents and of lists each
 _LOOKED_UP = 500  # contents in one query
+_LISTS = 20  # in one query; each brings all its elements
 _MOST_BYTES = 1 << 28  # of one value; four times what waits to be written
 # A list is made after the one that it continues: one that is not is damaged, and may be a circle.
 _READ_LIST = """
@@ -227,7 +228,9 @@ class ContentReader:
         for at in range(0, len(unknown), _LOOKED_UP):
             some = unknown[at : at + _LOOKED_UP]
             self._prepare_contents([int(one[1:]) for one in some if one[0] == "c"])
-            self._prepare_lists([int(one[1:]) for one in some if one[0] == "l"])
+        lists = [int(one[1:]) for one in unknown if one[0] == "l"]
+        for at in range(0, len(lists), _LISTS):
+            self._prepare_lists(lists[at : at + _LISTS])
 
     def _prepare_contents(self, numbers: list[int]) -> None:
         marks = ", ".join("?" * len(numbers))

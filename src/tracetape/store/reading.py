@@ -25,7 +25,7 @@ __all__ = ["TraceReader"]
 
 _READ_SPANS = f"SELECT id, {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"
 _VALUES = slice(-2, None)  # inputs and outputs, the last of them
-_GROUP = 20  # traces whose contents are read at once
+_GROUP = 30  # spans, about, whose contents are read at once
 _SPAN_BYTES = 500  # of a span without its values, about
 _READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"
 _Row = tuple[Any, ...]
@@ -70,12 +70,16 @@ class TraceReader:
         traces: list[Trace] = []
         size = done = 0
         while done < len(names) and size < most:
-            group = [infos[name] for name in names[done : done + _GROUP] if name in infos]
+            group, count = [], 0
+            while done < len(names) and count < _GROUP:
+                if one := infos.get(names[done]):
+                    group.append(one)
+                    count += max(1, one[1].span_count)
+                done += 1
             for info, spans in self._with_spans(group):
                 size += _size(spans)
                 traces.append(Trace(info, TraceData(spans)))
-            done += _GROUP
-        return traces, min(done, len(names))
+        return traces, done
 
     def _with_spans(
         self, found: list[tuple[_Row, TraceInfo]]

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from tracetape.diagnostics import internal_error
 from tracetape.entities import LiveSpan, SpanStatus, SpanStatusCode, SpanType
-from tracetape.tracing import start_span, update_current_trace
+from tracetape.tracing.changing import update_current_trace
+from tracetape.tracing.spans import start_span
 
 __all__ = ["on_span_end", "on_span_start", "on_trace_end", "on_trace_start"]
 

@@ -13,14 +13,13 @@ from typing import Any
 from tracetape.capture import encode
 from tracetape.diagnostics import internal_error
 from tracetape.entities import LiveSpan, SpanType
-from tracetape.tracing import start_span
 from tracetape.tracing.generators import (
     Run,
     begin_run,
     traced_async_generator,
     traced_generator,
 )
-from tracetape.tracing.spans import span_scope
+from tracetape.tracing.spans import span_scope, start_span
 
 __all__ = ["wrap_execute", "wrap_iterate", "wrap_run"]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from tracetape._absent import Absent, AbsentModule, absent, is_half_loaded
 from tracetape._forks import IMPORTS, at_fork
 from tracetape._system import new_lock, pause, perf_counter, this_thread
 
@@ -41,6 +42,10 @@ class _Loading:
                 self._under_way[me] = left
             else:
                 self._under_way.pop(me, None)
+
+    def is_here(self) -> bool:
+        """Whether the thread that asks is in the midst of an import."""
+        return this_thread() in self._under_way
 
     def before_fork(self) -> None:
         """Wait for other threads; none begins until the fork is done."""
@@ -84,15 +89,31 @@ def lazy_names(
     """
 
     def getattr_(name: str) -> Any:
-        if name in module_of:
-            with loading:
-                value = getattr(import_module(module_of[name]), name)
-        elif name in modules:
-            with loading:
-                value = import_module(f"{package}.{name}")
-        else:
+        if name not in module_of and name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        setattr(sys.modules[package], name, value)
+        try:
+            value = _load(package, name, module_of.get(name))
+        except Exception as error:
+            instead = absent(package, name, error)
+            if instead is None:
+                raise
+            return instead
+        if not isinstance(value, (Absent, AbsentModule)):
+            setattr(sys.modules[package], name, value)
         return value
 
     return getattr_
+
+
+def _load(package: str, name: str, module: str | None) -> Any:
+    # A signal handler, in the midst of loading: what is half loaded must not be loaded again.
+    if loading.is_here() and (instead := absent(package, name)) is not None:
+        return instead
+    with loading:
+        found = import_module(module or f"{package}.{name}")
+    if module is None:
+        return found
+    # What it has already may need what it has not yet.
+    if is_half_loaded(found) and (instead := absent(package, name)) is not None:
+        return instead
+    return getattr(found, name)

@@ -96,6 +96,7 @@ class Recorder(Bounds):
         self._settled = 0  # and those whose fate is known
         self._worker: Worker | None = None
         self._refused = 0.0  # when the system last refused the worker; 0: it did not
+        self._starting = False
         self._writing_here = False  # a thread of the program's writes, the worker being refused
         self.wake = Bell()
         self._waiting: deque[Bell] = deque()  # of those who flush
@@ -381,29 +382,37 @@ class Recorder(Bounds):
         ):
             return
         with self._start_lock:
-            if self._worker is None:
-                self._get_ready()
-                if is_green():
-                    # A thread of the system's must not wait for a green one that imports the same.
-                    _load_writing()
-                if self._worker is not None:
-                    return  # another green thread has started it meanwhile
-                self.stopping = self.abandoned = False
+            # A signal handler may run in the midst of it; other green threads have their turn.
+            if self._worker is None and (not self._starting or is_green()):
+                self._starting = True
                 try:
-                    self._worker = Worker(self._work)
-                    self._refused = 0.0
-                except (RuntimeError, OSError, MemoryError) as error:
-                    again, self._refused = self._refused, perf_counter()
-                    if again:
-                        return
-                    warn_once(
-                        "thread",
-                        "tracetape: the system starts no thread (%s): spans stay in memory, and are"
-                        " written when it does, or when the program flushes or ends",
-                        error,
-                    )
-                self._is_killed = lifecycle.close_with_process(self)
-                self.write_at_once(self._wants_at_once)
+                    self._start_worker()
+                finally:
+                    self._starting = False
+
+    def _start_worker(self) -> None:
+        self._get_ready()
+        if is_green():
+            # A thread of the system's must not wait for a green one that imports the same.
+            _load_writing()
+        if self._worker is not None:
+            return  # another green thread has started it meanwhile
+        self.stopping = self.abandoned = False
+        try:
+            self._worker = Worker(self._work)
+            self._refused = 0.0
+        except (RuntimeError, OSError, MemoryError) as error:
+            again, self._refused = self._refused, perf_counter()
+            if again:
+                return
+            warn_once(
+                "thread",
+                "tracetape: the system starts no thread (%s): spans stay in memory, and are"
+                " written when it does, or when the program flushes or ends",
+                error,
+            )
+        self._is_killed = lifecycle.close_with_process(self)
+        self.write_at_once(self._wants_at_once)
 
     def _get_ready(self) -> None:
         try:

@@ -1,0 +1,158 @@
+"""First use at a bad moment: the program goes on, and the next call is traced."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Query = Callable[..., list[tuple[Any, ...]]]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+# Every function of ours that a program has in its way, as it is used.
+USE = """
+def use():
+    span = tracetape.start_span_no_context("by hand")
+    span.set_inputs({"a": 1})
+    span.set_attribute("k", "v")
+    span.end()
+    with tracetape.start_span("block", attributes={"a": 1}) as span:
+        span.set_outputs(2)
+        span.set_status("OK")
+        assert span.trace_id
+    with tracetape.context(tags={"a": "b"}):
+        assert tracetape.trace(lambda x: x + 1)(1) == 2
+        assert tracetape.trace(name="named")(lambda x: x + 1)(1) == 2
+        assert tracetape.carry(lambda x: x)(3) == 3
+    tracetape.get_current_active_span(), tracetape.get_active_trace_id()
+    tracetape.update_current_trace(tags={"a": "b"})
+    tracetape.tracing.get_tracing_context_headers_for_http_request()
+    with tracetape.tracing.set_tracing_context_from_http_request_headers({}):
+        pass
+    try:
+        with tracetape.start_span("failing"):
+            raise KeyError("user's")
+    except KeyError:
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "tracetape.tracing",
+        "tracetape.tracing.spans",
+        "orjson.orjson",
+        "tracetape.recorder.recorder",
+    ],
+)
+def test_a_signal_while_start_span_is_loaded(
+    module: str, run_python: Run, query: Query, store_path: Path
+) -> None:
+    """Its handler goes on without a span; what was interrupted has one, and so has the next."""
+    done = run_python(
+        f"""
+import signal, sys
+import tracetape
+{USE}
+handled = []
+
+def handler(*args):
+    use()
+    handled.append(args)
+
+class Signals:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r} and not handled:
+            signal.raise_signal(signal.SIGTERM)
+        return None
+
+signal.signal(signal.SIGTERM, handler)
+sys.meta_path.insert(0, Signals())
+with tracetape.start_span("interrupted"):
+    pass
+assert len(handled) == 1
+use()
+assert tracetape.flush(30) == 0
+assert not tracetape.stats()["faults"]
+""",
+        TRACETAPE_STORE=str(store_path),
+    )
+    assert done.stderr.count("cannot be loaded now") == 1
+    assert query("SELECT COUNT(*) FROM spans WHERE name = 'interrupted'") == [(1,)]
+    assert query("SELECT COUNT(*) FROM spans WHERE name = 'block'") == [(1,)]
+
+
+FULL = """
+import resource
+import tracetape
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+held = []
+try:
+    while True:
+        held.append(open("/dev/null"))
+except OSError:
+    pass
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_a_program_that_can_open_no_more_files(
+    run_python: Run, query: Query, store_path: Path
+) -> None:
+    """It goes on without spans, told once; when it can, it has them, by the same names."""
+    done = run_python(
+        f"""{FULL}
+{USE}
+from tracetape import start_span, trace
+from tracetape import openai
+
+use()
+tracetape.autolog()
+openai.autolog()
+tracetape.flush(1)
+with start_span("unseen"):
+    pass
+for one in held:
+    one.close()
+with start_span("block"):
+    pass
+openai.autolog()
+use()
+assert tracetape.flush(30) == 0
+""",
+        TRACETAPE_STORE=str(store_path),
+    )
+    assert done.stderr.count("cannot be loaded now") == 1
+    assert "Traceback" not in done.stderr
+    assert query("SELECT COUNT(*) FROM spans WHERE name = 'block'") == [(2,)]
+    assert query("SELECT COUNT(*) FROM spans WHERE name = 'unseen'") == [(0,)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_what_cannot_be_answered_says_so(run_python: Run) -> None:
+    """A name that does not exist, and a question whose answer is not known, still raise."""
+    run_python(
+        FULL
+        + """
+for module, name in ((tracetape, "start_spam"), (tracetape.tracing, "start_spam")):
+    try:
+        getattr(module, name)
+    except AttributeError:
+        pass
+    else:
+        raise SystemExit(name)
+for name in ("search_traces", "get_trace", "configure", "TracetapeException"):
+    try:
+        getattr(tracetape, name)
+    except OSError:
+        pass
+    else:
+        raise SystemExit(name)
+"""
+    )

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from typing import Any
 
 from tracetape._system import is_green, is_own_thread, lasting_lock
+from tracetape._terminal import clean
 from tracetape.privacy.values import concealed
 
 __all__ = [
@@ -24,17 +25,17 @@ __all__ = [
 
 
 class _WithoutSecrets(logging.Filter):
-    """What we log, tracebacks included, holds no known secret."""
+    """What we log, tracebacks included, holds no known secret and nothing a terminal obeys."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record, which always passes."""
         try:
             text = record.getMessage()
-            if (cleaned := concealed(text)) != text:
+            if (cleaned := clean(concealed(text))) != text:
                 record.msg, record.args = cleaned, None
             if record.exc_info and not record.exc_text:
                 text = logging.Formatter().formatException(record.exc_info)
-                if (cleaned := concealed(text)) != text:
+                if (cleaned := clean(concealed(text))) != text:
                     record.exc_text = cleaned
         except Exception:  # noqa: BLE001 - the handlers say it when they meet it
             return True

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tracetape._terminal import clean
 from tracetape._version import __version__
 from tracetape.cli.cassette import cassette
 from tracetape.cli.common import tell_unreadable
@@ -41,11 +42,11 @@ class _Group(click.Group):
         try:
             result = super().invoke(ctx)
         except TracetapeException as error:
-            from tracetape.views.format import clean
-
             tell_unreadable(ctx)
             click.echo(f"tracetape: error: {clean(str(error))}", err=True)
             ctx.exit(1)
+        except click.ClickException as error:
+            raise _cleaned(error) from None
         except KeyboardInterrupt:
             tell_unreadable(ctx)
             click.echo("\ntracetape: interrupted", err=True)
@@ -54,6 +55,12 @@ class _Group(click.Group):
             ctx.exit(1)
         return result
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.ClickException as error:
+            raise _cleaned(error) from None
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **kwargs)
@@ -61,7 +68,7 @@ class _Group(click.Group):
             where = "standard output" if of_output(error) else error.filename
             if where is None:  # of no file that the user has named
                 raise
-            click.echo(f"tracetape: error: {where}: {error.strerror}", err=True)
+            click.echo(f"tracetape: error: {clean(str(where))}: {error.strerror}", err=True)
             sys.exit(1)
 
     def resolve_command(
@@ -74,6 +81,13 @@ class _Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of use
+
+
+def _cleaned(error: click.ClickException) -> click.ClickException:
+    """`error`, whose text may repeat an argument, without what a terminal would obey."""
+    text = clean(error.format_message())
+    error.format_message = lambda: text  # type: ignore[method-assign]
+    return error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)

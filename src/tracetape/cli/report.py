@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tracetape._system import wall_clock_ns
+from tracetape._terminal import clean
 from tracetape.cli.common import numeric_id, shown_place
 from tracetape.cli.showing import print_trace
 from tracetape.diagnostics import faults
@@ -124,4 +125,4 @@ def _plural(count: int, word: str) -> str:
 
 
 def _say(text: str) -> None:
-    click.echo(f"tracetape: {text}", err=True)
+    click.echo(f"tracetape: {clean(text)}", err=True)

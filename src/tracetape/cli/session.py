@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tracetape._terminal import clean
 from tracetape.cli.children import trace_children
 from tracetape.cli.report import Report
 from tracetape.exceptions import TracetapeException
@@ -83,7 +84,7 @@ class Session:
         try:
             step()
         except TracetapeException as error:
-            click.echo(f"tracetape: error: {error}", err=True)
+            click.echo(f"tracetape: error: {clean(str(error))}", err=True)
             return False
         return True
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 
 from tracetape._system import wall_clock_ns
+from tracetape._terminal import clean
 from tracetape.entities import TraceInfo, TraceState
 from tracetape.entities.liveness import is_unfinished, last_seen_ms
 
@@ -22,16 +22,8 @@ __all__ = [
     "tokens",
 ]
 
-# Control characters could move the cursor, change colours or set the window's title; others
-# change the order in which text is read.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _STATES = {TraceState.OK: "green", TraceState.ERROR: "bold red"}
 _UNITS = ((60.0, "s"), (60.0, "min"), (24.0, "h"))
-
-
-def clean(text: str) -> str:
-    """`text` without what a terminal would obey."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def one_line(text: str, width: int) -> str:

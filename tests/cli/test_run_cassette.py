@@ -142,3 +142,13 @@ def test_a_tape_is_held_by_one_process(tracetape_command: Tracetape, script: Scr
         "run", "--cassette", "t.yaml", script(f"import subprocess, sys\n{child}\n")
     )
     assert "the cassette t.yaml is held by the process" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--cassette-mode=none", "--cassette-rename=http://a=http://b"])
+def test_an_option_of_cassettes_needs_one(
+    tracetape_command: Tracetape, script: Script, option: str
+) -> None:
+    """Else the program would call the real service, though the user wanted a replay."""
+    done = tracetape_command("run", option, script("print('ran')"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "needs --cassette PATH" in done.stderr

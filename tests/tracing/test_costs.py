@@ -217,3 +217,21 @@ def test_prices_stay_with_a_new_store() -> None:
     """They are no part of it."""
     tracetape.configure(store="memory://")
     assert cost(call())["total_cost"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("prices", "said"),
+    [
+        (3, "prices takes a dict"),
+        ({"m": 3}, "the prices of 'm'"),
+        ({"m": {"in": 2.5}}, "unknown price 'in'"),
+        ({"m": {"input": "x"}}, "'x'"),
+        ({"m": {"input": True}}, "True"),
+        ({"m": {"input": -1}}, "-1"),
+        ({"m": {"input": float("nan")}}, "nan"),
+    ],
+)
+def test_wrong_prices_are_refused(prices: Any, said: str) -> None:
+    """A cost of zero for a misspelt name would be made up."""
+    with pytest.raises(tracetape.TracetapeException, match=said):
+        tracetape.configure(prices=prices)

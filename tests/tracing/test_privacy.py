@@ -317,3 +317,10 @@ def test_nothing_of_it_costs_the_default_anything(store_path: Path) -> None:
     with sqlite3.connect(store_path) as connection:
         ((fields,),) = connection.execute("SELECT fields FROM spans").fetchall()
     assert "capture" not in fields
+
+
+@pytest.mark.parametrize("rules", ["password", b"password", 3])
+def test_a_rule_that_is_in_no_list_is_refused(rules: Any) -> None:
+    """Its letters would be rules, and the password stay."""
+    with pytest.raises(TypeError, match="redact takes a list of rules"):
+        tracetape.configure(redact=rules)

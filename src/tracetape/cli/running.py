@@ -64,6 +64,13 @@ def run(
     from tracetape.cli.taping import open_tape
     from tracetape.exceptions import InvalidValueError
 
+    if cassette is None:
+        for option, given in (
+            ("--cassette-mode", _is_given(ctx, "cassette_mode")),
+            ("--cassette-rename", _is_given(ctx, "cassette_rename")),
+        ):
+            if given:
+                raise click.UsageError(f"{option} needs --cassette PATH")
     found = find_program(program, args, module=module)
     if cassette is not None and isinstance(found, Command):
         raise InvalidValueError(
@@ -72,3 +79,8 @@ def run(
         )
     tape = None if cassette is None else open_tape(cassette, cassette_mode, cassette_rename)
     ctx.exit(Session(tape, store, show=show).run(found))
+
+
+def _is_given(ctx: click.Context, parameter: str) -> bool:
+    """Whether the user, or the environment, gave this option."""
+    return ctx.get_parameter_source(parameter) is not click.core.ParameterSource.DEFAULT

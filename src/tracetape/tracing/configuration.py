@@ -157,8 +157,10 @@ def configure(
     Raises:
         InvalidValueError: `store` is no URL that we know, or `sampling_ratio` is not in 0 to 1,
             or `retention` is neither an age nor a size or would keep nothing, or
-            `max_attachment_size` is no size, or `capture` is no level.
-        InvalidTypeError: a rule of `redact` is of no kind that we know.
+            `max_attachment_size` is no size, or `capture` is no level, or a price of `prices` has
+            an unknown name or is negative.
+        InvalidTypeError: a rule of `redact` is of no kind that we know, or `prices` has another
+            shape.
         IntegrationMissingError: `otel_context` is True without OpenTelemetry's API.
     """
     restore = _Restore()
@@ -176,8 +178,15 @@ def configure(
         with loading:
             from tracetape.entities.redaction import Redactor
 
+        if isinstance(redact, (str, bytes)) or not isinstance(redact, Iterable):
+            raise InvalidTypeError(f"redact takes a list of rules, not {redact!r}: [{redact!r}]")
         rules = list(redact)
         redactor = Redactor(rules) if rules else None
+    if prices is not None:
+        with loading:
+            from tracetape.tracing.costs import check_prices
+
+        check_prices(prices)
     if capture is not None:
         capture = checked_level(capture)
     max_bytes = None if max_attachment_size is None else attachment_bytes(max_attachment_size)

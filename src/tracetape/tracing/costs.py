@@ -5,10 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tracetape.entities import LiveSpan
+from tracetape.exceptions import InvalidTypeError, InvalidValueError
 
-__all__ = ["cost_of", "set_cost"]
+__all__ = ["check_prices", "cost_of", "set_cost"]
 
 _PER = 1_000_000  # prices are for a million tokens
+_NAMES = ("input", "output", "cached_input", "cache_creation")
+
+
+def check_prices(table: object) -> None:
+    """Refuse a price table that would give wrong costs.
+
+    Raises:
+        InvalidTypeError: it, or one of its entries, is no mapping, or a price is not a number.
+        InvalidValueError: a price has a name that we do not know, or is negative or not finite.
+    """
+    example = '{"model": {"input": 2.5, "output": 10}}, in US dollars per million tokens'
+    if not isinstance(table, Mapping):
+        raise InvalidTypeError(f"prices takes a dict, not {table!r}: {example}")
+    for model, prices in table.items():
+        if not isinstance(prices, Mapping):
+            raise InvalidTypeError(f"the prices of {model!r} are {prices!r}; write {example}")
+        for name, price in prices.items():
+            if name not in _NAMES:
+                known = ", ".join(_NAMES)
+                raise InvalidValueError(f"unknown price {name!r} of {model!r}; choose from {known}")
+            if isinstance(price, bool) or not isinstance(price, (int, float)):
+                raise InvalidTypeError(f"the price {name!r} of {model!r} is {price!r}, no number")
+            if not 0 <= price < float("inf"):
+                raise InvalidValueError(f"the price {name!r} of {model!r} is {price!r}")
 
 
 def cost_of(usage: Mapping[str, int], prices: Mapping[str, float]) -> dict[str, float]:

@@ -48,7 +48,7 @@ class ChoicesCall(ModelCall):
         data.pop("obfuscation", None)  # it only hides how long a chunk is
         for choice in data.pop("choices", None) or ():
             if isinstance(choice, dict):
-                self.continue_choice(choice.get("index") or 0, choice)
+                self.continue_choice(_index_of(choice), choice)
         # The chunk with the usage has no choices; Databricks sends usage with every chunk; Azure
         # begins and ends with chunks whose id and model are empty.
         for key, value in data.items():
@@ -95,3 +95,9 @@ def _failure(body: dict[str, Any]) -> Failure | None:
 def _choices(body: dict[str, Any]) -> list[dict[str, Any]]:
     choices = body.get("choices")
     return [one for one in choices if isinstance(one, dict)] if isinstance(choices, list) else []
+
+
+def _index_of(choice: dict[str, Any]) -> int:
+    """The choice's place; servers that do not count send none, or what is no number."""
+    index = choice.get("index")
+    return index if type(index) is int else 0

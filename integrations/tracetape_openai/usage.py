@@ -67,6 +67,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     },
 }
 
+_TOO_MANY = 1 << 53  # tokens: no count, but a mistake
 # MLflow's counts. Of the others a 0 says no more than the provider's own usage, which is kept too,
 # and programs of MLflow's compare the whole.
 _ALSO_ZERO = (
@@ -133,8 +134,8 @@ def _counts(usage: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 def _is_count(value: Any) -> bool:
     if isinstance(value, float):
-        return value >= 0 and value.is_integer()
-    return type(value) is int and value >= 0
+        return 0 <= value < _TOO_MANY and value.is_integer()
+    return type(value) is int and 0 <= value < _TOO_MANY
 
 
 def _added(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

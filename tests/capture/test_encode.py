@@ -485,3 +485,14 @@ def test_exceptions_that_are_no_errors_pass() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         encode([Interrupted(), math.nan])
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), RuntimeError("no")])
+def test_a_repr_that_ends_the_program_ends_it_not(error: BaseException) -> None:
+    """Without us nobody would have called it."""
+
+    class Rude:
+        def __repr__(self) -> str:
+            raise error
+
+    assert encode({"v": Rude(), "w": 1}) == b'{"v":"<Rude: str() failed>","w":1}'

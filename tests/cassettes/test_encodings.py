@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tracetape.cassettes import cassette, load
+from tracetape.cassettes.bodies import to_stored
 
 TEXT = json.dumps({"text": "café " * 100}, ensure_ascii=False).encode()
 EVENTS = b"data: 1\n\ndata: 2\n\ndata: [DONE]\n\n"
@@ -153,3 +154,9 @@ def test_answers_over_http2(http2_server: str, tape: Path, library: str) -> None
             assert response.http_version == ("HTTP/2" if mode == "once" else "HTTP/1.1")
             assert response.content == EVENTS
         assert (player.recorded, player.played) == ((1, 0) if mode == "once" else (0, 1))
+
+
+def test_json_that_is_too_deep_to_be_laid_out_is_kept() -> None:
+    """As text, byte for byte."""
+    deep = b'{"x":' + b"[" * 900 + b"]" * 900 + b"}"
+    assert to_stored(deep, "application/json") == deep.decode()

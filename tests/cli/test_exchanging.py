@@ -127,3 +127,40 @@ def test_mistakes(traces: list[Trace], store_path: Path, tmp_path: Path) -> None
     assert "1 traces imported" in result.output
     assert "t.jsonl, line 2" in result.output
     assert len(read(tmp_path / "other.db")) == 1
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "parquet"])
+@pytest.mark.parametrize("way", ["file", "log", "link", "other name"])
+def test_an_export_does_not_replace_the_store_it_reads(
+    traces: list[Trace], store_path: Path, tmp_path: Path, kind: str, way: str
+) -> None:
+    """Each trace would be gone."""
+    target = {
+        "file": store_path,
+        "log": Path(f"{store_path}-wal"),
+        "link": tmp_path / "link",
+        "other name": tmp_path / "hard",
+    }[way]
+    if way == "link":
+        target.symlink_to(store_path)
+    elif way == "other name":
+        target.hardlink_to(store_path)
+    result = call("export", f"--{kind}", target, "--store", store_path)
+    assert result.exit_code == 2
+    assert "is a file of the store itself" in result.output
+    assert read(store_path) == traces
+
+
+def test_without_a_login_nothing_is_sent(
+    traces: list[Trace], store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, and no traceback of the SDK's."""
+    pytest.importorskip("databricks.sdk")
+    for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CONFIG_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    result = call("export", "--databricks", "a.b.c", "--store", store_path)
+    assert result.exit_code == 1
+    assert "databricks-sdk cannot log in" in result.output
+    assert "Traceback" not in result.output

@@ -379,3 +379,18 @@ def test_a_very_long_stream_takes_little_more_room_than_its_text() -> None:
     content = extractor.result(None).outputs["choices"][0]["message"]["content"]
     assert len(content) == 1_000_000
     assert size < 2_000_000
+
+
+def test_an_index_that_is_none_loses_nothing() -> None:
+    """Of a server that sends text in its place, or lists."""
+    answer = ChatCompletions()
+    for index in ({}, {"index": "q"}, {"index": [1]}, {"index": 1}):
+        answer.chunk({"choices": [{**index, "delta": {"content": "a"}}]})
+    choices = answer.result(None).outputs["choices"]
+    assert [choice["message"]["content"] for choice in choices] == ["aaa", "a"]
+
+
+@pytest.mark.parametrize("count", [10**30, 1e30, float("inf"), 2**63])
+def test_an_absurd_count_is_none(count: float) -> None:
+    """No column could hold it, and the trace would be lost."""
+    assert normalised({"prompt_tokens": count, "completion_tokens": 1}) == {"output_tokens": 1}

@@ -45,7 +45,7 @@ def text_of(value: Any) -> str:
         return f"<{type(value).__name__} of {len(value):,} bytes>"
     try:
         return str.__str__(str(value))
-    except Exception:  # noqa: BLE001 - __str__ is the user's code
+    except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - __str__ is the user's code
         return f"<{type(value).__name__}: str() failed>"
 
 
@@ -85,7 +85,7 @@ def _pydantic(value: Any) -> Any:
     try:
         # Rust from end to end, and without the warnings of model_dump.
         return orjson.Fragment(type(value).__pydantic_serializer__.to_json(value, warnings=False))
-    except Exception:  # noqa: BLE001 - serializers are the user's code
+    except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - serializers are the user's code
         return _attempt(value.model_dump, value)
 
 
@@ -96,7 +96,7 @@ def _pydantic_v1(value: Any) -> Any:
 def _attempt(dump: Callable[[], Any], value: Any) -> Any:
     try:
         return dump()
-    except Exception:  # noqa: BLE001 - serializers are the user's code
+    except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - serializers are the user's code
         return text_of(value)
 
 

@@ -32,7 +32,7 @@ def encode(value: Any, *, finite: bool = False) -> bytes:
         # orjson writes NaN and infinities as null; only then is a walk worth its price. The search
         # itself takes longer than orjson.
         odd = not finite and b"null" in data and _holds_odd_float(value)
-    except Exception:  # noqa: BLE001 - a subclass of str or dict may run any code of the user
+    except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - a subclass of str or dict may run any code of the user
         return _encode_safely(value)
     if odd:
         return _encode_safely(value)

@@ -28,7 +28,7 @@ def encode_safely(value: Any) -> bytes:
     """JSON of `value`, whatever it is."""
     try:
         return orjson.dumps(_walk(value, (), 0))
-    except Exception:  # noqa: BLE001 - the user's objects may raise anything
+    except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - the user's objects may raise anything
         return orjson.dumps(_clean(_repr(value)))
 
 
@@ -87,7 +87,7 @@ def _walk(value: Any, above: tuple[int, ...], depth: int) -> Any:
         return None
     try:
         converted = convert(value)
-    except Exception:  # noqa: BLE001 - the user's objects may raise anything
+    except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - the user's objects may raise anything
         return _clean(text_of(value))
     if type(converted) is orjson.Fragment:
         return converted
@@ -116,7 +116,7 @@ def _clean(text: str) -> str:
 def _repr(value: Any) -> str:
     try:
         text = str.__str__(repr(value))
-    except Exception:  # noqa: BLE001 - __repr__ is the user's code
+    except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - __repr__ is the user's code
         return f"<{type(value).__name__}: repr() failed>"
     if len(text) > _MAX_REPR:
         return f"{text[:_MAX_REPR]}… <{len(text):,} characters of repr>"

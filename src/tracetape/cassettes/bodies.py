@@ -221,8 +221,8 @@ def to_stored(data: bytes, content_type: str) -> str | bytes:
     if _JSON.match(content_type):
         try:
             return _pretty(data)
-        except (ValueError, RecursionError):
-            pass  # whatever it says, it is stored as it is
+        except (ValueError, TypeError, RecursionError):
+            pass  # whatever it says, it is stored as it is (too deep is a TypeError of orjson's)
     try:
         return data.decode()
     except UnicodeDecodeError:

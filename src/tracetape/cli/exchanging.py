@@ -65,6 +65,8 @@ def export(
             "Say one of --jsonl, --json, --parquet, --otlp and --databricks, and where to."
         )
     with opened(store) as source:
+        if file := jsonl or json_ or parquet:
+            _refuse_files_of(source.url, file)
         numbers = _chosen(source, trace_ids, filter_string)
         count = 0
 
@@ -91,6 +93,21 @@ def export(
     if str(targets[0]) != "-":
         done = "sent" if otlp or databricks else "written"
         click.echo(f"{count:,} traces {done} to {targets[0]}.")
+
+
+def _refuse_files_of(url: str, target: Path) -> None:
+    """An export must not be written over the store that it reads.
+
+    Raises:
+        UsageError: `target` is the store's file, or one beside it.
+    """
+    store = url.removeprefix("sqlite:///")
+    for ending in ("", "-wal", "-shm", "-journal"):
+        file = f"{store}{ending}"
+        if os.path.realpath(file) == os.path.realpath(target) or (
+            os.path.exists(file) and os.path.exists(target) and os.path.samefile(file, target)
+        ):
+            raise click.UsageError(f"{target} is a file of the store itself: name another one.")
 
 
 def _send(

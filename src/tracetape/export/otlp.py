@@ -59,14 +59,19 @@ def workspace_exporter(table: str) -> Any:
     Raises:
         InvalidValueError: it is no such name.
         IntegrationMissingError: databricks-sdk, or OpenTelemetry's exporter, is not installed.
+        ExportError: databricks-sdk finds no login.
     """
     if _TABLE.fullmatch(table) is None:
         raise InvalidValueError(
             f"A table of Unity Catalog is named catalog.schema.prefix, got {table!r}"
         )
     name = table if table.endswith(_SUFFIX) else table + _SUFFIX
-    config = _module("databricks.sdk.core", "databricks-sdk").Config()
-    headers = {**config.authenticate(), _TABLE_HEADER: name}
+    sdk = _module("databricks.sdk.core", "databricks-sdk")
+    try:
+        config = sdk.Config()
+        headers = {**config.authenticate(), _TABLE_HEADER: name}
+    except ValueError as error:
+        raise ExportError(f"databricks-sdk cannot log in: {error}") from error
     return otlp_exporter(config.host.rstrip("/") + _PATH, headers)
 
 

@@ -80,7 +80,7 @@ def update_row(update: TraceUpdate) -> tuple[Any, ...]:
         None if update.name is None else _plain(update.name),
         update.span_count,
         update.error_count,
-        *[sums.get(kind) for kind in (*TOKEN_KINDS, *COST_KINDS)],
+        *[_sum(sums.get(kind)) for kind in (*TOKEN_KINDS, *COST_KINDS)],
         details.client_request_id,
         details.experiment_id,
         update.request_preview,
@@ -232,6 +232,11 @@ def _check_times(start: Any, end: Any) -> None:
     checked("end", end, int, null=True)
     if end is not None and abs(end - start) > MAX_TIME:
         raise UnreadableError(f"its end is {(end - start) // 10**9} s after its start")
+
+
+def _sum(value: float | None) -> float | None:
+    """An amount that a column can hold; a whole number that is too large is a mistake."""
+    return None if isinstance(value, int) and abs(value) > MAX_TIME else value
 
 
 def _amounts(kinds: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:

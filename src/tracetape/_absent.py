@@ -128,8 +128,10 @@ class AbsentModule:
 
 def absent(package: str, name: str, error: Exception | None = None) -> Any:
     """What to hand out instead of `name`, or None: then what was met is to be raised."""
-    # A package that is not installed stays so: who is missing it must hear of it.
+    # What stays so, a package that is not installed or a sub-interpreter, the user must hear of.
     if isinstance(error, ModuleNotFoundError):
+        return None
+    if isinstance(error, ImportError) and error.name == "tracetape._interpreter":
         return None
     whole = f"{package}.{name}"
     if package in ("tracetape", "tracetape.tracing") and name in _INSTEAD:

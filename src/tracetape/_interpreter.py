@@ -24,5 +24,6 @@ def _is_main() -> bool:
 if not _is_main():
     raise ImportError(
         "tracetape does not run in a sub-interpreter: trace in the main one, or in processes "
-        "(multiprocessing, concurrent.futures.ProcessPoolExecutor)"
+        "(multiprocessing, concurrent.futures.ProcessPoolExecutor)",
+        name=__name__,
     )

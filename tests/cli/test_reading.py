@@ -200,7 +200,7 @@ def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no database, but longer than the header of one " * 9)
     done = CliRunner().invoke(main, ["ls", "--store", "notes.txt"])
     assert done.exit_code == 1
-    assert "notes.txt cannot be opened" in done.output
+    assert "notes.txt cannot be read: file is not a database" in done.output
     assert (tmp_path / "notes.txt").read_text().startswith("no database")
 
 

@@ -6,7 +6,6 @@ open. Tracing is off for that call, and the next one tries again.
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -154,9 +153,14 @@ def _tell(whole: str, error: Exception | None) -> None:
         return
     _told = True
     why = "it is being loaded" if error is None else f"{type(error).__name__}: {error}"
-    logging.getLogger("tracetape").warning(
-        "tracetape: %s cannot be loaded now (%s): this call is not traced, the next one tries"
-        " again (reported once)",
-        whole,
-        why,
+    text = (
+        f"tracetape: {whole} cannot be loaded now ({why}): this call is not traced, the next one"
+        " tries again (reported once)"
     )
+    try:
+        import logging  # costs more than all else here, and is seldom needed
+    except Exception:  # noqa: BLE001 - nor can this be loaded now
+        if sys.stderr is not None:
+            sys.stderr.write(f"{text}\n")
+        return
+    logging.getLogger("tracetape").warning("%s", text)

@@ -46,24 +46,24 @@ def test_a_processor_changes_the_span(last_span: Callable[[], Span]) -> None:
 
     def hide(span: LiveSpan) -> None:
         assert isinstance(span, LiveSpan)
-        assert (span.inputs, span.outputs) == ({"secret": 1}, "result")
+        assert (span.inputs, span.outputs) == ({"patient": 1}, "result")
         assert span.status.status_code == "OK"
-        span.set_inputs({"secret": "***"})
+        span.set_inputs({"patient": "***"})
         span.set_outputs(span.outputs.upper())
         span.set_attribute("processed", True)
         span.set_span_type("TOOL")
 
     def see(span: LiveSpan) -> None:
-        assert span.inputs == {"secret": "***"}
+        assert span.inputs == {"patient": "***"}
 
     @tracetape.trace
-    def work(secret: int) -> str:
+    def work(patient: int) -> str:
         return "result"
 
     with tracetape.configure(span_processors=[hide, see]):
         assert work(1) == "result"
     span = last_span()
-    assert (span.inputs, span.outputs) == ({"secret": "***"}, "RESULT")
+    assert (span.inputs, span.outputs) == ({"patient": "***"}, "RESULT")
     assert (span.attributes["processed"], span.span_type) == (True, "TOOL")
 
 

@@ -64,13 +64,9 @@ def run(
     from tracetape.cli.taping import open_tape
     from tracetape.exceptions import InvalidValueError
 
-    if cassette is None:
-        for option, given in (
-            ("--cassette-mode", _is_given(ctx, "cassette_mode")),
-            ("--cassette-rename", _is_given(ctx, "cassette_rename")),
-        ):
-            if given:
-                raise click.UsageError(f"{option} needs --cassette PATH")
+    for parameter in ("cassette_mode", "cassette_rename"):
+        if cassette is None and _is_given(ctx, parameter):
+            raise click.UsageError(f"--{parameter.replace('_', '-')} needs --cassette PATH")
     found = find_program(program, args, module=module)
     if cassette is not None and isinstance(found, Command):
         raise InvalidValueError(
@@ -82,5 +78,5 @@ def run(
 
 
 def _is_given(ctx: click.Context, parameter: str) -> bool:
-    """Whether the user, or the environment, gave this option."""
-    return ctx.get_parameter_source(parameter) is not click.core.ParameterSource.DEFAULT
+    """Whether this option is on the command line."""
+    return ctx.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE

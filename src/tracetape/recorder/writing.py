@@ -122,7 +122,7 @@ def _write(recorder: Recorder, updates: list[TraceUpdate]) -> bool:
         while True:
             try:
                 recorder.store.write(updates)
-                recorder.failing = False
+                recorder.failing = recorder.locked_out = False
                 return True
             except StoreError as error:
                 recorder.locked_out = error.is_locked

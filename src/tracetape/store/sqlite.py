@@ -91,6 +91,8 @@ class SQLiteStore:
 
     def others_write(self) -> bool:
         """While this process waits: whether another one has lately written to the file."""
+        if self._path is None:
+            return False
         try:
             written = max(os.stat(f"{self._path}{end}").st_mtime for end in ("", "-wal"))
             # By the clock of the file system, which is no other on this machine; it may be set.

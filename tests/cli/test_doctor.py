@@ -10,10 +10,22 @@ from pathlib import Path
 
 import openai
 import pytest
+from click.testing import CliRunner, Result
 
 from tracetape._version import __version__
+from tracetape.cli import main
 
 Tracetape = Callable[..., subprocess.CompletedProcess[str]]
+Doctor = Callable[..., Result]
+
+
+@pytest.fixture
+def doctor(monkeypatch: pytest.MonkeyPatch) -> Doctor:
+    """The command without a look at the libraries, which takes it seconds."""
+    monkeypatch.setattr("tracetape.instrument.inspection.inspect_integrations", list)
+    return lambda *arguments, **environment: CliRunner().invoke(
+        main, ["doctor", *arguments], env={"TRACETAPE_RAISE_INTERNAL_ERRORS": None, **environment}
+    )
 
 
 def test_it_says_what_is_traced_and_where(tracetape_command: Tracetape, tmp_path: Path) -> None:
@@ -36,11 +48,11 @@ def test_it_says_what_is_traced_and_where(tracetape_command: Tracetape, tmp_path
 
 
 def test_it_counts_the_traces(
-    tracetape_command: Tracetape, script: Callable[[str], str], openai_call: str
+    tracetape_command: Tracetape, script: Callable[[str], str], openai_call: str, doctor: Doctor
 ) -> None:
     """Of the store that the program wrote."""
     tracetape_command("run", script(openai_call))
-    done = tracetape_command("doctor")
+    done = doctor()
     assert re.search(r"store +\.tracetape/traces\.db: 1 trace, \d+\.\d MB", done.stdout)
 
 
@@ -52,21 +64,21 @@ def test_it_counts_the_traces(
     ],
 )
 def test_what_is_wrong_is_said_and_the_status_is_1(
-    environment: dict[str, str], wrong: str, tracetape_command: Tracetape
+    environment: dict[str, str], wrong: str, doctor: Doctor
 ) -> None:
     """Each on a line of its own, on stderr."""
-    done = tracetape_command("doctor", **environment)
-    assert done.returncode == 1
-    assert f"✗ {wrong}" in done.stderr
+    done = doctor(**environment)
+    assert done.exit_code == 1
+    assert f"✗ {wrong}" in done.output
     assert "nothing is wrong" not in done.stdout
 
 
-def test_a_file_that_is_no_store(tracetape_command: Tracetape, tmp_path: Path) -> None:
+def test_a_file_that_is_no_store(doctor: Doctor, tmp_path: Path) -> None:
     """It is named with a remedy, and left as it is: doctor only reads."""
     (tmp_path / "other.db").write_text("no database " * 100)
-    done = tracetape_command("doctor", "--store", "other.db")
-    assert done.returncode == 1
-    assert "other.db cannot be read: file is not a database. Name another store" in done.stderr
+    done = doctor("--store", "other.db")
+    assert done.exit_code == 1
+    assert "other.db cannot be read: file is not a database. Name another store" in done.output
     assert (tmp_path / "other.db").read_text() == "no database " * 100
 
 
@@ -87,14 +99,12 @@ def test_a_method_that_is_not_there_is_named(tracetape_command: Tracetape, tmp_p
 
 
 @pytest.mark.parametrize("value", ["file/x.db", "folder/", "folder", "~no-such-user/x.db"])
-def test_a_store_that_cannot_be_made(
-    value: str, tracetape_command: Tracetape, tmp_path: Path
-) -> None:
+def test_a_store_that_cannot_be_made(value: str, doctor: Doctor, tmp_path: Path) -> None:
     """It is named, and is not promised with the first trace."""
     (tmp_path / "file").write_text("text")
     (tmp_path / "folder").mkdir()
-    done = tracetape_command("doctor", TRACETAPE_STORE=value)
-    assert done.returncode == 1
+    done = doctor(TRACETAPE_STORE=value)
+    assert done.exit_code == 1
     assert "made with the first trace" not in done.stdout
-    assert f"{value.rstrip('/')} " in done.stderr.replace("/ ", " ")
-    assert "Traceback" not in done.stderr
+    assert f"{value.rstrip('/')} " in done.output.replace("/ ", " ")
+    assert "Traceback" not in done.output

@@ -22,4 +22,4 @@ def autolog(disable: bool = False, silent: bool = False, log_traces: bool = True
         IntegrationMissingError: ``anthropic`` is not installed.
     """
     del silent
-    autolog_one("anthropic", disable=disable or not log_traces)
+    autolog_one("anthropic", disable=disable, log_traces=log_traces)

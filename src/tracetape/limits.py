@@ -12,6 +12,7 @@ from tracetape.diagnostics import warn_once
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
 
 __all__ = [
+    "checked_flag",
     "from_environment",
     "is_duration",
     "parse_bytes",
@@ -94,6 +95,17 @@ def parse_flag(text: str) -> bool:
     if word not in _ON | _OFF:
         raise InvalidValueError(f"unknown value {text!r}; choose from true and false.")
     return word in _ON
+
+
+def checked_flag(value: Any, name: str) -> bool:
+    """The value of an option that is on or off; a text such as ``"no"`` would be on.
+
+    Raises:
+        InvalidTypeError: it is neither True nor False.
+    """
+    if isinstance(value, bool):
+        return value
+    raise InvalidTypeError(f"{name} must be True or False, got {value!r}: write {name}=False")
 
 
 def timeout_seconds(value: Any, name: str = "timeout") -> float | None:

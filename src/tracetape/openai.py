@@ -33,4 +33,4 @@ def autolog(
         IntegrationMissingError: ``openai`` is not installed.
     """
     del exclusive, disable_for_unsupported_versions, silent, disable_openai_agent_tracer
-    autolog_one("openai", disable=disable or not log_traces)
+    autolog_one("openai", disable=disable, log_traces=log_traces)

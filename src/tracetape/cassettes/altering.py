@@ -8,7 +8,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 from tracetape.cassettes.interaction import Chunk, Interaction, RecordedError
-from tracetape.exceptions import InvalidValueError
 
 __all__ = ["Altering"]
 
@@ -20,14 +19,7 @@ class Altering:
     """Changes what is replayed; the tape stays as it is."""
 
     def __init__(self, rechunk: int | None, cut_after: int | None) -> None:
-        """Arguments as of `cassette`.
-
-        Raises:
-            InvalidValueError: one is negative, or no whole number.
-        """
-        for name, value in (("rechunk", rechunk), ("cut_after", cut_after)):
-            if value is not None and (type(value) is not int or value < 0):
-                raise InvalidValueError(f"{name} is a whole number of 0 or more, not {value!r}")
+        """Arguments as of `cassette`, which has checked them."""
         self._seed, self._length = rechunk, cut_after
 
     def altered(self, interaction: Interaction) -> Interaction:

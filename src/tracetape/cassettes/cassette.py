@@ -15,6 +15,7 @@ from tracetape._system import lasting_lock
 from tracetape.cassettes import children, network, transports
 from tracetape.cassettes.context import close_player, is_here, open_player
 from tracetape.cassettes.matching import Comparison, Matcher
+from tracetape.cassettes.options import check_kinds
 from tracetape.cassettes.placeholders import Placeholders
 from tracetape.cassettes.player import MODES, BeforeRecord, Player, Scrub
 from tracetape.exceptions import CassetteError, InvalidTypeError, InvalidValueError
@@ -105,6 +106,10 @@ def cassette(
         "allow_playback_repeats": allow_playback_repeats,
         "null_is_absent": null_is_absent,
     }
+    if not isinstance(path, (str, PathLike)) or not str(path):
+        raise InvalidValueError(
+            f"path names a file, and {path!r} does not: write 'cassettes/a.yaml'"
+        )
     return Cassette(Path(path), {k: v for k, v in given.items() if v != _DEFAULTS[k]})
 
 
@@ -130,6 +135,7 @@ class Cassette:
         if unknown:
             raise InvalidValueError(f"cassettes have no option {unknown[0]!r}")
         del options["path"]
+        check_kinds(options)
         given, scope = options.pop("mode"), options.pop("scope")
         for name in (given, here.forced):
             if name is not None and name not in MODES:

@@ -10,10 +10,46 @@ from urllib.parse import urlsplit
 
 from tracetape.exceptions import InvalidValueError
 
-__all__ = ["collection", "hosts", "names", "renamed"]
+__all__ = ["check_kinds", "collection", "hosts", "names", "renamed"]
 
 _HOST = re.compile(r"(?:\[[\da-f:.%]+\]|\w(?:[\w.-]*[\w.])?)(?::\d{1,5})?", re.IGNORECASE)
 _BEGINNING = re.compile(r"[a-z][a-z\d+.-]*://[^/?#\s]+[^?#\s]*", re.IGNORECASE)
+
+
+_FLAGS = ("allow_misses", "allow_playback_repeats", "null_is_absent")
+_FUNCTIONS = ("scrub", "before_record")
+_NUMBERS = ("rechunk", "cut_after")
+
+
+def check_kinds(options: Mapping[str, Any]) -> None:
+    """See that each option which takes a switch, a number or a function has one.
+
+    Raises:
+        InvalidValueError: one has another value.
+    """
+    for option in _FLAGS:
+        value = options[option]
+        if value is not None and not isinstance(value, bool):
+            raise InvalidValueError(
+                f"{option} is True or False, not {value!r}: write {option}=True"
+            )
+    for option in _FUNCTIONS:
+        value = options[option]
+        if value is not None and not callable(value):
+            raise InvalidValueError(
+                f"{option} is called with each interaction, and {value!r} cannot be: "
+                f"write {option}=function"
+            )
+    for option in _NUMBERS:
+        value = options[option]
+        if value is not None and (type(value) is not int or value < 0):
+            raise InvalidValueError(
+                f"{option} is a whole number of 0 or more, not {value!r}: write {option}=3"
+            )
+    speed = options["speed"]
+    is_number = isinstance(speed, (int, float)) and not isinstance(speed, bool)
+    if not is_number or not 0 <= speed < float("inf"):
+        raise InvalidValueError(f"speed: {speed!r} is no speed: give 0, 1 or another factor")
 
 
 def collection(option: str, values: Any, example: str) -> list[Any]:

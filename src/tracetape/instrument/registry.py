@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from types import NoneType
 from typing import Any
 
 from tracetape._modules import is_installed, load
@@ -14,6 +15,7 @@ from tracetape.instrument.integration import Integration
 from tracetape.instrument.options import options
 from tracetape.instrument.patching import Patch
 from tracetape.instrument.providers import register_provider
+from tracetape.limits import checked_flag
 from tracetape.tracing.runtime import is_disabled, runtime
 
 __all__ = [
@@ -99,9 +101,31 @@ def autolog(
     Raises:
         InvalidValueError: `exclude` or `capture` names an integration that does not exist, or
             `capture` a level.
-        InvalidTypeError: a keyword is neither ours nor MLflow's.
+        InvalidTypeError: a keyword is neither ours nor MLflow's, or its value has another type.
     """
     del extra_tags, silent
+    for name, flag in (
+        ("disable", disable),
+        ("threads", threads),
+        ("propagate", propagate),
+        ("stream_usage", stream_usage),
+        ("chunk_events", chunk_events),
+        ("all_requests", all_requests),
+        ("vectors", vectors),
+        ("log_traces", log_traces),
+    ):
+        checked_flag(flag, name)
+    if text_column is not None and not isinstance(text_column, str):
+        raise InvalidTypeError(
+            f'text_column must be a string, got {text_column!r}: write text_column="text"'
+        )
+    exclude = _names("exclude", exclude)
+    exclude_flavors = _names("exclude_flavors", exclude_flavors or ())
+    if not isinstance(capture, (str, Mapping, NoneType)):
+        raise InvalidTypeError(
+            f"capture must be a level or a dict of them, got {capture!r}: "
+            'write capture={"openai": "metadata"}'
+        )
     for name in mlflow:
         if name not in _MLFLOW_KEYWORDS:
             raise InvalidTypeError(f"autolog() got an unexpected keyword argument {name!r}")
@@ -117,7 +141,7 @@ def autolog(
     options.chunk_events = chunk_events
     options.all_requests, options.vectors = all_requests, vectors
     options.text_column, options.capture = text_column, levels
-    off = {*exclude, *(exclude_flavors or ())}
+    off = {*exclude, *exclude_flavors}
     for name in _MODULES:
         if name not in off:
             on = not disable and log_traces and (threads or name != "threads")
@@ -125,12 +149,14 @@ def autolog(
     _get_ready()
 
 
-def autolog_one(name: str, *, disable: bool = False) -> None:
+def autolog_one(name: str, *, disable: bool = False, log_traces: bool = True) -> None:
     """Trace the calls of one client library, asked for by name.
 
     Raises:
         IntegrationMissingError: the library is not installed.
+        InvalidTypeError: `disable` or `log_traces` is neither True nor False.
     """
+    disable = checked_flag(disable, "disable") or not checked_flag(log_traces, "log_traces")
     found = integration(name)
     if found is None:
         return
@@ -142,6 +168,14 @@ def autolog_one(name: str, *, disable: bool = False) -> None:
         )
     _switch(name, on=not disable)
     _get_ready()
+
+
+def _names(option: str, given: Any) -> list[str]:
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise InvalidTypeError(
+            f'{option} must be a list of names, got {given!r}: write {option}=["openai"]'
+        )
+    return list(given)
 
 
 def active() -> frozenset[str]:

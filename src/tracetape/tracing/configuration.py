@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from tracetape._lazy import loading
@@ -13,8 +14,8 @@ from tracetape.diagnostics import faults
 from tracetape.entities.media_policy import policy
 from tracetape.entities.privacy import Privacy, checked_level
 from tracetape.entities.privacy import policy as privacy
-from tracetape.exceptions import InvalidTypeError
-from tracetape.limits import timeout_seconds
+from tracetape.exceptions import InvalidTypeError, InvalidValueError
+from tracetape.limits import checked_flag, timeout_seconds
 from tracetape.store import Store
 from tracetape.tracing.runtime import Processor, attachment_bytes, checked_ratio, runtime
 
@@ -108,7 +109,7 @@ class _Restore(AbstractContextManager[None]):
 def configure(
     span_processors: Sequence[Processor] | None = None,
     *,
-    store: str | Store | None = None,
+    store: str | PathLike[str] | Store | None = None,
     sampling_ratio: float | None = None,
     keep_errors: bool | None = None,
     prices: Mapping[str, Mapping[str, float]] | None = None,
@@ -159,12 +160,22 @@ def configure(
             or `retention` is neither an age nor a size or would keep nothing, or
             `max_attachment_size` is no size, or `capture` is no level, or a price of `prices` has
             an unknown name or is negative.
-        InvalidTypeError: a rule of `redact` is of no kind that we know, or `prices` has another
-            shape.
+        InvalidTypeError: an option has a value of another type, a rule of `redact` is of no kind
+            that we know, or `prices` has another shape.
         IntegrationMissingError: `otel_context` is True without OpenTelemetry's API.
     """
     restore = _Restore()
     # What can be refused comes first, so that all is changed or nothing.
+    for name, flag in (
+        ("keep_errors", keep_errors),
+        ("otel_context", otel_context),
+        ("extract_attachments", extract_attachments),
+        ("async_logging", async_logging),
+    ):
+        if flag is not None:
+            checked_flag(flag, name)
+    if span_processors is not None:
+        span_processors = _processors(span_processors)
     if sampling_ratio is not None:
         sampling_ratio = checked_ratio(sampling_ratio, "sampling_ratio")
     bound = None
@@ -189,7 +200,12 @@ def configure(
         check_prices(prices)
     if capture is not None:
         capture = checked_level(capture)
-    max_bytes = None if max_attachment_size is None else attachment_bytes(max_attachment_size)
+    max_bytes = None
+    if max_attachment_size is not None:
+        try:
+            max_bytes = attachment_bytes(max_attachment_size)
+        except (InvalidTypeError, InvalidValueError) as error:
+            raise type(error)(f"max_attachment_size: {error}") from None
     otel = None
     if otel_context:
         with loading:
@@ -215,7 +231,7 @@ def configure(
     if bound is not None:
         runtime.retention = bound
     if async_logging is not None:
-        runtime.async_logging = bool(async_logging)
+        runtime.async_logging = async_logging
         runtime.use_recorder(runtime.recorder)
     if prices is not None:
         runtime.use_prices(prices)
@@ -223,6 +239,26 @@ def configure(
         runtime.use_processors(span_processors)
     runtime.get_ready()
     return restore
+
+
+def _processors(given: Any) -> list[Processor]:
+    if (
+        callable(given)
+        or isinstance(given, (str, bytes, Mapping))
+        or not isinstance(given, Iterable)
+    ):
+        raise InvalidTypeError(
+            f"span_processors must be a list of functions, got {given!r}: "
+            "write span_processors=[function]"
+        )
+    found = list(given)
+    try:
+        TracingConfig(found)
+    except InvalidTypeError as error:
+        raise InvalidTypeError(
+            f"span_processors: {str(error).rstrip('.')}; write span_processors=[function]"
+        ) from None
+    return found
 
 
 def get_config() -> TracingConfig:

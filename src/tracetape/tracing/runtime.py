@@ -14,7 +14,12 @@ from tracetape.diagnostics import logger
 from tracetape.entities.media_policy import policy
 from tracetape.entities.privacy import OPEN, Privacy, checked_level
 from tracetape.entities.privacy import policy as privacy
-from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
+from tracetape.exceptions import (
+    InvalidTypeError,
+    InvalidValueError,
+    StoreError,
+    TracetapeException,
+)
 from tracetape.limits import from_environment, parse_bytes, parse_flag
 from tracetape.recorder import Recorder, load_ahead
 from tracetape.store.address import path_of
@@ -112,15 +117,25 @@ class Runtime:
         recorder.before = self._process if self.processors or self.prices else None
         return before
 
-    def use_store(self, store: str | Store | None) -> None:
+    def use_store(self, store: str | os.PathLike[str] | Store | None) -> None:
         """Write to another store from now on; what is queued goes to the old one first.
 
         Args:
             store: a URL, a path, or a store; None or blank: where the environment says.
+
+        Raises:
+            InvalidTypeError: it is none of these.
         """
+        if isinstance(store, os.PathLike):
+            store = os.fspath(store)
         if store is None or (isinstance(store, str) and not store.strip()):
             recorder = self._default_recorder()
         else:
+            if not isinstance(store, str) and not callable(getattr(store, "write", None)):
+                raise InvalidTypeError(
+                    f"store must be a URL, a path or a Store, got {store!r}: "
+                    'write store="sqlite:///path/to/traces.db"'
+                )
             opened = _named(store) if isinstance(store, str) else store
             recorder = Recorder(
                 lambda: _usable(opened), peek=lambda: _peek(opened), where=lambda: opened.url
@@ -179,14 +194,16 @@ def checked_ratio(value: Any, name: str) -> float:
     """A sampling ratio.
 
     Raises:
-        InvalidValueError: it is no number from 0 to 1.
+        InvalidValueError: it is no number from 0 to 1; a text is none.
     """
     try:
-        ratio = float(value)
+        ratio = -1.0 if isinstance(value, (str, bytes, bool)) else float(value)
     except (TypeError, ValueError):
         ratio = -1.0
     if not 0.0 <= ratio <= 1.0:
-        raise InvalidValueError(f"{name} must be between 0.0 and 1.0, got {value!r}")
+        raise InvalidValueError(
+            f"{name} must be between 0.0 and 1.0, got {value!r}: write {name}=0.1"
+        )
     return ratio
 
 
@@ -211,7 +228,10 @@ def attachment_bytes(value: str | int) -> int | None:
 
 
 def _ratio(text: str) -> float:
-    return checked_ratio(text, "the ratio")
+    try:
+        return checked_ratio(float(text), _RATIO)
+    except ValueError:
+        raise InvalidValueError(f"the ratio must be between 0.0 and 1.0, got {text!r}") from None
 
 
 def _level(text: str) -> str:

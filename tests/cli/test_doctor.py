@@ -8,7 +8,6 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-import openai
 import pytest
 from click.testing import CliRunner, Result
 
@@ -21,8 +20,8 @@ Doctor = Callable[..., Result]
 
 @pytest.fixture
 def doctor(monkeypatch: pytest.MonkeyPatch) -> Doctor:
-    """The command without a look at the libraries, which takes it seconds."""
-    monkeypatch.setattr("tracetape.instrument.inspection.inspect_integrations", list)
+    """The command without a look at the libraries."""
+    monkeypatch.setattr("tracetape.instrument.inspection.find_integrations", list)
 
     def call(*arguments: str, **environment: str) -> Result:
         variables = {"TRACETAPE_RAISE_INTERNAL_ERRORS": None, **environment}
@@ -33,22 +32,44 @@ def doctor(monkeypatch: pytest.MonkeyPatch) -> Doctor:
     return call
 
 
-def test_it_says_what_is_traced_and_where(tracetape_command: Tracetape, tmp_path: Path) -> None:
-    """Libraries with their versions, the store, the environment; nothing secret."""
-    done = tracetape_command("doctor", OPENAI_API_KEY="a-secret", TRACETAPE_RETENTION="30d")
+@pytest.fixture
+def fake_packages(tmp_path: Path) -> Callable[..., str]:
+    """Write packages of these names and texts; gives the folder that has them."""
+
+    def write(**texts: str) -> str:
+        for name, text in texts.items():
+            (tmp_path / "fake" / name).mkdir(parents=True)
+            (tmp_path / "fake" / name / "__init__.py").write_text(text)
+        return str(tmp_path / "fake")
+
+    return write
+
+
+def test_it_says_what_is_traced_and_where(
+    tracetape_command: Tracetape, tmp_path: Path, fake_packages: Callable[..., str]
+) -> None:
+    """Libraries with their versions, the store, the environment; nothing secret, no import."""
+    raising = dict.fromkeys(("openai", "anthropic", "agents"), "raise SystemExit('imported')")
+    done = tracetape_command(
+        "doctor",
+        OPENAI_API_KEY="a-secret",
+        TRACETAPE_RETENTION="30d",
+        PYTHONPATH=fake_packages(**raising),
+    )
     assert done.stderr == ""
     assert done.returncode == 0
     assert done.stdout.startswith(f"tracetape {__version__} · Python ")
+    methods = r"OpenAI\.request, AsyncOpenAI\.request"
     assert re.search(
-        rf"openai +{re.escape(openai.__version__)} +yes +OpenAI\.request, AsyncOpenAI\.request and",
-        done.stdout,
+        rf"openai +{re.escape(version('openai'))} +when imported +{methods}", done.stdout
     )
-    assert re.search(rf"agents +{re.escape(version('openai-agents'))} +yes", done.stdout)
+    assert re.search(rf"agents +{re.escape(version('openai-agents'))} +when imported", done.stdout)
     assert re.search(r"store +\.tracetape/traces\.db \(made with the first trace\)", done.stdout)
     assert "TRACETAPE_RETENTION=30d" in done.stdout
     assert "OPENAI_API_KEY is set" in done.stdout
     assert "a-secret" not in done.stdout
-    assert "✓ nothing is wrong" in done.stdout
+    assert "✓ nothing is wrong that shows without importing the libraries" in done.stdout
+    assert "`tracetape doctor --import`" in done.stdout
     assert not (tmp_path / ".tracetape").exists()
 
 
@@ -87,20 +108,25 @@ def test_a_file_that_is_no_store(doctor: Doctor, tmp_path: Path) -> None:
     assert (tmp_path / "other.db").read_text() == "no database " * 100
 
 
-def test_a_method_that_is_not_there_is_named(tracetape_command: Tracetape, tmp_path: Path) -> None:
-    """Its calls are not traced; the rest is. A package that cannot be imported is said too."""
-    package = tmp_path / "fake" / "openai"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text(
-        "class Stream: pass\nclass AsyncStream: pass\nclass OpenAI: pass\nclass AsyncOpenAI: pass\n"
+def test_each_method_is_looked_at_on_demand(
+    tracetape_command: Tracetape, fake_packages: Callable[..., str]
+) -> None:
+    """Calls of one that is missing are not traced; a package that cannot be imported is said."""
+    streams = "class Stream: pass\nclass AsyncStream: pass\n"
+    folder = fake_packages(
+        openai=f"{streams}class OpenAI: pass\nclass AsyncOpenAI: pass\n",
+        anthropic=f"{streams}class Anthropic:\n    def request(self): ...\n"
+        "    def post(self): ...\nclass AsyncAnthropic(Anthropic): pass\n",
+        agents="raise RuntimeError('half installed')\n",
+        databricks="",
     )
-    broken = tmp_path / "fake" / "anthropic"
-    broken.mkdir()
-    (broken / "__init__.py").write_text("raise RuntimeError('half installed')\n")
-    done = tracetape_command("doctor", PYTHONPATH=str(tmp_path / "fake"))
+    done = tracetape_command("doctor", "--import", PYTHONPATH=folder)
     assert done.returncode == 1
+    assert re.search(r"anthropic +\S+ +yes +Anthropic\.request", done.stdout)
+    assert re.search(r"openai +\S+ +in part", done.stdout)
+    assert re.search(r"databricks +– +not installed", done.stdout)
     assert "has no OpenAI.request: its calls there are not traced" in done.stderr
-    assert "anthropic cannot be imported: RuntimeError: half installed" in done.stderr
+    assert "agents cannot be imported: RuntimeError: half installed" in done.stderr
 
 
 @pytest.mark.parametrize("value", ["file/x.db", "folder/", "folder", "~no-such-user/x.db"])

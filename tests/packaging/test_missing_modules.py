@@ -116,7 +116,8 @@ def test_something_else_has_the_name_of_an_sdk(databricks: str, run_python: RunP
 
 def test_doctor_without_databricks(run_python: RunPython) -> None:
     """`databricks.sdk` cannot even be looked for where there is no `databricks`."""
-    program = f"{WITHOUT}\nfrom tracetape.cli import main\nsys.argv[1:] = ['doctor']\nmain()"
+    command = "sys.argv[1:] = ['doctor', '--import']"
+    program = f"{WITHOUT}\nfrom tracetape.cli import main\n{command}\nmain()"
     done = run_python(program, "databricks", "agents", "anthropic", "openai", COLUMNS="200")
     assert "not installed" in done.stdout
     assert "nothing is wrong" in done.stdout

@@ -89,7 +89,6 @@ def test_a_password_in_the_name_of_a_store_is_not_shown(monkeypatch: pytest.Monk
     assert "db.test" in str(caught.value)
     monkeypatch.setenv("TRACETAPE_STORE", url)
     shown = CliRunner().invoke(main, ["doctor"]).output
-    tracetape.autolog(disable=True)  # which `doctor` has switched on, in this process
     assert "hunter" not in shown
 
 

@@ -91,10 +91,9 @@ def test_a_log_that_cannot_be_read_is_told(
 )
 @pytest.mark.parametrize("journal", ["WAL", "DELETE"])
 def test_commands_that_read_leave_the_file_as_it_is(
-    command: list[str], journal: str, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+    command: list[str], journal: str, tmp_path: Path, write: Write
 ) -> None:
     """Whatever way of writing SQLite uses there, and whoever else may open it."""
-    monkeypatch.setattr("tracetape.instrument.inspection.inspect_integrations", list)
     store = SQLiteStore(tmp_path / "s.db")
     write(store, 1)
     store.close()

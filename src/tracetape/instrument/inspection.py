@@ -1,4 +1,4 @@
-"""What is patched, found out by importing everything that could be: for `tracetape doctor`."""
+"""Which libraries are there, and what of them is patched: for `tracetape doctor`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tracetape._modules import is_installed
 from tracetape.instrument import registry
 from tracetape.instrument.integration import Integration
 
-__all__ = ["Finding", "inspect_integrations"]
+__all__ = ["Finding", "find_integrations", "inspect_integrations"]
 
 
 class Finding(NamedTuple):
@@ -20,10 +20,12 @@ class Finding(NamedTuple):
         name: as `autolog(exclude=…)` calls it.
         package: the import package that it instruments.
         version: of the installed package; None: it is not installed.
-        patched: methods whose calls pass us, such as ``OpenAI.request``.
+        patched: methods whose calls pass us, such as ``OpenAI.request``; those that will, once the
+            package is imported, where `is_imported` is False.
         missing: methods that should, and are not there: their calls are not traced.
         absent: optional methods that this version has not.
-        error: why the package cannot be imported; None: it can.
+        error: why the package cannot be imported; None: it can, or it was not tried.
+        is_imported: whether the package was imported, and each method looked at.
     """
 
     name: str
@@ -33,18 +35,37 @@ class Finding(NamedTuple):
     missing: list[str]
     absent: list[str]
     error: str | None = None
+    is_imported: bool = True
+
+
+def find_integrations() -> list[Finding]:
+    """What is installed; no library is imported, and nothing is switched on."""
+    return [_find(name) for name in registry.names()]
 
 
 def inspect_integrations() -> list[Finding]:
-    """Switch all integrations on in this process, and look at each."""
+    """Switch all integrations on in this process, import their libraries, and look at each."""
     registry.autolog()
     return [_inspect(name) for name in registry.names()]
+
+
+def _find(name: str) -> Finding:
+    integration = registry.integration(name)
+    if integration is None:
+        return _without_part(name)
+    expected = [target.label for target in integration.targets if not target.optional]
+    version = _version(integration)
+    return Finding(name, integration.package, version, expected, [], [], is_imported=False)
+
+
+def _without_part(name: str) -> Finding:
+    return Finding(name, name, None, [], [], [], "tracetape's own part for it is missing")
 
 
 def _inspect(name: str) -> Finding:
     integration = registry.integration(name)
     if integration is None:
-        return Finding(name, name, None, [], [], [], "tracetape's own part for it is missing")
+        return _without_part(name)
     finding = Finding(name, integration.package, _version(integration), [], [], [])
     if finding.version is None:
         return finding

@@ -18,15 +18,17 @@ class ModelCall(Extractor):
     Attributes:
         content: the body's keys that hold content; all others but the tools, which have a place of
             their own, are attributes too.
+        message_format: MLflow's name for the shape of inputs and outputs.
     """
 
     content: ClassVar[frozenset[str]] = frozenset({"input"})
+    message_format: ClassVar[str | None] = "openai"
 
     def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         """Parameters as attributes; the model, the tools and who is asked as fields."""
         body = request.body
         fields: dict[str, Any] = {
-            "message_format": "openai",
+            "message_format": self.message_format,
             "provider": request.provider,
             "base_url": request.base_url,
         }
@@ -52,18 +54,25 @@ class ModelCall(Extractor):
 def chat_tools(tools: Iterable[Any]) -> list[Any]:
     """The tools in the form that chat completions have, whatever endpoint they were offered to.
 
-    A function of Responses, ``{"type": "function", "name": …}``, becomes
-    ``{"type": "function", "function": {"name": …}}`` as in MLflow; all others stay as they are.
+    As in MLflow: a function of Responses, ``{"type": "function", "name": …}``, becomes
+    ``{"type": "function", "function": {"name": …}}``, and a tool of another type becomes the
+    function of its own name, or of its type. What else was said of it stands in the inputs.
     """
     copied = decode(encode(list(tools)))  # the user's own may change before it is written
     return [_chat_tool(tool) for tool in copied]
 
 
 def _chat_tool(tool: Any) -> Any:
-    if isinstance(tool, dict) and tool.get("type") == "function" and "function" not in tool:
+    kind = tool.get("type", "function") if isinstance(tool, dict) else None
+    if not isinstance(kind, str) or kind in tool:  # chat completions have this form already
+        return tool
+    if kind == "function":
         function = {key: value for key, value in tool.items() if key != "type"}
-        return {"type": "function", "function": function}
-    return tool
+    else:
+        function = {"name": tool.get("name") or kind}
+        if tool.get("description"):
+            function["description"] = tool["description"]
+    return {"type": "function", "function": function}
 
 
 def answer_fields(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Decisions(ModelCall):
     resource: ClassVar[str] = "Decisions"
     span_type: ClassVar[str] = SpanType.LLM
     content: ClassVar[frozenset[str]] = frozenset({"input", "questions"})
+    message_format: ClassVar[str | None] = "openai_decisions"
 
 
 class VectorStoreSearch(Extractor):

@@ -337,6 +337,7 @@ def test_decisions(far_end: FarEnd, span: Callable[[], Any]) -> None:
     question = {"type": "predicate", "question": "Is it nice?"}
     far_end.client().decisions.create(model="d", input="It is.", questions=[question])
     assert (span().name, span().span_type) == ("Decisions", SpanType.LLM)
+    assert span().get_attribute("mlflow.message.format") == "openai_decisions"
     assert span().inputs == {"model": "d", "input": "It is.", "questions": [question]}
     assert span().outputs["answers"] == answers
     assert span().token_usage == TOKENS

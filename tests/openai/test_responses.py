@@ -12,7 +12,7 @@ from typing import Any
 
 import openai
 import pytest
-from far_end import VERSION, FarEnd, events, http
+from far_end import ASK, VERSION, FarEnd, events, http
 from hypothesis import given
 from hypothesis import strategies as st
 from openai import AsyncOpenAI, OpenAI
@@ -116,8 +116,44 @@ def test_what_a_response_says_of_itself(far_end: FarEnd, traces: CapturedTraces)
     assert span.inputs["tools"] == tools
     assert span.get_attribute("mlflow.chat.tools") == [
         {"type": "function", "function": function},
-        {"type": "web_search"},
+        {"type": "function", "function": {"name": "web_search"}},
     ]
+
+
+@pytest.mark.parametrize(
+    ("tool", "function"),
+    [
+        ({"type": "web_search_preview"}, {"name": "web_search_preview"}),
+        ({"type": "file_search", "vector_store_ids": ["vs-1"]}, {"name": "file_search"}),
+        ({"type": "computer_use_preview", "display_width": 9}, {"name": "computer_use_preview"}),
+        ({"type": "mcp", "server_label": "s"}, {"name": "mcp"}),
+        (
+            {"type": "custom", "name": "shell", "description": "Runs.", "format": {}},
+            {"name": "shell", "description": "Runs."},
+        ),
+        ({"type": "function", "name": "f", "strict": True}, {"name": "f", "strict": True}),
+    ],
+    ids=lambda value: value.get("type"),
+)
+def test_every_kind_of_tool_is_a_function(
+    tool: dict[str, Any], function: dict[str, Any], far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """As MLflow has them; the inputs have the tool as it was offered."""
+    far_end.answers = [http.Response(200, json=response(MESSAGE))]
+    far_end.client().responses.create(model="m", input="?", tools=[tool])
+    span = only(traces)
+    assert span.get_attribute("mlflow.chat.tools") == [{"type": "function", "function": function}]
+    assert span.inputs["tools"] == [tool]
+
+
+def test_tools_of_chats_stay_as_they_are(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """Also those that are no functions."""
+    tools: Any = [
+        {"type": "function", "function": {"name": "f"}},
+        {"type": "custom", "custom": {"name": "g"}},
+    ]
+    far_end.client().chat.completions.create(**ASK, tools=tools)
+    assert only(traces).get_attribute("mlflow.chat.tools") == tools
 
 
 def test_tools_that_are_changed_after_the_call(far_end: FarEnd, traces: CapturedTraces) -> None:

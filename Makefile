@@ -9,6 +9,9 @@ SET ?= py
 MLFLOW_SET = $(if $(filter newest,$(SET)),newest,mlflow-)
 PIP := -m pip install --quiet --disable-pip-version-check
 
+# Else each of the many processes that the tests start would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test suite newest lowest packaging constraints check format matrix coexistence transparency packaged soak bench record clean
 

@@ -36,6 +36,8 @@ for one in (signal.SIGALRM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal
 signal.pthread_sigmask(signal.SIG_SETMASK, [])
 os.execv(sys.argv[1], sys.argv[1:])
 """
+# Where it is set, each of hundreds of children would compile all that it imports, and keep nothing.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Seconds; only a test that fails waits so long, so they allow for a machine that is very busy.
 DEADLINE = 60.0
 PATIENCE = 300.0

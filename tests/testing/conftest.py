@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 Owned = Callable[[Any], Any]
-# Other plugins of the suite's environment; each run would import them for two seconds.
-UNUSED = ("hypothesispytest", "respx", "time_machine")
+# Other plugins of the suite's environment; each run would import them for two seconds. A test that
+# needs one of them asks for it: `-p anyio.pytest_plugin`.
+UNUSED = ("anyio", "hypothesispytest", "recording", "respx", "time_machine", "xdist.looponfail")
 PATIENCE = 300.0  # seconds; only a run that hangs takes so long
 
 

@@ -114,10 +114,13 @@ def test_options_without_a_counterpart_are_refused_by_name() -> None:
         cassette_options({"before_record_request": print})
 
 
+@pytest.mark.parametrize("theirs", [(), ("-p", "pytest_recording.plugin")], ids=["off", "on"])
 def test_nothing_is_opened_where_recording_is_disabled(
-    pytester: pytest.Pytester,
+    pytester: pytest.Pytester, theirs: tuple[str, ...]
 ) -> None:
-    """Marked tests and blocks reach the network; the tapes stay as they were."""
+    """Marked tests and blocks reach the network, also where pytest-recording is switched off."""
+    if theirs:
+        pytest.importorskip("pytest_recording")
     pytester.makepyfile(
         """
         import httpx, pytest, tracetape
@@ -133,5 +136,5 @@ def test_nothing_is_opened_where_recording_is_disabled(
                 refused()
         """
     )
-    pytester.runpytest_subprocess("--disable-recording").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess(*theirs, "--disable-recording").assert_outcomes(passed=2)
     assert not [*pytester.path.rglob("*.yaml")]

@@ -341,9 +341,10 @@ def test_asynchronous_tests_find_their_tape(
     monkeypatch.setenv("URL", server)
     project.makeini("[pytest]\ntestpaths = tests\nasyncio_mode = strict\n")
     (project.path / "tests" / "test_web.py").write_text(ASYNC)
-    project.runpytest_subprocess().assert_outcomes(passed=3)
+    anyio = ("-p", "anyio.pytest_plugin")
+    project.runpytest_subprocess(*anyio).assert_outcomes(passed=3)
     monkeypatch.setenv("CI", "1")
-    project.runpytest_subprocess().assert_outcomes(passed=3)
+    project.runpytest_subprocess(*anyio).assert_outcomes(passed=3)
 
 
 BESIDE = """
@@ -392,9 +393,10 @@ def test_pytest_recording_does_its_tests_and_we_do_ours(
     pytest.importorskip("pytest_recording")
     monkeypatch.setenv("URL", server)
     (project.path / "tests" / "test_web.py").write_text(RECORDING)
-    project.runpytest_subprocess("--record-mode=once").assert_outcomes(passed=2)
+    recording = ("-p", "pytest_recording.plugin")
+    project.runpytest_subprocess(*recording, "--record-mode=once").assert_outcomes(passed=2)
     monkeypatch.setenv("CI", "1")
-    project.runpytest_subprocess("--record-mode=none").assert_outcomes(passed=2)
+    project.runpytest_subprocess(*recording, "--record-mode=none").assert_outcomes(passed=2)
     assert (project.path / "cassettes" / "test_web" / "test_ours.yaml").exists()
     assert (project.path / "tests" / "cassettes" / "test_web" / "test_theirs.yaml").exists()
 

@@ -29,7 +29,14 @@ _FAILED = pytest.StashKey[bool]()
 _MODES = ("none", "once", "new_episodes", "all")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def _has_pytest_recording(manager: pytest.PytestPluginManager) -> bool:
+    """Whether it takes part in this run: installed, and not switched off by `-p no:recording`."""
+    if manager.has_plugin("pytest_recording.plugin"):
+        return True
+    return find_spec("pytest_recording") is not None and not manager.is_blocked("recording")
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add ``--cassette-mode`` and the ini option ``cassette_dir``."""
     parser.getgroup("tracetape").addoption(
         "--cassette-mode",
@@ -44,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="report recordings that no test played, and cassettes that belong to no test; "
         "meant for runs of all tests",
     )
-    if find_spec("pytest_recording") is None:  # it has the same option, which counts for us too
+    if not _has_pytest_recording(pluginmanager):  # its option of that name counts for us too
         parser.getgroup("tracetape").addoption(
             "--disable-recording",
             action="store_true",

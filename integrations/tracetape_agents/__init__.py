@@ -1,4 +1,4 @@
-"""OpenAI's Agents SDK, by what it tells its trace processors."""
+"""OpenAI's Agents SDK: its runs, and what it tells its trace processors."""
 
 from __future__ import annotations
 
@@ -25,13 +25,42 @@ def _lazily(name: str) -> Callable[..., Any]:
     return wrap
 
 
+def _wrap_run(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
+    traced = import_module("tracetape_agents.runs").run
+
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        if is_on():
+            return await traced(original, args, kwargs)
+        return await original(*args, **kwargs)
+
+    return run
+
+
+def _wrap_run_streamed(
+    original: Callable[..., Any], is_on: Callable[[], bool]
+) -> Callable[..., Any]:
+    traced = import_module("tracetape_agents.runs").run_streamed
+
+    def run_streamed(*args: Any, **kwargs: Any) -> Any:
+        return traced(original, args, kwargs) if is_on() else original(*args, **kwargs)
+
+    return run_streamed
+
+
 # The one through which all processors are told, ours does not depend on which of them there are.
 INTEGRATION = Integration(
     name="agents",
     package="agents",
     install="pip install openai-agents",
-    targets=tuple(
-        Target("agents.tracing.provider", "SynchronousMultiTracingProcessor", name, _lazily(name))
-        for name in ("on_trace_start", "on_trace_end", "on_span_start", "on_span_end")
+    targets=(
+        *(
+            Target(
+                "agents.tracing.provider", "SynchronousMultiTracingProcessor", name, _lazily(name)
+            )
+            for name in ("on_trace_start", "on_trace_end", "on_span_start", "on_span_end")
+        ),
+        # Older ones have no such class: what they tell the processors is all there is.
+        Target("agents.run", "AgentRunner", "run", _wrap_run, optional=True),
+        Target("agents.run", "AgentRunner", "run_streamed", _wrap_run_streamed, optional=True),
     ),
 )

@@ -17,11 +17,13 @@ from tracetape.diagnostics import internal_error
 from tracetape.entities import LiveSpan, SpanStatus, SpanStatusCode, SpanType
 from tracetape.tracing.changing import update_current_trace
 from tracetape.tracing.spans import start_span
+from tracetape_agents import model_calls
+from tracetape_agents.runs import claim_workflow, fail_run
 
 __all__ = ["on_span_end", "on_span_start", "on_trace_end", "on_trace_start"]
 
-# Calls of models are traced where they are made; turns and tasks only group what is beneath.
-_LEFT_OUT = frozenset({"generation", "response", "turn", "task"})
+# Turns and tasks only group what is beneath.
+_LEFT_OUT = frozenset({"turn", "task"})
 _TYPES = {
     "agent": SpanType.AGENT,
     "function": SpanType.TOOL,
@@ -60,7 +62,10 @@ def _guarded(take: Callable[[Any], None]) -> Callable[[Any], None]:
 @_guarded
 def on_trace_start(trace: Any) -> None:
     """A workflow begins; what has the same group id is one session."""
-    if not _begin(_get(trace, "trace_id"), _get(trace, "name"), SpanType.WORKFLOW):
+    number, run = _get(trace, "trace_id"), claim_workflow()
+    if run is not None and isinstance(number, str):
+        _open[number] = _Open(contextlib.nullcontext(run), run, sys.exc_info()[1])
+    elif not _begin(number, _get(trace, "name"), SpanType.WORKFLOW):
         return
     said = _exported(trace)
     given = said.get("metadata")
@@ -94,7 +99,9 @@ def on_span_start(span: Any) -> None:
         return
     if isinstance(number, str):
         _above[number] = kind, above if isinstance(above, str) else None
-    if kind in _LEFT_OUT:
+    if kind in model_calls.KINDS:
+        model_calls.begins(number)
+    if kind in model_calls.KINDS or kind in _LEFT_OUT:
         return
     name = _get(data, "name") or kind
     if kind == "handoff":
@@ -109,14 +116,19 @@ def on_span_end(span: Any) -> None:
     if not isinstance(number, str):
         return
     kind = _above.pop(number, ("", None))[0]
+    if kind in model_calls.KINDS:
+        model_calls.ends(number, span)
     opened = _open.get(number)
     if opened is None:
         return
     try:
         _describe(opened, span)
         workflow = str(_get(span, "trace_id"))
-        if kind == "agent" and workflow in _open and not _is_below_agent(span):
-            _failed[workflow] = _why_failed(span, opened)
+        if kind == "agent" and not _is_below_agent(span):
+            why = _why_failed(span, opened)
+            fail_run(opened.span.parent_id, why)
+            if workflow in _open:
+                _failed[workflow] = why
     finally:
         _end(number)
 

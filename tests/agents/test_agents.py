@@ -5,6 +5,9 @@ The answers have the shape of OpenAI's API reference, "The response object".
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,18 +23,23 @@ from agents import (
     InputGuardrail,
     InputGuardrailTripwireTriggered,
     MaxTurnsExceeded,
+    Model,
+    ModelResponse,
     OpenAIResponsesModel,
     RunConfig,
     Runner,
     custom_span,
     function_tool,
+    generation_span,
 )
 from openai import AsyncOpenAI
+from openai.types.responses import ResponseOutputMessage
 
 import tracetape
 from tracetape.entities import SpanStatusCode, SpanType
 from tracetape.testing import CapturedTraces
 
+MOMENT = 50_000_000  # ns, by which two clocks of one machine may differ
 HEAD = {"id": "resp-1", "object": "response", "created_at": 1, "model": "m-1", "tools": []}
 USAGE = {
     "input_tokens": 5,
@@ -98,7 +106,7 @@ async def test_an_agent_with_its_tools(traces: CapturedTraces) -> None:
     assert result.final_output == "Sunny."
     (trace,) = traces
     assert shape(trace) == [
-        ("flow", SpanType.WORKFLOW, None),
+        ("flow", SpanType.AGENT, None),
         ("helper", SpanType.AGENT, "flow"),
         ("AsyncResponses", SpanType.CHAT_MODEL, "helper"),
         ("weather", SpanType.TOOL, "helper"),
@@ -115,6 +123,130 @@ async def test_an_agent_with_its_tools(traces: CapturedTraces) -> None:
     assert tracetape.get_current_active_span() is None
 
 
+@pytest.mark.parametrize("way", ["run", "run_streamed"])
+async def test_a_run_has_what_was_asked_and_answered(way: str, traces: CapturedTraces) -> None:
+    """By MLflow's name; so the trace has, too, also where a workflow of the user's is above it."""
+    for flow in (None, "flow"):
+        with contextlib.nullcontext() if flow is None else agents.trace(flow):
+            answer = response(MESSAGE)
+            asked = model(answer if way == "run" else streamed(answer))
+            agent = Agent(name="helper", model=asked)
+            if way == "run":
+                await Runner.run(agent, "Weather?")
+            else:
+                async for _ in Runner.run_streamed(agent, input="Weather?").stream_events():
+                    pass
+    alone, below = traces
+    ((run, helper, call), (above, run_below, *_)) = alone.data.spans, below.data.spans
+    assert shape(alone)[0] == (f"AgentRunner.{way}", SpanType.AGENT, None)
+    assert (helper.parent_id, call.parent_id) == (run.span_id, helper.span_id)
+    assert (run.inputs, run.outputs) == ("Weather?", "Sunny.")
+    assert (alone.info.request_preview, alone.info.response_preview) == ('"Weather?"', '"Sunny."')
+    assert (above.name, above.span_type) == ("flow", SpanType.WORKFLOW)
+    assert (run_below.inputs, run_below.outputs) == ("Weather?", "Sunny.")
+    assert run_below.parent_id == above.span_id
+    assert tracetape.get_current_active_span() is None
+
+
+async def test_a_run_whose_content_is_none_of_the_traces(traces: CapturedTraces) -> None:
+    """As the user tells the SDK; and no span of a run whose tracing he disables."""
+    agent = Agent(name="helper", model=model(response(MESSAGE), response(MESSAGE)))
+    await Runner.run(agent, "?", run_config=RunConfig(trace_include_sensitive_data=False))
+    await Runner.run(agent, "?", run_config=RunConfig(tracing_disabled=True))
+    run = traces[0].data.spans[0]
+    assert (run.name, run.inputs, run.outputs) == ("AgentRunner.run", None, None)
+    assert [span.name for span in traces[1].data.spans] == ["AsyncResponses"]
+
+
+async def test_a_run_where_the_sdks_tracing_is_off(traces: CapturedTraces) -> None:
+    """The run is a span, with the calls of models beneath."""
+    agents.set_tracing_disabled(True)
+    try:
+        agent = Agent(name="helper", model=model(response(MESSAGE)))
+        await Runner.run(agent, "Weather?")
+    finally:
+        agents.set_tracing_disabled(False)
+    (trace,) = traces
+    assert [span.name for span in trace.data.spans] == ["AgentRunner.run", "AsyncResponses"]
+
+
+async def test_a_streamed_run_that_nobody_reads(traces: CapturedTraces) -> None:
+    """Its span ends with its task, also if that never began."""
+    agent = Agent(name="helper", model=model(streamed(response(MESSAGE))))
+    Runner.run_streamed(agent, "Weather?").cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    run = root_of(traces)
+    assert (run.name, run.outputs) == ("AgentRunner.run_streamed", None)
+    assert run.status.status_code is SpanStatusCode.OK
+
+
+async def test_a_streamed_run_that_raises_below_a_workflow(traces: CapturedTraces) -> None:
+    """The run has the exception; asyncio tells of it as without us if nobody reads it."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: told.append(said))
+    refused = httpx2.Response(401, json={"error": {"message": "bad key"}})
+    with agents.trace("flow"):
+        result = Runner.run_streamed(Agent(name="helper", model=model(refused)), "Weather?")
+        assert result.run_loop_task is not None
+        await asyncio.wait([result.run_loop_task])
+    del result
+    gc.collect()
+    (run,) = traces[0].search_spans(name="AgentRunner.run_streamed")
+    assert run.status.description.startswith("AuthenticationError: ")
+    assert [said["message"] for said in told] == ["Task exception was never retrieved"]
+
+
+class Echo(Model):
+    """A model of the user's, as LiteLLM's are: no SDK of a provider that we know."""
+
+    def __init__(self, fails: bool = False) -> None:
+        """Answers, or fails."""
+        self.fails = fails
+
+    async def get_response(self, *_: Any, **asked: Any) -> ModelResponse:
+        """Tells the SDK what it does."""
+        message = {"role": "assistant", "content": "Sunny."}
+        with generation_span(input=asked["input"], model="echo-1") as step:
+            step.span_data.output = [message]
+            step.span_data.usage = {
+                "input_tokens": 5,
+                "output_tokens": 7,
+                "output_tokens_details": {"reasoning_tokens": 0},
+            }
+            if self.fails:
+                step.set_error({"message": "no answer", "data": None})
+                raise ValueError("no answer")
+        return ModelResponse(
+            output=[ResponseOutputMessage.model_validate(MESSAGE)],
+            usage=agents.Usage(),
+            response_id=None,
+        )
+
+    def stream_response(self, *_: Any, **__: Any) -> Any:
+        """Not asked here."""
+        raise NotImplementedError
+
+
+async def test_a_model_that_only_the_sdk_knows(traces: CapturedTraces) -> None:
+    """Its calls are spans by what the SDK says of them, from their beginning to their end."""
+    await Runner.run(Agent(name="helper", model=Echo()), "Weather?")
+    with pytest.raises(ValueError, match="no answer"):
+        await Runner.run(Agent(name="helper", model=Echo(fails=True)), "Weather?")
+    (failed,) = traces[1].search_spans(span_type=SpanType.CHAT_MODEL)
+    assert (failed.status.status_code, failed.status.description) == ("ERROR", "no answer")
+    (call,) = traces[0].search_spans(span_type=SpanType.CHAT_MODEL)
+    assert (call.name, call.model_name) == ("Generation", "echo-1")
+    assert call.inputs == [{"role": "user", "content": "Weather?"}]
+    assert call.outputs == [{"role": "assistant", "content": "Sunny."}]
+    assert call.token_usage == {"input_tokens": 5, "output_tokens": 7}
+    assert call.get_attribute("mlflow.message.format") == "openai-agent"
+    helper = traces[0].data.spans[1]
+    assert call.parent_id == helper.span_id
+    assert helper.start_time_ns <= call.start_time_ns + MOMENT
+    assert call.end_time_ns <= helper.end_time_ns
+
+
 async def test_a_handoff(traces: CapturedTraces) -> None:
     """The agent that it goes to is a sibling of the one that it comes from."""
     expert = Agent(name="expert", model=model(response(MESSAGE)))
@@ -123,7 +255,9 @@ async def test_a_handoff(traces: CapturedTraces) -> None:
     (trace,) = traces
     (handoff,) = trace.search_spans(name="handoff from helper")
     assert handoff.outputs == "expert"
-    assert [s.name for s in trace.search_spans(span_type=SpanType.AGENT)] == ["helper", "expert"]
+    (run, *agents_in_turn) = trace.search_spans(span_type=SpanType.AGENT)
+    assert [span.name for span in agents_in_turn] == ["helper", "expert"]
+    assert {span.parent_id for span in agents_in_turn} == {run.span_id}
 
 
 async def test_a_guardrail_that_stops_the_run(traces: CapturedTraces) -> None:
@@ -245,7 +379,7 @@ def looping(answered: Callable[[httpx2.Response], httpx2.Response] | None = None
 def root_of(traces: CapturedTraces) -> Any:
     (trace,) = traces
     root = trace.data.spans[0]
-    assert root.span_type == SpanType.WORKFLOW
+    assert root.span_type == SpanType.AGENT
     assert (trace.info.state == "ERROR") is (root.status.status_code == "ERROR")
     return root
 

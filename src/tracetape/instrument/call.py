@@ -24,7 +24,7 @@ from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.instrument.options import options
 from tracetape.tracing.beginning import begin_span
 
-__all__ = ["Call", "begin_call", "call_of_chunk", "calling"]
+__all__ = ["Call", "begin_call", "call_of_chunk", "calling", "noticed"]
 
 _COUNTED = 16  # chunks: what a stream holds is counted so often
 _CHUNK_BYTES = 128  # of one, about, as the extractor keeps it
@@ -35,6 +35,8 @@ Rest: TypeAlias = Callable[["Call"], tuple[Any, bool]]
 
 # The call that a client is making in this context: what the SDK does meanwhile belongs to it.
 calling: ContextVar[Call | None] = ContextVar("tracetape_call", default=None)
+# The calls that were recorded in this context, for who has put a list there.
+noticed: ContextVar[list[LiveSpan] | None] = ContextVar("tracetape_noticed", default=None)
 _streaming: WeakSet[Call] = WeakSet()
 
 
@@ -64,6 +66,9 @@ def begin_call(extractor: Extractor, request: Request, integration: str = "") ->
     span = begin_span(extractor.name(request), extractor.span_type)
     if span is None:
         return None
+    seen = noticed.get()
+    if seen is not None:
+        seen.append(span)
     call = (_CallWithChunks if options.chunk_events else Call)(span, extractor)
     if options.capture:
         level = options.capture_of(integration)

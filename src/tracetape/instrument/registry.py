@@ -149,8 +149,14 @@ def autolog(
     _get_ready()
 
 
-def autolog_one(name: str, *, disable: bool = False, log_traces: bool = True) -> None:
+def autolog_one(name: str, *beside: str, disable: bool = False, log_traces: bool = True) -> None:
     """Trace the calls of one client library, asked for by name.
+
+    Args:
+        name: its integration.
+        beside: integrations that belong to it, whose libraries may be missing.
+        disable: switch them off.
+        log_traces: False is the same as `disable`.
 
     Raises:
         IntegrationMissingError: the library is not installed.
@@ -166,7 +172,8 @@ def autolog_one(name: str, *, disable: bool = False, log_traces: bool = True) ->
             f"tracetape.{name}.autolog() needs the package {package!r}, which is not installed: "
             f"run `{found.install}`"
         )
-    _switch(name, on=not disable)
+    for one in (name, *beside):
+        _switch(one, on=not disable)
     _get_ready()
 
 

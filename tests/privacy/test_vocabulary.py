@@ -180,7 +180,6 @@ def test_shapes_are_looked_for_outside_of_what_is_said() -> None:
         "metadata": {"note": f"uses {SHAPED}", "tags": ["risk-free", SHAPED]},
         "messages": [{"role": "user", "content": f"Is {SHAPED} a key?"}],
     }
-    assert may_hold_credentials(json.dumps(body).encode())
     assert clean_fields(body, []) == body
     cleaned = clean_fields(body, [], shapes=True)
     assert cleaned["user"] == MARK

@@ -13,11 +13,10 @@ from tracetape.entities.json_text import json_text
 from tracetape.entities.names import UNREAD
 from tracetape.entities.privacy import CAPTURE, LEVELS, Privacy, policy
 from tracetape.entities.status import SpanStatus
-from tracetape.privacy.fields import clean_fields, may_hold_credentials
+from tracetape.privacy.fields import clean_fields
 from tracetape.privacy.names import MARK
 from tracetape.privacy.pieces import conceal_pieces
-from tracetape.privacy.shapes import without_secrets
-from tracetape.privacy.urls import clean_text
+from tracetape.privacy.texts import clean_said
 from tracetape.privacy.values import (
     Secrets,
     known,
@@ -99,10 +98,10 @@ def _cleaned_call(span: Any) -> Any:
     changed: dict[str, Any] = {}
     for name in ("inputs", "outputs"):
         data = getattr(span, f"_{name}")
-        if data is not None and may_hold_credentials(data):
+        if data is not None:
             before = decode(data)
             after = clean_fields(before, found, shapes=True)
-            if after != before:
+            if after is not before and after != before:
                 changed[name] = encode(after)
     attributes = dict(span._attributes or {})
     cleaned = {key: _cleaned_attribute(key, item, found) for key, item in attributes.items()}
@@ -121,7 +120,7 @@ def _cleaned_call(span: Any) -> Any:
 def _cleaned_arguments(span: Any) -> Any:
     """Of a decorated function: the program's parameters have names, as fields of a request do."""
     data = span._inputs
-    if data is None or not may_hold_credentials(data):
+    if data is None:
         return span
     found: list[str] = []
     before = decode(data)
@@ -162,7 +161,7 @@ def _cleaned_exception(data: bytes) -> bytes:
 
 
 def _cleaned_text(text: str) -> str:
-    return without_secrets(clean_text(text, MARK), MARK)
+    return clean_said(text, MARK)
 
 
 def _concealed(span: Any, secrets: Secrets) -> Any:
@@ -174,14 +173,14 @@ def _concealed(span: Any, secrets: Secrets) -> Any:
             changed[name] = after
     if (name := secrets.value(span._name)) != span._name:
         changed["name"] = name
-    for part in ("attributes", "fields"):
-        values = dict(getattr(span, f"_{part}") or {})
-        hidden = {
-            secrets.value(key): value if key == UNREAD else secrets.value(value)
-            for key, value in values.items()
-        }
-        if hidden != values:
-            changed[part] = hidden
+    attributes = dict(span._attributes or {})
+    hidden = {secrets.value(key): secrets.value(value) for key, value in attributes.items()}
+    if hidden != attributes:
+        changed["attributes"] = hidden
+    fields = dict(span._fields or {})  # their names are ours
+    hidden = {k: v if k == UNREAD else secrets.value(v) for k, v in fields.items()}
+    if hidden != fields:
+        changed["fields"] = hidden
     events = list(span._events or ())
     told = [(secrets.value(name), at, secrets.data(data)) for name, at, data in events]
     if told != events:

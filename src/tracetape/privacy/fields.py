@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeAlias
 
-from tracetape.privacy.names import MARK, is_secret
-from tracetape.privacy.shapes import may_have_shapes, without_secrets
+from tracetape.privacy.names import MARK, is_credential, is_login, is_secret, may_be_secret
+from tracetape.privacy.shapes import without_secrets
 from tracetape.privacy.urls import clean_url, secrets_in_url
 
 __all__ = ["clean_fields", "may_hold_credentials"]
 
-# How the names of credentials end, in JSON.
-_ENDS = tuple(
-    f'{end}"'.encode()
-    for end in (
-        *("key", "token", "auth", "authorization", "secret", "password", "passwd", "passphrase"),
-        *("cookie", "cookies", "assertion", "verifier", "credential", "credentials", "pat", "jwt"),
-        *("bearer", "passcode", "connection_string", "connectionstring", "server_url", "base_url"),
-        *("mcp_servers", "headers", "authentication"),
-    )
-)
 # What users and models say: a name in there is theirs.
 _CONTENT = frozenset(
     (
@@ -33,22 +25,36 @@ _CONTENT = frozenset(
 _NAMED_BY_USERS = frozenset({"properties", "patternProperties", "$defs", "definitions"})
 _SCHEMA = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum"})
 _URLS = frozenset({"server_url", "base_url"})
+_SERVERS = "mcp_servers"
+_HEADERS = "headers"  # of a server: each may be a credential
+_SPACED = re.compile(rb'"\s+:')
+_LONGEST_NAME = 100
 
 
 _Shaped: TypeAlias = "Callable[[str, str], str] | None"
 
 
 def may_hold_credentials(data: bytes) -> bool:
-    """A quick look, on the way of every call: whether JSON may have such a field or value."""
-    data = data.lower()
-    return any(end in data for end in _ENDS) or may_have_shapes(data)
+    """A quick look at JSON that need not be read else: whether `clean_fields` may find a name."""
+    if _SPACED.search(data):
+        return True
+    names = {part[part.rfind(b'"') + 1 :] for part in data.split(b'":')}
+    return any(_is_doubtful(name) for name in names if len(name) <= _LONGEST_NAME)
+
+
+@lru_cache(maxsize=4096)
+def _is_doubtful(name: bytes) -> bool:
+    if b"\\" in name:
+        return not name.endswith(b"\\")  # an escaped letter; at its end: a name within a text
+    key = name.decode("utf-8", "replace")
+    return may_be_secret(key) or key in _URLS or key in (_SERVERS, _HEADERS)
 
 
 def clean_fields(value: Any, found: list[str], mark: str = MARK, *, shapes: bool = False) -> Any:
     """JSON values with `mark` for credentials; what users and models say stays as it is.
 
     Args:
-        value: stays as it is.
+        value: stays as it is; it is given back if there is nothing to hide.
         found: takes the credentials.
         mark: what stands for them.
         shapes: whether values of any name are looked at, too.
@@ -57,13 +63,24 @@ def clean_fields(value: Any, found: list[str], mark: str = MARK, *, shapes: bool
 
 
 def _walk(value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) -> Any:
+    new: Any = None
     if isinstance(value, dict):
-        return {key: _field(key, item, above, found, mark, shaped) for key, item in value.items()}
-    if isinstance(value, list):
+        for key, item in value.items():
+            cleaned = _field(key, item, above, found, mark, shaped)
+            if cleaned is not item:
+                new = dict(value) if new is None else new
+                new[key] = cleaned
+    elif isinstance(value, list):
         if value and type(value[0]) in (float, int):  # a vector
             return value
-        return [_walk(item, above, found, mark, shaped) for item in value]
-    return shaped(value, mark) if shaped and isinstance(value, str) else value
+        for at, item in enumerate(value):
+            cleaned = _walk(item, above, found, mark, shaped)
+            if cleaned is not item:
+                new = list(value) if new is None else new
+                new[at] = cleaned
+    elif shaped is not None and isinstance(value, str):
+        return shaped(value, mark)
+    return value if new is None else new
 
 
 def _field(key: str, value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) -> Any:
@@ -72,18 +89,20 @@ def _field(key: str, value: Any, above: str, found: list[str], mark: str, shaped
     if key in _CONTENT:
         return value
     if isinstance(value, str):
-        if value and value != mark and is_secret(key, value, above):
+        if may_be_secret(key) and value and value != mark and is_secret(key, value, above):
             found.append(value)
             return mark
-        if key in _URLS or (key == "url" and above == "mcp_servers"):
+        if key in _URLS or (key == "url" and above == _SERVERS):
             found += secrets_in_url(value)
             return clean_url(value)
-        return shaped(value, mark) if shaped else value
+        return value if shaped is None else shaped(value, mark)
     if isinstance(value, (dict, list)):
-        is_server = key == "headers"
-        if is_server or (is_secret(key, "") and not _is_schema(value)):
+        if key == _HEADERS or (is_credential(key) and not _is_schema(value)):
             return _hidden(value, found, mark)
-    return _walk(value, key, found, mark, shaped)
+        if len(value) == 2 and isinstance(value, list) and is_login(key):
+            return [value[0], _hidden(value[1], found, mark)]
+        return _walk(value, key, found, mark, shaped)
+    return value
 
 
 def _is_schema(value: Any) -> bool:

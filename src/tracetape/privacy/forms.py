@@ -15,6 +15,12 @@ _SHORT = 8
 _PLAIN = frozenset(string.ascii_letters + string.digits + "_-.~")  # written so everywhere
 _LETTERS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _PART = re.compile(r"[\w.~-]+", re.ASCII)
+_PARTS = re.compile(r"\\+|.", re.DOTALL)  # backslashes in a row are one: escaping doubles them
+# How often a character may have been escaped, by what each time adds; bounded, as a text may
+# consist of nothing else.
+_SLASHES = r"\\{0,63}"
+_SOME_SLASHES = r"\\{1,63}"
+_QUOTED = "%(?:25){0,8}"
 
 
 class Form:
@@ -55,7 +61,7 @@ class Form:
         return self._texts
 
     def _pattern(self) -> str:
-        return "".join(map(_character, self.value))
+        return "".join(map(_characters, _PARTS.findall(self.value)))
 
 
 @lru_cache(maxsize=512)
@@ -81,26 +87,28 @@ def _within_base64(data: bytes, shift: int) -> Iterator[str]:
         yield encoding(b"\0" * shift + data).decode()[first:last]
 
 
-def _character(one: str) -> str:
+def _characters(part: str) -> str:
     """An expression for a character: as it is, or escaped for JSON, Python, a URL or HTML."""
-    if one in _PLAIN:
-        return re.escape(one)
-    if one == "\\":  # an escaped one is a pair, and a quotation mark may follow that
-        return r"(?:(?:\\\\)+|\\|(?i:%(?:25)*5c|\\+u005c|\\+x5c))"
-    data = one.encode("utf-8", "surrogatepass")
-    units = one.encode("utf-16-be", "surrogatepass").hex()
+    if part in _PLAIN:
+        return re.escape(part)
+    if part[0] == "\\":  # escaped ones are pairs, and a quotation mark may follow them
+        count = len(part)
+        one = rf"(?i:{_QUOTED}5c|{_SOME_SLASHES}u005c|{_SOME_SLASHES}x5c)"
+        return rf"(?:(?:\\\\){{{count},{count * 32}}}|\\{{{count}}}|{one}{{{count}}})"
+    data = part.encode("utf-8", "surrogatepass")
+    units = part.encode("utf-16-be", "surrogatepass").hex()
     ways = [
-        r"\\*" + re.escape(one),
-        "".join(f"%(?:25)*{byte:02x}" for byte in data),
-        "".join(rf"\\+x{byte:02x}" for byte in data),
-        "".join(rf"\\+u{units[at : at + 4]}" for at in range(0, len(units), 4)),
+        _SLASHES + re.escape(part),
+        "".join(f"{_QUOTED}{byte:02x}" for byte in data),
+        "".join(rf"{_SOME_SLASHES}x{byte:02x}" for byte in data),
+        "".join(rf"{_SOME_SLASHES}u{units[at : at + 4]}" for at in range(0, len(units), 4)),
     ]
-    if ord(one) < 256:
-        ways.append(rf"\\+x{ord(one):02x}")
-    if one in _LETTERS:
-        ways.append(rf"\\+{_LETTERS[one]}")
-    if one in " +":  # in a query the one stands for the other
+    if ord(part) < 256:
+        ways.append(rf"{_SOME_SLASHES}x{ord(part):02x}")
+    if part in _LETTERS:
+        ways.append(rf"{_SOME_SLASHES}{_LETTERS[part]}")
+    if part in " +":  # in a query the one stands for the other
         ways.append("[ +]")
-    if (quoted := escape(one)) != one:
+    if (quoted := escape(part)) != part:
         ways.append(quoted)
     return f"(?i:{'|'.join(ways)})"

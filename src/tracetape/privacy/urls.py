@@ -6,12 +6,20 @@ import re
 from base64 import b64encode
 from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode, urlsplit, urlunsplit
 
-from tracetape.privacy.names import is_secret_in_query
+from tracetape.privacy.names import MARK, is_secret_in_query
 from tracetape.privacy.shapes import without_secrets
 
-__all__ = ["clean_path", "clean_text", "clean_url", "keys_in_path", "secrets_in_url"]
+__all__ = [
+    "clean_path",
+    "clean_text",
+    "clean_url",
+    "clean_value",
+    "keys_in_path",
+    "secrets_in_url",
+]
 
-_QUERY_IN_TEXT = re.compile(r"(?<=[?&])([^=&#\s\"'<>]+)=([^&#\s\"'<>)]+)")
+_QUERY_IN_TEXT = re.compile(r"(?<=[?&])([^=?&#\s\"'<>]+)=([^&#\s\"'<>)]+)")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s\"'<>]+")
 _USER_IN_TEXT = re.compile(r"(?<=://)[^/?#\s\"'<>@]+@(?=[\w\[])")
 # Parts of a path that a key comes after, as in `/k/KEY/v1`.
 _BEFORE_KEYS = frozenset(
@@ -37,6 +45,24 @@ def clean_url(url: str, mark: str = "REDACTED", *, doubtful: bool = False) -> st
     netloc = parts.netloc.rpartition("@")[2]
     path = clean_path(parts.path, mark)
     return urlunsplit((parts.scheme, netloc, path, query, parts.fragment))
+
+
+def clean_value(value: str, found: list[str], mark: str = MARK) -> str:
+    """A value that as a whole is a URL, such as a database's, without what it logs in with.
+
+    Args:
+        value: any text.
+        found: takes the credentials.
+        mark: what stands for one in the query.
+    """
+    at = value.find("://", 1, 32)
+    if at < 0 or not ("@" in value or "=" in value) or _URL.fullmatch(value) is None:
+        return value
+    secrets = secrets_in_url(value)
+    cleaned = clean_text(value, mark)
+    if cleaned != value:
+        found += secrets
+    return cleaned
 
 
 def clean_path(path: str, mark: str = "REDACTED") -> str:

@@ -54,13 +54,14 @@ def telling(value: object) -> bool:
 class Secrets:
     """Values, and how they may be written: escaped, quoted for a URL or for HTML, within base64."""
 
-    __slots__ = ("_data", "_shortest", "_texts")
+    __slots__ = ("_data", "_least", "_shortest", "_texts")
 
     def __init__(self, values: Iterable[str]) -> None:
         """Work out the forms of all `values`."""
         forms = {form for value in values for form in forms_of(value)}
         self._texts = _by_beginning([(form.needle, form) for form in forms])
         self._data = _by_beginning([(form.needle.encode(), form) for form in forms])
+        self._least = min((len(beginning) for beginning, _ in self._texts), default=0)
         # Where many are looked for, that is done in long words only.
         shortest = min((len(form.needle) for form in forms), default=0)
         self._shortest = shortest if len(self._data) > _FEW and shortest >= _SHORT else 0
@@ -70,6 +71,8 @@ class Secrets:
 
     def text(self, text: str, mark: str = MARK) -> str:
         """`text` with `mark` in the place of each."""
+        if len(text) < self._least:
+            return text
         if self._shortest and not self._may_be_in(text.encode("utf-8", "surrogatepass")):
             return text
         for beginning, forms in self._texts:
@@ -188,8 +191,8 @@ def secrets_in_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     for name, value in list(pairs):
         if isinstance(name, (str, bytes)) and isinstance(value, (str, bytes)):
-            known_by = _as_text(name).lower()
-            if is_credential_header(known_by):
+            known_by = _credential_header(name)
+            if known_by:
                 found += _in_header(known_by, _as_text(value))
     return found
 
@@ -197,7 +200,19 @@ def secrets_in_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -
 def secrets_of_request(headers: Any, url: Any) -> list[str]:
     """What an HTTP request logs in with: headers of httpx, httpx2 or requests, and the URL."""
     raw = getattr(headers, "raw", None)  # httpx's mapping joins and decodes them at each look
-    return secrets_in_headers(headers if raw is None else raw) + secrets_in_url(str(url))
+    return [*secrets_in_headers(headers if raw is None else raw), *_secrets_in_url(str(url))]
+
+
+@lru_cache(maxsize=1024)
+def _credential_header(name: str | bytes) -> str:
+    """The name in lower case, if a header of that name is a credential; else nothing."""
+    known_by = _as_text(name).lower()
+    return known_by if is_credential_header(known_by) else ""
+
+
+@lru_cache(maxsize=128)
+def _secrets_in_url(url: str) -> tuple[str, ...]:
+    return tuple(secrets_in_url(url))
 
 
 def _as_text(data: str | bytes) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from tracetape._terminal import visible_line
+from tracetape.cli.output import echo
 from tracetape.cli.tape_files import counted, paths_argument, tape_files
 
 __all__ = ["check_command"]
@@ -31,10 +33,10 @@ def check_command(ctx: click.Context, paths: tuple[Path, ...]) -> None:
         except CassetteError as error:
             lines = [str(error)]
         for line in lines:
-            click.echo(line)
+            echo(visible_line(line))
         problems += len(lines)
     number = counted(len(files), "cassette")
     if problems:
-        click.echo(f"tracetape: {counted(problems, 'problem')} in {number}", err=True)
+        echo(f"tracetape: {counted(problems, 'problem')} in {number}", err=True)
         ctx.exit(1)
-    click.echo(f"tracetape: {number} checked, no secrets found", err=True)
+    echo(f"tracetape: {number} checked, no secrets found", err=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tracetape._terminal import visible_line
 from tracetape.exceptions import TracetapeException
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def tell_unreadable_of(store: SQLiteStore) -> None:
 
 def tell_unreadable(context: click.Context) -> bool:
     """Say what of the stores could not be read; whether there is anything."""
+    from tracetape.cli.output import echo
     from tracetape.views.format import one_line
 
     told = False
@@ -74,7 +76,7 @@ def tell_unreadable(context: click.Context) -> bool:
         if store.unreadable.count():
             told = True
             text = f"in {shown_place(store.url)} {store.unreadable}"
-            click.echo(f"tracetape: {one_line(text, _REASON)}", err=True)
+            echo(f"tracetape: {one_line(text, _REASON)}", err=True)
     return told
 
 
@@ -138,9 +140,9 @@ def shown_place(url: str, folder: Path | None = None) -> str:
     if path == url:
         return url
     try:
-        return str(Path(path).relative_to(folder or Path.cwd()))
+        return visible_line(Path(path).relative_to(folder or Path.cwd()))
     except ValueError:
-        return path
+        return visible_line(path)
 
 
 def console() -> Console:

@@ -7,6 +7,7 @@ import sys
 import click
 
 from tracetape.cli.common import find_trace, opened_to_change, shown_place, store_option
+from tracetape.cli.output import echo
 
 __all__ = ["delete"]
 
@@ -40,19 +41,19 @@ def delete(
             numbers = source.find(TraceQuery(condition))
         place = shown_place(source.url)
         if not numbers:
-            click.echo(f"No traces in {place} are like this.")
+            echo(f"No traces in {place} are like this.")
             return
         if not yes:
             for number in numbers[:_SHOWN]:
                 trace = source.get_trace(number)
                 name = "" if trace is None else one_line(trace.info.name or "", 60)
-                click.echo(f"tr-{number:032x}  {name}")
+                echo(f"tr-{number:032x}  {name}")
             if len(numbers) > _SHOWN:
-                click.echo(f"… and {len(numbers) - _SHOWN:,} more")
+                echo(f"… and {len(numbers) - _SHOWN:,} more")
             if not sys.stdin.isatty():
                 raise click.UsageError("Nothing was deleted: nobody can be asked; give --yes.")
             click.confirm(f"Delete {len(numbers):,} traces from {place} for good?", abort=True)
         removed = 0
         for start in range(0, len(numbers), _ROUND):
             removed += source.delete(numbers[start : start + _ROUND])
-    click.echo(f"{removed:,} traces deleted from {place}.")
+    echo(f"{removed:,} traces deleted from {place}.")

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tracetape._terminal import visible_line
 from tracetape._version import __version__
 from tracetape.cli.common import console, shown_place
+from tracetape.cli.output import echo
 from tracetape.exceptions import TracetapeException
 from tracetape.privacy.names import MARK, is_credential
 from tracetape.privacy.shapes import without_secrets
@@ -61,8 +63,8 @@ def doctor(store: str | None, imports: bool) -> None:
     wrong: list[str] = []
     if is_disabled():
         wrong.append("TRACETAPE_DISABLED is set: nothing is traced, and nothing was looked at")
-    click.echo(f"tracetape {__version__} · Python {platform.python_version()} · {sys.platform}")
-    click.echo()
+    echo(f"tracetape {__version__} · Python {platform.python_version()} · {sys.platform}")
+    echo()
     look = inspect_integrations if imports else find_integrations
     findings = [] if is_disabled() else look()
     if findings:
@@ -74,18 +76,18 @@ def doctor(store: str | None, imports: bool) -> None:
         ]
         if found.error is not None:
             wrong.append(f"{found.package} cannot be imported: {found.error}")
-    click.echo()
+    echo()
     _section("store", [_store(store, wrong)])
     _section("beside us", _others())
     _section("environment", _environment())
     for text in wrong:
-        click.echo(f"✗ {text}", err=True)
+        echo(f"✗ {visible_line(text)}", err=True)
     if wrong:
         raise SystemExit(1)
     if imports or not findings:
-        click.echo("✓ nothing is wrong")
+        echo("✓ nothing is wrong")
     else:
-        click.echo(
+        echo(
             "✓ nothing is wrong that shows without importing the libraries; "
             "`tracetape doctor --import` imports them, and looks at each method"
         )
@@ -122,7 +124,7 @@ def _cells(found: Finding) -> list[Text]:
 
 def _section(name: str, lines: list[str]) -> None:
     for number, line in enumerate(lines or ["–"]):
-        click.echo(f"{name if number == 0 else '':12} {line}")
+        echo(f"{name if number == 0 else '':12} {visible_line(line)}")
 
 
 def _store(url: str | None, wrong: list[str]) -> str:

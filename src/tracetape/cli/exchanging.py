@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from tracetape._terminal import visible_line
 from tracetape.capture import encode
 from tracetape.cli.common import (
     find_trace,
@@ -19,6 +20,7 @@ from tracetape.cli.common import (
     store_option,
     tell_unreadable_of,
 )
+from tracetape.cli.output import echo
 from tracetape.exceptions import TracetapeException
 from tracetape.privacy.files import open_private
 
@@ -92,7 +94,7 @@ def export(
                 _send(traces, otlp, databricks, advance)
     if str(targets[0]) != "-":
         done = "sent" if otlp or databricks else "written"
-        click.echo(f"{count:,} traces {done} to {targets[0]}.")
+        echo(f"{count:,} traces {done} to {visible_line(targets[0])}.")
 
 
 def _refuse_files_of(url: str, target: Path) -> None:
@@ -153,9 +155,12 @@ def import_(source: str, store: str | None) -> None:
     finally:
         target.close()
     known = f", {counts.known:,} were there already" if counts.known else ""
-    click.echo(f"{counts.added:,} traces imported into {shown_place(target.url)}{known}.")
+    echo(f"{counts.added:,} traces imported into {shown_place(target.url)}{known}.")
     if counts.missing:
-        click.echo(f"The content of {counts.missing:,} attachments is not in {path}.", err=True)
+        echo(
+            f"The content of {counts.missing:,} attachments is not in {visible_line(path)}.",
+            err=True,
+        )
     if counts.refused:
         shown = "\n".join(counts.refused[:_SHOWN])
         more = len(counts.refused) - _SHOWN

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tracetape.cli.common import console, opened, shown_place, store_option
+from tracetape.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -47,7 +48,7 @@ def ls(
         query = TraceQuery(condition, limit=limit)
         infos = [trace.info for trace in source.search(query, include_spans=False)]
         if source.scanned:
-            click.echo(
+            echo(
                 f"{source.scanned:,} texts are not in the text index yet, and were searched one by "
                 "one; `tracetape prune --optimize` finishes it.",
                 err=True,
@@ -56,14 +57,14 @@ def ls(
         import orjson
 
         for info in infos:
-            click.echo(orjson.dumps(_plain(info)))
+            echo_json(orjson.dumps(_plain(info)).decode())
     elif infos:
         _print_table(infos)
     elif condition is not None:
-        click.echo(f"No traces in {shown_place(source.url)} are like this.")
+        echo(f"No traces in {shown_place(source.url)} are like this.")
     else:
         place = shown_place(source.url)
-        click.echo(f"No traces in {place} yet: run a program with `tracetape run app.py`.")
+        echo(f"No traces in {place} yet: run a program with `tracetape run app.py`.")
 
 
 def with_text(condition: Condition | None, text: str | None) -> Condition | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tracetape._terminal import clean
+from tracetape._terminal import visible, visible_line
 from tracetape._version import __version__
 from tracetape.cli.cassette import cassette
 from tracetape.cli.common import tell_unreadable
@@ -16,6 +16,7 @@ from tracetape.cli.doctor import doctor
 from tracetape.cli.ends import INTERRUPTED, notice_closed_output, of_output
 from tracetape.cli.exchanging import export, import_
 from tracetape.cli.listing import ls
+from tracetape.cli.output import echo
 from tracetape.cli.pruning import prune
 from tracetape.cli.running import run
 from tracetape.cli.showing import show
@@ -43,13 +44,13 @@ class _Group(click.Group):
             result = super().invoke(ctx)
         except TracetapeException as error:
             tell_unreadable(ctx)
-            click.echo(f"tracetape: error: {clean(str(error))}", err=True)
+            echo(f"tracetape: error: {error}", err=True)
             ctx.exit(1)
         except click.ClickException as error:
             raise _cleaned(error) from None
         except KeyboardInterrupt:
             tell_unreadable(ctx)
-            click.echo("\ntracetape: interrupted", err=True)
+            echo("\ntracetape: interrupted", err=True)
             ctx.exit(INTERRUPTED)
         if tell_unreadable(ctx):
             ctx.exit(1)
@@ -68,7 +69,7 @@ class _Group(click.Group):
             where = "standard output" if of_output(error) else error.filename
             if where is None:  # of no file that the user has named
                 raise
-            click.echo(f"tracetape: error: {clean(str(where))}: {error.strerror}", err=True)
+            echo(f"tracetape: error: {visible_line(where)}: {error.strerror}", err=True)
             sys.exit(1)
 
     def resolve_command(
@@ -84,8 +85,8 @@ class _Group(click.Group):
 
 
 def _cleaned(error: click.ClickException) -> click.ClickException:
-    """`error`, whose text may repeat an argument, without what a terminal would obey."""
-    text = clean(error.format_message())
+    """`error`, whose text may repeat an argument, with escapes for what a terminal would obey."""
+    text = visible(error.format_message())
     error.format_message = lambda: text  # type: ignore[method-assign]
     return error
 

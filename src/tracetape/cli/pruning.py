@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import click
 
 from tracetape.cli.common import opened_to_change, shown_place, store_option
+from tracetape.cli.output import echo, echo_over
 
 __all__ = ["prune"]
 
@@ -39,21 +39,15 @@ def prune(older_than: str | None, max_size: str | None, optimize: bool, store: s
         removed = 0
         for count in source.prune(retention):
             removed += count
-            _progress(f"{removed:,} traces removed …")
+            echo_over(f"{removed:,} traces removed …")
         for left in source.optimize() if optimize else ():
-            _progress(f"{left:,} texts to index …")
-        _progress("")
+            echo_over(f"{left:,} texts to index …")
+        echo_over("")
         place = shown_place(source.url)
     done = [f"{removed:,} traces removed from {place}"] if bounded else []
     if optimize:
         done.append(f"the text index of {place} is complete")
-    click.echo(f"{', '.join(done)}: {_megabytes(before)} before, {_megabytes(_size(path))} now.")
-
-
-def _progress(text: str) -> None:
-    """On a terminal, in place of what was said last."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\033[K{text}", err=True, nl=False)
+    echo(f"{', '.join(done)}: {_megabytes(before)} before, {_megabytes(_size(path))} now.")
 
 
 def _size(path: str) -> int:

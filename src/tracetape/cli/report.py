@@ -6,11 +6,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from tracetape._system import wall_clock_ns
-from tracetape._terminal import clean
 from tracetape.cli.common import numeric_id, shown_place
+from tracetape.cli.output import echo
 from tracetape.cli.showing import print_trace
 from tracetape.diagnostics import faults
 from tracetape.entities import TraceInfo
@@ -76,13 +74,13 @@ class Report:
 
     def _print_trees(self, store: Store, infos: list[TraceInfo]) -> None:
         if len(infos) > _MAX_TREES:
-            click.echo(f"… {len(infos) - 1} earlier traces: `tracetape ls` lists them\n")
+            echo(f"… {len(infos) - 1} earlier traces: `tracetape ls` lists them\n")
             infos = infos[-1:]
         for info in infos:
             trace = store.get_trace(numeric_id(info))
             if trace is not None:
                 print_trace(trace)
-                click.echo()
+                echo()
 
     def _print_losses(self) -> None:
         stats = runtime.recorder.as_dict()
@@ -125,4 +123,4 @@ def _plural(count: int, word: str) -> str:
 
 
 def _say(text: str) -> None:
-    click.echo(f"tracetape: {clean(text)}", err=True)
+    echo(f"tracetape: {text}", err=True)

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-import click
-
-from tracetape._terminal import clean
 from tracetape.cli.children import trace_children
+from tracetape.cli.output import echo
 from tracetape.cli.report import Report
 from tracetape.exceptions import TracetapeException
 from tracetape.store import open_store
@@ -84,7 +82,7 @@ class Session:
         try:
             step()
         except TracetapeException as error:
-            click.echo(f"tracetape: error: {clean(str(error))}", err=True)
+            echo(f"tracetape: error: {error}", err=True)
             return False
         return True
 

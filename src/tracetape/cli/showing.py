@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tracetape.cli.common import console, find_trace, opened, store_option
+from tracetape.cli.output import echo_json
 
 if TYPE_CHECKING:
     from tracetape.entities import Trace
@@ -28,7 +29,7 @@ def show(trace_id: str | None, full: bool, as_json: bool, store: str | None) -> 
     if trace is None:
         return  # deleted since it was found
     if as_json:
-        click.echo(trace.to_json(pretty=True))
+        echo_json(trace.to_json(pretty=True))
     else:
         print_trace(trace, full=full)
 

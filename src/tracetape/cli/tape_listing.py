@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tracetape._terminal import visible, visible_line
 from tracetape.cli.common import console
+from tracetape.cli.output import echo
 from tracetape.cli.tape_files import counted, paths_argument, tape_files
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ def ls_command(ctx: click.Context, paths: tuple[Path, ...]) -> None:
 
     from tracetape.cassettes import load
     from tracetape.exceptions import CassetteError
-    from tracetape.views.format import clean
 
     table = Table(box=None, pad_edge=False)
     for heading in ("requests", "streams", "kB"):
@@ -42,14 +43,16 @@ def ls_command(ctx: click.Context, paths: tuple[Path, ...]) -> None:
             tape = load(path)
         except CassetteError as error:
             failed += 1
-            click.echo(str(error), err=True)
+            echo(str(error), err=True)
             continue
         found = tape.interactions
         streams = sum(one.response is not None and one.response.is_event_stream for one in found)
         hosts = ", ".join(dict.fromkeys(_host(one.request.url) for one in found))
         size = f"{path.stat().st_size / 1000:,.1f}"
         name = f"{path} (incomplete)" if tape.incomplete else str(path)
-        table.add_row(f"{len(found):,}", f"{streams:,}", size, clean(hosts), clean(name))
+        table.add_row(
+            f"{len(found):,}", f"{streams:,}", size, visible_line(hosts), visible_line(name)
+        )
     console().print(table)
     if failed:
         ctx.exit(1)
@@ -62,7 +65,6 @@ def show_command(path: Path, number: int | None) -> None:
     """Show what is on the cassette PATH: a line a request, or all of the one with this NUMBER."""
     from tracetape.cassettes import load
     from tracetape.exceptions import InvalidValueError
-    from tracetape.views.format import clean
 
     tape = load(path)
     found = tape.interactions
@@ -77,7 +79,7 @@ def show_command(path: Path, number: int | None) -> None:
     out = console()
     for line in lines:
         # What a server sent must not command the terminal.
-        out.print("\n".join(clean(row) for row in line.split("\n")), soft_wrap=True)
+        out.print(visible(line), soft_wrap=True)
 
 
 def _host(url: str) -> str:

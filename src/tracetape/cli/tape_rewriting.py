@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from tracetape._terminal import visible_line
+from tracetape.cli.output import echo
 from tracetape.cli.tape_files import counted, paths_argument, tape_files
 
 __all__ = ["migrate_command", "scrub_command"]
@@ -38,12 +40,10 @@ def scrub_command(paths: tuple[Path, ...], replacements: tuple[str, ...]) -> Non
         try:
             if scrub(path, pairs):
                 changed.append(path)
-                click.echo(str(path))
+                echo(visible_line(path))
         except CassetteError as error:  # the others are rewritten all the same
             problems.append(str(error))
-    click.echo(
-        f"tracetape: {len(changed):,} of {counted(len(files), 'cassette')} rewritten", err=True
-    )
+    echo(f"tracetape: {len(changed):,} of {counted(len(files), 'cassette')} rewritten", err=True)
     if problems:
         raise CassetteError("\n".join(problems))
 
@@ -65,7 +65,7 @@ def migrate_command(paths: tuple[Path, ...]) -> None:
         if target != path and target.exists():
             raise InvalidValueError(f"{path} was left alone: {target} is there already")
         length = migrate(path, target)
-        click.echo(f"{path} → {target}: {counted(length, 'request')}")
+        echo(f"{visible_line(path)} → {visible_line(target)}: {counted(length, 'request')}")
 
 
 def _beside(path: Path) -> Path:

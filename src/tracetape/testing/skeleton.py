@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 
+from tracetape._terminal import visible_json
 from tracetape.entities import Span, Trace, TraceData
 from tracetape.entities.summary import summarise
 from tracetape.testing.capturing import CapturedTrace
@@ -81,7 +82,7 @@ def skeleton(trace: Trace, calls: Sequence[Span], tape: Path, test: Path) -> dic
 
 def _quoted(text: str) -> str:
     """A string of Python, in the quotes that formatters like; JSON's escapes are Python's too."""
-    return json.dumps(text, ensure_ascii=False)
+    return visible_json(json.dumps(text, ensure_ascii=False))
 
 
 def _identifier(stem: str) -> str:

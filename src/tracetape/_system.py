@@ -132,8 +132,19 @@ def start_thread(run: Callable[[], None], name: str) -> Thread | None:
     from threading import Thread
 
     thread = Thread(target=run_marked, name=name, daemon=True)
+    # A gevent that is put in place later takes it for one of its own: on Python 3.13 its hook
+    # fails in each forked child otherwise, and leaves the child without a main thread.
+    vars(thread)["_DummyThread__ghandle"] = _NotOfGevent
     thread.start()
     return thread
+
+
+class _NotOfGevent:
+    """What gevent asks, in a forked child, to end the green thread that it takes ours for."""
+
+    @staticmethod
+    def _set_done(enter_hub: bool = True) -> None:
+        """Nothing: it is none, and is not there."""
 
 
 def _leave_signals() -> None:

@@ -226,3 +226,44 @@ assert tracetape.flush(20) == 0
     assert done.stderr.count("mine") == 200
     assert done.stderr.count("the disk is full") == 1
     assert "Traceback" not in done.stderr
+
+
+@libraries
+def test_patched_while_something_is_loaded(
+    library: str, run_python: Run, store_path: Path, query: Query
+) -> None:
+    """As `tracetape run` of such a program does: no import is left half done for ever."""
+    run_python(
+        "\n".join(
+            [
+                """
+import sys, threading, time
+import tracetape
+from tracetape import flush, start_span
+loading = threading.Event()
+class Slowly:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is not main:
+            loading.set()
+            time.sleep(0.03)
+main = threading.main_thread()
+sys.meta_path.insert(0, Slowly())
+""",
+                "start_span('early').__enter__()",
+                "assert loading.wait(20)",
+                PATCH[library],
+                HEAD[library],
+                """
+def work():
+    with start_span("work"):
+        sleep(0)
+joined([spawn(work) for _ in range(10)])
+""",
+                TAIL,
+            ]
+        ),
+        TRACETAPE_STORE=f"sqlite:///{store_path}",
+        PYTHONWARNINGS="ignore",
+        EVENTLET_NO_GREENDNS="yes",
+    )
+    assert query("SELECT count(*) FROM spans WHERE name = 'work'") == [(10,)]

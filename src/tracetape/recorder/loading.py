@@ -3,20 +3,102 @@
 from __future__ import annotations
 
 import atexit
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from typing import Any
 
 from tracetape._forks import RECORDERS, at_fork
 from tracetape._lazy import loading
-from tracetape._system import is_green, lasting_lock
+from tracetape._system import (
+    is_green,
+    is_own_thread,
+    lasting_lock,
+    pause,
+    perf_counter,
+)
 from tracetape.diagnostics import internal_error
 from tracetape.recorder.worker import Worker
 
-__all__ = ["load_ahead", "load_by_parts"]
+__all__ = ["load_ahead", "load_by_parts", "may_load_in_a_thread", "shield"]
 
 _FORK_SECONDS = 5.0
 _EXIT_SECONDS = 1.0
+_SHIELD_SECONDS = 5.0
+# What replaces the system's threads by green ones is in these.
+_MAKE_GREEN = ("gevent.monkey", "eventlet.patcher")
+
+
+def may_load_in_a_thread() -> bool:
+    """Whether no green thread can be in its way.
+
+    A thread of the system's must not wait for a green one that imports the same; and when threads
+    become green in the midst of an import, Python never frees that module's lock.
+    """
+    return not is_green() and not any(name in sys.modules for name in _MAKE_GREEN)
+
+
+class _Shield:
+    """While threads of ours import something, who is about to make threads green waits."""
+
+    def __init__(self) -> None:
+        self._lock = lasting_lock()
+        self._up = 0
+
+    def raise_(self) -> None:
+        with self._lock:
+            self._up += 1
+            if self._up == 1:
+                sys.meta_path.insert(0, self)
+
+    def lower(self) -> None:
+        with self._lock:
+            self._up -= 1
+            if not self._up:
+                self._remove()
+
+    def drop(self) -> None:
+        """In a forked child, which has none of these threads."""
+        if self._up:
+            self._up = 0
+            self._remove()
+
+    def _remove(self) -> None:
+        try:
+            sys.meta_path.remove(self)
+        except ValueError:  # the program has put others in place of all
+            pass
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Who asks for one of these modules gets it as ever, once ours are there."""
+        if name not in _MAKE_GREEN or is_own_thread():
+            return None
+        for finder in [one for one in sys.meta_path if one is not self]:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                self._make_wait(spec.loader)
+                return spec
+        return None
+
+    def _make_wait(self, loader: Any) -> None:
+        # Not in `find_spec`: Python lets nobody find a module meanwhile.
+        run = loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            del loader.exec_module
+            deadline = perf_counter() + _SHIELD_SECONDS
+            while self._up and perf_counter() < deadline:
+                pause(0.001)
+            run(module)
+
+        try:
+            loader.exec_module = exec_module
+        except AttributeError:  # of a packaged program, which allows no change
+            pass
+
+
+shield = _Shield()
 
 
 def load_by_parts() -> Iterator[None]:
@@ -77,8 +159,7 @@ class _Loader:
         self._known: set[str] = set()
 
     def begin(self, modules: Iterable[str]) -> None:
-        # A thread of the system's must not wait for a green one that imports the same.
-        if is_green() or self._ending:
+        if self._ending or not may_load_in_a_thread():
             return
         with self._lock:
             new = [name for name in modules if name not in self._known]
@@ -87,10 +168,12 @@ class _Loader:
             if self._is_running or (self._is_done and not self._modules):
                 return
             self._stopping, self._is_running = False, True
+            shield.raise_()
             try:
                 self._thread = Worker(self._run, "tracetape-loader")
             except RuntimeError:  # the process may have no more threads
                 self._is_running = False
+                shield.lower()
 
     def _run(self) -> None:
         try:
@@ -101,6 +184,8 @@ class _Loader:
         except Exception:  # noqa: BLE001 - the guard
             self._is_running = False
             internal_error("loading what writes")
+        finally:
+            shield.lower()
 
     def _load(self) -> bool:
         """Load what there is to load; whether there is more by now."""
@@ -125,6 +210,7 @@ class _Loader:
 
     def begin_anew(self) -> None:
         self._thread, self._is_running = None, False
+        shield.drop()
 
     def end(self) -> None:
         self._ending = True

@@ -20,7 +20,7 @@ from tracetape.exceptions import StoreError
 from tracetape.recorder import lifecycle
 from tracetape.recorder.bounds import Bounds, RecorderStats, change_bytes, runs_event_loop
 from tracetape.recorder.inherited import Inherited
-from tracetape.recorder.loading import load_by_parts
+from tracetape.recorder.loading import load_by_parts, may_load_in_a_thread, shield
 from tracetape.recorder.worker import Worker
 
 if TYPE_CHECKING:
@@ -392,16 +392,18 @@ class Recorder(Bounds):
 
     def _start_worker(self) -> None:
         self._get_ready()
-        if is_green():
-            # A thread of the system's must not wait for a green one that imports the same.
-            _load_writing()
+        if not may_load_in_a_thread():
+            for _ in load_by_parts():
+                pass
         if self._worker is not None:
             return  # another green thread has started it meanwhile
         self.stopping = self.abandoned = False
+        shield.raise_()
         try:
             self._worker = Worker(self._work)
             self._refused = 0.0
         except (RuntimeError, OSError, MemoryError) as error:
+            shield.lower()
             again, self._refused = self._refused, perf_counter()
             if again:
                 return
@@ -480,9 +482,12 @@ class Recorder(Bounds):
 
     def _write_on(self) -> None:
         # Loaded here, unless it was before: the user's thread goes on meanwhile.
-        for _ in load_by_parts():
-            pass
-        write_next = _load_writing()
+        try:
+            for _ in load_by_parts():
+                pass
+            write_next = _load_writing()
+        finally:
+            shield.lower()
         self._open_early()
         gathering = False  # what has ended by now has waited for the modules
         upkeep: float | None = None  # seconds until the next part of it, if nothing comes

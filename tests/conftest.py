@@ -38,6 +38,9 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 # Where it is set, each of hundreds of children would compile all that it imports, and keep nothing.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Plugins of the suite's environment that a child pytest does not need: each run would import them
+# for two seconds. A test that needs one of them asks for it: `-p anyio.pytest_plugin`.
+UNUSED = ("anyio", "hypothesispytest", "recording", "respx", "time_machine", "xdist.looponfail")
 # Seconds; only a test that fails waits so long, so they allow for a machine that is very busy.
 DEADLINE = 60.0
 PATIENCE = 300.0
@@ -95,6 +98,12 @@ def isolated(tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a user's program: internal errors are logged and counted, not raised."""
     monkeypatch.delenv(STRICT)
+
+
+@pytest.fixture
+def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pytest that this test starts is one of a project that has installed us, with little else."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in UNUSED))
 
 
 @pytest.fixture

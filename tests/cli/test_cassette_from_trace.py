@@ -71,7 +71,7 @@ def run(store_path: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def pytest_run(run_command: PytestRun) -> PytestRun:
+def pytest_run(run_command: PytestRun, few_plugins: None) -> PytestRun:
     def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TRACETAPE_", "CI"))}
         return run_command(

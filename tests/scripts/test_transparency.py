@@ -62,7 +62,7 @@ def test_with_a_fault():
 
 
 @pytest.fixture
-def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def script(tmp_path: Path, few_plugins: None, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script, whose one suite is the test's own, run by this interpreter."""
     spec = importlib.util.spec_from_file_location("transparency", SCRIPT)
     assert spec is not None

@@ -9,15 +9,12 @@ from typing import Any
 import pytest
 
 Owned = Callable[[Any], Any]
-# Other plugins of the suite's environment; each run would import them for two seconds. A test that
-# needs one of them asks for it: `-p anyio.pytest_plugin`.
-UNUSED = ("anyio", "hypothesispytest", "recording", "respx", "time_machine", "xdist.looponfail")
 PATIENCE = 300.0  # seconds; only a run that hangs takes so long
 
 
 @pytest.fixture
 def pytester(
-    pytester: pytest.Pytester, owned: Owned, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, owned: Owned, few_plugins: None, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.Pytester:
     """Its runs lead process groups, which are killed when the test ends or a run hangs."""
     start = pytester.popen
@@ -26,5 +23,4 @@ def pytester(
         pytester, "popen", lambda *a, **k: owned(start(*a, start_new_session=True, **k))
     )
     monkeypatch.setattr(pytester, "runpytest_subprocess", limited)
-    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in UNUSED))
     return pytester

@@ -59,11 +59,11 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     return pytester
 
 
-@pytest.mark.parametrize("arguments", [(), ("--cassette-mode=none",), ("-n", "2")])
+@pytest.mark.parametrize("arguments", [("--cassette-mode=none",), ("-n", "1")])
 def test_a_client_that_is_made_on_import_replays_without_a_key(
     project: pytest.Pytester, arguments: tuple[str, ...]
 ) -> None:
-    """Whether the run may record or not, and in several processes."""
+    """Where the run may not record (below: where it may), and in a worker process of its own."""
     project.runpytest_subprocess(*arguments).assert_outcomes(passed=1)
 
 

@@ -105,19 +105,18 @@ class TestOfAClass:
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
 def test_marked_tests_without_a_request_pass_where_ci_is_set(
-    project: pytest.Pytester,
-    server: Server,
-    monkeypatch: pytest.MonkeyPatch,
-    workers: tuple[str, ...],
+    project: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Modules and classes are marked as a whole; no tape is missing where nothing is asked."""
+    """Modules and classes are marked as a whole; no tape is missing where nothing is asked.
+
+    Several processes record; one replays. `test_uses.py` has it the other way round.
+    """
     project.makepyfile(test_it=MARKED)
-    project.runpytest_subprocess(*workers).assert_outcomes(passed=5, skipped=1)
+    project.runpytest_subprocess("-n", "2").assert_outcomes(passed=5, skipped=1)
     monkeypatch.setenv("CI", "true")
     number = len(server.asked)
-    project.runpytest_subprocess(*workers).assert_outcomes(passed=5, skipped=1)
+    project.runpytest_subprocess().assert_outcomes(passed=5, skipped=1)
     assert len(server.asked) == number
 
 
@@ -175,7 +174,6 @@ def test_the_command_line_records_blocks_anew_and_where_ci_is_set(
 ) -> None:
     """It counts for more than the environment, the block and the folder."""
     project.makepyfile(test_it=BLOCKS)
-    project.runpytest_subprocess().assert_outcomes(passed=4)
     project.runpytest_subprocess().assert_outcomes(passed=4)
     assert len(server.asked) == 4
     monkeypatch.setenv("CI", "true")
@@ -442,7 +440,7 @@ def test_what_could_not_be_recorded_is_named_at_the_end_of_the_run(
         " (urllib (http.client))"
         for number in (1, 2)
     ]
-    outcome = project.runpytest_subprocess(*workers)
+    outcome = project.runpytest_subprocess()
     outcome.assert_outcomes(passed=2)
     assert "not recorded" not in outcome.stdout.str()
 
@@ -478,8 +476,8 @@ def test_tests_whose_tapes_would_be_one_file_have_one_each(
     assert len({*tapes}) == 7
     assert {"test_it_gpt.yaml", "testone.test_x.yaml", "test_it_con.yaml"} <= {*tapes}
     monkeypatch.setenv("CI", "true")
-    for chosen in ("test_it.py::test_it[GPT]", "test_it.py::TestOne::test_X"):
-        project.runpytest_subprocess(chosen).assert_outcomes(passed=1)
+    chosen = ("test_it.py::test_it[GPT]", "test_it.py::TestOne::test_X")
+    project.runpytest_subprocess(*chosen).assert_outcomes(passed=2)
     project.runpytest_subprocess("test_it.py", "-k", "gpt").assert_outcomes(passed=4, deselected=3)
 
 

@@ -102,7 +102,7 @@ def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pytest that this test starts is one of a project that has installed us, with little else."""
+    """Child pytests load what a project has that has installed us, and little else."""
     monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in UNUSED))
 
 

@@ -140,6 +140,13 @@ def test_the_old_name_of_llm_judge_is_deprecated() -> None:
     assert AssessmentSource.from_dict(source.to_dict()) == source
 
 
+def test_a_type_of_sources_is_checked_by_calling_it() -> None:
+    """In either case, as in MLflow."""
+    assert str(AssessmentSourceType("human")) == AssessmentSourceType.HUMAN
+    with pytest.raises(TracetapeException, match="Invalid assessment source type: ROBOT"):
+        AssessmentSourceType("robot")
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

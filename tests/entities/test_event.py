@@ -25,11 +25,9 @@ def test_events_are_equal_by_value() -> None:
     assert SpanEvent("a", 1, {"k": [1]}) == SpanEvent(name="a", timestamp=1, attributes={"k": [1]})
     assert SpanEvent("a", 1) != SpanEvent("a", 2)
     assert SpanEvent("a").attributes is not SpanEvent("b").attributes
-    assert SpanEvent("a", 1, {"k": 2}).json() == {
-        "name": "a",
-        "timestamp": 1,
-        "attributes": {"k": 2},
-    }
+    told = {"name": "a", "timestamp": 1, "attributes": '{"k": [2, {"x": "é"}]}'}
+    assert SpanEvent("a", 1, {"k": [2, {"x": "é"}]}).json() == told
+    assert SpanEvent("a", 1).json() == {"name": "a", "timestamp": 1, "attributes": None}
 
 
 def test_events_are_kept_in_the_order_they_were_added(last_span: Callable[[], Span]) -> None:

@@ -90,6 +90,7 @@ def test_damaged_parents_lose_no_span() -> None:
     spans = [make_span(1, 2), make_span(2, 1), make_span(3, 3), make_span(4)]
     assert sorted(names(TraceData(spans).spans)) == ["s1", "s2", "s3", "s4"]
     assert TraceData().spans == []
+    assert TraceData([], request="1", response="2").request is None  # MLflow 2 gave both
 
 
 def test_a_deep_trace_is_put_in_order() -> None:

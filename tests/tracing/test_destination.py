@@ -85,6 +85,26 @@ def test_get_tracking_uri_gives_back_what_was_set() -> None:
     assert tracetape.get_tracking_uri() == "databricks"
 
 
+def test_a_search_of_experiments_finds_those_only() -> None:
+    """What has none belongs to MLflow's default, as its `experiment_id` says."""
+    for number in (None, "7", "8"):
+        tracetape.start_span_no_context(f"of {number}", experiment_id=number).end()
+    tracetape.flush()
+    found = {
+        places: {
+            trace.data.spans[0].name
+            for trace in tracetape.search_traces(locations=list(places), return_type="list")
+        }
+        for places in (("0",), ("7",), ("0", "8"), ("99",))
+    }
+    assert found == {
+        ("0",): {"of None"},
+        ("7",): {"of 7"},
+        ("0", "8"): {"of None", "of 8"},
+        ("99",): set(),
+    }
+
+
 @pytest.mark.parametrize("given", [{}, {"experiment_name": "a", "experiment_id": "1"}])
 def test_an_experiment_has_a_name_or_an_id(given: dict[str, str]) -> None:
     """MLflow refuses both and neither, in these words."""
@@ -100,6 +120,10 @@ def test_places_that_only_databricks_has(caplog: pytest.LogCaptureFixture) -> No
     assert "OTLP" in caplog.text
     with pytest.raises(InvalidTypeError, match="Invalid destination type: str"):
         tracing.set_destination("0")
-    for name in ("set_experiment_trace_location", "unset_experiment_trace_location"):
+    for name in (
+        "set_databricks_monitoring_sql_warehouse_id",
+        "set_experiment_trace_location",
+        "unset_experiment_trace_location",
+    ):
         with pytest.raises(InvalidValueError, match=f"The `{name}` API is only supported on"):
-            getattr(tracing, name)(location=UCSchemaLocation("main", "agents"))
+            getattr(tracing, name)(UCSchemaLocation("main", "agents"))

@@ -16,6 +16,20 @@ def test_every_name_that_is_exported_loads() -> None:
             assert getattr(package, name) is not None
 
 
+def test_modules_that_programs_of_mlflows_import() -> None:
+    """Their names are as there, with the same values where MLflow's wire format has them."""
+    from tracetape.tracing import attachments, config, constant
+
+    assert tracing.attachments.Attachment is attachments.Attachment
+    assert tracing.config.get_config is tracing.get_config
+    assert config.TracingConfig is tracing.TracingConfig
+    assert tracing.constant.SpanAttributeKey.CHAT_USAGE == "mlflow.chat.tokenUsage"
+    assert constant.TraceMetadataKey.TRACE_SESSION == "mlflow.trace.session"
+    with tracetape.start_span("a") as span:
+        span.set_inputs(1)
+        assert span.get_attribute(constant.SpanAttributeKey.INPUTS) == 1
+
+
 def test_the_names_of_mlflows_client() -> None:
     """Its methods of traces are those of ours."""
     ours = {name for name in dir(tracetape.Client) if not name.startswith("_")}

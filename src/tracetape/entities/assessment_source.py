@@ -14,7 +14,11 @@ __all__ = ["AssessmentError", "AssessmentSource", "AssessmentSourceType"]
 
 
 class AssessmentSourceType:
-    """Kinds of sources: plain string constants."""
+    """Kinds of sources: plain string constants; called, it checks one that is given as text.
+
+    Raises:
+        InvalidValueError: there is no such type.
+    """
 
     SOURCE_TYPE_UNSPECIFIED = "SOURCE_TYPE_UNSPECIFIED"
     LLM_JUDGE = "LLM_JUDGE"
@@ -22,8 +26,27 @@ class AssessmentSourceType:
     HUMAN = "HUMAN"
     CODE = "CODE"
 
+    def __init__(self, source_type: str) -> None:
+        """The type of this name, in either case: `str` gives it."""
+        self._source_type = _checked(source_type)
+
+    def __str__(self) -> str:
+        return self._source_type
+
 
 _SOURCE_TYPES = ["SOURCE_TYPE_UNSPECIFIED", "LLM_JUDGE", "HUMAN", "CODE"]
+
+
+def _checked(source_type: Any) -> str:
+    kind = str(source_type).upper()
+    if kind == AssessmentSourceType.AI_JUDGE:
+        warnings.warn("AI_JUDGE is deprecated. Use LLM_JUDGE instead.", FutureWarning, stacklevel=4)
+        kind = AssessmentSourceType.LLM_JUDGE
+    if kind not in _SOURCE_TYPES:
+        raise InvalidValueError(
+            f"Invalid assessment source type: {kind}. Valid source types: {_SOURCE_TYPES}"
+        )
+    return kind
 
 
 @dataclass
@@ -42,17 +65,7 @@ class AssessmentSource:
     source_id: str | None = "default"
 
     def __post_init__(self) -> None:
-        kind = str(self.source_type).upper()
-        if kind == AssessmentSourceType.AI_JUDGE:
-            warnings.warn(
-                "AI_JUDGE is deprecated. Use LLM_JUDGE instead.", FutureWarning, stacklevel=3
-            )
-            kind = AssessmentSourceType.LLM_JUDGE
-        if kind not in _SOURCE_TYPES:
-            raise InvalidValueError(
-                f"Invalid assessment source type: {kind}. Valid source types: {_SOURCE_TYPES}"
-            )
-        self.source_type = kind
+        self.source_type = _checked(self.source_type)
 
     def to_dictionary(self) -> dict[str, Any]:
         """As in MLflow's JSON."""

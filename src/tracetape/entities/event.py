@@ -8,6 +8,8 @@ from typing import Any
 
 from tracetape._lazy import loading
 from tracetape._system import wall_clock_ns
+from tracetape.capture import encode
+from tracetape.entities.json_text import json_text
 
 __all__ = ["SpanEvent"]
 
@@ -44,8 +46,9 @@ class SpanEvent:
         )
 
     def json(self) -> dict[str, Any]:
-        """The event as a dictionary of its three fields."""
-        return {"name": self.name, "timestamp": self.timestamp, "attributes": self.attributes}
+        """The event as a dictionary of its three fields; attributes are JSON text, as in MLflow."""
+        attributes = json_text(encode(self.attributes)) if self.attributes else None
+        return {"name": self.name, "timestamp": self.timestamp, "attributes": attributes}
 
     def to_otel_proto(self) -> Any:
         """The event as a message of OpenTelemetry's protobuf.

@@ -19,8 +19,14 @@ __all__ = ["TraceData"]
 class TraceData:
     """The spans of a trace, in the order they began, parents first."""
 
-    def __init__(self, spans: Sequence[Span] | None = None) -> None:
-        """Hold `spans`, put in order."""
+    def __init__(self, spans: Sequence[Span] | None = None, **older: Any) -> None:
+        """Hold `spans`, put in order.
+
+        Args:
+            spans: the spans of one trace.
+            older: other fields, which an older MLflow gave: what they said stands in the spans.
+        """
+        del older
         self.spans: list[Span] = in_order(spans or ())
 
     @property

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from tracetape._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from tracetape.tracing import attachments, config, constant
     from tracetape.tracing.changing import delete_trace_tag, set_trace_tag, update_current_trace
     from tracetape.tracing.chat_tools import set_span_chat_tools
     from tracetape.tracing.configuration import (
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     )
     from tracetape.tracing.decorator import trace
     from tracetape.tracing.destination import (
+        set_databricks_monitoring_sql_warehouse_id,
         set_destination,
         set_experiment_trace_location,
         unset_experiment_trace_location,
@@ -42,8 +44,11 @@ if TYPE_CHECKING:
 __all__ = [
     "TracingConfig",
     "add_trace",
+    "attachments",
     "carry",
+    "config",
     "configure",
+    "constant",
     "context",
     "delete_trace_tag",
     "disable",
@@ -58,6 +63,7 @@ __all__ = [
     "get_tracing_context_headers_for_http_request",
     "log_trace",
     "reset",
+    "set_databricks_monitoring_sql_warehouse_id",
     "set_destination",
     "set_experiment_trace_location",
     "set_span_chat_tools",
@@ -87,6 +93,7 @@ _MODULES = {
     ),
     "decorator": ("trace",),
     "destination": (
+        "set_databricks_monitoring_sql_warehouse_id",
         "set_destination",
         "set_experiment_trace_location",
         "unset_experiment_trace_location",
@@ -110,6 +117,7 @@ _MODULES = {
 __getattr__ = lazy_names(
     __name__,
     {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names},
+    ("attachments", "config", "constant"),
 )
 
 

@@ -276,7 +276,7 @@ class Client:
             run_id: only traces of this MLflow run.
             include_spans: False leaves the traces' spans out, which is quicker.
             model_id: only traces of this MLflow model.
-            locations: ids of MLflow experiments; traces without an experiment belong to all.
+            locations: ids of MLflow experiments; traces without one belong to ``"0"``.
             flush: first wait until everything that has ended is written.
 
         Returns:

@@ -20,6 +20,7 @@ from tracetape.tracing.runtime import Destination, runtime
 __all__ = [
     "Experiment",
     "get_tracking_uri",
+    "set_databricks_monitoring_sql_warehouse_id",
     "set_destination",
     "set_experiment",
     "set_experiment_trace_location",
@@ -130,6 +131,18 @@ def set_destination(destination: Any, *, context_local: bool = False) -> None:
         current.set(Scope(current.get(), metadata={EXPERIMENT: number}))
     else:
         _keep(experiment_id=number, experiment_name=None)
+
+
+def set_databricks_monitoring_sql_warehouse_id(
+    sql_warehouse_id: str, experiment_id: str | None = None
+) -> NoReturn:
+    """Only on Databricks.
+
+    Raises:
+        InvalidValueError: always.
+    """
+    del sql_warehouse_id, experiment_id
+    _only_on_databricks("set_databricks_monitoring_sql_warehouse_id")
 
 
 def set_experiment_trace_location(*arguments: Any, **named: Any) -> NoReturn:

@@ -9,6 +9,7 @@ from typing import Any, Literal, overload
 from tracetape.entities import Trace, TraceState
 from tracetape.entities.names import SESSION, SOURCE_RUN
 from tracetape.entities.session import Session
+from tracetape.entities.trace_info import DEFAULT_EXPERIMENT
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
 from tracetape.store import query as q
 from tracetape.store.fields import parse_order_by
@@ -90,7 +91,7 @@ def search_traces(
         model_id: only traces of this MLflow model.
         sql_warehouse_id: deprecated; Databricks only, and without effect here.
         include_spans: False leaves the traces' spans out, which is quicker.
-        locations: ids of MLflow experiments; traces without an experiment belong to all.
+        locations: ids of MLflow experiments; traces without one belong to ``"0"``.
         flush: first wait until everything that has ended is written.
 
     Raises:
@@ -232,8 +233,10 @@ def _ended(condition: q.Condition | None) -> list[q.Condition]:
 def _scope(places: Sequence[str], run_id: str | None, model_id: str | None) -> list[q.Condition]:
     scope: list[q.Condition] = []
     if places:
-        of_one = q.Comparison("trace", "experiment_id", "IN", tuple(places))
-        scope.append(q.Any((of_one, q.Comparison("trace", "experiment_id", "IS NULL"))))
+        here: q.Condition = q.Comparison("trace", "experiment_id", "IN", tuple(places))
+        if DEFAULT_EXPERIMENT in places:
+            here = q.Any((here, q.Comparison("trace", "experiment_id", "IS NULL")))
+        scope.append(here)
     for key, value in ((SOURCE_RUN, run_id), (_MODEL, model_id)):
         if value is not None:
             scope.append(q.Comparison("metadata", key, "=", str(value)))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetape.privacy.fields import clean_fields, may_hold_credentials
+from tracetape.privacy.fields import clean_fields, clean_said_fields, may_hold_credentials
 from tracetape.privacy.names import (
     MARK,
     is_credential,
@@ -17,9 +17,11 @@ from tracetape.privacy.names import (
     is_secret,
     is_secret_in_query,
 )
+from tracetape.privacy.texts import clean_said
 from tracetape.privacy.urls import clean_text, clean_url
 from tracetape.privacy.values import Secrets, telling
 
+SHAPED = "sk-proj-4f9Kd72Lm0Qx8Vb31ZtRw6Yp"
 CREDENTIALS = (
     *("api_key", "apiKey", "api-key", "APIKEY", "OPENAI_API_KEY", "x-api-key", "x-goog-api-key"),
     *("authorization", "Authorization", "proxy-authorization", "authorization_token"),
@@ -28,7 +30,10 @@ CREDENTIALS = (
     *("password", "db_password", "passwd", "passphrase", "secret", "client_secret", "app_secret"),
     *("aws_secret_access_key", "access_key", "private_key", "subscription-key", "secret_key"),
     *("cookie", "Set-Cookie", "cookies", "assertion", "client_assertion", "code_verifier"),
-    *("credential", "google_credentials", "account_key"),
+    *("credential", "google_credentials", "account_key", "secret_access_key", "SECRET_ACCESS_KEY"),
+    *("OPENAI_API_KEY_2", "api_keys", "passwords", "secrets", "signing_key", "encryption_key"),
+    *("master_key", "private_key_pem", "connection_string", "conn_str", "db_pass", "hf_token"),
+    *("DATABRICKS_TOKEN", "github_token", "bot_token", "sas_token", "passcode", "auth_key"),
 )
 ORDINARY = (
     *("token", "tokens", "max_tokens", "prompt_tokens", "total_tokens", "token_count", "key"),
@@ -39,6 +44,9 @@ ORDINARY = (
     *("prompt_cache_key", "primary_key", "sort_key", "public_key", "keys", "keyword", "signature"),
     *("thought_signature", "encrypted_content", "author", "authors", "authority", "secretary"),
     *("tokenizer", "tokenise", "passwordless_hint", "password_policy_text", "first_token_ms"),
+    *("bypass", "compass", "first_pass", "passage", "sync_token", "cursor_token", "sort_keys"),
+    *("secret_santa", "secretariat", "cookie_policy", "authenticated", "authored", "public_keys"),
+    *("private_key_id", "access_key_id", "keyboard", "api_key_required", "password_length"),
     *("safety_identifier", "service_tier", "code", "name", "valid_token", "monkey", "turkey"),
 )
 
@@ -65,6 +73,118 @@ def test_the_value_tells_what_a_token_is() -> None:
     assert is_secret("token", "HRTOK1234567890abcdef")
     assert not is_secret("token", " Paris")
     assert not is_secret("token", "internationalisation")
+
+
+def test_any_other_token_is_told_by_its_value() -> None:
+    """Unless its name says that it is where a list goes on."""
+    value = "CAESBkxvbmRvbjEyMzQ1Njc4"
+    assert is_secret("workspace_token", value)
+    assert is_secret("deviceToken", value)
+    assert not is_secret("pad_token", "<pad>")
+    for name in ("next_page_token", "nextPageToken", "continuation_token", "sync_token"):
+        assert not is_secret(name, value)
+
+
+def test_pwd_is_a_password_unless_it_is_a_folder() -> None:
+    """A shell's environment has one of that name."""
+    assert is_secret("pwd", "hunter2")
+    assert is_secret("DB_PWD", "hunter2")
+    assert not is_secret("PWD", "/home/ada")
+    assert not is_secret("OLDPWD", "/tmp")
+    assert not is_secret("pwd", r"C:\Users\ada")
+
+
+SIGNED = (
+    "https://b.s3.amazonaws.com/k?X-Amz-Credential=A%2F1&X-Amz-Signature=0af1&X-Amz-Expires=60",
+    "https://a.blob.core.windows.net/c/x.png?sv=2024&sr=b&sig=aB%2Fc%3D",
+    "https://storage.googleapis.com/b/o?X-Goog-Credential=a&X-Goog-Signature=0af1",
+    "postgres://ada:hunter2@db.test:5432/app?sslmode=require",
+    "redis://:hunter2@cache.test/0",
+)
+SECRET_PARTS = ("hunter2", "0af1", "aB%2Fc%3D", "A%2F1")
+
+
+@pytest.mark.parametrize("url", SIGNED)
+def test_a_value_that_is_a_url_loses_what_logs_in(url: str) -> None:
+    """Whatever it is called, in what a program records and in requests; the rest of it stays."""
+    value = {"source": [{"target": url}]}
+    for cleaned in (clean_said_fields(value, []), clean_fields(value, [])):
+        (left,) = (one["target"] for one in cleaned["source"])
+        assert not [part for part in SECRET_PARTS if part in left]
+        assert left.split("?")[0].endswith(url.split("?")[0].rpartition("@")[2][8:])
+    assert may_hold_credentials(json.dumps(value).encode())
+    assert clean_fields({"content": url}, []) == {"content": url}
+
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA7\n-----END RSA PRIVATE KEY-----"
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Authorization: Basic YWRhOmh1bnRlcjI=", f"Bearer {TOKEN}", TOKEN, PEM),
+        *("{'Authorization': 'Basic YWRhOmh1bnRlcjI='}", json.dumps({"x": PEM}), SHAPED),
+        *(
+            "gsk_" + "a1" * 26,
+            "xoxb-" + "12345678901-abcdefghijk",
+            "glpat-" + "a1b2c3d4e5f6g7h8i9j0",
+        ),
+    ],
+)
+def test_shapes_are_known_anywhere_in_a_text(text: str) -> None:
+    """Of keys, web tokens, logins and private keys."""
+    for around in (text, f"curl -H '{text}' https://x.test"):
+        left = clean_said_fields({"command": around}, [])["command"]
+        assert MARK in left
+        assert not [one for one in ("YWRh", "eyJ", "MIIE", "a1a1", "b2c3", "12345") if one in left]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Basic information theory", "the bearer of this letter arrives tomorrow afternoon"),
+        *("risk-free, task-oriented and disk-bound", "a dose of Asia's secret", "token: 5"),
+        *("max_tokens=4096", "next_page_token=abc", "the secret is simple: love", "key: value"),
+        *("password: must be 8 characters", "required: 'password', 'username'", "api_key"),
+        *("unexpected keyword argument 'api_key'", "client = OpenAI(api_key=key)"),
+        *("api_key=os.environ['OPENAI_API_KEY']", "token=self.token, secret=config.secret"),
+        *("a cookie: chocolate", "cookies: 12", "secret: a garden", "eyJ is how they begin"),
+        *("-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----", "sk-learn"),
+        *("https://x.test/a?page=2&q=token", "mailto:ada@x.test", "see http://x.test:80/@ada"),
+    ],
+)
+def test_ordinary_texts_stay(text: str) -> None:
+    """In exceptions and in what programs record."""
+    assert clean_said(text, MARK) == text
+    assert clean_said_fields({"note": text, "inputs": [text]}, []) == {
+        "note": text,
+        "inputs": [text],
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("FATAL: host=db user=ada password=hunter2", "pwd=hunter2;", "PASSWORD: hunter2"),
+        *("{'x-api-key': 'hunter2'}", '{\\"api_key\\": \\"hunter2\\"}', "api_key='hunter2'"),
+        *("Headers([('authorization', 'Bearer hunter2')])", "Authorization: Token hunter2"),
+        *("Cookie: sid=hunter2; theme=dark", "Set-Cookie: session=hunter2; Path=/"),
+        *("[(b'x-api-key', b'hunter2')]", "cannot reach postgres://ada:hunter2@db.test/app"),
+        "GET https://x.test/?sig=hunter2&api-version=1 failed",
+    ],
+)
+def test_exceptions_lose_the_credentials_that_they_name(text: str) -> None:
+    """As drivers and HTTP clients write them."""
+    assert "hunter2" not in clean_said(text, MARK)
+
+
+def test_what_a_program_calls_its_parameters_is_no_content() -> None:
+    """The names below are again: what a model says stays."""
+    value = {"inputs": {"api_key": "k"}, "auth": ["ada", "hunter2"]}
+    assert clean_said_fields(value, []) == {"inputs": {"api_key": MARK}, "auth": ["ada", MARK]}
+    said = {"messages": [{"role": "user", "content": [{"text": "x", "api_key": "mine"}]}]}
+    assert clean_said_fields(said, []) == said
 
 
 CONTENT: list[Any] = [
@@ -168,9 +288,6 @@ def test_a_url_keeps_all_but_its_credentials() -> None:
 def test_what_stands_for_no_key_is_no_secret(value: Any) -> None:
     """Such words are in texts of users."""
     assert not telling(value)
-
-
-SHAPED = "sk-proj-4f9Kd72Lm0Qx8Vb31ZtRw6Yp"
 
 
 def test_shapes_are_looked_for_outside_of_what_is_said() -> None:

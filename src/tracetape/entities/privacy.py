@@ -81,18 +81,24 @@ def protected(span: Any) -> Any:
     return protect(view) if hidden else view
 
 
-def protected_value(value: Any, *where: str, begun: Privacy | None = None) -> Any:
+def protected_value(value: Any, *where: str, begun: Privacy | None = None, of: str = "") -> Any:
     """What of a text, or of JSON values, that is said beside the spans may be kept.
 
     Args:
         value: a tag, say.
         where: what it is, as rules name it: ``tags``, and its key.
         begun: what held when its trace began.
+        of: the trace's id, for the warning if a rule fails.
     """
     secrets: Secrets = known()
     if secrets:
         value = secrets.value(value)
+    if isinstance(value, (str, dict, list)) and len(where) > 1:
+        with loading:
+            from tracetape.privacy.fields import clean_said_fields
+
+        value = clean_said_fields({where[-1]: value}, [])[where[-1]]
     for redactor in {policy.now.redactor, None if begun is None else begun.redactor}:
         if redactor is not None:
-            value = redactor.plain(value, *where)
+            value = redactor.plain(value, *where, of=of and f"trace {of}")
     return value

@@ -9,11 +9,12 @@ import orjson
 
 from tracetape._system import lasting_lock
 from tracetape.capture import decode, encode
+from tracetape.entities.identifiers import span_id_text, trace_id_text
 from tracetape.entities.json_text import json_text
 from tracetape.entities.names import UNREAD
 from tracetape.entities.privacy import CAPTURE, LEVELS, Privacy, policy
 from tracetape.entities.status import SpanStatus
-from tracetape.privacy.fields import clean_fields
+from tracetape.privacy.fields import clean_fields, clean_said_fields, may_hold_credentials
 from tracetape.privacy.names import MARK
 from tracetape.privacy.pieces import conceal_pieces
 from tracetape.privacy.texts import clean_said
@@ -35,7 +36,7 @@ __all__ = ["protect", "secrets_of_trace", "without_credentials"]
 _EXCEPTION_TYPE = "exception.type"
 _reading = lasting_lock()  # a reader's thread and the writing one may look at the same requests
 _CHUNK_EVENT, _CHUNK = "mlflow.chunk.item.", "mlflow.chunk.value"  # a stream's, if they are kept
-_FUNCTION = "function_name"  # the field of a decorated function
+_LARGE = 16 << 10  # bytes of JSON that a quick look saves the reading of
 _PATH = "path"  # the field that a call of an integration has, and nothing else
 _CONTENT_FIELDS = frozenset({"tools", "description", "function_name", "links"})
 
@@ -66,15 +67,11 @@ def protect(span: Any) -> Any:
 def without_credentials(span: Any) -> Any:
     """The span itself, or what is left of it without the credentials of its trace's calls.
 
-    Of a call and of a function's arguments also by their names, and by their shapes in what an
-    exception says: there is nothing of the user's in that.
+    Also without what is one by its name or its shape: of a call beside what users and models say.
     """
-    view, fields = span, span._fields
-    if fields is not None:
-        if _PATH in fields:
-            view = _cleaned_call(span)
-        elif _FUNCTION in fields:
-            view = _cleaned_arguments(span)
+    fields = span._fields
+    is_call = fields is not None and _PATH in fields
+    view = _cleaned_call(span) if is_call else _cleaned_words(span)
     if span._events or span._status.description:
         view = _cleaned_errors(view)
     secrets = secrets_of_trace(span._trace)
@@ -117,17 +114,33 @@ def _cleaned_call(span: Any) -> Any:
     return _changed(span, changed)
 
 
-def _cleaned_arguments(span: Any) -> Any:
-    """Of a decorated function: the program's parameters have names, as fields of a request do."""
-    data = span._inputs
-    if data is None:
-        return span
+def _cleaned_words(span: Any) -> Any:
+    """Of any other span: what its program says has names, as fields of a request do."""
     found: list[str] = []
-    before = decode(data)
-    after = clean_fields(before, found)
+    changed: dict[str, Any] = {}
+    for name in ("inputs", "outputs"):
+        data = getattr(span, f"_{name}")
+        if data is not None and (len(data) < _LARGE or may_hold_credentials(data)):
+            before = decode(data)
+            after = clean_said_fields(before, found)
+            if after is not before and after != before:
+                changed[name] = encode(after)
+    if span._attributes:
+        attributes = dict(span._attributes)
+        cleaned = {key: _said_attribute(key, item, found) for key, item in attributes.items()}
+        if cleaned != attributes:
+            changed["attributes"] = cleaned
     if found:
         span._trace.keep_from_records(those_that_tell(found))
-    return span if after == before else _changed(span, {"inputs": encode(after)})
+    return _changed(span, changed)
+
+
+def _said_attribute(key: str, value: Any, found: list[str]) -> Any:
+    if isinstance(value, bytes):
+        before = decode(value)
+        after = clean_said_fields({key: before}, found)[key]
+        return value if after is before or after == before else encode(after)
+    return clean_said_fields({key: value}, found)[key] if isinstance(value, str) else value
 
 
 def _cleaned_attribute(key: str, value: Any, found: list[str]) -> Any:
@@ -142,7 +155,7 @@ def _cleaned_errors(span: Any) -> Any:
     """Events and status; an exception is known by its type."""
     changed: dict[str, Any] = {}
     status, events = span._status, list(span._events or ())
-    cleaned = [(name, at, _cleaned_exception(data)) for name, at, data in events]
+    cleaned = [(name, at, _cleaned_event(name, data)) for name, at, data in events]
     if cleaned != events:
         changed["events"] = cleaned
     said: Any = status.description  # the user may have given anything
@@ -152,11 +165,16 @@ def _cleaned_errors(span: Any) -> Any:
     return _changed(span, changed)
 
 
-def _cleaned_exception(data: bytes) -> bytes:
-    if _EXCEPTION_TYPE.encode() not in data:
+def _cleaned_event(name: Any, data: bytes) -> bytes:
+    if _is_chunk(name):  # of what a model says
         return data
     before = decode(data)
-    after = {k: _cleaned_text(v) if isinstance(v, str) else v for k, v in before.items()}
+    if not isinstance(before, dict):
+        return data
+    if _EXCEPTION_TYPE in before:
+        after = {k: _cleaned_text(v) if isinstance(v, str) else v for k, v in before.items()}
+    else:
+        after = clean_said_fields(before, [])
     return data if after == before else encode(after)
 
 
@@ -248,6 +266,7 @@ def _stricter(one: str, other: Any) -> str:
 def _view(span: Any, **changed: Any) -> Any:
     view = {
         "trace": span._trace,
+        "span_id": span._span_id,
         "name": span._name,
         "inputs": None,
         "outputs": None,
@@ -292,28 +311,30 @@ def _is_number(value: Any) -> bool:
 
 
 def _redacted(span: Any, redactor: Redactor) -> Any:
+    # By its ids: what it is called may be what a rule hides.
+    of = f"span {span_id_text(span._span_id)} of trace {trace_id_text(span._trace.trace_id)}"
     attributes = {
-        key: redactor.value(value, "attributes", key)
+        key: redactor.value(value, "attributes", key, of=of)
         for key, value in list((span._attributes or {}).items())
     }
     fields = {
-        key: redactor.plain(value, "attributes", key) if key in _CONTENT_FIELDS else value
+        key: redactor.plain(value, "attributes", key, of=of) if key in _CONTENT_FIELDS else value
         for key, value in list((span._fields or {}).items())
     }
     events = [
-        (name, at, redactor.json(data, "events", name))
+        (name, at, redactor.json(data, "events", name, of=of))
         for name, at, data in list(span._events or ())
     ]
     status = span._status
     if status.description:
-        text = redactor.plain(status.description, "status")
+        text = redactor.plain(status.description, "status", of=of)
         status = SpanStatus(status.status_code, text if isinstance(text, str) else "")
-    name = redactor.plain(span._name, "name")
+    name = redactor.plain(span._name, "name", of=of)
     return _view(
         span,
         name=name if isinstance(name, str) else "",
-        inputs=redactor.json(span._inputs, "inputs"),
-        outputs=redactor.json(span._outputs, "outputs"),
+        inputs=redactor.json(span._inputs, "inputs", of=of),
+        outputs=redactor.json(span._outputs, "outputs", of=of),
         attributes=attributes,
         fields=fields,
         events=events,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from traceback import format_tb
 from typing import Any, TypeAlias
 
 import orjson
@@ -21,6 +22,13 @@ _ROOTS = frozenset({"inputs", "outputs", "attributes", "events", "status"})
 
 # A key path, a pattern, or a function of (path, value) for each text and number.
 RedactionRule: TypeAlias = "str | re.Pattern[str] | Callable[[str, Any], Any]"
+
+
+class _RuleError(Exception):
+    """A rule of the user's raised something."""
+
+    def __init__(self, rule: Callable[[str, Any], Any]) -> None:
+        super().__init__(getattr(rule, "__qualname__", type(rule).__qualname__))
 
 
 class Redactor:
@@ -52,31 +60,37 @@ class Redactor:
                 )
         self._paths = re.compile("|".join(paths), re.IGNORECASE | re.DOTALL) if paths else None
 
-    def json(self, data: bytes | None, *where: str) -> bytes | None:
-        """JSON with its content redacted; `where` it stands in the span."""
+    def json(self, data: bytes | None, *where: str, of: str = "") -> bytes | None:
+        """JSON with its content redacted; `where` it stands in the span, and `of` which one."""
         if data is None:
             return None
         before = decode(data)
-        after = self.plain(before, *where)
+        after = self.plain(before, *where, of=of)
         return data if after == before else encode(after)
 
-    def value(self, value: Any, *where: str) -> Any:
+    def value(self, value: Any, *where: str, of: str = "") -> Any:
         """An attribute: a plain value, or JSON as bytes."""
-        return self.json(value, *where) if isinstance(value, bytes) else self.plain(value, *where)
+        redacted = self.json if isinstance(value, bytes) else self.plain
+        return redacted(value, *where, of=of)
 
-    def plain(self, value: Any, *where: str) -> Any:
+    def plain(self, value: Any, *where: str, of: str = "") -> Any:
         """JSON values with their content redacted."""
         try:
             path = _STEP.join(where)
             if len(where) > 1 and self._paths is not None and self._paths.fullmatch(path):
                 return HIDDEN
             return self._walk(value, path)
-        except Exception:  # noqa: BLE001 - the user's rules
+        except Exception as error:  # noqa: BLE001 - the user's rules
+            # Neither the value nor what the rule said of it: the log is kept, too.
+            rule = str(error) if isinstance(error, _RuleError) else "a path or a pattern"
+            cause = error.__cause__ or error
             warn_once(
-                "redaction failed",
-                "tracetape: a redaction rule failed; what it was to hide is dropped",
+                f"redaction failed: {rule}",
+                "tracetape: a redaction rule failed: %s, with %s, at %s%s;"
+                " what it was to hide is dropped, there and wherever it fails again",
+                *(rule, type(cause).__name__, ".".join(map(str, where)), of and f" of {of}"),
             )
-            logger.debug("a redaction rule failed", exc_info=True)
+            logger.debug("%s failed:\n%s", rule, "".join(format_tb(cause.__traceback__)))
             return _DROPPED
 
     def _walk(self, value: Any, path: str) -> Any:
@@ -89,16 +103,19 @@ class Redactor:
             return [self._inner(item, f"{path}{_STEP}{n}") for n, item in enumerate(value)]
         if isinstance(value, str):
             value = self._text(self._json_text(value, path))
+        return self._called(path, value)
+
+    def _called(self, path: str, value: Any) -> Any:
         for function in self._functions:
-            value = function(path.replace(_STEP, "."), value)
+            try:
+                value = function(path.replace(_STEP, "."), value)
+            except Exception as error:
+                raise _RuleError(function) from error
         return value
 
     def _key(self, key: str, path: str) -> str:
         """Keys may be somebody's too; functions see them at the path of what they are keys of."""
-        key = self._text(key)
-        for function in self._functions:
-            key = str(function(path.replace(_STEP, "."), key))
-        return key
+        return str(self._called(path, self._text(key)))
 
     def _inner(self, value: Any, path: str) -> Any:
         if self._paths is not None and self._paths.fullmatch(path):

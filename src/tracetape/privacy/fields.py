@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 
 from tracetape.privacy.names import MARK, is_credential, is_login, is_secret, may_be_secret
 from tracetape.privacy.shapes import without_secrets
-from tracetape.privacy.urls import clean_url, secrets_in_url
+from tracetape.privacy.texts import clean_said
+from tracetape.privacy.urls import clean_url, clean_value, secrets_in_url
 
-__all__ = ["clean_fields", "may_hold_credentials"]
+__all__ = ["clean_fields", "clean_said_fields", "may_hold_credentials"]
 
 # What users and models say: a name in there is theirs.
 _CONTENT = frozenset(
@@ -29,6 +30,10 @@ _SERVERS = "mcp_servers"
 _HEADERS = "headers"  # of a server: each may be a credential
 _SPACED = re.compile(rb'"\s+:')
 _LONGEST_NAME = 100
+_PROGRAM = "\0"  # above fields that the program named itself: none of those is content
+_SHORTEST_TEXT = 12  # that names a credential
+_REPR = re.compile(r"[\w.]{1,100}\(|[<{\[(]")  # how what is no JSON is recorded, and JSON as text
+_SHORT_TEXT = 1000  # longer ones of a program's are passed over, unless they are one word
 
 
 _Shaped: TypeAlias = "Callable[[str, str], str] | None"
@@ -36,7 +41,7 @@ _Shaped: TypeAlias = "Callable[[str, str], str] | None"
 
 def may_hold_credentials(data: bytes) -> bool:
     """A quick look at JSON that need not be read else: whether `clean_fields` may find a name."""
-    if _SPACED.search(data):
+    if _SPACED.search(data) or (b"://" in data and (b"@" in data or b"=" in data)):
         return True
     names = {part[part.rfind(b'"') + 1 :] for part in data.split(b'":')}
     return any(_is_doubtful(name) for name in names if len(name) <= _LONGEST_NAME)
@@ -62,6 +67,25 @@ def clean_fields(value: Any, found: list[str], mark: str = MARK, *, shapes: bool
     return _walk(value, "", found, mark, without_secrets if shapes else None)
 
 
+def clean_said_fields(value: Any, found: list[str], mark: str = MARK) -> Any:
+    """The same of what a program records itself: arguments, results, attributes.
+
+    The outermost names are its own, whatever they are: ``inputs`` is a parameter there. Shapes are
+    looked for in short texts and in single words: a long text may be a prompt.
+    """
+    return _walk(value, _PROGRAM, found, mark, _without_short)
+
+
+def _without_short(text: str, mark: str) -> str:
+    if len(text) < _SHORTEST_TEXT:
+        return text
+    if _REPR.match(text):  # as `Settings(password='…')`
+        return clean_said(text, mark)
+    if len(text) > _SHORT_TEXT and " " in text[:_SHORT_TEXT] and not text.startswith("-----"):
+        return text
+    return without_secrets(text, mark)
+
+
 def _walk(value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) -> Any:
     new: Any = None
     if isinstance(value, dict):
@@ -73,20 +97,21 @@ def _walk(value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) 
     elif isinstance(value, list):
         if value and type(value[0]) in (float, int):  # a vector
             return value
+        above = "" if above is _PROGRAM else above
         for at, item in enumerate(value):
             cleaned = _walk(item, above, found, mark, shaped)
             if cleaned is not item:
                 new = list(value) if new is None else new
                 new[at] = cleaned
-    elif shaped is not None and isinstance(value, str):
-        return shaped(value, mark)
+    elif isinstance(value, str):
+        return _text(value, found, mark, shaped)
     return value if new is None else new
 
 
 def _field(key: str, value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) -> Any:
-    if above in _NAMED_BY_USERS:
+    if above in _NAMED_BY_USERS and not isinstance(value, str):
         return _walk(value, "", found, mark, shaped)
-    if key in _CONTENT:
+    if key in _CONTENT and above is not _PROGRAM:
         return value
     if isinstance(value, str):
         if may_be_secret(key) and value and value != mark and is_secret(key, value, above):
@@ -95,7 +120,7 @@ def _field(key: str, value: Any, above: str, found: list[str], mark: str, shaped
         if key in _URLS or (key == "url" and above == _SERVERS):
             found += secrets_in_url(value)
             return clean_url(value)
-        return value if shaped is None else shaped(value, mark)
+        return _text(value, found, mark, shaped)
     if isinstance(value, (dict, list)):
         if key == _HEADERS or (is_credential(key) and not _is_schema(value)):
             return _hidden(value, found, mark)
@@ -103,6 +128,11 @@ def _field(key: str, value: Any, above: str, found: list[str], mark: str, shaped
             return [value[0], _hidden(value[1], found, mark)]
         return _walk(value, key, found, mark, shaped)
     return value
+
+
+def _text(value: str, found: list[str], mark: str, shaped: _Shaped) -> str:
+    value = clean_value(value, found, mark)
+    return value if shaped is None else shaped(value, mark)
 
 
 def _is_schema(value: Any) -> bool:

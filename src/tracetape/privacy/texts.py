@@ -10,9 +10,10 @@ from tracetape.privacy.urls import clean_text
 
 __all__ = ["clean_said"]
 
-# A name and what comes between it and its value, as in "name=", "name: " and "'name': ".
+# A name and what comes between it and its value, as in "name=", "name: ", "'name': ", "('name', ".
 _NAME = re.compile(
-    r"(?<![\w.-])(?P<name>[A-Za-z][\w.-]{1,63})\\{0,8}[\"']?[ \t]{0,3}[=:](?!=)[ \t]{0,3}"
+    r"(?<![\w.-])(?P<name>[A-Za-z][\w.-]{1,63})\\{0,8}"
+    r"(?:[\"']?[ \t]{0,3}[=:](?!=)|(?P<pair>[\"'],))[ \t]{0,3}"
 )
 _QUOTED = re.compile(r"[bru]?\\{0,8}[\"'](?P<value>[^\"'\\\r\n]{4,4096})")
 _SCHEME = re.compile(r"[A-Za-z-]{2,20} (?P<value>[^\s\"'\\,;]{4,})")
@@ -32,6 +33,8 @@ def _without_named(text: str, mark: str) -> str:
     for found in _NAME.finditer(text):
         if found.start() < done:
             continue
+        if found["pair"] and "(" not in text[max(0, found.start() - 3) : found.start()]:
+            continue  # two words of a list
         value = _value(found["name"], text, found.end())
         if value is not None and value[0] != mark:
             left += [text[done : value.start("value")], mark]

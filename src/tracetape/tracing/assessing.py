@@ -11,8 +11,8 @@ from tracetape.entities import Trace
 from tracetape.entities.assessment import Assessment, Expectation, Feedback, IssueReference
 from tracetape.entities.assessment_source import AssessmentError, AssessmentSource
 from tracetape.entities.live_span import NO_OP_TRACE_ID
-from tracetape.entities.privacy import protected_value
 from tracetape.exceptions import InvalidTypeError, TracetapeException
+from tracetape.tracing.protecting import protected_assessment
 from tracetape.tracing.reading import number_of
 from tracetape.tracing.runtime import runtime
 
@@ -274,8 +274,6 @@ def override_feedback(
 
 
 # What is the user's in an assessment's JSON, and what it is called by those who write rules.
-_SAID = ("assessment_name", "rationale", "metadata", "source", "feedback", "expectation", "issue")
-_RULE_NAMES = {"assessment_name": "name", "feedback": "value", "expectation": "value"}
 
 
 def _trace(trace_id: str) -> Trace:
@@ -308,21 +306,5 @@ def _find(trace: Trace, assessment_id: str) -> Assessment:
 def _store(trace: Trace, *changed: Assessment, remove: str | None = None) -> None:
     number = number_of(trace.info.trace_id)
     assert number is not None
-    changed = tuple(_protected(one) for one in changed)
+    changed = tuple(protected_assessment(one) for one in changed)
     runtime.recorder.store.assess(number, changed, () if remove is None else (remove,))
-
-
-def _protected(assessment: Assessment) -> Assessment:
-    """What of it may be kept, by the rules and without secrets; rules know it as ``feedback``."""
-    said = assessment.to_dictionary()
-    kept = {
-        key: protected_value(item, "feedback", _RULE_NAMES.get(key, key))
-        for key, item in said.items()
-        if key in _SAID
-    }
-    hidden = {key: item for key, item in kept.items() if item != said[key]}
-    if not hidden:
-        return assessment
-    new = Assessment.from_dictionary({**said, **hidden})
-    new.error = new.feedback.error if new.feedback is not None else new.error
-    return new

@@ -65,21 +65,22 @@ def update_current_trace(
     if state is not None and state not in (TraceState.OK, TraceState.ERROR):
         raise InvalidValueError(f"State must be either 'OK' or 'ERROR', but got '{state}'.")
     named = {"mlflow.modelId": model_id, SESSION: session_id, USER: user}
-    begun = span._trace.privacy
+    begun, of = span._trace.privacy, span.trace_id
     if client_request_id is not None:
         client_request_id = str(client_request_id)
-        client_request_id = _text(protected_value(client_request_id, "id", begun=begun))
+        client_request_id = _text(protected_value(client_request_id, "id", begun=begun, of=of))
+    told = _strings("metadata", {**(metadata or {}), **_said(named)})
     span._trace.describe(
-        _texts("tags", _strings("tags", tags), begun),
-        _texts("metadata", _strings("metadata", {**(metadata or {}), **_said(named)}), begun),
+        _texts("tags", _strings("tags", tags), of, begun),
+        _texts("metadata", told, of, begun),
         client_request_id=client_request_id,
-        request_preview=_protected(request_preview, "inputs", span._trace.privacy),
-        response_preview=_protected(response_preview, "outputs", span._trace.privacy),
+        request_preview=_protected(request_preview, "inputs", begun, of),
+        response_preview=_protected(response_preview, "outputs", begun, of),
         state=None if state is None else TraceState(state),
     )
 
 
-def _protected(preview: str | None, part: str, begun: Privacy | None) -> str | None:
+def _protected(preview: str | None, part: str, begun: Privacy | None, of: str) -> str | None:
     """What of a preview may be kept, by what held when the trace began and by what holds now."""
     for privacy in (begun, policy.now):
         if privacy is None or preview is None:
@@ -87,16 +88,18 @@ def _protected(preview: str | None, part: str, begun: Privacy | None) -> str | N
         if privacy.capture != "full":
             return None
         if privacy.redactor is not None:
-            hidden = privacy.redactor.plain(preview, part)
+            hidden = privacy.redactor.plain(preview, part, of=f"trace {of}")
             preview = hidden if isinstance(hidden, str) else None
     secrets = known()
     return preview if preview is None else secrets.text(preview)
 
 
-def _texts(what: str, texts: dict[str, str], begun: Privacy | None = None) -> dict[str, str]:
+def _texts(
+    what: str, texts: dict[str, str], of: str, begun: Privacy | None = None
+) -> dict[str, str]:
     """What of tags or metadata may be kept; their keys are what rules name them by."""
     return {
-        key: _text(protected_value(text, what, _RULE_NAMES.get(key, key), begun=begun))
+        key: _text(protected_value(text, what, _RULE_NAMES.get(key, key), begun=begun, of=of))
         for key, text in texts.items()
     }
 
@@ -152,7 +155,7 @@ def _change_tag(name: str, key: str, value: str | None) -> None:
     number = number_of(name)
     if number is None or runtime.recorder.read(number) is None:
         raise TracetapeException(f"Trace with ID {name!r} not found.")
-    tags = {key: None} if value is None else _texts("tags", {key: value})
+    tags = {key: None} if value is None else _texts("tags", {key: value}, name)
     runtime.recorder.tag(number, dict(tags))
 
 
@@ -161,7 +164,12 @@ def _said(values: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _strings(what: str, values: Mapping[str, Any] | None) -> dict[str, str]:
-    odd = {key: value for key, value in (values or {}).items() if not isinstance(value, str)}
-    if odd:
-        logger.warning("Values of %s must be strings; these are made strings: %s", what, odd)
+    odd = [
+        f"{key} ({type(value).__name__})"
+        for key, value in (values or {}).items()
+        if not isinstance(value, str)
+    ]
+    if odd:  # the values themselves are nothing for a log
+        names = ", ".join(odd)
+        logger.warning("Values of %s must be strings; these are made strings: %s", what, names)
     return {str(key): str(value) for key, value in (values or {}).items()}

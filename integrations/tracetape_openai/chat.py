@@ -8,6 +8,7 @@ from tracetape.entities import SpanType
 from tracetape.instrument.chunks import Text, get, joined, joined_base64, says
 from tracetape_openai.choices import ChoicesCall
 from tracetape_openai.deltas import merge
+from tracetape_openai.tool_calls import in_order
 
 __all__ = ["ChatCompletions"]
 
@@ -78,11 +79,11 @@ class ChatCompletions(ChoicesCall):
         choice = self._choices.get(index)
         if choice is None:
             choice = self._choices[index] = {"index": index, "message": {}, "finish_reason": None}
-        said, whole = delta.get("delta"), delta.get("message")
+        said, whole = _as_message(delta.get("delta")), _as_message(delta.get("message"))
         if said:
             self._with_deltas.add(index)
             self._add(index, choice["message"], said)
-        if isinstance(whole, dict):
+        if whole:
             if index in self._with_deltas:  # what came so far, once more
                 self._whole[index] = whole
             else:
@@ -110,13 +111,19 @@ class ChatCompletions(ChoicesCall):
                 message[key] = message.get(key) or value
             message["role"] = message.get("role") or "assistant"
             message["content"] = _text_of(message.get("content"))
-            for call in message.get("tool_calls") or ():
-                if isinstance(call, dict):
-                    call.pop("index", None)  # only streams have it
+            if isinstance(message.get("tool_calls"), list):
+                message["tool_calls"] = in_order(message["tool_calls"])
             if choice["index"] in self._audio:
                 data = joined_base64(self._audio[choice["index"]])
                 message["audio"] = {**(message.get("audio") or {}), "data": data}
         return {"object": "chat.completion", "choices": choices}
+
+
+def _as_message(said: Any) -> dict[str, Any] | None:
+    """A delta or message; some servers send its content only."""
+    if isinstance(said, (str, list)) and said:
+        return {"content": said}
+    return said if isinstance(said, dict) and said else None
 
 
 def _text_of(content: Any) -> Any:

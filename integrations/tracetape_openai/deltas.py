@@ -38,8 +38,8 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
             if isinstance(before, Text):
                 before.add(value)
             elif isinstance(before, list):
-                if value:  # content began as a list of parts
-                    _merge_list(before, [{"type": "text", "text": value}], key)
+                if value:  # it began as a list
+                    _merge_list(before, [_as_item(value, key)], key)
             elif value or not before:
                 message[key] = Text([value])
         elif isinstance(value, dict):
@@ -54,7 +54,7 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
         elif isinstance(value, list):
             if isinstance(before, Text):
                 text = "".join(before)
-                before = message[key] = [{"type": "text", "text": Text([text])}] if text else []
+                before = message[key] = [_as_item(text, key)] if text else []
             elif not isinstance(before, list):
                 before = message[key] = []
             if key == "tool_calls":
@@ -63,6 +63,11 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
                 _merge_list(before, value, key)
         elif value != "" or before is None:
             message[key] = value
+
+
+def _as_item(text: str, key: str) -> Any:
+    """What came as text, in the list that `key` otherwise has: of content it is a part."""
+    return {"type": "text", "text": Text([text])} if key == "content" else text
 
 
 def _merge_calls(calls: list[Any], parts: list[Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tracetape.instrument.chunks import Text
 
-__all__ = ["is_repeated", "place_of", "whole_name"]
+__all__ = ["in_order", "is_repeated", "place_of", "whole_name"]
 
 
 def place_of(calls: list[Any], part: dict[str, Any], known: int) -> int | None:
@@ -28,6 +28,19 @@ def place_of(calls: list[Any], part: dict[str, Any], known: int) -> int | None:
     if found is None or _begins(calls[found], part, is_same_delta=found >= known):
         return None
     return found
+
+
+def in_order(calls: list[Any]) -> list[Any]:
+    """The calls as a plain answer has them: by their numbers, if each has its own, and without."""
+    numbers = [call.get("index") if isinstance(call, dict) else None for call in calls]
+    if all(type(n) is int for n in numbers) and len(set(numbers)) == len(numbers):
+        calls = sorted(calls, key=lambda call: call["index"])
+    return [
+        {key: value for key, value in call.items() if key != "index"}
+        if isinstance(call, dict)
+        else call
+        for call in calls
+    ]
 
 
 def whole_name(function: dict[str, Any], part: str) -> str:

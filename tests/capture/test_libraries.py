@@ -37,6 +37,14 @@ class Unwilling(pydantic.BaseModel):  # type: ignore[misc]
         raise RuntimeError("no")
 
 
+class Odd(pydantic.BaseModel):  # type: ignore[misc]
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    x: float = math.nan
+    born: dt.date | None = None
+    secret: float = pydantic.Field(math.nan, exclude=True)
+
+
 @pydantic.dataclasses.dataclass
 class Pair:
     a: int
@@ -60,8 +68,13 @@ SHOWN = {
         ({"p": PERSON, 1: math.nan}, {"p": SHOWN, "1": "NaN"}),
         (Pair(1, Address(city="Ulm")), {"a": 1, "b": {"city": "Ulm", "zip_code": None}}),
         (pydantic.RootModel[list[int]]([1, 2]), [1, 2]),
+        (Odd(), {"x": "NaN", "born": None}),
+        (
+            [{"odd": Odd(x=2.5, extra=[math.inf])}],
+            [{"odd": {"x": 2.5, "born": None, "extra": ["Infinity"]}}],
+        ),
     ],
-    ids=["model", "nested", "slow path", "dataclass", "root model"],
+    ids=["model", "nested", "slow path", "dataclass", "root model", "NaN", "infinity"],
 )
 def test_pydantic_models_are_objects(value: Any, expected: Any) -> None:
     """As `model_dump(mode="json")` gives them."""

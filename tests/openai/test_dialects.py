@@ -6,9 +6,11 @@ the bug report that shows them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
+import openai
 import pytest
 from far_end import ASK, COMPLETION, FarEnd, chunk, events, http
 
@@ -171,6 +173,14 @@ CALLS: dict[str, tuple[list[list[dict[str, Any]]], list[dict[str, Any]]]] = {
         [[part("{", "f", index=0, id="1")], [part("}", index=1, id="1")]],
         [called("f", "{}", id="1")],
     ),
+    "numbers in another order": (
+        [
+            [part("", "g", index=1, id="2"), part("", "f", index=0, id="1")],
+            [part("{}", index=0), part('{"b":', index=1)],
+            [part("2}", index=1)],
+        ],
+        [called("f", "{}", id="1"), called("g", '{"b":2}', id="2")],
+    ),
     "arguments as an object": (
         [[{"index": 0, "id": "1", "function": {"name": "f", "arguments": {"a": 1}}}]],
         [{"id": "1", "function": {"name": "f", "arguments": {"a": 1}}}],
@@ -183,6 +193,34 @@ def test_calls_of_tools_are_neither_torn_nor_glued(name: str) -> None:
     """Number, id, name and type tell them apart together, and whole arguments end a call."""
     sent, expected = CALLS[name]
     assert message(*({"tool_calls": parts} for parts in sent))["tool_calls"] == expected
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (["[{", "}]"], "[{}]"),
+        ([[part("{}", "f")], "and g"], [called("f", "{}"), "and g"]),
+        (["and g", [part("{}", "f")]], ["and g", called("f", "{}")]),
+        (["", [part("{}", "f")], ""], [called("f", "{}")]),
+    ],
+    ids=["only", "after a call", "before a call", "empty"],
+)
+def test_calls_of_tools_as_text(sent: list[Any], expected: Any) -> None:
+    """Some templates of models go wrong: the text is kept as it came."""
+    assert message(*({"tool_calls": one} for one in sent))["tool_calls"] == expected
+
+
+@pytest.mark.parametrize("name", ["delta", "message"])
+def test_a_delta_that_is_its_text(name: str, far_end: FarEnd, traces: CapturedTraces) -> None:
+    """Is a chunk as others are."""
+    sent = [chunk({}), chunk({}), last()]
+    for one, text in zip(sent, ("It ", "is"), strict=False):
+        one["choices"][0] = {"index": 0, name: text}
+    headers = {"content-type": "text/event-stream"}
+    far_end.answers = [http.Response(200, content=events(*sent), headers=headers)]
+    list(far_end.client().chat.completions.create(**ASK, stream=True))
+    (choice,) = traces[0].data.spans[0].outputs["choices"]
+    assert choice["message"] == {"role": "assistant", "content": "It is"}
 
 
 def test_a_function_call_of_old(far_end: FarEnd) -> None:
@@ -387,3 +425,29 @@ def test_a_fragment_is_no_part_of_the_path(far_end: FarEnd, traces: CapturedTrac
     """Mistral's own SDK marks its streams so."""
     far_end.client().post("/chat/completions#stream", cast_to=object, body=ASK)
     assert traces[0].data.spans[0].name == "Completions"
+
+
+NUMBERS = [float("nan"), float("inf"), 0.5, None]
+SHOWN = ["NaN", "Infinity", 0.5, None]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_numbers_that_json_has_not(streamed: bool, far_end: FarEnd, traces: CapturedTraces) -> None:
+    """Python's own JSON has NaN and infinity, and many servers write it: null would be a lie."""
+    name = "delta" if streamed else "message"
+    choice = {"index": 0, name: {"content": "Hi", "refusal": None}, "scores": NUMBERS}
+    body = {**COMPLETION, "choices": [choice]}
+    content = events(body) if streamed else json.dumps(body).encode()
+    kind = "text/event-stream" if streamed else "application/json"
+    far_end.answers = [http.Response(200, content=content, headers={"content-type": kind})]
+    answer = far_end.client().chat.completions.create(**ASK, stream=streamed)
+    list(answer)
+    (choice,) = traces[0].data.spans[0].outputs["choices"]
+    assert choice["scores"] == SHOWN
+
+
+def test_numbers_that_json_has_not_in_a_request(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """The client may refuse to send them: then they are what went wrong."""
+    with contextlib.suppress(ValueError, openai.APIConnectionError):
+        far_end.client().chat.completions.create(**ASK, extra_body={"weights": NUMBERS})
+    assert traces[0].data.spans[0].inputs["weights"] == SHOWN

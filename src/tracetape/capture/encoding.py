@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import marshal
+import re
 from typing import Any
 
 import orjson
@@ -9,10 +11,12 @@ import orjson
 from tracetape._lazy import loading
 from tracetape.capture.conversion import convert
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "encode", "holds_odd_float"]
 
 # Dataclasses: orjson skips fields with a leading underscore. Datetimes: MLflow gives `str(v)`.
 _ROOMY = 32 * 1024  # bytes; orjson's shorter results hold on to up to 8 kB more than their text
+# The last two of a float's bytes that is no finite number. UTF-8 has no such pair.
+_find_odd_bytes = re.compile(rb"[\xf0-\xff][\x7f\xff]").search
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
@@ -29,9 +33,8 @@ def encode(value: Any, *, finite: bool = False) -> bytes:
     """
     try:
         data = orjson.dumps(value, convert, _OPTIONS)
-        # orjson writes NaN and infinities as null; only then is a walk worth its price. The search
-        # itself takes longer than orjson.
-        odd = not finite and b"null" in data and _holds_odd_float(value)
+        # orjson writes NaN and infinities as null.
+        odd = not finite and b"null" in data and holds_odd_float(value)
     except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - a subclass of str or dict may run any code of the user
         return _encode_safely(value)
     if odd:
@@ -47,11 +50,19 @@ def _encode_safely(value: Any) -> bytes:
     return encode_safely(value)
 
 
-def _holds_odd_float(value: Any) -> bool:
+def holds_odd_float(value: Any) -> bool:
+    """Whether a NaN or an infinity hides in `value`."""
+    # A walk in Python takes several times as long, and is only needed where this finds something.
+    try:
+        plain = marshal.dumps(value)
+        if not (b"\x7f" in plain or b"\xff" in plain) or not _find_odd_bytes(plain):
+            return False
+    except ValueError:  # it holds an object
+        pass
     with loading:
-        from tracetape.capture.walker import holds_odd_float
+        from tracetape.capture.walker import walk_for_odd_float
 
-    return holds_odd_float(value)
+    return walk_for_odd_float(value)
 
 
 def decode(data: bytes | None) -> Any:

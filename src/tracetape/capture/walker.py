@@ -13,7 +13,7 @@ import orjson
 
 from tracetape.capture.conversion import convert, is_sentinel, text_of
 
-__all__ = ["encode_safely", "holds_odd_float"]
+__all__ = ["encode_safely", "walk_for_odd_float"]
 
 _MAX_DEPTH = 200
 _MAX_REPR = 100_000
@@ -32,8 +32,8 @@ def encode_safely(value: Any) -> bytes:
         return orjson.dumps(_clean(_repr(value)))
 
 
-def holds_odd_float(value: Any, depth: int = 0) -> bool:
-    """Whether a NaN or an infinity hides in dicts, lists, tuples and dataclasses."""
+def walk_for_odd_float(value: Any, depth: int = 0) -> bool:
+    """Whether a NaN or an infinity hides in dicts, lists, tuples, dataclasses and models."""
     cls = type(value)
     if cls is str:
         return False
@@ -48,12 +48,21 @@ def holds_odd_float(value: Any, depth: int = 0) -> bool:
         inner = list.__iter__(value)
     elif issubclass(cls, tuple):
         inner = tuple.__iter__(value)
+    elif hasattr(cls, "__pydantic_serializer__"):
+        inner = _values_of(value)
     elif dataclasses.is_dataclass(cls):
         converted = convert(value)
-        return type(converted) is dict and holds_odd_float(converted, depth + 1)
+        return type(converted) is dict and walk_for_odd_float(converted, depth + 1)
     else:
         return False
-    return any(holds_odd_float(item, depth + 1) for item in inner)
+    return any(walk_for_odd_float(item, depth + 1) for item in inner)
+
+
+def _values_of(model: Any) -> Iterable[Any]:
+    """Those of a pydantic model, past what its class overrides."""
+    yield from object.__getattribute__(model, "__dict__").values()
+    if hasattr(type(model), "__pydantic_extra__"):
+        yield from (object.__getattribute__(model, "__pydantic_extra__") or {}).values()
 
 
 # Types are asked by issubclass, because isinstance reads the object's __class__, and containers
@@ -90,6 +99,9 @@ def _walk(value: Any, above: tuple[int, ...], depth: int) -> Any:
     except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - the user's objects may raise anything
         return _clean(text_of(value))
     if type(converted) is orjson.Fragment:
+        if walk_for_odd_float(value):  # pydantic, too, writes null
+            shown = cls.__pydantic_serializer__.to_python(value, warnings=False)
+            return _walk(shown, inside, depth + 1)
         return converted
     return _walk(converted, inside, depth + 1)
 

@@ -115,8 +115,7 @@ class Call:
         """Record what is asked."""
         try:
             span, extractor = self._span, self._extractor
-            # The SDK sends it as JSON, which has neither NaN nor infinity.
-            span._keep_inputs(encode(extractor.inputs(request), finite=True))
+            span._keep_inputs(encode(extractor.inputs(request)))
             attributes, fields = extractor.request(request)
             span.set_attributes(attributes)
             fields["path"] = request.path
@@ -226,8 +225,7 @@ class Call:
                 if type(body) is str and body.lstrip().startswith("{"):
                     body = _json_of(body)
                 if self._extractor.reads_later and isinstance(body, (bytes, dict)):
-                    # What came as JSON has neither NaN nor infinity.
-                    span._keep_outputs(body if type(body) is bytes else encode(body, finite=True))
+                    span._keep_outputs(body if type(body) is bytes else encode(body))
                     span.set_unread(_Answer(self._extractor))
                 else:
                     self._read(body)

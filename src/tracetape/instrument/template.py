@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, get_origin
 from urllib.parse import urlsplit
 
 from tracetape.capture.conversion import is_sentinel
+from tracetape.capture.encoding import holds_odd_float
 from tracetape.diagnostics import internal_error
 from tracetape.instrument.body import watch_body
 from tracetape.instrument.byte_streams import library_of
@@ -44,6 +45,10 @@ _PARSED: dict[str, Any] = {
     },
     "output": {"__all__": {"parsed_arguments": True, "content": {"__all__": {"parsed": True}}}},
 }
+_NEVER_NUMBERS = tuple(
+    f'"{name}":null'.encode()
+    for name in ("refusal", "logprobs", "content", "audio", "function_call", "tool_calls")
+)
 # Base URLs of servers that refuse to be asked for the usage of streams.
 _without_usage: set[str] = set()
 
@@ -375,6 +380,9 @@ def _json(result: Any) -> Any:
     try:
         data: bytes = serializer.to_json(result, **how)
     except ValueError:  # pydantic's, for text that is no UTF-8, such as a lone surrogate
+        return serializer.to_python(result, **how)
+    # pydantic writes NaN and infinities as null, which most answers have where there is no text.
+    if data.count(b"null") > sum(map(data.count, _NEVER_NUMBERS)) and holds_odd_float(result):
         return serializer.to_python(result, **how)
     return data
 

@@ -276,7 +276,35 @@ def test_while_a_tape_records_children_are_free(tape: Path, child: Callable[...,
     with cassette(tape, mode="none"):
         with cassette(tape.with_name("another.yaml")):
             assert "TRACETAPE_REPLAY" not in os.environ
+        assert "TRACETAPE_RECORD" not in os.environ
         assert "CassetteMissError" in child(OUTSIDE)
+
+
+def test_what_children_connect_to_is_named_at_the_end_of_the_recording(
+    tape: Path, child: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """By name or address; not this machine, what is allowed, and what has a tape of its own."""
+    source = """
+    import socket, sys, tracetape
+    def connect(host):
+        try:
+            socket.create_connection((host, 9), timeout=0.1)
+        except Exception as error:
+            print(type(error).__name__)
+    for host in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "nowhere.invalid", "127.0.0.1"):
+        connect(host)
+    with tracetape.cassette("own.yaml"):
+        connect("192.0.2.3")
+    """
+    before = dict(os.environ)
+    with cassette(tape, allow_hosts=["192.0.2.2"]) as recording:
+        assert "CassetteMissError" not in child(source=source)
+    assert recording.unrecorded == {
+        f"a connection to {OUTSIDE}:9 by a child process": 2,
+        "a connection to nowhere.invalid:9 by a child process": 1,
+    }
+    assert "not recorded: a connection to 192.0.2.1:9 by a child process, 2 times" in caplog.text
+    assert dict(os.environ) == before
 
 
 def test_what_the_program_sets_meanwhile_stays(tape: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -247,6 +247,7 @@ interactions:
 """
     )
     found = check([path])
+    assert check(path) == check(str(path)) == check(tmp_path) == check([tmp_path]) == found
     assert [str(finding) for finding in found] == [
         f"{path}: interaction 1: an AWS key id in the response's body",
         f"{path}: interaction 1: a credential in the URL's parameter api_key",

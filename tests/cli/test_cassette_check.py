@@ -70,4 +70,4 @@ def test_what_is_not_there_is_named(arguments: list[str]) -> None:
     """Checking nothing is no success."""
     done = CliRunner().invoke(main, ["cassette", "check", *arguments])
     assert done.exit_code == 1
-    assert f"there is no {(arguments or ['cassettes'])[0]}" in done.output
+    assert f"{(arguments or ['cassettes'])[0]} does not exist" in done.output

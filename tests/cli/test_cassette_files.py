@@ -158,7 +158,24 @@ def test_migrate_writes_other_peoples_tapes_as_ours(tmp_path: Path, name: str) -
         assert source.read_bytes() == data
         done = run("migrate", name)
         assert done.exit_code == 1
-        assert "a.yaml is there already" in done.output
+        assert "a.yaml exists already" in done.output
+    written = target.read_bytes()
+    assert "a.yaml: unchanged" in run("migrate", "a.yaml").output
+    assert target.read_bytes() == written
+
+
+def test_migrate_leaves_our_own_tapes_byte_for_byte(tmp_path: Path) -> None:
+    """Also one that was edited by hand, or has a header that was kept on purpose."""
+    path = tmp_path / "ours.yaml"
+    answer = Response(200, "OK", [("x-request-id", "r1")], [Chunk(b"hello")])
+    save(path, Tape([Interaction(Request("GET", "https://api.test/a"), answer)]))
+    edited = path.read_bytes().replace(b"version: 1\n", b"# mine\nversion: 1\n")
+    path.write_bytes(edited)
+    assert run("migrate", "ours.yaml").exit_code == 0
+    assert path.read_bytes() == edited
+    path.write_bytes(edited.replace(b"hello", KEY.encode()))
+    assert "ours.yaml → ours.yaml: 1 request\n" in run("migrate", "ours.yaml").output
+    assert check(path) == []
 
 
 def test_migrate_takes_secrets_out(tmp_path: Path) -> None:

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tracetape.cassettes import Interaction, Request, Response, Tape, save
+from tracetape.cli.taping import open_tape
+from tracetape.exceptions import InvalidValueError
+
 Tracetape = Callable[..., subprocess.CompletedProcess[str]]
 Script = Callable[..., str]
 
@@ -134,14 +138,46 @@ def test_what_must_not_be_on_a_tape_fails_the_run(
     assert done.stdout == "hello\n"
     assert done.returncode == 1
     assert "tracetape: error: t.yaml: " in done.stderr
+    assert "tracetape: 1 interaction not recorded\n" in done.stderr
+    assert "cassette(scrub=…)" in done.stderr
     tape = tmp_path / "t.yaml"
     assert not tape.exists() or FOREIGN_KEY not in tape.read_text()
+
+
+def test_a_miss_is_counted_and_its_remedy_is_an_option_of_the_command(
+    tracetape_command: Tracetape, script: Script, tmp_path: Path
+) -> None:
+    """Where there is no tape, and where the tape holds another request."""
+    source = "import openai\ntry:\n    ask('m')\nexcept openai.APIError: pass\nask('n')\n"
+    program = script(ASK.replace("ask()", "ask(model)").replace("='m'", "=model") + source)
+    tape = tmp_path / "t.yaml"
+    done = tracetape_command(
+        "run", "--cassette", "t.yaml", "--cassette-mode", "none", program, OPENAI_MAX_RETRIES="0"
+    )
+    assert "tracetape: 1 request not found on t.yaml\n" in done.stderr
+    assert "the cassette t.yaml does not exist. Record it first, with --cassette-mode=once" in (
+        done.stderr
+    )
+    request = Request("POST", "https://api.openai.com/v1/chat/completions")
+    save(tape, Tape([Interaction(request, Response(200))]))
+    done = tracetape_command("run", "--cassette", "t.yaml", program)
+    assert "--cassette-mode=new_episodes" in done.stderr
+    assert "--cassette-ignore FIELD" in done.stderr
+
+
+def test_fields_and_hosts_are_options_too(tmp_path: Path) -> None:
+    """As `ignore` and `allow_hosts` of a block."""
+    save(tmp_path / "t.yaml", Tape([]))
+    with open_tape(tmp_path / "t.yaml", "none", (), ("body.user",), ("api.test",)) as tape:
+        assert tape.passes("https://api.test/x")
+    with pytest.raises(InvalidValueError, match="cannot ignore 'user'"):
+        open_tape(tmp_path / "u.yaml", "none", (), ("user",))
 
 
 def test_a_run_without_requests_says_so(tracetape_command: Tracetape, script: Script) -> None:
     """Instead of silence."""
     done = tracetape_command("run", "--cassette", "t.yaml", script("pass"))
-    assert "nothing was requested that t.yaml could answer or record" in done.stderr
+    assert "the program made no request that t.yaml could answer or record" in done.stderr
 
 
 def test_a_tape_is_held_by_one_process(tracetape_command: Tracetape, script: Script) -> None:
@@ -156,7 +192,15 @@ def test_a_tape_is_held_by_one_process(tracetape_command: Tracetape, script: Scr
     assert "the cassette t.yaml is held by the process" in done.stderr
 
 
-@pytest.mark.parametrize("option", ["--cassette-mode=none", "--cassette-rename=http://a=http://b"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--cassette-mode=none",
+        "--cassette-rename=http://a=http://b",
+        "--cassette-ignore=body.user",
+        "--cassette-allow-host=api.test",
+    ],
+)
 def test_an_option_of_cassettes_needs_one(
     tracetape_command: Tracetape, script: Script, option: str
 ) -> None:

@@ -2,8 +2,9 @@
 
 Those of a `tracetape run` are traced, too; it must cost nothing where nothing is traced, so
 tracetape itself is imported only after a library whose calls it knows. Those that are started while
-a tape replays stay off the network; the other Python may have no tracetape. The user's own
-`sitecustomize`, whose place this one takes, is run as well.
+a tape replays stay off the network; while one records, they note what they connect to. The other
+Python may have no tracetape. The user's own `sitecustomize`, whose place this one takes, is run as
+well.
 """
 
 from __future__ import annotations
@@ -100,11 +101,13 @@ class _Guard:
         if host.lower() in _LOCAL or host.startswith("127.") or host in self._addresses:
             return
         context = sys.modules.get("tracetape.cassettes.context")
-        if context is not None and context.decides():
-            return  # a tape of this process
+        if context is None or not context.decides():  # else it is for a tape of this process
+            self._outside(host, port, is_lookup=is_lookup)
+
+    def _outside(self, host: str, port: object, *, is_lookup: bool) -> None:
         try:
             with open(self._file, encoding="utf-8") as file:
-                tape, *allowed = file.read().splitlines()
+                tape, advice, *allowed = file.read().splitlines()
         except (OSError, ValueError):
             return  # the tape is closed
         name = f"[{host}]" if ":" in host else host
@@ -115,7 +118,7 @@ class _Guard:
         raise _refusal(
             f"a connection to {host!a} was refused: the cassette {tape} is being replayed by the "
             "process that started this one, and nothing may reach the network. Give this process "
-            "a cassette of its own, or allow the host by cassette(allow_hosts=[…])."
+            f"a cassette of its own, or reach the host for real with {advice}."
         )
 
     def _allow(self, host: str, port: Any) -> None:
@@ -131,10 +134,67 @@ class _Guard:
         self._addresses.discard(host)
 
 
+class _Notes(_Guard):
+    """Notes what leaves this machine: the parent's tape records, and has none of it."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file)
+        self._ports: set[object] = set()
+        self._left = 1_000  # notes; a child that crawls the web must not fill the disk
+
+    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
+        # Datagrams are not connections: the parent does not note its own either.
+        if event.startswith("socket.send") or (event == "socket.connect" and _sends(arguments[0])):
+            return
+        super().__call__(event, arguments)
+
+    def _outside(self, host: str, port: object, *, is_lookup: bool) -> None:
+        if is_lookup:
+            if _is_address(host):
+                return  # nothing is looked up; the connection will be noted
+            self._ports.add(port)
+        elif port in self._ports:
+            return  # its name was looked up, and is noted
+        name = f"[{host}]" if ":" in host else host
+        place = name if port is None else f"{name}:{port}"
+        self._left -= 1
+        if self._left < 0:
+            return
+        try:
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND)
+        except OSError:
+            return  # the tape is closed
+        try:
+            os.write(descriptor, f"{place}\n".encode("utf-8", "replace"))
+        except OSError:
+            pass  # a full disk: the program goes on
+        finally:
+            os.close(descriptor)
+
+
 def _internet() -> tuple[int, ...]:
     import _socket
 
     return (_socket.AF_INET, getattr(_socket, "AF_INET6", _socket.AF_INET))
+
+
+def _sends(socket: object) -> bool:
+    """Whether a socket is one for datagrams."""
+    import _socket
+
+    return getattr(socket, "type", None) == _socket.SOCK_DGRAM
+
+
+def _is_address(host: str) -> bool:
+    import _socket
+
+    for family in _internet():
+        try:
+            _socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            continue
+        return True
+    return False
 
 
 def _text(host: object) -> str:
@@ -164,9 +224,10 @@ def _run_users_own() -> None:
             sys.modules["sitecustomize"] = ours
 
 
-_replay = os.environ.get("TRACETAPE_REPLAY")
-if _replay and os.path.exists(_replay):
-    sys.addaudithook(_Guard(_replay))
+for _variable, _kind in (("TRACETAPE_REPLAY", _Guard), ("TRACETAPE_RECORD", _Notes)):
+    _file = os.environ.get(_variable)
+    if _file and os.path.exists(_file):
+        sys.addaudithook(_kind(_file))
 _names = frozenset(filter(None, os.environ.get("TRACETAPE_AUTOLOG", "").split(",")))
 _off = os.environ.get("TRACETAPE_DISABLED", "").lower() in ("1", "true", "yes", "on")
 if _names and not _off:

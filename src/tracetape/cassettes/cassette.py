@@ -13,6 +13,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, cast
 from tracetape._policy import policy_of_here
 from tracetape._system import lasting_lock
 from tracetape.cassettes import children, network, transports
+from tracetape.cassettes.advice import IN_PROGRAM, Advice
 from tracetape.cassettes.context import close_player, is_here, open_player
 from tracetape.cassettes.matching import Comparison, Matcher
 from tracetape.cassettes.options import check_kinds
@@ -121,9 +122,9 @@ _DEFAULTS: dict[str, Any] = {
 class Cassette:
     """A tape that can be opened, any number of times."""
 
-    def __init__(self, path: Path, given: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, given: Mapping[str, Any], advice: Advice = IN_PROGRAM) -> None:
         """Nothing is read yet; `given` are the options that differ from the defaults."""
-        self._path, self._given = path, given
+        self._path, self._given, self._advice = path, given, advice
         self._opened: list[tuple[Player, Placeholders | None, bool]] = []
         self._settled()  # mistakes are told where they are made
 
@@ -147,6 +148,7 @@ class Cassette:
             options.pop("ignore"),
             null_is_absent=options.pop("null_is_absent"),
         )
+        options["advice"] = self._advice
         return here.forced or given or here.mode, matcher, scope, options
 
     def __enter__(self) -> Player:
@@ -193,6 +195,7 @@ class Cassette:
         player, placeholders, is_disabled = self._opened.pop(number)
         if is_disabled:
             return
+        children.collect()
         player.is_open = False
         # An exit by `sys.exit()` is an end like any other.
         ended = exc is None or (isinstance(exc, SystemExit) and not exc.code)
@@ -241,14 +244,16 @@ class Cassette:
 
             @functools.wraps(function)
             async def taped_async(*args: Any, **kwargs: Any) -> Any:
-                with Cassette(self._path, self._given):  # calls may overlap, so each has its own
+                with Cassette(
+                    self._path, self._given, self._advice
+                ):  # calls may overlap, so each has its own
                     return await function(*args, **kwargs)
 
             return cast("Callable[_P, _R]", taped_async)
 
         @functools.wraps(function)
         def taped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            with Cassette(self._path, self._given):
+            with Cassette(self._path, self._given, self._advice):
                 return function(*args, **kwargs)
 
         return taped

@@ -1,4 +1,8 @@
-"""Python processes that are started while a tape replays stay off the network, too."""
+"""Python processes that are started while a tape is open.
+
+In replay they stay off the network. While a tape records, they note what they connect to: a tape
+has no requests of theirs, and its end says so.
+"""
 
 from __future__ import annotations
 
@@ -9,34 +13,36 @@ from pathlib import Path
 
 from tracetape.cassettes.context import all_players
 
-__all__ = ["update"]
+__all__ = ["collect", "update"]
 
-_VARIABLE, _PATH = "TRACETAPE_REPLAY", "PYTHONPATH"
+_REPLAY, _RECORD, _PATH = "TRACETAPE_REPLAY", "TRACETAPE_RECORD", "PYTHONPATH"
 _BOOTSTRAP = str(Path(__file__).parents[1] / "bootstrap")
 
 
 class _Guard:
-    """A file that children look at, and the variables by which they find it."""
+    """A file that children read, or write to, and the variables by which they find it."""
 
-    def __init__(self) -> None:
+    def __init__(self, variable: str) -> None:
+        self._variable = variable
         self._file: str | None = None
+        self._read = 0
         self._process = 0
         self._text = ""
         self._before: dict[str, str | None] = {}
         self._put: dict[str, str] = {}
 
     def stand(self, text: str) -> None:
-        """From now on, with these rules."""
+        """From now on, with `text` in the file."""
         if self._file is None or self._process != os.getpid():
-            number, self._file = tempfile.mkstemp(prefix="tracetape-replay-")
+            number, self._file = tempfile.mkstemp(prefix="tracetape-children-")
             os.close(number)
-            self._process, self._text = os.getpid(), ""
+            self._process, self._text, self._read = os.getpid(), "", 0
         if text != self._text:
             Path(self._file).write_text(text, encoding="utf-8")
             self._text = text
-        if self._put.get(_VARIABLE) == self._file:
+        if self._put.get(self._variable) == self._file:
             return
-        self._set(_VARIABLE, self._file)
+        self._set(self._variable, self._file)
         paths = [path for path in os.environ.get(_PATH, "").split(os.pathsep) if path]
         if _BOOTSTRAP not in paths:
             self._set(_PATH, os.pathsep.join([_BOOTSTRAP, *paths]))
@@ -57,24 +63,53 @@ class _Guard:
                 os.unlink(self._file)
         self._file = None
 
+    def written(self) -> list[str]:
+        """The lines that children have written since the last call."""
+        if self._file is None or self._process != os.getpid():
+            return []
+        try:
+            with open(self._file, encoding="utf-8", errors="replace") as file:
+                lines = file.read().splitlines()
+        except OSError:
+            return []
+        new, self._read = lines[self._read :], len(lines)
+        return new
+
     def _set(self, name: str, value: str) -> None:
         if name not in self._put:
             self._before[name] = os.environ.get(name)
         self._put[name] = os.environ[name] = value
 
 
-_guard = _Guard()
+_replay, _record = _Guard(_REPLAY), _Guard(_RECORD)
 
 
 def update() -> None:
     """Called after tapes have opened or closed: a child cannot tell which of them is meant."""
     tapes = all_players()
-    if not tapes or any(tape.records for tape in tapes):
-        _guard.fall()
+    records = any(tape.records for tape in tapes)
+    text = ""
+    if tapes and not records:
+        allowed = sorted({host for tape in tapes for host in tape.passed_hosts})
+        name = str(tapes[-1].path).replace("\n", " ")
+        text = "\n".join([name, tapes[-1].advice.allow, *allowed])
+    for guard, stands in ((_replay, tapes and not records), (_record, records)):
+        if not stands:
+            guard.fall()
+    for guard, stands in ((_replay, tapes and not records), (_record, records)):
+        if not stands:
+            continue
+        try:
+            guard.stand(text)
+        except (OSError, ValueError):  # a full disk is no reason to stop the program
+            guard.fall()
+
+
+def collect() -> None:
+    """Tell the newest tape that records what children have connected to: it is not on the tape."""
+    tape = next((one for one in reversed(all_players()) if one.records), None)
+    if tape is None:
         return
-    allowed = sorted({host for tape in tapes for host in tape.passed_hosts})
-    name = str(tapes[-1].path).replace("\n", " ")
-    try:
-        _guard.stand("\n".join([name, *allowed]))
-    except (OSError, ValueError):  # a full disk is no reason to stop the program
-        _guard.fall()
+    for place in _record.written():
+        if not tape.passes(f"//{place}"):
+            tape.not_recorded_connection(place, by_child=True)

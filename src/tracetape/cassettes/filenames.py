@@ -11,7 +11,16 @@ from pathlib import Path
 
 from tracetape.exceptions import CassetteError, InvalidValueError
 
-__all__ = ["beside", "check_length", "check_new", "check_twin", "folded", "is_reserved"]
+__all__ = [
+    "beside",
+    "check_length",
+    "check_new",
+    "check_twin",
+    "folded",
+    "is_reserved",
+    "is_tape",
+    "tapes_at",
+]
 
 _LONGEST = 255  # bytes of a name
 _DEVICES = frozenset(
@@ -20,7 +29,20 @@ _DEVICES = frozenset(
         *(f"{device}{number}" for device in ("com", "lpt") for number in "123456789¹²³"),
     )
 )
+_SUFFIXES = (".yaml", ".yml", ".json")
 _IGNORES_CASE = sys.platform in ("win32", "darwin")
+
+
+def is_tape(path: Path) -> bool:
+    """Whether a file is a tape by its name."""
+    return path.name.removesuffix(".gz").endswith(_SUFFIXES)
+
+
+def tapes_at(path: Path) -> list[Path]:
+    """The file `path` itself; or if it is a folder, the tapes below it, sorted."""
+    if not path.is_dir():
+        return [path]
+    return sorted(one for one in path.rglob("*") if is_tape(one) and one.is_file())
 
 
 def folded(name: str) -> str:

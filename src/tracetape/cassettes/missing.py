@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from tracetape.cassettes.advice import Advice
 from tracetape.cassettes.interaction import Request
 from tracetape.cassettes.matching import Matcher
 
@@ -40,30 +41,27 @@ def miss_message(
     request: Request,
     recorded: Sequence[Request],
     keys: Sequence[tuple[Any, ...]],
+    advice: Advice,
 ) -> str:
     """Why `request` has no answer on the tape `path`, and what can be done about it."""
     lines = [f"{request.method} {request.url} is not on the cassette {path}."]
     key = matcher.key(request)
     remedy = (
-        "Record it with mode 'new_episodes', record all anew with mode 'all', or declare what "
-        "varies by cassette(ignore=[…])."
+        f"Record it with {advice.new}, record the whole cassette again with {advice.anew}, or "
+        f"name the fields that vary with {advice.ignore}."
     )
     if not recorded:
         lines.append("The cassette has no recordings.")
     elif key in keys:
         times = keys.count(key)
         lines.append(
-            f"It is recorded {'once' if times == 1 else f'{times} times'}, and was replayed as "
-            "often already"
-            + (
-                ", or a function of match_on holds what is left for another request."
-                if matcher.comparisons
-                else "."
-            )
+            f"It was recorded {'once' if times == 1 else f'{times} times'}, and each recording "
+            "has been replayed already"
+            + (", or a function in match_on says that it differs." if matcher.comparisons else ".")
         )
     else:
         nearest = _nearest(matcher, request, key, recorded, keys)
-        lines.append(f"The nearest recording, {nearest.method} {nearest.url}, differs in")
+        lines.append(f"The nearest recording, {nearest.method} {nearest.url}, differs in:")
         found = [*_differences(matcher, request, nearest)]
         lines += [f"  {line}" for line in found[:_FIELDS]]
         if len(found) > _FIELDS:
@@ -71,9 +69,10 @@ def miss_message(
         sent, kept = _origin(request.url), _origin(nearest.url)
         if sent != kept:
             remedy = (
-                f"The program asks {sent}, and {kept} was recorded: unset the variable that says "
-                "so (OPENAI_BASE_URL, DATABRICKS_HOST), or tell the cassette by "
-                f"rename_hosts={{{sent!r}: {kept!r}}}. Or record anew with mode 'all'."
+                f"The program sends its requests to {sent}, but {kept} was recorded. Unset the "
+                "variable that names the host (OPENAI_BASE_URL, DATABRICKS_HOST), map one host to "
+                f"the other with {advice.rename.format(sent=sent, kept=kept)}, or record the whole "
+                f"cassette again with {advice.anew}."
             )
     return "\n".join(map(printable, [*lines, remedy]))
 
@@ -83,21 +82,20 @@ def printable(line: str) -> str:
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
 
 
-def missing_message(path: Path, request: Request) -> str:
+def missing_message(path: Path, request: Request, advice: Advice) -> str:
     """Why `request` has no answer where there is no file `path`."""
     return printable(
-        f"{request.method} {request.url} has no answer: there is no cassette {path}. Record it "
-        "first, with mode 'once' and the real service's key."
+        f"{request.method} {request.url} has no answer: the cassette {path} does not exist. "
+        f"Record it first, with {advice.once} and a key for the real service."
     )
 
 
-def elsewhere_message(path: Path, request: Request, library: str) -> str:
+def elsewhere_message(path: Path, request: Request, library: str, advice: Advice) -> str:
     """Why a request of another library has no answer."""
     return printable(
-        f"{request.method} {request.url}: a connection to {request.host} was refused: the cassette "
-        f"{path} is being replayed, and has no requests of {library}, but those of httpx2, httpx "
-        "and requests. "
-        "Allow the host by cassette(allow_hosts=[…])."
+        f"{request.method} {request.url}: a connection to {request.host} was refused, because the "
+        f"cassette {path} is being replayed. Cassettes hold requests of httpx2, httpx and "
+        f"requests, not of {library}. To reach the host for real, use {advice.allow}."
     )
 
 
@@ -111,12 +109,13 @@ def unrecorded_lines(unrecorded: Mapping[str, int]) -> list[str]:
     return [*lines, f"not recorded: {more:,} more"] if more else lines
 
 
-def unrecorded_message(path: Path, unrecorded: Mapping[str, int]) -> str:
+def unrecorded_message(path: Path, unrecorded: Mapping[str, int], advice: Advice) -> str:
     """What the recording at `path` lacks, and what can be done about it."""
     return "\n  ".join(
         [
-            f"the cassette {path} lacks what only httpx2, httpx and requests would have given it; "
-            "replay refuses it, unless it goes to this machine or to a host in allow_hosts:",
+            f"the cassette {path} does not hold everything that was sent: only requests of "
+            "httpx2, httpx and requests are recorded. Replay refuses the following, unless they "
+            f"go to this machine or to a host named with {advice.allow}:",
             *unrecorded_lines(unrecorded),
         ]
     )

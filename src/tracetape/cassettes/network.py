@@ -121,8 +121,9 @@ def _check(host: Any, port: Any = None, *, is_connection: bool = False) -> bool:
         return False
     raise tapes[0].refuse_connection(
         f"a connection to {printable(text)} was refused: the cassette {tapes[0].path} is being "
-        "replayed, and nothing may reach the network. Requests of httpx2, httpx and requests can "
-        "be replayed, but no WebSocket sessions. Allow the host by cassette(allow_hosts=[…])."
+        "replayed, and nothing may reach the network. Cassettes hold requests of httpx2, httpx and "
+        "requests, but no WebSocket sessions. To reach the host for real, use "
+        f"{tapes[0].advice.allow}."
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tracetape._system import lasting_lock
+from tracetape.cassettes.advice import IN_PROGRAM, Advice
 from tracetape.cassettes.altering import Altering
 from tracetape.cassettes.bodies import broken_json
 from tracetape.cassettes.cleaning import (
@@ -67,11 +68,13 @@ class Player:
         misses: what was asked for in vain.
         refused: connections that were refused, each text once.
         unrecorded: what reached the network while the tape recorded, and is not on it, with how
-            often: requests of other libraries, connections of other kinds.
+            often: requests of other libraries, connections of other kinds, and of children.
         records: whether requests that are not on the tape are recorded.
         is_missing: the mode is ``none`` and there is no file; each request is a miss.
         is_miss_told: a miss has left the block as an exception.
         allow_misses: a test may pass although something was missed.
+        rejected: how many interactions could not be written, for a secret in them perhaps.
+        advice: how the user gives the options that messages name.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Player:
         before_record: BeforeRecord | None = None,
         keep_headers: Collection[str] = (),
         allow_playback_repeats: bool = False,
+        advice: Advice = IN_PROGRAM,
     ) -> None:
         """Read the tape, unless it is to be recorded anew.
 
@@ -104,7 +108,8 @@ class Player:
         self.file = path.absolute()  # the program may go elsewhere
         self.mode = mode
         self.speed = speed
-        self.played = self.recorded = self.dropped = 0
+        self.advice = advice
+        self.played = self.recorded = self.dropped = self.rejected = 0
         self.play_counts: Counter[int] = Counter()
         self.misses: list[CassetteMissError] = []
         self.refused: dict[str, None] = {}
@@ -282,9 +287,9 @@ class Player:
             recorded = [interaction.request for interaction in self.interactions]
             keys = [*self._keys]
         error = CassetteMissError(
-            missing_message(self.path, request)
+            missing_message(self.path, request, self.advice)
             if self.is_missing
-            else miss_message(self.path, self._matcher, request, recorded, keys)
+            else miss_message(self.path, self._matcher, request, recorded, keys, self.advice)
         )
         self.misses.append(error)
         return error
@@ -292,7 +297,7 @@ class Player:
     def missed_elsewhere(self, method: str, url: str, library: str) -> CassetteMissError:
         """The error for a request of a library whose requests are on no tape."""
         error = CassetteMissError(
-            elsewhere_message(self.path, self._normal(Request(method, url)), library)
+            elsewhere_message(self.path, self._normal(Request(method, url)), library, self.advice)
         )
         self.misses.append(error)
         return error
@@ -308,10 +313,11 @@ class Player:
         with self._lock:
             self.unrecorded[printable(f"{method} {request.url} ({library})")] += 1
 
-    def not_recorded_connection(self, place: str) -> None:
+    def not_recorded_connection(self, place: str, *, by_child: bool = False) -> None:
         """A connection is made that belongs to no request that is seen."""
+        by = " by a child process" if by_child else ""
         with self._lock:
-            self.unrecorded[printable(f"a connection to {place}")] += 1
+            self.unrecorded[printable(f"a connection to {place}{by}")] += 1
 
     def refuse(self, problem: str) -> None:
         """Something that a tape cannot hold: its end says so, and it counts as incomplete."""
@@ -336,7 +342,7 @@ class Player:
         for recording in [*self._under_way]:
             recording.end(exhausted=False)
         if self.unrecorded:
-            _log.warning(unrecorded_message(self.path, self.unrecorded))
+            _log.warning(unrecorded_message(self.path, self.unrecorded, self.advice))
         incomplete = not complete or self._is_cut_short or bool(self._problems)
         continued = self.mode != "all" and self._is_incomplete and self.file.exists()
         if self.recorded or (continued and not incomplete):
@@ -394,6 +400,7 @@ class Player:
             try:
                 self._keep(interaction, place, secrets)
             except Exception as error:  # noqa: BLE001 - a scrubber's, a full disk's: told at the end
+                self.rejected += 1
                 self._problems.append(f"{where}: {type(error).__name__}: {error}")
 
     def _keep(self, interaction: Interaction, place: int, secrets: Secrets) -> None:
@@ -414,9 +421,7 @@ class Player:
         found = findings(interaction)
         if found:
             what = "; ".join(f"{kind} in {where}" for kind, where in found)
-            raise CassetteError(
-                f"there is {what}: remove it by cassette(scrub=…), or do not send it"
-            )
+            raise CassetteError(f"there is {what}: {self.advice.scrub}")
         self.interactions.append(interaction)
         self._keys.append(self._matcher.key(cleaned_request(interaction.request)))
         self._places.append(place)

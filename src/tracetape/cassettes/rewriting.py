@@ -1,7 +1,8 @@
-"""Tapes that are there already, written anew: without secrets, in our shape."""
+"""Rewrites existing tapes: without secrets, and in our shape."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,8 @@ from tracetape.cassettes.cleaning import (
     cleaned_text,
     credentials,
 )
-from tracetape.cassettes.interaction import Chunk, Interaction, Response
-from tracetape.cassettes.secrets import findings
+from tracetape.cassettes.interaction import OURS, Chunk, Interaction, Response
+from tracetape.cassettes.secrets import check, findings
 from tracetape.cassettes.tape import Tape, load, save
 from tracetape.exceptions import CassetteError
 from tracetape.privacy.shapes import without_secrets
@@ -24,6 +25,7 @@ __all__ = ["YAML", "migrate", "scrub", "write"]
 YAML = (".yaml", ".yml")
 
 _Text = Callable[[str], str]
+_OURS = re.compile(rb"^%b:" % OURS.encode(), re.MULTILINE)  # no body begins in the first column
 _REMEDY = "nothing was written; leave that call out, or change what the program sends"
 
 
@@ -52,17 +54,27 @@ def scrub(path: Path, replacements: Mapping[str, str]) -> bool:
     return True
 
 
-def migrate(path: Path, target: Path) -> int:
-    """Write a tape of another tool, or an older one of ours, in our shape and without secrets.
+def migrate(path: Path, target: Path) -> int | None:
+    """Write a tape of another tool in our shape and without secrets.
 
-    Gives the number of its interactions.
+    Gives the number of its interactions; None if it has our shape and no secrets, and was left
+    as it is.
 
     Raises:
         CassetteError: it cannot be read or written.
     """
     tape = load(path)
+    if path == target and _is_ours(path) and not check(path):
+        return None
     save(target, Tape(_scrubbed(tape, {}), incomplete=tape.incomplete))
     return len(tape.interactions)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return _OURS.search(path.read_bytes()) is not None
+    except OSError as error:
+        raise CassetteError(f"the cassette {path} cannot be read: {error}") from error
 
 
 def write(path: Path, interactions: list[Interaction]) -> None:

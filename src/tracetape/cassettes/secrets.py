@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tracetape.cassettes.bodies import decoded
 from tracetape.cassettes.cleaning import cleaned_text, is_credential, secret_query_names
+from tracetape.cassettes.filenames import tapes_at
 from tracetape.cassettes.interaction import Headers, Interaction
 from tracetape.cassettes.tape import load
 from tracetape.privacy.shapes import kinds_of_secrets
@@ -42,14 +43,20 @@ class Finding:
         return f"{self.path}: interaction {self.interaction}: {self.kind} in {self.place}"
 
 
-def check(paths: Iterable[str | PathLike[str]]) -> list[Finding]:
+def check(
+    paths: str | PathLike[str] | Iterable[str | PathLike[str]],
+) -> list[Finding]:
     """Look for secrets on tapes, one's own or other people's.
+
+    Args:
+        paths: a file, a folder (all tapes below it), or several of them.
 
     Raises:
         CassetteError: one of them cannot be read.
     """
+    given = [paths] if isinstance(paths, (str, PathLike)) else paths
     found = []
-    for path in map(Path, paths):
+    for path in (file for one in given for file in tapes_at(Path(one))):
         for number, interaction in enumerate(load(path).interactions, 1):
             for kind, place in (*findings(interaction), *_credentials(interaction)):
                 found.append(Finding(path, number, kind, place))

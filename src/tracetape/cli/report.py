@@ -111,11 +111,20 @@ class Report:
 def _of_tape(player: Player) -> str:
     played = f"replayed {_plural(player.played, 'interaction')} from {player.path}"
     recorded = f"recorded {_plural(player.recorded, 'interaction')} to {player.path}"
+    told = []
     if player.played and player.recorded:
-        return f"{played}, and recorded {player.recorded:,} new"
-    if player.played or player.recorded:
-        return recorded if player.recorded else played
-    return f"nothing was requested that {player.path} could answer or record"
+        told.append(f"{played}, and recorded {player.recorded:,} new")
+    elif player.played or player.recorded:
+        told.append(recorded if player.recorded else played)
+    if player.misses:
+        told.append(f"{_plural(len(player.misses), 'request')} not found on {player.path}")
+    if player.refused:
+        told.append(f"{_plural(len(player.refused), 'connection')} refused")
+    if player.rejected:
+        told.append(f"{_plural(player.rejected, 'interaction')} not recorded")
+    return (
+        "; ".join(told) or f"the program made no request that {player.path} could answer or record"
+    )
 
 
 def _plural(count: int, word: str) -> str:

@@ -38,6 +38,18 @@ _MODES = ("none", "once", "new_episodes", "all")
     help="How the beginning of a URL is to stand on the cassette; may be repeated.",
 )
 @click.option(
+    "--cassette-ignore",
+    metavar="FIELD",
+    multiple=True,
+    help="A field that may vary, such as body.user or query.api-version; may be repeated.",
+)
+@click.option(
+    "--cassette-allow-host",
+    metavar="HOST",
+    multiple=True,
+    help="A host that is reached for real, also in replay, and never recorded; may be repeated.",
+)
+@click.option(
     "--store", metavar="URL", help="Where the traces go.  [default: .tracetape/traces.db]"
 )
 @click.option("--show/--no-show", default=False, help="Print the traces afterwards.")
@@ -50,6 +62,8 @@ def run(
     cassette: Path | None,
     cassette_mode: str,
     cassette_rename: tuple[str, ...],
+    cassette_ignore: tuple[str, ...],
+    cassette_allow_host: tuple[str, ...],
     store: str | None,
     show: bool,
     program: str,
@@ -64,7 +78,12 @@ def run(
     from tracetape.cli.taping import open_tape
     from tracetape.exceptions import InvalidValueError
 
-    for parameter in ("cassette_mode", "cassette_rename"):
+    for parameter in (
+        "cassette_mode",
+        "cassette_rename",
+        "cassette_ignore",
+        "cassette_allow_host",
+    ):
         if cassette is None and _is_given(ctx, parameter):
             raise click.UsageError(f"--{parameter.replace('_', '-')} needs --cassette PATH")
     found = find_program(program, args, module=module)
@@ -73,7 +92,11 @@ def run(
             f"a cassette is held by one process, and the command {program!r} runs in another: "
             "give the script or the module (-m) itself to `tracetape run --cassette`"
         )
-    tape = None if cassette is None else open_tape(cassette, cassette_mode, cassette_rename)
+    tape = None
+    if cassette is not None:
+        tape = open_tape(
+            cassette, cassette_mode, cassette_rename, cassette_ignore, cassette_allow_host
+        )
     ctx.exit(Session(tape, store, show=show).run(found))
 
 

@@ -11,7 +11,6 @@ import click
 __all__ = ["DEFAULT_FOLDER", "counted", "paths_argument", "tape_files"]
 
 DEFAULT_FOLDER = Path("cassettes")
-_SUFFIXES = (".yaml", ".yml", ".json")
 
 paths_argument: Callable[..., Any] = click.argument(
     "paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path)
@@ -24,19 +23,17 @@ def tape_files(paths: Sequence[Path]) -> list[Path]:
     Raises:
         InvalidValueError: one is not there.
     """
+    from tracetape.cassettes.filenames import tapes_at
     from tracetape.exceptions import InvalidValueError
 
     files: dict[Path, None] = {}
     for path in paths or (DEFAULT_FOLDER,):
         if not path.exists():
-            raise InvalidValueError(f"there is no {path}: name cassettes, or folders of them")
-        inside = sorted(one for one in path.rglob("*") if _is_tape(one) and one.is_file())
-        files.update(dict.fromkeys(inside if path.is_dir() else [path]))
+            remedy = "name a cassette file or a folder" if paths else "name a file or a folder"
+            what = "" if paths else "the default folder "
+            raise InvalidValueError(f"{what}{path} does not exist: {remedy}")
+        files.update(dict.fromkeys(tapes_at(path)))
     return list(files)
-
-
-def _is_tape(path: Path) -> bool:
-    return path.name.removesuffix(".gz").endswith(_SUFFIXES)
 
 
 def counted(number: int, noun: str) -> str:

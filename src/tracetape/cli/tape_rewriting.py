@@ -53,8 +53,8 @@ def scrub_command(paths: tuple[Path, ...], replacements: tuple[str, ...]) -> Non
 def migrate_command(paths: tuple[Path, ...]) -> None:
     """Rewrite other tools' cassettes (vcrpy, ruby's VCR, LangChain, Datadog) as ours.
 
-    Secrets are taken out as `scrub` does. YAML files are replaced; a JSON or packed file stays,
-    and a .yaml file is written beside it.
+    Secrets are taken out as `scrub` does. YAML files are replaced, except those that are ours
+    already. A JSON or packed file stays, and a .yaml file is written next to it.
     Files, or folders and all below them; without PATH, `cassettes`.
     """
     from tracetape.cassettes.rewriting import YAML, migrate
@@ -63,9 +63,12 @@ def migrate_command(paths: tuple[Path, ...]) -> None:
     for path in tape_files(paths):
         target = path if path.suffix in YAML else _beside(path)
         if target != path and target.exists():
-            raise InvalidValueError(f"{path} was left alone: {target} is there already")
+            raise InvalidValueError(f"{path} was not migrated: {target} exists already")
         length = migrate(path, target)
-        echo(f"{visible_line(path)} → {visible_line(target)}: {counted(length, 'request')}")
+        if length is None:
+            echo(f"{visible_line(path)}: unchanged, it is a tracetape cassette already")
+        else:
+            echo(f"{visible_line(path)} → {visible_line(target)}: {counted(length, 'request')}")
 
 
 def _beside(path: Path) -> Path:
@@ -83,5 +86,5 @@ def _pair(text: str) -> tuple[str, str]:
 
     name, separator, other = text.partition("=")
     if not (name and separator):
-        raise InvalidValueError(f"{text!r} replaces nothing: write NAME=OTHER")
+        raise InvalidValueError(f"--replace {text!r} does not name two texts: write NAME=OTHER")
     return name, other

@@ -17,17 +17,25 @@ __all__ = ["open_tape"]
 _HOLDER = "TRACETAPE_CASSETTE_HOLDER"
 
 
-def open_tape(path: Path, mode: str, renames: tuple[str, ...]) -> AbstractContextManager[Player]:
+def open_tape(
+    path: Path,
+    mode: str,
+    renames: tuple[str, ...],
+    ignored: tuple[str, ...] = (),
+    allowed: tuple[str, ...] = (),
+) -> AbstractContextManager[Player]:
     """The tape at `path`, kept from this process's children: two writers would destroy it.
 
     Args:
         path: the file.
         mode: ``none``, ``once``, ``new_episodes`` or ``all``.
-        renames: pairs ``FROM=TO``, beside those of ``TRACETAPE_CASSETTE_RENAME``.
+        renames: pairs ``FROM=TO``, in addition to those of ``TRACETAPE_CASSETTE_RENAME``.
+        ignored: fields that may vary.
+        allowed: hosts that are reached for real.
 
     Raises:
         CassetteError: a parent process holds it.
-        InvalidValueError: a pair is none.
+        InvalidValueError: an option has a value that means nothing.
     """
     place = str(path.resolve())
     held = [entry.partition(":") for entry in os.environ.get(_HOLDER, "").splitlines()]
@@ -38,9 +46,17 @@ def open_tape(path: Path, mode: str, renames: tuple[str, ...]) -> AbstractContex
                 "give the child a cassette of its own"
             )
     os.environ[_HOLDER] = "\n".join(["".join(entry) for entry in held] + [f"{os.getpid()}:{place}"])
-    from tracetape.cassettes import cassette
+    from tracetape.cassettes import Cassette
+    from tracetape.cassettes.advice import ON_COMMAND_LINE
 
-    return cassette(path, mode=mode, rename_hosts=_pairs(renames), scope="process")
+    options = {
+        "mode": mode,
+        "rename_hosts": _pairs(renames),
+        "ignore": [*ignored],
+        "allow_hosts": [*allowed],
+        "scope": "process",
+    }
+    return Cassette(path, options, ON_COMMAND_LINE)
 
 
 def _pairs(renames: tuple[str, ...]) -> dict[str, str]:
@@ -49,6 +65,6 @@ def _pairs(renames: tuple[str, ...]) -> dict[str, str]:
     for rename in (*filter(None, environment.split(",")), *renames):
         real, separator, shown = rename.partition("=")
         if not (real and separator):
-            raise InvalidValueError(f"{rename!r} is no pair of URLs: write FROM=TO")
+            raise InvalidValueError(f"{rename!r} does not name two URLs: write FROM=TO")
         pairs[real] = shown
     return pairs

@@ -27,8 +27,8 @@ def _seen(original: Callable[..., Any]) -> Callable[..., Any]:
         for tape in concerned(place):
             if tape.records:
                 tape.refuse(
-                    f"{place}: a WebSocket session cannot be recorded; reach its host for real, "
-                    "by cassette(ignore_hosts=[…])"
+                    f"{place}: a WebSocket session cannot be recorded; to reach its host for real, "
+                    f"use {tape.advice.allow}"
                 )
                 break
         return original(self, uri, *args, **kwargs)

@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 
+_PREFIX = "tracetape: "  # whoever reads a program's log sees who speaks
+
+
 class _WithoutSecrets(logging.Filter):
     """What we log, tracebacks included, holds no known secret and nothing a terminal obeys."""
 
@@ -85,6 +88,8 @@ class _Logger:
 
     def _say(self, level: int, message: str, args: tuple[object, ...], with_error: bool) -> None:
         raised = sys.exc_info() if with_error else None
+        if not message.startswith(_PREFIX):
+            message = _PREFIX + message
         if _is_apart():
             self._rest.append((level, message, args, raised))
             return

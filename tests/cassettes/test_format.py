@@ -324,10 +324,10 @@ BAD = {
     "deep blocks": ("interactions:\n" + "- " * 3000 + "a", "nested more than 200 levels deep"),
     "deep within quotes": ("interactions: '" + "[" * 3000 + "'", "it has no list of"),
     "deep JSON": ('{"a": ' * 5000, "nested more than 200 levels deep"),
-    "aliases of aliases": (ALIASES, "aliases inside of what an alias repeats"),
+    "aliases of aliases": (ALIASES, "aliases inside a part that an alias repeats"),
     "an interaction that is none": (
         "interactions: [3]",
-        "interaction 1 is malformed: it is no mapping",
+        "interaction 1 is malformed: it is not a mapping",
     ),
     "no request": (NOT_ONE, "interaction 1 is malformed: 'request' is missing"),
     "no response": (f"interactions: [{LINE % 'null'}]", "neither a response nor an error"),
@@ -351,7 +351,7 @@ def test_a_bad_tape_is_a_clear_error(tape, text, message):
     with pytest.raises(CassetteFormatError, match=re.escape(message)) as caught:
         with cassette(tape):
             pass
-    assert str(caught.value).startswith(f"{tape} is no usable cassette: ")
+    assert str(caught.value).startswith(f"{tape} is not a usable cassette: ")
     assert len(str(caught.value)) < 1000
 
 
@@ -363,7 +363,7 @@ def test_a_bad_tape_is_a_clear_error(tape, text, message):
 def test_broken_bytes_are_a_clear_error(tape, data):
     """Broken gzip, other encodings, control characters."""
     tape.write_bytes(data)
-    with pytest.raises(CassetteFormatError, match="is no usable cassette"):
+    with pytest.raises(CassetteFormatError, match="is not a usable cassette"):
         load(tape)
 
 

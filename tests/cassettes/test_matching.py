@@ -97,7 +97,7 @@ def test_the_message_of_a_miss(ask, tape):
         ask((URL, b'{"model":"a","n":1}'), (URL, b'{"model":"b","n":1}'))
     assert str(caught.value) == (
         f"POST {URL} is not on the cassette {tape}.\n"
-        f"The nearest recording, POST {URL}, differs in\n"
+        f"The nearest recording, POST {URL}, differs in:\n"
         '  body.model: sent "b", recorded "a"\n'
         "Record it with mode 'new_episodes', record all anew with mode 'all', or declare what "
         "varies by cassette(ignore=[…])."

@@ -71,7 +71,7 @@ def test_ls_gives_a_line_a_cassette(tmp_path: Path) -> None:
     (tmp_path / "cassettes" / "c.yaml").write_text("{")
     done = run("ls")
     assert done.exit_code == 1
-    assert "c.yaml is no usable cassette" in done.output
+    assert "c.yaml is not a usable cassette" in done.output
 
 
 def test_show_gives_a_line_a_request_and_one_of_them_whole(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_the_calls_of_a_trace_become_a_tape(
     assert [one.response and one.response.status for one in found] == [429, 200, 200, 404]
     done = run(trace_id, "-o", "a.yaml")
     assert done.exit_code == 1
-    assert "a.yaml is there already" in done.output
+    assert "a.yaml exists already" in done.output
     assert run(trace_id, "-o", "a.yaml", "--force").exit_code == 0
 
 

@@ -300,7 +300,7 @@ def test_what_was_not_used_is_reported(
     told = [line for line in outcome.outlines if line.startswith("cassettes/")]
     assert told == [
         "cassettes/both.yaml: 2 of 4 recordings unused: 3, 4",
-        "cassettes/old.yaml: no test that was collected has it",
+        "cassettes/old.yaml: no collected test uses it",
     ]
 
 

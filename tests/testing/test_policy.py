@@ -272,8 +272,8 @@ def test_a_miss_that_the_program_swallows_fails_the_test(
     outcome.stdout.fnmatch_lines(
         [
             "*ERROR at teardown of test_marked*",
-            "*the program went on:*",
-            "*GET http://*/a has no answer: there is no cassette *test_marked.yaml*",
+            "*The program ignored that requests are not on the cassettes:*",
+            "*GET http://*/a has no answer: the cassette *test_marked.yaml does not exist.*",
             "*- cassettes -*",
             "cassettes/test_it/test_marked.yaml: mode none, 0 played, 0 recorded, 1 missed",
         ]
@@ -307,7 +307,7 @@ def test_the_report_of_a_failing_test_names_its_tapes(
         [
             "cassettes/test_it/test_it.yaml: mode once, 0 played, 1 recorded, 0 missed",
             "block.yaml: mode once, 1 played, 0 recorded, 0 missed",
-            "*played come from this file, not from a service.",
+            "*The answers come from this file, not from a service.",
         ]
     )
 
@@ -339,7 +339,7 @@ def test_a_tape_that_a_renamed_test_has_left_is_named(
     outcome.stdout.fnmatch_lines(
         [
             "cassettes/test_it/test_answer.yaml: mode none,*",
-            "*There is no such file: it was to be replayed.",
+            "*The file does not exist: it was to be replayed.",
             "*cassettes/test_it/test_answers.yaml is like it*",
             "cassettes/test_it/test_country_France.yaml: mode none,*",
             "*cassettes/test_it/test_country.yaml is like it*",
@@ -363,7 +363,7 @@ def test_tapes_that_blocks_have_opened_are_used(
         "cassettes/block.yaml: 1 of 2 recordings unused: 2",
         "cassettes/function.yaml: 1 of 2 recordings unused: 2",
         "cassettes/session.yaml: 1 of 2 recordings unused: 2",
-        "cassettes/old.yaml: no test that was collected has it",
+        "cassettes/old.yaml: no collected test uses it",
     ]
 
 

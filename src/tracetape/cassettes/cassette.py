@@ -134,15 +134,15 @@ class Cassette:
         options = {**_DEFAULTS, **here.options, **self._given}
         unknown = [name for name in options if name not in _DEFAULTS]
         if unknown:
-            raise InvalidValueError(f"cassettes have no option {unknown[0]!r}")
+            raise InvalidValueError(f"unknown option {unknown[0]!r} of a cassette")
         del options["path"]
         check_kinds(options)
         given, scope = options.pop("mode"), options.pop("scope")
         for name in (given, here.forced):
             if name is not None and name not in MODES:
-                raise InvalidValueError(f"{name!r} is no mode: choose from {', '.join(MODES)}")
+                raise InvalidValueError(f"unknown mode {name!r}: choose from {', '.join(MODES)}")
         if scope not in _SCOPES:
-            raise InvalidValueError(f"{scope!r} is no scope: choose from {', '.join(_SCOPES)}")
+            raise InvalidValueError(f"unknown scope {scope!r}: choose from {', '.join(_SCOPES)}")
         matcher = Matcher(
             options.pop("match_on"),
             options.pop("ignore"),
@@ -238,7 +238,7 @@ class Cassette:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             name = function.__name__
             raise InvalidTypeError(
-                f"a cassette decorates functions: open it inside of the generator {name}"
+                f"a cassette cannot decorate the generator {name}: open it inside the generator"
             )
         if inspect.iscoroutinefunction(function):
 

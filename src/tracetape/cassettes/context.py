@@ -55,7 +55,7 @@ def players() -> _Chain:
             if any(not _is_nested(chain, chains[-1]) for chain in chains):
                 raise CassetteError(
                     "two cassettes are open, and this thread belongs to neither: start it with "
-                    "contextvars.copy_context().run, or open one by cassette(scope='process')"
+                    "contextvars.copy_context().run, or open one with cassette(scope='process')"
                 )
         return _still_open(chains[-1]) if chains else ()
 

@@ -20,7 +20,7 @@ def interactions(document: Any) -> list[Any]:
         CassetteFormatError: it is none of them, or of another version.
     """
     if isinstance(document, list):
-        raise CassetteFormatError("it is of vcrpy before version 1; record it anew")
+        raise CassetteFormatError("it has the format of vcrpy before version 1; record it again")
     if not isinstance(document, Mapping):
         raise CassetteFormatError(
             f"it holds {_named(document)} where a mapping with `interactions` should be"
@@ -28,8 +28,8 @@ def interactions(document: Any) -> list[Any]:
     version = document.get("version", 1)
     if version != 1:
         raise CassetteFormatError(
-            f"it has version {version!r}, and only version 1 is known: a newer tracetape may "
-            "read it, or record it anew"
+            f"it has version {version!r}, but only version 1 is supported: use a newer "
+            "tracetape, or record it again"
         )
     for name in ("interactions", "http_interactions"):
         if isinstance(document.get(name), list):

@@ -65,8 +65,8 @@ def check_length(path: Path) -> None:
     if length > _LONGEST or "\0" in str(path):
         what = "a NUL in it" if length <= _LONGEST else f"{length:,} bytes"
         raise InvalidValueError(
-            f"the name of the cassette {path.name[:60]!r}… has {what}: files can have {_LONGEST} "
-            "bytes, and no NUL"
+            f"the name of the cassette {path.name[:60]!r}… has {what}: the limit is {_LONGEST} "
+            "bytes, and NUL is not allowed"
         )
 
 
@@ -107,8 +107,8 @@ def check_twin(path: Path, *, everywhere: bool = False) -> None:
     twin = next(_twins(path), None)
     if twin is not None:
         raise CassetteError(
-            f"the cassette {path} is one file with {twin!a} beside it where case, or the form of "
-            "letters, does not count (macOS, Windows): choose another name"
+            f"the cassette {path} would be the same file as {twin!a} on systems that ignore case "
+            "or the form of letters (macOS, Windows): choose another name"
         )
 
 

@@ -37,8 +37,7 @@ def check_kinds(options: Mapping[str, Any]) -> None:
         value = options[option]
         if value is not None and not callable(value):
             raise InvalidValueError(
-                f"{option} is called with each interaction, and {value!r} cannot be: "
-                f"write {option}=function"
+                f"{option} must be a function that takes an interaction, not {value!r}"
             )
     for option in _NUMBERS:
         value = options[option]
@@ -60,7 +59,7 @@ def collection(option: str, values: Any, example: str) -> list[Any]:
     """
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Collection):
         raise InvalidValueError(
-            f"{option} takes lists of names, not {values!r}: write [{example!r}]"
+            f"{option} takes a list of names, not {values!r}: write [{example!r}]"
         )
     return [*values]
 
@@ -74,7 +73,7 @@ def names(option: str, values: Any, example: str) -> list[str]:
     found = collection(option, values, example)
     for value in found:
         if not isinstance(value, str):
-            raise InvalidValueError(f"{option} takes lists of names, and {value!r} is not text")
+            raise InvalidValueError(f"{option} takes a list of names, but {value!r} is not a string")
     return found
 
 
@@ -90,8 +89,8 @@ def hosts(option: str, values: Any) -> set[str]:
             host = urlsplit(value).netloc.rpartition("@")[2] if "://" in value else ""
             hint = host if _HOST.fullmatch(host) else "localhost:8080"
             raise InvalidValueError(
-                f"{option} takes names of hosts, with a port or without, and {value!r} is none "
-                f"(URLs, patterns and networks are not known): write {hint!r}"
+                f"{option} takes host names, with or without a port, not {value!r}. URLs, "
+                f"patterns and networks are not supported: write for example {hint!r}"
             )
     return {value.lower() for value in found}
 
@@ -104,13 +103,13 @@ def renamed(pairs: Any) -> dict[str, str]:
     """
     if not isinstance(pairs, Mapping):
         raise InvalidValueError(
-            f"rename_hosts is a mapping, not {pairs!r}: write "
+            f"rename_hosts takes a dictionary, not {pairs!r}: write "
             "{'http://127.0.0.1:8091/v1': 'https://api.openai.com/v1'}"
         )
     for value in (*pairs, *pairs.values()):
         if not isinstance(value, str) or not _BEGINNING.fullmatch(value):
             raise InvalidValueError(
-                f"rename_hosts takes beginnings of URLs, and {value!r} is none: write "
+                f"rename_hosts takes the beginnings of URLs, not {value!r}: write "
                 "'https://api.openai.com' or 'https://api.openai.com/v1'"
             )
     return {**pairs}

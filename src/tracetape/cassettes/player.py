@@ -103,7 +103,7 @@ class Player:
             InvalidValueError: an argument has no meaning.
         """
         if mode not in MODES:
-            raise InvalidValueError(f"{mode!r} is no mode: choose from {', '.join(MODES)}")
+            raise InvalidValueError(f"unknown mode {mode!r}: choose from {', '.join(MODES)}")
         self.path = path
         self.file = path.absolute()  # the program may go elsewhere
         self.mode = mode
@@ -123,7 +123,7 @@ class Player:
         self._kept = {name.lower() for name in names("keep_headers", keep_headers, "x-mine")}
         for name in self._kept:
             if is_credential(name):
-                raise InvalidValueError(f"keep_headers: {name} holds a credential, choose others")
+                raise InvalidValueError(f"keep_headers: {name} may hold a credential, and is never recorded")
         self._passed = hosts("allow_hosts", allow_hosts) | hosts("ignore_hosts", ignore_hosts)
         self._renames = Renames(renamed({} if rename_hosts is None else rename_hosts))
         self._lock = lasting_lock()
@@ -230,8 +230,8 @@ class Player:
         problem = _broken_json(found.response) if is_new else None
         if problem is not None:
             _log.warning(
-                "the cassette %s: the response of interaction %d, %s %s, is replayed as it is, but "
-                "it is broken JSON: %s",
+                "tracetape: the cassette %s: the response of interaction %d, %s %s, is replayed as "
+                "recorded, but its JSON is broken: %s",
                 *(self.path, number + 1, found.request.method, found.request.url, problem),
             )
         return self._altering.altered(found)
@@ -271,8 +271,8 @@ class Player:
         if is_placeholder(request.headers):
             raise CassetteError(
                 f"{request.method} {request.url} is not on the cassette {self.path}, and cannot be "
-                "recorded: no key is set (OPENAI_API_KEY, DATABRICKS_TOKEN), and the one sent is a "
-                "placeholder for replay"
+                "recorded: no key is set (OPENAI_API_KEY, DATABRICKS_TOKEN), so the client uses a "
+                "placeholder that only works in replay"
             )
         recording = Recording(self._normal(request), self._finished)
         with self._lock:
@@ -342,7 +342,9 @@ class Player:
         for recording in [*self._under_way]:
             recording.end(exhausted=False)
         if self.unrecorded:
-            _log.warning(unrecorded_message(self.path, self.unrecorded, self.advice))
+            _log.warning(
+                "tracetape: %s", unrecorded_message(self.path, self.unrecorded, self.advice)
+            )
         incomplete = not complete or self._is_cut_short or bool(self._problems)
         continued = self.mode != "all" and self._is_incomplete and self.file.exists()
         if self.recorded or (continued and not incomplete):
@@ -354,20 +356,20 @@ class Player:
                 self._problems.append(str(error))
         if not self._problems:
             return
-        message = f"{self.path}: not all was recorded:\n  " + "\n  ".join(self._problems)
+        message = f"{self.path}: some interactions were not recorded:\n  " + "\n  ".join(self._problems)
         if complete:
             raise CassetteError(message)
-        _log.error(message)  # the exception that ended the block counts for more
+        _log.error("tracetape: %s", message)  # the exception that ended the block counts for more
 
     def _write(self, *, incomplete: bool) -> None:
         tape = Tape(self.interactions, incomplete=incomplete)
-        reason = "the new recording did not come to its end" if incomplete else None
+        reason = "the new recording did not finish" if incomplete else None
         if self._replaces and reason is None and not _is_answered(tape) and self._was_answered():
-            reason = "the service answered none of the new requests"
+            reason = "the service did not answer any of the new requests"
         if self._replaces and reason is not None:
             save(self._draft.path, tape)
             _log.warning(
-                "the cassette %s stays as it was: %s; what was recorded is in %s",
+                "tracetape: the cassette %s was not changed: %s; the new recording is in %s",
                 *(self.path, reason, self._draft.path),
             )
             return

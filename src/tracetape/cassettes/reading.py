@@ -47,7 +47,7 @@ def _istr(loader: Any, node: yaml.Node) -> str:
         arguments = given.get("args") if set(given) == {"args"} else None
     if isinstance(arguments, list) and len(arguments) == 1 and isinstance(arguments[0], str):
         return arguments[0]
-    raise yaml.constructor.ConstructorError(None, None, "an istr holds one text", node.start_mark)
+    raise yaml.constructor.ConstructorError(None, None, "an istr holds one string", node.start_mark)
 
 
 _Loader.add_constructor("!binary", yaml.SafeLoader.construct_yaml_binary)
@@ -72,7 +72,7 @@ def parsed(data: bytes) -> tuple[list[Interaction], bool]:
     if len(data) > MAX_BODY:
         raise CassetteFormatError(f"it is larger than {MAX_BODY:,} bytes")
     if not data.strip():
-        raise CassetteFormatError("it is empty; delete it to record it anew")
+        raise CassetteFormatError("it is empty; delete it to record it again")
     try:
         document = _document(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -84,8 +84,8 @@ def parsed(data: bytes) -> tuple[list[Interaction], bool]:
     ours = _mapping(document.get(OURS))
     if ours.get("end") and document.get(END) is not True:
         raise CassetteFormatError(
-            f"its last line, `{END}: true`, is missing: it was cut off; restore it, or record it "
-            "anew"
+            f"its last line, `{END}: true`, is missing: the file was cut off; restore it, or "
+            "delete it to record it again"
         )
     found = []
     for number, stored in enumerate(stored_ones, 1):
@@ -129,7 +129,7 @@ def _check(data: bytes) -> None:
                 sizes[anchor] = _index(event.end_mark) - start
         elif isinstance(event, yaml.AliasEvent):
             if any(anchor is not None for anchor, _ in opened):
-                raise CassetteFormatError("it has aliases inside of what an alias repeats")
+                raise CassetteFormatError("it has aliases inside a part that an alias repeats")
             copied += sizes.get(str(event.anchor), 0)
             if copied > MAX_BODY:
                 raise CassetteFormatError(f"its aliases repeat more than {MAX_BODY:,} bytes")
@@ -148,7 +148,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _interaction(stored: Any) -> Interaction:
     if not isinstance(stored, Mapping):
-        raise TypeError("it is no mapping")
+        raise TypeError("it is not a mapping")
     ours = _mapping(stored.get(OURS))
     raw = stored["request"]
     url = raw["uri"] if "uri" in raw else raw["url"]

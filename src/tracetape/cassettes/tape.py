@@ -51,7 +51,7 @@ def load(path: str | os.PathLike[str]) -> Tape:
         try:
             found = parsed(data)
         except CassetteFormatError as error:
-            raise CassetteFormatError(f"{path} is no usable cassette: {error}") from error
+            raise CassetteFormatError(f"{path} is not a usable cassette: {error}") from error
         keep(data, found)
     interactions, incomplete = found
     return Tape(interactions, incomplete=incomplete)

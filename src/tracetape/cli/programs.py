@@ -40,7 +40,7 @@ def find_program(name: str, args: Sequence[str], *, module: bool) -> Program:
         return Script(name, args)
     if shutil.which(name) is None:
         raise InvalidValueError(
-            f"there is no command {name!r}; a Python module is run with -m {name}"
+            f"there is no command {name!r}; to run a Python module use -m {name}"
         )
     return Command(name, args)
 

@@ -29,13 +29,13 @@ _MODES = ("none", "once", "new_episodes", "all")
     default="once",
     show_default=True,
     help="none: only replay; once: record if there is no file; new_episodes: record what is "
-    "new; all: record anew.",
+    "new; all: record everything again.",
 )
 @click.option(
     "--cassette-rename",
     metavar="FROM=TO",
     multiple=True,
-    help="How the beginning of a URL is to stand on the cassette; may be repeated.",
+    help="Write TO instead of FROM at the beginning of URLs on the cassette; may be repeated.",
 )
 @click.option(
     "--cassette-ignore",

@@ -71,9 +71,9 @@ def show_command(path: Path, number: int | None) -> None:
     if number is None:
         lines = [f"{at:4}  {_line(one)}" for at, one in enumerate(found, 1)]
         if tape.incomplete:
-            lines.append("      the recording did not come to its end")
+            lines.append("      the recording is incomplete")
     elif number > len(found):
-        raise InvalidValueError(f"{path} has {counted(len(found), 'request')}, no {number:,}")
+        raise InvalidValueError(f"{path} has only {counted(len(found), 'request')}: there is no number {number:,}")
     else:
         lines = [*_whole(found[number - 1])]
     out = console()
@@ -119,4 +119,4 @@ def _body(data: bytes, content_type: str) -> Iterator[str]:
     if data:
         stored = to_stored(data, content_type)
         yield ""
-        yield stored if isinstance(stored, str) else f"({len(data):,} bytes, no text)"
+        yield stored if isinstance(stored, str) else f"({len(data):,} bytes, not text)"

@@ -37,7 +37,7 @@ __all__ = ["from_trace_command"]
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write a pytest file that replays the calls and compares the tree of their spans.",
 )
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 @store_option
 def from_trace_command(
     trace_id: str,
@@ -61,11 +61,11 @@ def from_trace_command(
     from tracetape.testing.skeleton import skeleton
 
     if output.suffix not in (".yaml", ".yml"):
-        raise InvalidValueError(f"{output} is no name of a cassette: let it end in .yaml")
+        raise InvalidValueError(f"{output} is not a name for a cassette: choose one that ends in .yaml")
     with opened(store) as source:
         trace = source.get_trace(find_trace(source, trace_id))
         if trace is None:
-            raise TracetapeException(f"the trace {trace_id} was deleted meanwhile")
+            raise TracetapeException(f"the trace {trace_id} was deleted in the meantime")
         calls = calls_of(trace, spans)
         interactions = [
             one for span in calls for one in interactions_of(span, source.get_attachment)
@@ -73,7 +73,7 @@ def from_trace_command(
     files = {} if test is None else skeleton(trace, calls, output, test)
     for path in () if force else (output, *files):
         if path.exists():
-            raise InvalidValueError(f"{path} is there already: name another, or give --force")
+            raise InvalidValueError(f"{path} exists already: choose another name, or give --force")
     write(output, interactions)
     for path, text in files.items():
         write_private(path, text.encode())

@@ -20,8 +20,8 @@ __all__ = ["migrate_command", "scrub_command"]
     "replacements",
     metavar="NAME=OTHER",
     multiple=True,
-    help="A name to replace wherever it stands: of an account, an organisation, a host. "
-    "May be given several times.",
+    help="A name to replace everywhere, such as that of an account, an organisation or a host; "
+    "may be repeated.",
 )
 def scrub_command(paths: tuple[Path, ...], replacements: tuple[str, ...]) -> None:
     """Take secrets out of cassettes, and rewrite those that had any.

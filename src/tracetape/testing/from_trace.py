@@ -109,12 +109,12 @@ def _field(span: Span, name: str) -> Any:
 
 def _interactions(span: Span, attachments: Attachments) -> Iterator[Interaction]:
     if not _is_call(span):
-        raise _Unfit("no integration has made it, so its URL and bodies are not known")
+        raise _Unfit("it was not made by an integration, so its URL and bodies are not known")
     path = str(_field(span, "path"))
     if path in _FILES:
         raise _Unfit("files were uploaded, which a trace does not hold as they were sent")
     if path not in _PATHS and span.name != f"POST {path}":
-        raise _Unfit(f"how {path} is asked and answers is not known here")
+        raise _Unfit(f"tracetape does not know the requests and answers of {path}")
     body = _media(span.inputs, attachments)
     if not isinstance(body, dict):
         raise _Unfit("its inputs are not the body of a request")
@@ -206,7 +206,7 @@ def _events(path: str, answer: Any, body: Mapping[str, Any], count: Any) -> list
         return response_events(answer, number)
     if path not in _PATHS and isinstance(answer, list):  # a path nobody knows: chunks as they came
         return [data_event(chunk) for chunk in answer]
-    raise _Unfit(f"it was streamed, and how {path} streams is not known here")
+    raise _Unfit(f"it was streamed, and tracetape does not know how {path} streams")
 
 
 def _failure(span: Span) -> tuple[str, str] | None:
@@ -231,7 +231,7 @@ def _failed(request: Request, kind: str, message: str) -> Interaction:
         return Interaction(request, None, RecordedError("ReadTimeout", message))
     if kind == "APIConnectionError":
         return Interaction(request, None, RecordedError("ConnectError", message))
-    raise _Unfit(f"it ended with {kind}, which is no answer of a server")
+    raise _Unfit(f"it ended with {kind}, which is not an answer from a server")
 
 
 def _status_of(message: str) -> tuple[int | None, bytes]:

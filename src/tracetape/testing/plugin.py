@@ -59,7 +59,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         )
     parser.addini(
         "cassette_layout",
-        f"where cassettes are: {LAYOUTS[0]} (below the root directory) or {LAYOUTS[1]} (in a "
+        f"where the cassettes are: {LAYOUTS[0]} (below the root directory) or {LAYOUTS[1]} (in a "
         "folder of each test module's own folder, named as pytest-recording names them)",
         default=LAYOUTS[0],
     )
@@ -70,12 +70,12 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     )
     parser.addini(
         "cassette_mode",
-        "how cassettes that name no mode record and replay, also where CI is set",
+        "the mode of cassettes that name none, also where CI is set",
         default="",
     )
     parser.addini(
         "cassette_allow_misses",
-        "whether a test passes although its program swallowed that a request found no answer",
+        "whether a test passes although a request was on no cassette, and the program ignored it",
         type="bool",
         default=False,
     )
@@ -240,9 +240,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     swallowed = item.config.stash[_WATCH].swallowed()
     if swallowed and not item.stash.get(_FAILED, False):
         pytest.fail(
-            "Requests found no answer on the cassettes, and the program went on:\n"
+            "The program ignored that requests are not on the cassettes:\n"
             + "\n".join(swallowed)
-            + "\nIf that is meant: cassette(allow_misses=True), or the ini option "
+            + "\nIf that is intended, use cassette(allow_misses=True) or the ini option "
             "cassette_allow_misses.",
             pytrace=False,
         )

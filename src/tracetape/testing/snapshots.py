@@ -28,7 +28,7 @@ def assert_snapshot(text: str, path: str | os.PathLike[str]) -> None:
         write_private(path, found.encode())
         return
     if not path.exists():
-        raise AssertionError(f"there is no snapshot {path}: run the test with {UPDATE}=1 once")
+        raise AssertionError(f"the snapshot {path} does not exist: run the test once with {UPDATE}=1")
     kept = path.read_text(encoding="utf-8")
     if kept == found:
         return
@@ -37,6 +37,6 @@ def assert_snapshot(text: str, path: str | os.PathLike[str]) -> None:
     )
     difference = "\n".join(lines)
     raise AssertionError(
-        f"not as the snapshot has it:\n{difference}\nIf it is right as it is now, run the test "
-        f"with {UPDATE}=1."
+        f"the text differs from the snapshot:\n{difference}\nIf the new text is right, run the "
+        f"test with {UPDATE}=1."
     )

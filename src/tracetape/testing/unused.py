@@ -71,7 +71,7 @@ class Usage:
                 yield f"{path}: {len(left)} of {self._numbers[path]} recordings unused: {numbers}"
         folders = sorted({folder, *map(Path, self._folders)})
         for file in dict.fromkeys(file for each in folders for file in self.unclaimed(each)):
-            yield f"{file}: no test that was collected has it"
+            yield f"{file}: no collected test uses it"
 
     def _merge(self, path: str, number: int, unplayed: Iterable[int]) -> None:
         # Several tests may share a tape: what one of them played is used.

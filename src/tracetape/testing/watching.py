@@ -95,13 +95,13 @@ class Watch:
             tape = one.tape
             yield one.line()
             if one.is_used() and tape.played > one.played:
-                yield "  The answers that were played come from this file, not from a service."
+                yield "  The answers come from this file, not from a service."
             if not tape.file.exists():
                 what = "to be replayed" if tape.replays else "to be recorded"
-                yield f"  There is no such file: it was {what}."
+                yield f"  The file does not exist: it was {what}."
                 orphan = self._orphan(tape.file)
                 if orphan is not None:
-                    yield f"  {orphan} is like it, and no test that was collected has it."
+                    yield f"  {orphan} has a similar name, and no collected test uses it."
             for text in one.texts():
                 yield from (f"  {line}" for line in text.splitlines())
 

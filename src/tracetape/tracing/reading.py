@@ -7,6 +7,7 @@ from typing import Any
 
 from tracetape.diagnostics import logger
 from tracetape.entities import Trace
+from tracetape.entities.live_span import NO_OP_TRACE_ID
 from tracetape.entities.span import trace_id_text
 from tracetape.exceptions import InvalidValueError
 from tracetape.tracing.runtime import runtime
@@ -58,7 +59,11 @@ def get_trace(
         recorder.flush()
     number = number_of(trace_id)
     trace = None if number is None else recorder.read(number)
-    if trace is None and not silent:
+    if trace_id == NO_OP_TRACE_ID and not silent:
+        logger.warning(
+            "There is no trace of this span: tracing was off, or the trace was not sampled."
+        )
+    elif trace is None and not silent:
         logger.warning("There is no trace with the id %r in %s.", trace_id, recorder.url)
     return trace
 

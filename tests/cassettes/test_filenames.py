@@ -34,7 +34,10 @@ def test_a_new_tape_is_told_apart_from_those_beside_it(
     """Where it would be one file with another it is refused; those that are there are read."""
     with cassette(tmp_path / one):
         get(server.url)
-    with pytest.raises(CassetteError, match="would be the same file as"), cassette(tmp_path / other):
+    with (
+        pytest.raises(CassetteError, match="would be the same file as"),
+        cassette(tmp_path / other),
+    ):
         get(server.url)
     assert len(server.asked) == 1
     save(tmp_path / other, Tape([]))

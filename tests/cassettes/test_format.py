@@ -313,7 +313,7 @@ BAD = {
     "null": ("~", "it holds nothing where"),
     "a list": ("- 1", "vcrpy before version 1"),
     "no interactions": ("version: 1", "it has no list of `interactions`"),
-    "another version": ("version: 2\ninteractions: []", "it has version 2, and only version 1"),
+    "another version": ("version: 2\ninteractions: []", "it has version 2, but only version 1"),
     "python objects": (
         "version: 1\ninteractions: [!!python/object/apply:os.system ['true']]",
         "could not determine a constructor for the tag",

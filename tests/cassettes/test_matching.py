@@ -99,8 +99,8 @@ def test_the_message_of_a_miss(ask, tape):
         f"POST {URL} is not on the cassette {tape}.\n"
         f"The nearest recording, POST {URL}, differs in:\n"
         '  body.model: sent "b", recorded "a"\n'
-        "Record it with mode 'new_episodes', record all anew with mode 'all', or declare what "
-        "varies by cassette(ignore=[…])."
+        "Record it with mode 'new_episodes', record the whole cassette again with mode 'all', or "
+        "name the fields that vary with cassette(ignore=[…])."
     )
 
 
@@ -108,7 +108,9 @@ def test_a_miss_by_its_host_says_how_to_replace_it(ask):
     """A base URL of one's own is the usual reason."""
     with pytest.raises(CassetteMissError) as caught:
         ask((URL, b"{}"), ("http://127.0.0.1:8091/v1/chat/completions", b"{}"))
-    assert "unset the variable that says so (OPENAI_BASE_URL, DATABRICKS_HOST)" in str(caught.value)
+    assert "Unset the variable that names the host (OPENAI_BASE_URL, DATABRICKS_HOST)" in str(
+        caught.value
+    )
     remedy = {"http://127.0.0.1:8091": "https://api.openai.com"}
     assert f"rename_hosts={remedy}" in str(caught.value)
     assert ask(

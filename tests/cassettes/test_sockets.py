@@ -63,7 +63,7 @@ def test_a_session_while_recording_is_told_at_the_end(url: str, tape: Path) -> N
 
 async def test_async_sessions_too(url: str, tape: Path) -> None:
     """They speak through the same protocol."""
-    with pytest.raises(CassetteError, match=r"ignore_hosts"):
+    with pytest.raises(CassetteError, match=r"allow_hosts"):
         async with cassette(tape):
             assert await talk_async(url) == "response.create"
 

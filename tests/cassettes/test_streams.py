@@ -10,7 +10,7 @@ import time
 import pytest
 from urllib3.exceptions import HTTPError
 
-from tracetape.cassettes import Interaction, Request, Response, Tape, cassette, load, save
+from tracetape.cassettes import Chunk, Interaction, Request, Response, Tape, cassette, load, save
 from tracetape.exceptions import CassetteError
 
 httpx = pytest.importorskip("httpx")
@@ -212,7 +212,7 @@ def test_replay_in_other_parts(server, tape, read):
 
 @pytest.mark.parametrize("length", [0, 2])
 def test_replay_may_break_a_stream_off(server, tape, read, length):
-    """After so many parts, by an error of the HTTP library; the tape is not changed."""
+    """After so many events, by an error of the HTTP library; the tape is not changed."""
     server.routes["/s"] = lambda handler: handler.stream(EVENTS)
     with cassette(tape):
         read(f"{server.url}/s")
@@ -221,7 +221,7 @@ def test_replay_may_break_a_stream_off(server, tape, read, length):
         if length:
             assert read(f"{server.url}/s", until=length) == EVENTS[:length]
         else:
-            with pytest.raises(errors, match="cut after 0 chunks"):
+            with pytest.raises(errors, match="cut after 0 events"):
                 read(f"{server.url}/s")
     with cassette(tape, mode="none", cut_after=length), pytest.raises(errors, match="cut after"):
         read(f"{server.url}/s")
@@ -246,7 +246,26 @@ def test_a_stream_without_known_parts_is_cut_by_events(tape):
         with pytest.raises(httpx.ReadError):
             read_httpx(httpx)(url + "s")
     with cassette(tape, mode="none", cut_after=2):
-        assert read_httpx(httpx)(url + "s", until=2) == [b"data: 1\r\n\r\n", b"data: 2\n\n"]
+        assert read_httpx(httpx)(url + "s", until=1) == [b"data: 1\r\n\r\ndata: 2\n\n"]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b": hello\n\ndata: 1\n\ndata: 2\n", b"\nda", b"ta: 3\n\n"],
+        [b": hello\n\n", b"data", b": 1\n", b"\ndata: 2\n\n", b": ping\n\n", b"data: 3\n\n"],
+    ],
+)
+def test_events_count_not_the_parts_in_which_they_came(tape, parts):
+    """Several in one part, one in several, and comments, which are no events."""
+    stream = Response(200, "OK", [("content-type", "text/event-stream")], [*map(Chunk, parts)])
+    save(tape, Tape([Interaction(Request("GET", "https://example.com/s"), stream)]))
+    got: list[bytes] = []
+    with cassette(tape, mode="none", cut_after=2):
+        with httpx.stream("GET", "https://example.com/s") as response:
+            with pytest.raises(httpx.ReadError, match="cut after 2 events"):
+                got.extend(response.iter_bytes())  # a list keeps what came before the error
+    assert b"".join(got) == b": hello\n\ndata: 1\n\ndata: 2\n\n"
 
 
 def test_a_reader_that_leaves_early_leaves_a_cut_recording(server, tape, read):

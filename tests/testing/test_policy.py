@@ -340,9 +340,9 @@ def test_a_tape_that_a_renamed_test_has_left_is_named(
         [
             "cassettes/test_it/test_answer.yaml: mode none,*",
             "*The file does not exist: it was to be replayed.",
-            "*cassettes/test_it/test_answers.yaml is like it*",
+            "*cassettes/test_it/test_answers.yaml has a similar name*",
             "cassettes/test_it/test_country_France.yaml: mode none,*",
-            "*cassettes/test_it/test_country.yaml is like it*",
+            "*cassettes/test_it/test_country.yaml has a similar name*",
         ]
     )
 

@@ -11,7 +11,8 @@ from tracetape.cassettes.interaction import Chunk, Interaction, RecordedError
 
 __all__ = ["Altering"]
 
-_EVENT = re.compile(rb".+?(?:\r?\n\r?\n|\Z)", re.DOTALL)
+_BLOCK = re.compile(rb".+?(?:\r\n\r\n|\n\n|\r\r|\Z)", re.DOTALL)
+_DATA = re.compile(rb"(?:\A|[\r\n])data(?:[:\r\n]|\Z)")  # a block without it is no event
 _LONG = 24  # bytes of a part, on average
 
 
@@ -29,22 +30,33 @@ class Altering:
             return interaction
         error = interaction.error
         if self._length is not None and response.is_event_stream:
-            parts = _parts(response.chunks)
-            if len(parts) > self._length:
-                response = replace(response, chunks=parts[: self._length], cut=True)
-                error = RecordedError(
-                    "ReadError", f"cut after {self._length} chunks by cassette(cut_after=…)"
-                )
+            end = _end_of(response.body, self._length)
+            if end is not None:
+                response = replace(response, chunks=_first(response.chunks, end), cut=True)
+                events = f"{self._length} event{'' if self._length == 1 else 's'}"
+                error = RecordedError("ReadError", f"cut after {events} by cassette(cut_after=…)")
         if self._seed is not None:
             response = replace(response, chunks=_rechunked(response.chunks, self._seed))
         return Interaction(interaction.request, response, error)
 
 
-def _parts(chunks: list[Chunk]) -> list[Chunk]:
-    """The parts as they came; events, where those are not known."""
-    if len(chunks) != 1:
-        return chunks
-    return [Chunk(event) for event in _EVENT.findall(chunks[0].data)]
+def _end_of(body: bytes, number: int) -> int | None:
+    """Where so many events end; None if there are no more than these."""
+    ends = [block.end() for block in _BLOCK.finditer(body) if _DATA.search(block[0])]
+    if len(ends) <= number:
+        return None
+    return ends[number - 1] if number else 0
+
+
+def _first(chunks: list[Chunk], length: int) -> list[Chunk]:
+    """The first bytes, in the parts in which they came."""
+    kept = []
+    for chunk in chunks:
+        if length <= 0:
+            break
+        kept.append(Chunk(chunk.data[:length], chunk.delay))
+        length -= len(chunk.data)
+    return kept
 
 
 def _rechunked(chunks: list[Chunk], seed: int) -> list[Chunk]:

@@ -197,7 +197,9 @@ def from_stored(body: Any) -> bytes:
             try:
                 return base64.b64decode(body["base64_string"])
             except (binascii.Error, TypeError, ValueError) as error:
-                raise CassetteFormatError(f"a base64_string is not valid base64: {error}") from error
+                raise CassetteFormatError(
+                    f"a base64_string is not valid base64: {error}"
+                ) from error
         if "parsed_body" in body:
             return _from_parsed(body["parsed_body"])
         if "string" not in body and body.get("encoding") is None:
@@ -213,7 +215,9 @@ def _from_parsed(value: Any) -> bytes:
         try:
             return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
         except (TypeError, ValueError) as error:
-            raise CassetteFormatError(f"a parsed_body cannot be written as JSON: {error}") from error
+            raise CassetteFormatError(
+                f"a parsed_body cannot be written as JSON: {error}"
+            ) from error
 
 
 def to_stored(data: bytes, content_type: str) -> str | bytes:

@@ -76,8 +76,8 @@ def cassette(
             as long as no other tape is open; ``process`` for whoever has no tape of his own.
         rechunk: replay bodies in other parts, divided anywhere, also in the midst of a letter;
             the number chooses where, the same one always in the same places.
-        cut_after: replay only so many parts of each event stream, then break the connection; where
-            the parts are not known, events count.
+        cut_after: replay only so many events of each event stream, then break the connection; an
+            event is a block with ``data``, also ``[DONE]``.
         allow_misses: under pytest, a test may pass although a request found no answer.
         before_record: called after `scrub`; returns the `Interaction` to write, or None to drop it.
         keep_headers: names of headers to record that are else left out; no credentials.

@@ -31,7 +31,7 @@ def check_kinds(options: Mapping[str, Any]) -> None:
         value = options[option]
         if value is not None and not isinstance(value, bool):
             raise InvalidValueError(
-                f"{option} is True or False, not {value!r}: write {option}=True"
+                f"{option} must be True or False, not {value!r}: write {option}=True"
             )
     for option in _FUNCTIONS:
         value = options[option]
@@ -43,12 +43,12 @@ def check_kinds(options: Mapping[str, Any]) -> None:
         value = options[option]
         if value is not None and (type(value) is not int or value < 0):
             raise InvalidValueError(
-                f"{option} is a whole number of 0 or more, not {value!r}: write {option}=3"
+                f"{option} must be a whole number of 0 or more, not {value!r}: write {option}=3"
             )
     speed = options["speed"]
     is_number = isinstance(speed, (int, float)) and not isinstance(speed, bool)
     if not is_number or not 0 <= speed < float("inf"):
-        raise InvalidValueError(f"speed: {speed!r} is no speed: give 0, 1 or another factor")
+        raise InvalidValueError(f"speed must be a number of 0 or more, not {speed!r}")
 
 
 def collection(option: str, values: Any, example: str) -> list[Any]:
@@ -73,7 +73,9 @@ def names(option: str, values: Any, example: str) -> list[str]:
     found = collection(option, values, example)
     for value in found:
         if not isinstance(value, str):
-            raise InvalidValueError(f"{option} takes a list of names, but {value!r} is not a string")
+            raise InvalidValueError(
+                f"{option} takes a list of names, but {value!r} is not a string"
+            )
     return found
 
 

@@ -123,7 +123,9 @@ class Player:
         self._kept = {name.lower() for name in names("keep_headers", keep_headers, "x-mine")}
         for name in self._kept:
             if is_credential(name):
-                raise InvalidValueError(f"keep_headers: {name} may hold a credential, and is never recorded")
+                raise InvalidValueError(
+                    f"keep_headers: {name} may hold a credential, and is never recorded"
+                )
         self._passed = hosts("allow_hosts", allow_hosts) | hosts("ignore_hosts", ignore_hosts)
         self._renames = Renames(renamed({} if rename_hosts is None else rename_hosts))
         self._lock = lasting_lock()
@@ -356,7 +358,9 @@ class Player:
                 self._problems.append(str(error))
         if not self._problems:
             return
-        message = f"{self.path}: some interactions were not recorded:\n  " + "\n  ".join(self._problems)
+        message = f"{self.path}: some interactions were not recorded:\n  " + "\n  ".join(
+            self._problems
+        )
         if complete:
             raise CassetteError(message)
         _log.error("tracetape: %s", message)  # the exception that ended the block counts for more

@@ -73,7 +73,9 @@ def show_command(path: Path, number: int | None) -> None:
         if tape.incomplete:
             lines.append("      the recording is incomplete")
     elif number > len(found):
-        raise InvalidValueError(f"{path} has only {counted(len(found), 'request')}: there is no number {number:,}")
+        raise InvalidValueError(
+            f"{path} has only {counted(len(found), 'request')}: there is no number {number:,}"
+        )
     else:
         lines = [*_whole(found[number - 1])]
     out = console()

@@ -61,7 +61,9 @@ def from_trace_command(
     from tracetape.testing.skeleton import skeleton
 
     if output.suffix not in (".yaml", ".yml"):
-        raise InvalidValueError(f"{output} is not a name for a cassette: choose one that ends in .yaml")
+        raise InvalidValueError(
+            f"{output} is not a name for a cassette: choose one that ends in .yaml"
+        )
     with opened(store) as source:
         trace = source.get_trace(find_trace(source, trace_id))
         if trace is None:

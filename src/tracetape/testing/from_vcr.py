@@ -39,8 +39,8 @@ def cassette_options(options: Mapping[str, Any]) -> dict[str, Any]:
             found.setdefault(name, value)
         elif name not in _NEEDLESS and value:
             raise pytest.UsageError(
-                f"vcrpy's option {name!r} is not supported: use `ignore`, `scrub` or `before_record` "
-                "in cassette_config instead"
+                f"vcrpy's option {name!r} is not supported: use `ignore`, `scrub` or "
+                "`before_record` in cassette_config instead"
             )
     return found
 

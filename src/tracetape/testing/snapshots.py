@@ -28,7 +28,9 @@ def assert_snapshot(text: str, path: str | os.PathLike[str]) -> None:
         write_private(path, found.encode())
         return
     if not path.exists():
-        raise AssertionError(f"the snapshot {path} does not exist: run the test once with {UPDATE}=1")
+        raise AssertionError(
+            f"the snapshot {path} does not exist: run the test once with {UPDATE}=1"
+        )
     kept = path.read_text(encoding="utf-8")
     if kept == found:
         return

@@ -81,7 +81,9 @@ def _replayed(library: Any, request: Any, played: Played) -> Any:
     if error is not None:
         last = httpx_error(library, error, request)
     elif response.cut:
-        last = library.ReadError("the recording ends here, because its reader stopped early", request=request)
+        last = library.ReadError(
+            "the recording ends here, because its reader stopped early", request=request
+        )
     return library.Response(
         response.status,
         headers=response.headers_for_replay(request.method),

@@ -81,7 +81,9 @@ def _replayed(adapter: Any, request: Any, played: Played) -> Any:
     if recorded is None:
         raise requests_error(error or RecordedError("ConnectionError", ""), request)
     if error is None and recorded.cut:
-        error = RecordedError("ProtocolError", "the recording ends here, because its reader stopped early")
+        error = RecordedError(
+            "ProtocolError", "the recording ends here, because its reader stopped early"
+        )
     last = None if error is None else urllib3_error(error)
     raw = _response_class()(recorded, played.speed, last, request.method)
     return adapter.build_response(request, raw)

@@ -165,10 +165,13 @@ def test_migrate_writes_other_peoples_tapes_as_ours(tmp_path: Path, name: str) -
 
 
 def test_migrate_leaves_our_own_tapes_byte_for_byte(tmp_path: Path) -> None:
-    """Also one that was edited by hand, or has a header that was kept on purpose."""
+    """One without the mark of the end, one that was edited, one with a header that was kept."""
     path = tmp_path / "ours.yaml"
-    answer = Response(200, "OK", [("x-request-id", "r1")], [Chunk(b"hello")])
-    save(path, Tape([Interaction(Request("GET", "https://api.test/a"), answer)]))
+    answer = Response(200, "OK", [("x-mine", "r1")], [Chunk(b"hello")])
+    tape = Tape([Interaction(Request("GET", "https://api.test/a"), answer)])
+    save(path, tape, ends=False)
+    assert "unchanged" in run("migrate", "ours.yaml").output
+    save(path, tape)
     edited = path.read_bytes().replace(b"version: 1\n", b"# mine\nversion: 1\n")
     path.write_bytes(edited)
     assert run("migrate", "ours.yaml").exit_code == 0

@@ -16,7 +16,7 @@ from tracetape.cassettes.cleaning import (
 )
 from tracetape.cassettes.interaction import OURS, Chunk, Interaction, Response
 from tracetape.cassettes.secrets import check, findings
-from tracetape.cassettes.tape import Tape, load, save
+from tracetape.cassettes.tape import Tape, load, rendered, save
 from tracetape.exceptions import CassetteError
 from tracetape.privacy.shapes import without_secrets
 
@@ -64,17 +64,19 @@ def migrate(path: Path, target: Path) -> int | None:
         CassetteError: it cannot be read or written.
     """
     tape = load(path)
-    if path == target and _is_ours(path) and not check(path):
+    if path == target and _is_ours(path, tape) and not check(path):
         return None
     save(target, Tape(_scrubbed(tape, {}), incomplete=tape.incomplete))
     return len(tape.interactions)
 
 
-def _is_ours(path: Path) -> bool:
+def _is_ours(path: Path, tape: Tape) -> bool:
     try:
-        return _OURS.search(path.read_bytes()) is not None
+        data = path.read_bytes()
     except OSError as error:
         raise CassetteError(f"the cassette {path} cannot be read: {error}") from error
+    # Older ones have no mark, but are what we would write.
+    return _OURS.search(data) is not None or data == rendered(tape, ends=False).encode()
 
 
 def write(path: Path, interactions: list[Interaction]) -> None:

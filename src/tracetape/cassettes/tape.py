@@ -19,7 +19,7 @@ from tracetape.cassettes.timing import sizes
 from tracetape.exceptions import CassetteError, CassetteFormatError
 from tracetape.privacy.files import open_private, private_mode
 
-__all__ = ["Draft", "Tape", "load", "save"]
+__all__ = ["Draft", "Tape", "load", "rendered", "save"]
 
 
 class Tape:
@@ -69,14 +69,7 @@ def save(path: str | os.PathLike[str], tape: Tape, *, ends: bool = True) -> None
         CassetteError: it cannot be written.
     """
     path = Path(path)
-    head = "version: 1\n"
-    ours = ["end"] * ends + ["incomplete"] * tape.incomplete
-    if ours:
-        head += f"{OURS}:\n" + "".join(f"  {name}: true\n" for name in ours)
-    text = "".join([head, "interactions:", "\n" if tape.interactions else " []\n"])
-    text += "".join(_text(one) for one in tape.interactions)
-    if ends:
-        text += f"{END}: true\n"
+    text = rendered(tape, ends=ends)
     draft = beside(path, ".", f".{os.getpid()}.{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,6 +82,17 @@ def save(path: str | os.PathLike[str], tape: Tape, *, ends: bool = True) -> None
             draft.unlink(missing_ok=True)
     except OSError as error:
         raise CassetteError(f"the cassette {path} cannot be written: {error}") from error
+
+
+def rendered(tape: Tape, *, ends: bool = True) -> str:
+    """The text of a tape's file; `ends` as of `save`."""
+    head = "version: 1\n"
+    ours = ["end"] * ends + ["incomplete"] * tape.incomplete
+    if ours:
+        head += f"{OURS}:\n" + "".join(f"  {name}: true\n" for name in ours)
+    text = "".join([head, "interactions:", "\n" if tape.interactions else " []\n"])
+    text += "".join(_text(one) for one in tape.interactions)
+    return f"{text}{END}: true\n" if ends else text
 
 
 class Draft:

@@ -90,7 +90,7 @@ def test_show_gives_a_line_a_request_and_one_of_them_whole(tmp_path: Path) -> No
     assert "\x1b" not in whole
     done = run("show", str(tape), "3")
     assert done.exit_code == 1
-    assert "has 2 requests, no 3" in done.output
+    assert "has only 2 requests: there is no number 3" in done.output
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_a_tape_that_no_test_would_find_is_refused(
     """The marker of a test adds `.yaml` to a name without it."""
     done = run(trace_id, "-o", "cases/a", "--test", "tests/test_x.py")
     assert done.exit_code == 1
-    assert "let it end in .yaml" in done.output
+    assert "choose one that ends in .yaml" in done.output
     assert not (tmp_path / "tests").exists()
 
 

@@ -147,7 +147,7 @@ def test_show_prints_the_traces_of_this_run_only(
     ("arguments", "message"),
     [
         (["missing.py"], "there is no script 'missing.py'"),
-        (["no-such-command"], "a Python module is run with -m no-such-command"),
+        (["no-such-command"], "to run a Python module use -m no-such-command"),
         (["-m", "no.such.module"], "there is no module no.such.module to run"),
         (["--cassette-rename", "x", "--cassette", "t.yaml", "app.py"], "write FROM=TO"),
         (["--cassette", "t.yaml", "sh", "-c", "true"], "the command 'sh' runs in another"),

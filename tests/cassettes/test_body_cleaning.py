@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from tracetape.cassettes import Tape, check, save
 from tracetape.cassettes.cleaning import cleaned_request, cleaned_response, credentials
-from tracetape.cassettes.interaction import Chunk, Request, Response
+from tracetape.cassettes.interaction import Chunk, Interaction, Request, Response
+from tracetape.cassettes.rewriting import scrub
 
 KEY = "cnry7Qx2Vb91LmZt4Kd0Wp"
 PARTS = (
@@ -38,6 +41,39 @@ def test_fields_named_as_credentials_are_hidden(kind: str, template: bytes) -> N
     answer = Response(200, "OK", [("content-type", kind)], [Chunk(body)])
     assert KEY.encode() not in cleaned_response(answer, credentials(request)).body
     assert cleaned_request(Request("POST", request.url, request.headers, kept)).body == kept
+
+
+NAMES = [
+    *("data.password", "auth.key", "login[api_key]", "auth[key]", "api_key", "access_token"),
+    "client_secret",
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "template", "name"), [(*one, name) for one, name in zip(BODIES, NAMES, strict=True)]
+)
+def test_check_names_the_fields_that_other_tools_have_left(
+    kind: str, template: bytes, name: str, tmp_path: Path
+) -> None:
+    """On either side; never their values, and not what stands for one. `scrub` takes them."""
+    path = tmp_path / "tape.yaml"
+    headers = [("content-type", kind)]
+    body = template.replace(b"%b", KEY.encode()).replace(b"%%", b"%")
+    request = Request("POST", "https://x.test/login", headers, body)
+    answer = Response(200, "OK", headers, [Chunk(body)])
+    save(path, Tape([Interaction(request, answer)]))
+
+    found = check([path])
+
+    assert {(one.kind, one.place) for one in found} >= {
+        ("a credential", f"the {side}'s body, field {name}") for side in ("request", "response")
+    }
+    assert KEY not in " ".join(map(str, found))
+    assert scrub(path, {})
+    assert check([path]) == []
+    hidden = Request("POST", request.url, headers, body.replace(KEY.encode(), b"FILTERED"))
+    save(path, Tape([Interaction(hidden, Response(200, "OK", [], []))]))
+    assert check([path]) == []  # what others write in their place
 
 
 def test_a_key_in_pieces_is_hidden_and_the_events_stay() -> None:

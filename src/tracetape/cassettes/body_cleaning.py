@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -13,7 +14,7 @@ from tracetape.privacy.names import is_secret
 from tracetape.privacy.pieces import conceal_pieces
 from tracetape.privacy.values import Secrets
 
-__all__ = ["PLACEHOLDER", "clean_body", "without_pieces"]
+__all__ = ["PLACEHOLDER", "clean_body", "named_credentials", "without_pieces"]
 
 PLACEHOLDER = "REDACTED"
 _BOUNDARY = re.compile(r'(?i)boundary="?([^";,]+)')
@@ -55,6 +56,49 @@ def without_pieces(body: bytes, secrets: Secrets) -> bytes:
         return data[0] if event is None else data[1] + orjson.dumps(event)
 
     return _DATA.sub(written, body)
+
+
+def named_credentials(body: bytes, content_type: str) -> Iterator[tuple[str, str]]:
+    """What `clean_body` would replace: the path of each field, and its value."""
+    kind = content_type.partition(";")[0].strip().lower()
+    pairs: Iterable[tuple[str, str]] = ()
+    if kind == "application/x-www-form-urlencoded":
+        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+    elif kind.startswith("multipart/"):
+        boundary = _BOUNDARY.search(content_type)
+        parts = body.split(b"--" + boundary[1].strip().encode()) if boundary else []
+        pairs = [field for part in parts if (field := _field_of(part)) is not None]
+    elif kind == "text/event-stream":
+        for data in _DATA.finditer(body):
+            yield from _replaced(_parsed(data[2]))
+    else:
+        value = _parsed(body)
+        lines = body.splitlines() if value is None else ()
+        for one in (value, *map(_parsed, lines)):
+            yield from _replaced(one)
+    for name, text in pairs:
+        if _clean_value(name, text, []) != text:
+            yield name, text
+
+
+def _replaced(value: Any) -> Iterator[tuple[str, str]]:
+    try:
+        yield from _differences(value, clean_fields(value, [], PLACEHOLDER), "")
+    except RecursionError:
+        return
+
+
+def _differences(before: Any, after: Any, path: str) -> Iterator[tuple[str, str]]:
+    if before is after:
+        return
+    if isinstance(before, dict):
+        for key, item in before.items():
+            yield from _differences(item, after[key], f"{path}.{key}" if path else key)
+    elif isinstance(before, list):
+        for at, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield from _differences(one, other, f"{path}[{at}]")
+    elif before != after:
+        yield path, str(before)
 
 
 def _clean_json(data: bytes, found: list[str]) -> bytes:
@@ -104,13 +148,21 @@ def _clean_parts(body: bytes, boundary: bytes, found: list[str]) -> bytes:
 
 
 def _clean_part(part: bytes, found: list[str]) -> bytes:
+    field = _field_of(part)
+    if field is None:
+        return part
+    cleaned = _clean_value(*field, found)
+    head, blank, _ = part.partition(b"\r\n\r\n")
+    return part if cleaned == field[1] else head + blank + cleaned.encode() + b"\r\n"
+
+
+def _field_of(part: bytes) -> tuple[str, str] | None:
+    """Name and value of a part of a form; None if it is a file, or no text."""
     head, blank, content = part.partition(b"\r\n\r\n")
     name = _FIELD.search(head)
     if not blank or name is None or _FILE.search(head):
-        return part
+        return None
     try:
-        value = content.removesuffix(b"\r\n").decode()
+        return name[1].decode("utf-8", "replace"), content.removesuffix(b"\r\n").decode()
     except UnicodeDecodeError:
-        return part
-    cleaned = _clean_value(name[1].decode("utf-8", "replace"), value, found)
-    return part if cleaned == value else head + blank + cleaned.encode() + b"\r\n"
+        return None

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from tracetape.cassettes.bodies import decoded
+from tracetape.cassettes.body_cleaning import named_credentials
 from tracetape.cassettes.cleaning import cleaned_text, is_credential, secret_query_names
 from tracetape.cassettes.filenames import tapes_at
 from tracetape.cassettes.interaction import Headers, Interaction
@@ -73,15 +74,23 @@ def findings(interaction: Interaction) -> list[tuple[str, str]]:
 def _places(interaction: Interaction) -> Iterator[tuple[str, str]]:
     request, response = interaction.request, interaction.response
     yield "the URL", request.url
-    body = decoded(request.body, request.header("content-encoding"))
-    body = request.body if body is None else body
-    yield "the request's body", body.decode("utf-8", "replace")
+    for place, body, _ in _bodies(interaction):
+        yield place, body.decode("utf-8", "replace")
     yield from _headers("request", request.headers)
     if response is not None:
-        yield "the response's body", response.body.decode("utf-8", "replace")
         yield from _headers("response", response.headers)
     if interaction.error is not None:
         yield "the error's message", interaction.error.message
+
+
+def _bodies(interaction: Interaction) -> Iterator[tuple[str, bytes, str]]:
+    """Each with where it stands and its type."""
+    request, response = interaction.request, interaction.response
+    body = decoded(request.body, request.header("content-encoding"))
+    body = request.body if body is None else body
+    yield "the request's body", body, request.header("content-type")
+    if response is not None:
+        yield "the response's body", response.body, response.header("content-type")
 
 
 def _headers(owner: str, headers: Headers) -> Iterator[tuple[str, str]]:
@@ -95,6 +104,10 @@ def _credentials(interaction: Interaction) -> Iterator[tuple[str, str]]:
     error = interaction.error
     if error is not None and cleaned_text(error.message) != error.message:
         yield "a credential", "the error's message"
+    for place, body, kind in _bodies(interaction):
+        for field, value in named_credentials(body, kind):
+            if not _HARMLESS.search(value):
+                yield "a credential", f"{place}, field {field}"
     sides: Sequence[tuple[str, Headers]] = [("request", interaction.request.headers)]
     if interaction.response is not None:
         sides = [*sides, ("response", interaction.response.headers)]

@@ -9,12 +9,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import wraps
 from importlib import import_module
 from typing import Any
 
 __all__ = ["Absent", "AbsentModule", "absent", "is_half_loaded"]
 
 _told = False
+# What kind of function it is, in the flags of its code; `inspect` may not be there.
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
 
 class _NoSpan:
@@ -53,8 +56,57 @@ def _no_context(*_arguments: Any, **_named: Any) -> Any:
     return nullcontext()
 
 
-def _untraced(func: Any = None, *_arguments: Any, **_named: Any) -> Any:
-    return _itself if func is None else func
+def _traced_later(func: Any = None, *arguments: Any, **named: Any) -> Any:
+    """The function, of the same kind, which is traced from the first call on that finds `trace`."""
+    if func is None:
+        return lambda func: _traced_later(func, *arguments, **named)
+    if isinstance(func, (classmethod, staticmethod)):
+        return type(func)(_traced_later(func.__func__, *arguments, **named))
+    traced: Any = None
+
+    def found() -> Any:
+        nonlocal traced
+        if traced is None:
+            try:
+                trace = import_module("tracetape").trace
+                if not isinstance(trace, Absent):
+                    traced = trace(func, *arguments, **named)
+            except Exception:  # noqa: BLE001 - the guard
+                return func
+        return func if traced is None else traced
+
+    return wraps(func)(_of_kind(func, found))
+
+
+def _of_kind(func: Any, found: Callable[[], Any]) -> Callable[..., Any]:
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        return found()(*args, **kwargs)
+
+    async def coroutine(*args: Any, **kwargs: Any) -> Any:
+        return await found()(*args, **kwargs)
+
+    def generator(*args: Any, **kwargs: Any) -> Any:
+        return (yield from found()(*args, **kwargs))
+
+    async def async_generator(*args: Any, **kwargs: Any) -> Any:
+        inner = found()(*args, **kwargs)
+        step = inner.asend(None)
+        while True:
+            try:
+                item = await step
+            except StopAsyncIteration:
+                return
+            try:
+                step = inner.asend((yield item))
+            except GeneratorExit:
+                await inner.aclose()
+                raise
+            except BaseException as error:  # noqa: BLE001 - what was thrown in goes on inside
+                step = inner.athrow(error)
+
+    flags = getattr(getattr(func, "__code__", None), "co_flags", 0)
+    kinds = ((_COROUTINE, coroutine), (_GENERATOR, generator), (_ASYNC_GENERATOR, async_generator))
+    return next((like for kind, like in kinds if flags & kind), plain)
 
 
 def _itself(func: Any) -> Any:
@@ -85,7 +137,7 @@ _INSTEAD: dict[str, Callable[..., Any]] = {
     "set_tracing_context_from_http_request_headers": _no_context,
     "start_span": _no_scope,
     "start_span_no_context": _no_span,
-    "trace": _untraced,
+    "trace": _traced_later,
     "update_current_trace": _nothing,
 }
 _MODULES = ("tracetape.anthropic", "tracetape.openai", "tracetape.tracing")

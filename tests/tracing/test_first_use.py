@@ -112,14 +112,79 @@ def test_a_program_that_can_open_no_more_files(
 from tracetape import start_span, trace
 from tracetape import openai
 
+@trace
+def plain(x):
+    return x + 1
+
+@trace(name="of a class")
+class Made:
+    pass
+
+class Holder:
+    @trace
+    @staticmethod
+    def static(x):
+        return x
+    @classmethod
+    @trace
+    def of_class(cls, x):
+        return x
+
+@trace
+async def coroutine(x):
+    return x
+
+@trace
+def generator(x):
+    got = yield x
+    return got
+
+@trace(name="items")
+async def async_generator(x):
+    try:
+        yield (yield x)
+    except KeyError as error:
+        yield repr(error)
+
+def use_functions():
+    assert plain(1) == 2 and plain.__name__ == "plain"
+    assert isinstance(Made(), object)
+    assert (Holder.static(3), Holder.of_class(4)) == (3, 4)
+    running = generator(5)
+    assert next(running) == 5
+    try:
+        running.send(6)
+    except StopIteration as end:
+        assert end.value == 6
+
+    async def main():
+        assert await coroutine(7) == 7
+        items = async_generator(8)
+        assert await items.asend(None) == 8
+        assert await items.asend(9) == 9
+        assert await items.athrow(KeyError("k")) == "KeyError('k')"
+        assert [item async for item in items] == []
+        items = async_generator(8)
+        assert await items.asend(None) == 8
+        await items.aclose()
+
+    if not held:  # an event loop opens files
+        import asyncio, inspect
+        asyncio.run(main())
+        assert inspect.iscoroutinefunction(coroutine)
+        assert inspect.isgeneratorfunction(generator)
+        assert inspect.isasyncgenfunction(async_generator)
+
 use()
+use_functions()
 tracetape.autolog()
 openai.autolog()
 tracetape.flush(1)
 with start_span("unseen"):
     pass
-for one in held:
-    one.close()
+while held:
+    held.pop().close()
+use_functions()
 with start_span("block"):
     pass
 openai.autolog()
@@ -132,6 +197,11 @@ assert tracetape.flush(30) == 0
     assert "Traceback" not in done.stderr
     assert query("SELECT COUNT(*) FROM spans WHERE name = 'block'") == [(2,)]
     assert query("SELECT COUNT(*) FROM spans WHERE name = 'unseen'") == [(0,)]
+    decorated = ["coroutine", "generator", "items", "of a class", "of_class", "plain", "static"]
+    counted = "SELECT name, COUNT(*) FROM spans WHERE name = ? GROUP BY name"
+    assert [query(counted, name) for name in decorated] == [
+        [(name, 2 if name == "items" else 1)] for name in decorated
+    ]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")

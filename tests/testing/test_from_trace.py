@@ -366,7 +366,8 @@ def test_what_is_no_call_is_refused(traces: CapturedTraces) -> None:
     with pytest.raises(InvalidValueError, match="no calls of models"):
         calls_of(trace)
     (mine,) = calls_of(trace, [span.span_id])
-    with pytest.raises(InvalidValueError, match=r"\(mine\) cannot be replayed: it was not made by an integration"):
+    unmade = r"\(mine\) cannot be replayed: it was not made by an integration"
+    with pytest.raises(InvalidValueError, match=unmade):
         interactions_of(mine, SQLiteStore(None).get_attachment)
     with pytest.raises(InvalidValueError, match="has no span 'abc'"):
         calls_of(trace, ["abc"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 
 import pytest
@@ -57,6 +57,39 @@ def test_an_experiments_id_is_the_location_of_its_traces(last_trace: LastTrace) 
     assert last_trace().info.experiment_id == "9"
     tracing.reset()
     assert tracetape.get_tracking_uri() == tracetape.stats()["store"]
+
+
+def test_a_destination_of_one_trace(
+    last_trace: LastTrace, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a span and of a function, also a generator; below the root it is ignored, and told."""
+    seven, eight = MlflowExperimentLocation("7"), MlflowExperimentLocation("8")
+
+    @tracetape.trace(trace_destination=seven)
+    def outer() -> None:
+        inner()
+
+    @tracetape.trace(trace_destination=eight)
+    def inner() -> None: ...
+
+    @tracetape.trace(trace_destination=eight)
+    def items() -> Iterator[int]:
+        yield 1
+
+    tracetape.set_experiment(experiment_id="6")
+    outer()
+    assert last_trace().info.experiment_id == "7"
+    assert "The span 'inner' is not the root of its trace: the experiment '8'" in caplog.text
+    assert len(caplog.messages) == 1
+    assert list(items()) == [1]
+    assert last_trace().info.experiment_id == "8"
+    with tracetape.start_span("a", trace_destination=seven):
+        pass
+    assert last_trace().info.experiment_id == "7"
+    with tracetape.start_span("a", trace_destination=UCSchemaLocation("main", "agents")):
+        pass
+    assert last_trace().info.experiment_id == "6"
+    tracing.reset()
 
 
 def test_a_destination_of_a_context_only(last_trace: LastTrace) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracetape._system import perf_counter_ns
+from tracetape.diagnostics import logger
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import begin_trace
 from tracetape.entities.names import SOURCE_RUN
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tracetape.entities.link import Link
     from tracetape.entities.log_level import SpanLogLevel
 
-__all__ = ["Extras", "begin", "begin_at", "begin_below", "begin_span"]
+__all__ = ["Extras", "begin", "begin_at", "begin_below", "begin_span", "experiment_of"]
 
 
 class Extras(NamedTuple):
@@ -43,7 +44,23 @@ class Extras(NamedTuple):
             span.add_link(link)
         if self.experiment_id is not None or self.run_id is not None:
             metadata = {} if self.run_id is None else {SOURCE_RUN: self.run_id}
-            span._trace.describe(None, metadata, experiment_id=self.experiment_id)
+            span._trace.describe(None, metadata, experiment_id=self._experiment_of(span))
+
+    def _experiment_of(self, span: LiveSpan) -> str | None:
+        if self.experiment_id is None or span._trace.root is span:
+            return self.experiment_id
+        logger.warning(
+            "The span %r is not the root of its trace: the experiment %r that it names is ignored.",
+            span._name,
+            self.experiment_id,
+        )
+        return None
+
+
+def experiment_of(destination: Any) -> str | None:
+    """The id of the experiment that a ``trace_destination`` names; None: it names none."""
+    number = getattr(destination, "experiment_id", None)
+    return None if number is None else str(number)
 
 
 def begin_span(name: str, span_type: str) -> LiveSpan | None:

@@ -13,7 +13,7 @@ from tracetape.entities.constants import SpanType
 from tracetape.entities.live_span import LiveSpan, NoOpSpan
 from tracetape.exceptions import InvalidTypeError
 from tracetape.tracing.arguments import binder
-from tracetape.tracing.beginning import Extras
+from tracetape.tracing.beginning import Extras, experiment_of
 from tracetape.tracing.generators import (
     Reducer,
     Run,
@@ -89,7 +89,7 @@ def trace(
         span_type: one of `SpanType`, or any other string.
         attributes: attributes of each span.
         output_reducer: for a generator, makes the output from the list of items.
-        trace_destination: no meaning here; see `configure(store=…)`.
+        trace_destination: as in `start_span`.
         sampling_ratio_override: the share of traces to record that begin here, from 0 to 1.
         log_level: how important the span is.
         links: spans of other traces that this one is related to.
@@ -99,13 +99,19 @@ def trace(
         InvalidValueError: `sampling_ratio_override` is outside of 0 to 1.
         InvalidTypeError: `output_reducer` is given for a function that is no generator.
     """
-    del trace_destination
     ratio = sampling_ratio_override
     if ratio is not None:
         ratio = checked_ratio(ratio, "sampling_ratio_override")
     extras = None
-    if any(said is not None for said in (ratio, log_level, links, description)):
-        extras = Extras(log_level, tuple(links or ()), description, sampling_ratio=ratio)
+    experiment_id = experiment_of(trace_destination)
+    if any(said is not None for said in (ratio, log_level, links, description, experiment_id)):
+        extras = Extras(
+            log_level,
+            tuple(links or ()),
+            description,
+            experiment_id=experiment_id,
+            sampling_ratio=ratio,
+        )
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
         return _Decoration(name, span_type, attributes, extras, output_reducer).of(function)

@@ -12,7 +12,13 @@ from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanType
 from tracetape.entities.live_span import NOT_BEGUN, LiveSpan, NoOpSpan
 from tracetape.entities.live_trace import begin_trace
-from tracetape.tracing.beginning import Extras, begin, begin_at, begin_below
+from tracetape.tracing.beginning import (
+    Extras,
+    begin,
+    begin_at,
+    begin_below,
+    experiment_of,
+)
 from tracetape.tracing.current import Scope, current, current_span, settings
 from tracetape.tracing.runtime import runtime
 
@@ -54,7 +60,8 @@ def start_span(
         name: what the step is called.
         span_type: one of `SpanType`, or any other string.
         attributes: attributes to begin with.
-        trace_destination: no meaning here; see `configure(store=…)`.
+        trace_destination: an `MlflowExperimentLocation`, kept as the location of a trace that
+            begins here; others have no meaning (`configure(store=…)` says where traces go).
         log_level: how important the span is.
         run_id: kept as metadata ``mlflow.sourceRun`` of the trace.
         links: spans of other traces that this one is related to.
@@ -63,12 +70,22 @@ def start_span(
     Returns:
         A context manager that gives the `LiveSpan`.
     """
-    del trace_destination
-    if log_level is None and run_id is None and links is None and description is None:
+    if (
+        log_level is None
+        and run_id is None
+        and links is None
+        and description is None
+        and trace_destination is None
+    ):
         return span_scope(name, span_type, attributes)
-    return span_scope(
-        name, span_type, attributes, Extras(log_level, links or (), description, run_id=run_id)
+    extras = Extras(
+        log_level,
+        links or (),
+        description,
+        experiment_id=experiment_of(trace_destination),
+        run_id=run_id,
     )
+    return span_scope(name, span_type, attributes, extras)
 
 
 def span_scope(

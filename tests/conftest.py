@@ -91,6 +91,9 @@ def isolated(tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch) 
     tracetape.autolog(disable=True)
     assert left is None, f"this test left {left!r} current"
     assert not traced, f"this test left {traced} switched on"
+    deadline = time.monotonic() + DEADLINE
+    while _workers() and time.monotonic() < deadline:
+        time.sleep(0.01)  # of a recorder that is used no more, for a span that ended late
     assert not _workers(), "this test left a recorder's thread running"
 
 

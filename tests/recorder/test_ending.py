@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import tracetape
+from tracetape.testing import capture
 
 Start = Callable[..., Any]
 
@@ -55,3 +59,22 @@ def test_a_lock_of_another_process_holds_up_the_end_for_a_second(
     assert process.returncode == 0
     assert f"{count} spans could not be written and are lost" in errors
     assert took < 2.9  # one second, and what a busy machine adds; it took from 3 to 14
+
+
+@pytest.mark.parametrize("where", ["captured", "configured"])
+def test_a_span_that_ends_after_its_recorder_has_gone_leaves_no_thread(
+    where: str, tmp_path: Path, eventually: Callable[[Callable[[], Any]], Any]
+) -> None:
+    """As that of a stream which the garbage collector ends; what it recorded is kept."""
+    there = f"sqlite:///{tmp_path / 'other.db'}"
+    with capture() if where == "captured" else tracetape.configure(store=there) as kept:
+        late = [tracetape.start_span_no_context(name) for name in ("one", "two")]
+    if where == "configured":
+        tracetape.configure(store="memory://")
+    for span in late:
+        span.end()
+        eventually(lambda: "tracetape-recorder" not in [t.name for t in threading.enumerate()])
+    if where == "configured":
+        tracetape.configure(store=there)
+        kept = tracetape.search_traces(return_type="list")
+    assert sorted(trace.data.spans[0].name for trace in kept) == ["one", "two"]

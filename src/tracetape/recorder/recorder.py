@@ -76,6 +76,7 @@ class Recorder(Bounds):
         self._prepare = prepare
         self._store: Store | None = None
         self.ending = False  # the program is at its end: no thread may be started any more
+        self._is_retired = False  # nobody will close it again: its worker ends when it is idle
         super().__init__(max_bytes)
         self._fresh()
         # Ids of the traces whose roots ended last: in this process, and in each thread.
@@ -306,6 +307,11 @@ class Recorder(Bounds):
         except Exception:  # noqa: BLE001 - the guard
             internal_error("closing the recorder")
 
+    def retire(self) -> None:
+        """Close it for good: spans that end later are written all the same, and no thread stays."""
+        self._is_retired = True
+        self.close()
+
     def _is_held_up(self) -> bool:
         """Whether the store fails, or waits for another process."""
         return self.failing or _is_locked_out()
@@ -478,7 +484,19 @@ class Recorder(Bounds):
             self._write_on()
         finally:
             if self._worker is not None and self._worker.is_here():
-                self._worker = None  # a fault under our own suite: the next span starts anew
+                self._worker = None  # retired, or a fault under our own suite
+        if self._is_retired and not self.stopping:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self.queue:  # a span ended in between, and saw a worker
+            self._begin_writing()
+        elif self._store is not None and self._start_lock.acquire(False):  # else it is in use again
+            try:
+                if self._worker is None:
+                    self._store.close()
+            finally:
+                self._start_lock.release()
 
     def _write_on(self) -> None:
         # Loaded here, unless it was before: the user's thread goes on meanwhile.
@@ -497,7 +515,8 @@ class Recorder(Bounds):
             woken = True
             # Looked at after the flag is up: a span queued before it must not be slept over.
             if not self.queue and not self.stopping:
-                woken = self.wake.wait(upkeep or (_LOOK_SECONDS if self.live else None))
+                looks = self.live or self._is_retired
+                woken = self.wake.wait(upkeep or (_LOOK_SECONDS if looks else None))
             self._sleeping = False
             idle = not woken and not self.queue
             if upkeep and not self.stopping and (idle or perf_counter() > overdue):
@@ -505,6 +524,8 @@ class Recorder(Bounds):
                 overdue = perf_counter() + _OVERDUE_SECONDS
                 if upkeep and not self.queue:
                     continue
+            if idle and self._is_retired:
+                return
             self.wake.clear()
             if gathering and not self.stopping and len(self.queue) < _GATHERED:
                 self._hurry.wait(_GATHER_SECONDS)

@@ -79,4 +79,4 @@ def capture() -> Iterator[CapturedTraces]:
         yield CapturedTraces(recorder)
     finally:
         runtime.use_recorder(before)
-        recorder.close()
+        recorder.retire()

@@ -140,7 +140,7 @@ class Runtime:
             recorder = Recorder(
                 lambda: _usable(opened), peek=lambda: _peek(opened), where=lambda: opened.url
             )
-        self.use_recorder(recorder).close()
+        self.use_recorder(recorder).retire()
 
     def _process(self, span: LiveSpan) -> None:
         """What is done to a span that is about to end."""

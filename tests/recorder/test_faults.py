@@ -222,4 +222,7 @@ def test_warn_once_warns_once(caplog: pytest.LogCaptureFixture) -> None:
     for number in range(3):
         diagnostics.warn_once("key", "number %d", number)
     diagnostics.warn_once("other", "number %d", 3)
-    assert [record.getMessage() for record in caplog.records] == ["number 0", "number 3"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "tracetape: number 0",
+        "tracetape: number 3",
+    ]

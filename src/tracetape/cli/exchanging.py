@@ -7,12 +7,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
 from tracetape._terminal import visible_line
-from tracetape.capture import encode
 from tracetape.cli.common import (
     find_trace,
     opened,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "import_"]
 
+_T = TypeVar("_T")
 _SHOWN = 5  # of the reasons why something was not read
 
 
@@ -72,26 +72,28 @@ def export(
         numbers = _chosen(source, trace_ids, filter_string)
         count = 0
 
-        def read() -> Iterator[Trace]:
+        def counted(traces: Iterator[_T]) -> Iterator[_T]:
             nonlocal count
-            for trace in source.get_traces(numbers):
+            for trace in traces:
                 count += 1
                 yield trace
 
         with _bar("exporting", len(numbers)) as advance:
-            traces = read()
             if parquet is not None:
                 from tracetape.store.parquet import write_parquet
 
                 with _named(parquet):
-                    for _ in write_parquet(parquet, traces):
+                    for _ in write_parquet(parquet, counted(source.get_traces(numbers))):
                         advance(1)
             elif file := jsonl or json_:
+                from tracetape.store.lines import trace_json
+
                 with _output(file) as out:
-                    for _ in _write_json(out, traces, as_list=json_ is not None):
+                    lines = counted(source.get_each(numbers, trace_json))
+                    for _ in _write_json(out, lines, as_list=json_ is not None):
                         advance(1)
             else:
-                _send(traces, otlp, databricks, advance)
+                _send(counted(source.get_traces(numbers)), otlp, databricks, advance)
     if str(targets[0]) != "-":
         done = "sent" if otlp or databricks else "written"
         echo(f"{count:,} traces {done} to {visible_line(targets[0])}.")
@@ -202,14 +204,12 @@ def _chosen(source: SQLiteStore, names: tuple[str, ...], filter_string: str | No
     return source.find(TraceQuery(parse_filter(filter_string)))
 
 
-def _write_json(out: BinaryIO, traces: Iterable[Trace], as_list: bool) -> Iterator[int]:
+def _write_json(out: BinaryIO, traces: Iterable[bytes], as_list: bool) -> Iterator[int]:
     before, between, after = (b"[", b",\n", b"]\n") if as_list else (b"", b"", b"")
     out.write(before)
     for index, trace in enumerate(traces):
         out.write(between if index else b"")
-        # What a store's JSON says is finite; only an assessment's value is read by another reader.
-        finite = not trace.info.assessments
-        out.write(encode(trace.to_dict(), finite=finite) + (b"" if as_list else b"\n"))
+        out.write(trace if as_list else b"%b\n" % trace)
         yield 1
     out.write(after)
 

@@ -376,11 +376,11 @@ class LiveSpan(Span):
         if isinstance(said, int) and said < SpanLogLevel.ERROR:
             self.set_fields({LOG_LEVEL: int(SpanLogLevel.ERROR)})
 
-    def _json_attributes(self, large: bool = True) -> dict[str, bytes]:
-        merged = super()._json_attributes(large)
+    def _named_values(self, large: bool = True) -> dict[str, Any]:
+        merged = super()._named_values(large)
         level = self._level()
         if level is not None:
-            merged[NAME_OF_FIELD[LOG_LEVEL]] = encode(level)
+            merged[NAME_OF_FIELD[LOG_LEVEL]] = level
         return merged
 
     def _failed(self, exception: BaseException) -> None:

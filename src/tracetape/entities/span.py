@@ -172,7 +172,7 @@ class Span:
     @property
     def attributes(self) -> dict[str, Any]:
         """All attributes as JSON values, MLflow's reserved names among them."""
-        return {key: decode(data) for key, data in self._json_attributes().items()}
+        return {key: _decoded(value) for key, value in self._named_values().items()}
 
     def get_attribute(self, key: str) -> Any:
         """One attribute by name, reserved ones too; None if it is not set."""
@@ -180,21 +180,24 @@ class Span:
             return self.inputs
         if key == SPAN_OUTPUTS:
             return self.outputs
-        return decode(self._json_attributes(large=False).get(key))
+        return _decoded(self._named_values(large=False).get(key))
 
-    def _json_attributes(self, large: bool = True) -> dict[str, bytes]:
-        """All attributes as JSON; without inputs and outputs if not `large`."""
-        merged = {TRACE_ID: encode(self.trace_id), SPAN_TYPE: encode(self._type)}
+    def _named_values(self, large: bool = True) -> dict[str, Any]:
+        """All attributes by MLflow's names: JSON as bytes, or a value that JSON can be made of.
+
+        Without inputs and outputs if not `large`.
+        """
+        merged: dict[str, Any] = {TRACE_ID: self.trace_id, SPAN_TYPE: self._type}
         if large and self._inputs is not None:
             merged[SPAN_INPUTS] = self._inputs
         if large and self._outputs is not None:
             merged[SPAN_OUTPUTS] = self._outputs
         for field, value in (self._fields or {}).items():
             if field in NAME_OF_FIELD:
-                merged[NAME_OF_FIELD[field]] = encode(value)
+                merged[NAME_OF_FIELD[field]] = encode(value) if type(value) is bytes else value
         # A copy: another thread may be adding to those of a live span.
-        for key, value in dict(self._attributes or ()).items():
-            merged[key] = value if type(value) is bytes else encode(value)
+        if self._attributes:
+            merged.update(dict(self._attributes))
         return merged
 
     @property
@@ -388,6 +391,12 @@ class Span:
             f"{type(self).__name__}(name={self._name!r}, trace_id={self.trace_id!r}, "
             f"span_id={self.span_id!r}, parent_id={self.parent_id!r})"
         )
+
+
+def _decoded(value: Any) -> Any:
+    if value is None or (type(value) is str and value.isascii()):
+        return value
+    return decode(value if type(value) is bytes else encode(value))
 
 
 def _content(span: Span) -> tuple[Any, ...]:

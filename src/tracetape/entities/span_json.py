@@ -16,7 +16,7 @@ from tracetape.entities.identifiers import (
     parse_trace_id,
     trace_id_text,
 )
-from tracetape.entities.json_text import json_text
+from tracetape.entities.json_text import json_text_of
 from tracetape.entities.link import Link
 from tracetape.entities.names import (
     FIELD_OF_NAME,
@@ -42,25 +42,25 @@ _MAPPINGS = ("usage", "cost")
 
 def span_to_dict(span: Span) -> dict[str, Any]:
     """The dictionary of a span in schema 3."""
-    status = span.status
+    status = span._status
     parent = span._parent_id
     return {
         "trace_id": base64_of(span._trace_id, 16),
         "span_id": base64_of(span._span_id, 8),
         "parent_span_id": None if parent is None else base64_of(parent, 8),
-        "name": span.name,
-        "start_time_unix_nano": span.start_time_ns,
-        "end_time_unix_nano": span.end_time_ns,
+        "name": span._name,
+        "start_time_unix_nano": span._start,
+        "end_time_unix_nano": span._end,
         "events": [
-            {"name": event.name, "time_unix_nano": event.timestamp, "attributes": event.attributes}
-            for event in span.events
+            {"name": name, "time_unix_nano": at, "attributes": decode(data)}
+            for name, at, data in span._events or ()
         ],
         "status": {
             "code": status.status_code.to_otel_proto_status_code_name(),
             "message": status.description,
         },
-        "attributes": {key: json_text(data) for key, data in span._json_attributes().items()},
-        "links": [link.to_dict() for link in span.links],
+        "attributes": {key: json_text_of(value) for key, value in span._named_values().items()},
+        "links": [link.to_dict() for link in span.links] if span._fields else [],
     }
 
 

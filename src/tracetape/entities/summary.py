@@ -21,10 +21,10 @@ from tracetape.entities.preview import preview
 from tracetape.entities.span import Span
 from tracetape.entities.trace_info import TraceInfo, location_of
 
-__all__ = ["make_info", "preview", "root_metadata", "state_of", "summarise", "token_sum"]
+__all__ = ["SCHEMA", "make_info", "preview", "root_metadata", "state_of", "summarise", "token_sum"]
 
 _METADATA = 250  # characters of one value, as in MLflow
-_SCHEMA = "3"
+SCHEMA = "3"  # of MLflow's trace JSON
 
 
 def state_of(root: Span) -> TraceState:
@@ -105,7 +105,7 @@ def make_info(
         client_request_id,
         None if duration is None else duration // 1_000_000,
         {
-            SCHEMA_VERSION: _SCHEMA,
+            SCHEMA_VERSION: SCHEMA,
             **(metadata or {}),
             **{key: json_text(encode(value)) for key, value in sums.items() if value},
         },

@@ -18,7 +18,7 @@ _FORM = re.compile(
 def rfc3339(milliseconds: int) -> str:
     """Milliseconds since the epoch as text; whole seconds without a fraction."""
     seconds, rest = divmod(int(milliseconds), 1000)
-    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    text = (_EPOCH + timedelta(seconds=seconds)).isoformat()[:-6]  # without the offset
     return f"{text}.{rest:03d}Z" if rest else f"{text}Z"
 
 

@@ -6,7 +6,7 @@ import heapq
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from tracetape.entities.json_text import json_text
 from tracetape.entities.names import INTERMEDIATE_OUTPUTS
@@ -14,6 +14,20 @@ from tracetape.entities.span import Span
 from tracetape.exceptions import InvalidTypeError
 
 __all__ = ["TraceData"]
+
+
+class _Place(Protocol):
+    """What tells where a span belongs."""
+
+    @property
+    def _span_id(self) -> Any: ...
+    @property
+    def _parent_id(self) -> Any: ...
+    @property
+    def _start(self) -> int: ...
+
+
+_Placed = TypeVar("_Placed", bound=_Place)
 
 
 class TraceData:
@@ -100,10 +114,13 @@ class TraceData:
         return f"TraceData(spans={self.spans!r})"
 
 
-def in_order(spans: Sequence[Span]) -> list[Span]:
+def in_order(spans: Sequence[_Placed]) -> list[_Placed]:
     """Spans by start time, a parent always before its children, whatever the clock says."""
     ids = {span._span_id for span in spans}
-    children: dict[int | None, list[Span]] = {}
+    by_start = sorted(spans, key=lambda span: span._start)
+    if _is_in_order(by_start, ids):
+        return by_start
+    children: dict[Any, list[_Placed]] = {}
     for span in spans:
         # A parent in another process may not be there (yet); and no span is its own parent.
         inside = span._parent_id in ids and span._parent_id != span._span_id
@@ -111,7 +128,7 @@ def in_order(spans: Sequence[Span]) -> list[Span]:
     turn = itertools.count()  # among equal times, the order in which they came
     ready = [(span._start, next(turn), span) for span in children.pop(None, [])]
     heapq.heapify(ready)
-    ordered: list[Span] = []
+    ordered: list[_Placed] = []
     while ready:
         span = heapq.heappop(ready)[2]
         ordered.append(span)
@@ -120,3 +137,18 @@ def in_order(spans: Sequence[Span]) -> list[Span]:
     for circle in children.values():  # damaged data: parents in a circle; kept, at the end
         ordered.extend(circle)
     return ordered
+
+
+def _is_in_order(by_start: Sequence[_Place], ids: set[Any]) -> bool:
+    """Whether the clock alone decides: no two times are equal, and each parent began before."""
+    seen: set[Any] = set()
+    last: int | None = None
+    for span in by_start:
+        parent = span._parent_id
+        if span._start == last or (
+            parent in ids and parent not in seen and parent != span._span_id
+        ):
+            return False
+        last = span._start
+        seen.add(span._span_id)
+    return True

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from tracetape.store.splitting import MARK, Content, ContentList, Piece, join, references, split
+from tracetape.store.splitting import MARK, Content, ContentList, Piece, references, split
 from tracetape.store.unreadable import UnreadableError, checked
 
 __all__ = ["ContentReader", "ContentWriter", "parts_of"]
 
-_REFERENCE = re.compile("[cl][0-9]{1,18}")
+_REFERENCE = re.compile(b"[cl][0-9]{1,18}")
 _CACHED = 50_000  # ids of contents and of lists each
 _LOOKED_UP = 500  # contents in one query
-_LISTS = 20  # in one query; each brings all its elements
 _MOST_BYTES = 1 << 28  # of one value; four times what waits to be written
 # A list is made after the one that it continues: one that is not is damaged, and may be a circle.
 _READ_LIST = """
@@ -30,15 +28,15 @@ _READ_LIST = """
     SELECT data, before FROM chain LEFT JOIN contents ON contents.id = chain.content
     ORDER BY depth DESC
 """
+# What several lists begin with comes once.
 _READ_LISTS = """
-    WITH RECURSIVE chain (list, id, depth, before, content) AS (
-        SELECT id, id, 0, before, content FROM lists WHERE id IN ({})
-        UNION ALL
-        SELECT chain.list, lists.id, depth + 1, lists.before, lists.content
+    WITH RECURSIVE chain (id, before, content) AS (
+        SELECT id, before, content FROM lists WHERE id IN ({})
+        UNION
+        SELECT lists.id, lists.before, lists.content
         FROM chain JOIN lists ON lists.id = chain.before AND lists.id < chain.id
     )
-    SELECT list, data, before FROM chain LEFT JOIN contents ON contents.id = chain.content
-    ORDER BY list, depth DESC
+    SELECT id, before, content FROM chain
 """
 
 
@@ -48,7 +46,7 @@ def parts_of(stored: bytes) -> list[int]:
         found = _references(stored)
     except UnreadableError:  # a damaged one uses nothing
         return []
-    return [int(one[1:]) if one[0] == "c" else -int(one[1:]) for one in found]
+    return [int(one[1:]) if one[:1] == b"c" else -int(one[1:]) for one in found]
 
 
 class ContentWriter:
@@ -194,7 +192,8 @@ class ContentReader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Read from `connection`."""
         self._connection = connection
-        self._texts: dict[str, bytes] = {}
+        self._texts: dict[bytes, bytes] = {}  # by reference
+        self.given = 0  # bytes of the values that were read
 
     def read(self, stored: Any) -> bytes:
         """The JSON of a value as it is stored.
@@ -202,55 +201,90 @@ class ContentReader:
         Raises:
             UnreadableError: it refers to what is not there, or is too long.
         """
-        if type(stored) is bytes:
-            found = []
-            for reference in _references(stored):
-                if reference not in self._texts:
-                    self._texts[reference] = self._text(reference)
-                found.append(reference)
-            size = len(stored) + sum(len(self._texts[reference]) for reference in found)
-            if size > _MOST_BYTES:
-                raise UnreadableError(f"it has {size:,} bytes")
-            return join(stored, self._texts)
-        return bytes(checked("value", stored, str).encode())
+        if type(stored) is not bytes:
+            data = bytes(checked("value", stored, str).encode())
+            self.given += len(data)
+            return data
+        parts = stored.split(MARK)
+        texts = self._texts
+        try:
+            parts[1::2] = [texts[one] for one in parts[1::2]]
+        except KeyError:
+            for one in _references(stored):
+                if one not in texts:
+                    texts[one] = self._text(one)
+            parts[1::2] = [texts[one] for one in parts[1::2]]
+        if (size := sum(map(len, parts))) > _MOST_BYTES:
+            raise UnreadableError(f"it has {size:,} bytes")
+        self.given += size
+        return b"".join(parts)
 
     def prepare(self, values: Iterable[Any]) -> None:
         """Read the contents of these values, as they are stored, in few queries.
 
         What is damaged is left for `read`, which says so.
         """
-        wanted: dict[str, None] = {}
-        for stored in values:
-            if type(stored) is bytes:
-                with contextlib.suppress(UnreadableError):
-                    wanted.update(dict.fromkeys(_references(stored)))
-        unknown = [one for one in wanted if one not in self._texts]
-        for at in range(0, len(unknown), _LOOKED_UP):
-            some = unknown[at : at + _LOOKED_UP]
-            self._prepare_contents([int(one[1:]) for one in some if one[0] == "c"])
-        lists = [int(one[1:]) for one in unknown if one[0] == "l"]
-        for at in range(0, len(lists), _LISTS):
-            self._prepare_lists(lists[at : at + _LISTS])
+        # Each has an even number of marks; between two of them is nothing.
+        parts = (MARK * 2).join([one for one in values if type(one) is bytes]).split(MARK)
+        unknown = [
+            one for one in {*parts[1::2]} if one not in self._texts and _REFERENCE.fullmatch(one)
+        ]
+        contents = self._contents([int(one[1:]) for one in unknown if one[:1] == b"c"])
+        self._texts.update((b"c%d" % number, data) for number, data in contents.items())
+        lists = [int(one[1:]) for one in unknown if one[:1] == b"l"]
+        for at in range(0, len(lists), _LOOKED_UP):
+            self._prepare_lists(lists[at : at + _LOOKED_UP])
 
-    def _prepare_contents(self, numbers: list[int]) -> None:
-        marks = ", ".join("?" * len(numbers))
-        select = f"SELECT id, data FROM contents WHERE id IN ({marks})"
-        for number, data in self._connection.execute(select, numbers):
-            if type(data) is str:
-                self._texts[f"c{number}"] = data.encode()
+    def read_all(self, values: Sequence[str | bytes]) -> list[bytes]:
+        """The JSON of these values, whose contents are prepared.
+
+        Raises:
+            LookupError, TypeError, ValueError: one of them may be damaged; `read` tells.
+        """
+        stored = []
+        for one in values:
+            data = one.encode() if isinstance(one, str) else one
+            if MARK in data and (data is not one or data.count(MARK) % 2):
+                raise ValueError("a mark stands where none is written")
+            stored.append(data)
+        # All at once: a new line stands in no value that we write, and for each end of one.
+        parts = (MARK * 2).join(stored).split(MARK)
+        texts = self._texts
+        parts[1::2] = [texts[one] if one else b"\n" for one in parts[1::2]]
+        size = sum(map(len, parts))
+        if size > _MOST_BYTES:
+            raise ValueError("one may be too long")
+        self.given += size
+        found = b"".join(parts).split(b"\n") if values else []
+        if len(found) != len(values):
+            raise ValueError("a new line stands in a value")
+        return found
+
+    def _contents(self, wanted: list[int]) -> dict[int, bytes]:
+        """Those of these contents that can be read."""
+        found = {}
+        for at in range(0, len(wanted), _LOOKED_UP):
+            some = wanted[at : at + _LOOKED_UP]
+            marks = ", ".join("?" * len(some))
+            select = f"SELECT id, data FROM contents WHERE id IN ({marks})"
+            for number, data in self._connection.execute(select, some):
+                if type(data) is str:
+                    found[number] = data.encode()
+        return found
 
     def _prepare_lists(self, numbers: list[int]) -> None:
         marks = ", ".join("?" * len(numbers))
-        chains: dict[int, list[tuple[Any, Any]]] = {}
-        for number, *row in self._connection.execute(_READ_LISTS.format(marks), numbers):
-            chains.setdefault(number, []).append((row[0], row[1]))
-        for number, rows in chains.items():
-            if rows[0][1] == 0 and all(type(data) is str for data, _ in rows):
-                self._texts[f"l{number}"] = f"[{','.join(data for data, _ in rows)}]".encode()
+        rows = self._connection.execute(_READ_LISTS.format(marks), numbers)
+        links = {number: (before, content) for number, before, content in rows}
+        contents = self._contents([*{one for _, one in links.values() if type(one) is int}])
+        for number in numbers:
+            elements = _elements(number, links, contents)
+            if elements is not None:
+                self._texts[b"l%d" % number] = b"[%b]" % b",".join(elements)
 
-    def _text(self, reference: str) -> bytes:
+    def _text(self, reference: bytes) -> bytes:
         number = int(reference[1:])
-        if reference[0] == "l":
+        if reference[:1] == b"l":
             rows = self._connection.execute(_READ_LIST, (number,)).fetchall()
             if not rows or rows[0][1] != 0:
                 raise UnreadableError(f"a beginning of the list {number} is missing")
@@ -261,18 +295,35 @@ class ContentReader:
         return _data(row and row[0], reference)
 
 
-def _references(stored: bytes) -> list[str]:
-    try:
-        found = references(stored)
-    except UnicodeDecodeError:
-        found = [""]
+def _elements(
+    number: int, links: dict[int, tuple[Any, Any]], contents: dict[int, bytes]
+) -> list[bytes] | None:
+    """The elements of a list, in order; None: something of it is missing, or it is too long."""
+    elements: list[bytes] = []
+    size, before = 0, number
+    while before != 0:
+        at = before
+        before, content = links.get(at, (at, None))
+        data = contents.get(content)
+        if data is None or type(before) is not int or before >= at:
+            return None
+        elements.append(data)
+        size += len(data)
+        if size > _MOST_BYTES:
+            return None
+    return elements[::-1]
+
+
+def _references(stored: bytes) -> list[bytes]:
+    found = references(stored)
     for one in found:
         if not _REFERENCE.fullmatch(one):
             raise UnreadableError("it has a reference that is none")
     return found
 
 
-def _data(data: Any, reference: str) -> bytes:
+def _data(data: Any, reference: bytes) -> bytes:
+    part = f"part {reference.decode()}"
     if data is None:
-        raise UnreadableError(f"its part {reference} is missing")
-    return bytes(checked(f"part {reference}", data, str).encode())
+        raise UnreadableError(f"its {part} is missing")
+    return bytes(checked(part, data, str).encode())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
+
+import orjson
 
 from tracetape.entities import Span, Trace, TraceData, TraceInfo
 from tracetape.store.assessments import add_assessments
@@ -21,14 +23,23 @@ from tracetape.store.rows import (
 from tracetape.store.selecting import selected
 from tracetape.store.unreadable import Unreadable, UnreadableError
 
-__all__ = ["TraceReader"]
+__all__ = ["TraceGroup", "TraceReader"]
 
 _READ_SPANS = f"SELECT id, {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"
 _VALUES = slice(-2, None)  # inputs and outputs, the last of them
-_GROUP = 30  # spans, about, whose contents are read at once
+_READ_ALL_SPANS = (
+    f"SELECT trace, id, {', '.join(SPAN_COLUMNS)} FROM spans "
+    "WHERE trace IN (SELECT value FROM json_each(?))"
+)
+_READ_ASSESSED = (
+    "SELECT DISTINCT trace FROM assessments WHERE trace IN (SELECT value FROM json_each(?))"
+)
+_GROUP = 100  # spans, about, whose contents are read at once
+_COUNT = 1 + TRACE_COLUMNS.index("span_count")
 _SPAN_BYTES = 500  # of a span without its values, about
 _READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"
 _Row = tuple[Any, ...]
+_T = TypeVar("_T")
 
 
 class TraceReader:
@@ -55,8 +66,10 @@ class TraceReader:
             return Trace(info, TraceData(self._spans(row, info)))
         return None
 
-    def several(self, trace_ids: Sequence[int], most: int) -> tuple[list[Trace], int]:
-        """Those of the traces with these 128-bit ids that are there, in this order.
+    def several(
+        self, trace_ids: Sequence[int], most: int, make: Callable[[TraceGroup], Iterable[_T]]
+    ) -> tuple[list[_T], int]:
+        """What `make` makes of the traces with these 128-bit ids that are there, in this order.
 
         And how many ids were looked at: no more once about `most` bytes are read.
         """
@@ -65,30 +78,49 @@ class TraceReader:
             f"{_READ_TRACE} WHERE trace_id IN ({', '.join('?' * len(names))})", names
         )
         by_name = {row[1]: row for row in rows}
-        wanted = [by_name[name] for name in dict.fromkeys(names) if name in by_name]
-        infos = {row[1]: (row, info) for row, info in self._infos(wanted)}
-        traces: list[Trace] = []
-        size = done = 0
-        while done < len(names) and size < most:
-            group, count = [], 0
+        made: list[_T] = []
+        done = spans = 0
+        while done < len(names) and self._contents.given + spans * _SPAN_BYTES < most:
+            group: dict[int, _Row] = {}
+            count = 0
             while done < len(names) and count < _GROUP:
-                if one := infos.get(names[done]):
-                    group.append(one)
-                    count += max(1, one[1].span_count)
+                if row := by_name.pop(names[done], None):
+                    group[row[0]] = row
+                    count += max(1, row[_COUNT]) if type(row[_COUNT]) is int else _GROUP
                 done += 1
-            for info, spans in self._with_spans(group):
-                size += _size(spans)
-                traces.append(Trace(info, TraceData(spans)))
-        return traces, done
+            several = TraceGroup(self, list(group.values()))
+            made += make(several)
+            spans += sum(map(len, several.spans))
+        return made, done
 
-    def _with_spans(
-        self, found: list[tuple[_Row, TraceInfo]]
-    ) -> Iterator[tuple[TraceInfo, list[Span]]]:
-        """The spans of these traces, the contents that they share being read at once."""
-        spans = [self._connection.execute(_READ_SPANS, row[:1]).fetchall() for row, _ in found]
-        self._contents.prepare(value for rows in spans for row in rows for value in row[_VALUES])
-        for (row, info), rows in zip(found, spans, strict=True):
-            yield info, self._spans_of(row, info, rows)
+    def rows_of_spans(self, keys: Sequence[int]) -> list[list[_Row]]:
+        """The rows of the spans of these traces, whose contents can then be read at once."""
+        found: dict[int, list[_Row]] = {key: [] for key in keys}
+        rows = self._connection.execute(_READ_ALL_SPANS, (orjson.dumps(keys).decode(),))
+        for trace, *row in rows:
+            found[trace].append(tuple(row))
+        self._contents.prepare(
+            value for rows in found.values() for row in rows for value in row[_VALUES]
+        )
+        return list(found.values())
+
+    def assessed(self, keys: Sequence[int]) -> set[int]:
+        """Those of these traces that have assessments."""
+        rows = self._connection.execute(_READ_ASSESSED, (orjson.dumps(keys).decode(),))
+        return {key for (key,) in rows}
+
+    def contents(self, values: Sequence[str | bytes]) -> list[bytes]:
+        """As `ContentReader.read_all`."""
+        return self._contents.read_all(values)
+
+    def info(self, row: _Row) -> TraceInfo | None:
+        """What the row of a trace says; None: it cannot be read."""
+        return next((info for _, info in self._infos([row])), None)
+
+    def whole(self, row: _Row, spans: list[_Row]) -> Trace | None:
+        """The trace of these rows; None: it cannot be read."""
+        info = self.info(row)
+        return None if info is None else Trace(info, TraceData(self._spans_of(row, info, spans)))
 
     def search(self, query: TraceQuery, include_spans: bool) -> list[Trace]:
         """The traces that `query` asks for."""
@@ -148,5 +180,23 @@ class TraceReader:
         return spans
 
 
-def _size(spans: list[Span]) -> int:
-    return sum(_SPAN_BYTES + len(one._inputs or b"") + len(one._outputs or b"") for one in spans)
+class TraceGroup:
+    """Some traces as rows, read at once.
+
+    Attributes:
+        rows: of the traces: their ids, and `TRACE_COLUMNS`.
+        spans: of each trace the rows of its spans: their ids, and `SPAN_COLUMNS`.
+    """
+
+    def __init__(self, reader: TraceReader, rows: list[_Row]) -> None:
+        """Read the spans of the traces in `rows`."""
+        self.reader = reader
+        self.rows = rows
+        self.spans = reader.rows_of_spans([row[0] for row in rows])
+
+    def traces(self) -> Iterator[Trace]:
+        """Those that can be read."""
+        for row, spans in zip(self.rows, self.spans, strict=True):
+            trace = self.reader.whole(row, spans)
+            if trace is not None:
+                yield trace

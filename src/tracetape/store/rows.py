@@ -64,6 +64,7 @@ SPAN_COLUMNS = (
 )
 
 _TRACE_ID, _SPAN_ID = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{16}")
+_CODES = {code.value: code for code in SpanStatusCode}
 _T = TypeVar("_T")
 _Kind = TypeVar("_Kind", bound=Enum)
 
@@ -160,6 +161,58 @@ def span_from_row(
     Raises:
         UnreadableError: the row holds what no program of ours writes.
     """
+    try:
+        return _plain_span(trace_id, row, contents)
+    except (LookupError, TypeError, ValueError):  # something is odd: see what
+        return _odd_span(trace_id, row, contents, skipped)
+
+
+def _plain_span(trace_id: int, row: tuple[Any, ...], contents: ContentReader) -> Span:
+    """The span of a row in which nothing is odd.
+
+    Raises:
+        Exception: something may be.
+    """
+    span_id, parent, name, kind, start, end, code, description, *rest = row
+    fields, attributes, events, inputs, outputs = rest
+    if not (
+        type(start) is int
+        and (end is None or (type(end) is int and abs(end - start) <= MAX_TIME))
+        and type(name) is type(kind) is type(description) is str
+        and _SPAN_ID.fullmatch(span_id)
+        and (parent is None or _SPAN_ID.fullmatch(parent))
+    ):
+        raise ValueError
+    if inputs is not None:
+        inputs = contents.read(inputs)
+        orjson.loads(inputs)
+    if outputs is not None:
+        outputs = contents.read(outputs)
+        orjson.loads(outputs)
+    return Span(
+        trace_id=trace_id,
+        span_id=int(span_id, 16),
+        parent_id=None if parent is None else int(parent, 16),
+        name=name,
+        span_type=kind,
+        start_time_ns=start,
+        end_time_ns=end,
+        inputs=inputs,
+        outputs=outputs,
+        attributes=None if attributes is None else _attributes_from_json(attributes),
+        fields=None if fields is None else _object(fields),
+        events=None if events is None else _events_from_json(events),
+        status=SpanStatus(_CODES[code], description),
+    )
+
+
+def _odd_span(
+    trace_id: int,
+    row: tuple[Any, ...],
+    contents: ContentReader,
+    skipped: Callable[[str, str], None],
+) -> Span:
+    """As `span_from_row`."""
     span_id, parent, name, kind, start, end, code, description, *rest = row
     _check_times(start, end)
 
@@ -262,8 +315,8 @@ def _texts(what: str, stored: Any) -> dict[str, str]:
 
 
 def _object(text: Any) -> dict[str, Any]:
-    value = orjson.loads(checked("JSON", text, str))
-    found: dict[str, Any] = checked("JSON", value, dict)
+    value = orjson.loads(text if type(text) is str else checked("JSON", text, str))
+    found: dict[str, Any] = value if type(value) is dict else checked("JSON", value, dict)
     return found
 
 

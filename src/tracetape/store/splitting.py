@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["MARK", "Content", "ContentList", "Piece", "join", "references", "split"]
+__all__ = ["MARK", "Content", "ContentList", "Piece", "references", "split"]
 
 MARK = b"\x1f"
 _SPLIT = 512  # bytes; what is smaller stands where it is
@@ -55,16 +55,9 @@ def split(data: bytes) -> list[Piece] | None:
     return pieces
 
 
-def references(stored: bytes) -> list[str]:
+def references(stored: bytes) -> list[bytes]:
     """The references in a stored value: ``c`` or ``l``, and the number of a content or a list."""
-    return [part.decode() for part in stored.split(MARK)[1::2]]
-
-
-def join(stored: bytes, texts: dict[str, bytes]) -> bytes:
-    """The JSON of a stored value, each reference replaced by its text."""
-    parts = stored.split(MARK)
-    parts[1::2] = [texts[part.decode()] for part in parts[1::2]]
-    return b"".join(parts)
+    return stored.split(MARK)[1::2]
 
 
 def _pieces(value: Any) -> Iterator[Piece]:

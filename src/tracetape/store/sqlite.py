@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -26,7 +26,7 @@ from tracetape.store.contents import ContentWriter
 from tracetape.store.opening import is_damage, open_file, open_memory, set_aside
 from tracetape.store.protocol import TraceUpdate
 from tracetape.store.query import Condition, TraceQuery
-from tracetape.store.reading import TraceReader
+from tracetape.store.reading import TraceGroup, TraceReader
 from tracetape.store.readonly import look_into
 from tracetape.store.retention import Retention
 from tracetape.store.selecting import selected
@@ -174,16 +174,24 @@ class SQLiteStore:
 
         They are read some at a time, fewer of large ones; others may write between the rounds.
         """
+        return self.get_each(trace_ids, TraceGroup.traces)
+
+    def get_each(
+        self, trace_ids: Sequence[int], make: Callable[[TraceGroup], Iterable[_T]]
+    ) -> Iterator[_T]:
+        """What `make` makes of those of these traces that are there, read as by `get_traces`."""
         at = 0
         while at < len(trace_ids):
-            traces, done = self._read(partial(self._several, trace_ids[at : at + _BATCH]))
-            yield from traces
-            at += done
+            some = trace_ids[at : at + _BATCH]
 
-    def _several(
-        self, trace_ids: Sequence[int], connection: sqlite3.Connection
-    ) -> tuple[list[Trace], int]:
-        return self._traces(connection).several(trace_ids, _BATCH_BYTES)
+            def read(
+                connection: sqlite3.Connection, some: Sequence[int] = some
+            ) -> tuple[list[_T], int]:
+                return self._traces(connection).several(some, _BATCH_BYTES, make)
+
+            made, done = self._read(read)
+            yield from made
+            at += done
 
     def get_attachment(self, attachment_id: str) -> Attachment | None:
         """The attachment with this id, or None."""

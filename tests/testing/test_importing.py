@@ -31,6 +31,49 @@ def test_answer():
     from app import answer
     assert answer() == "Hi."
 """
+FIXTURE = """
+import pytest
+@pytest.fixture
+def expected():
+    return "Hi."
+"""
+WITH_FIXTURE = """
+import pytest
+@pytest.mark.cassette
+def test_answer(expected):
+    from app import answer
+    assert answer() == expected
+"""
+SUB = """
+import pytest
+@pytest.mark.cassette("test_it/test_answer")
+def test_sub():
+    from app import answer
+    assert answer() == "Hi."
+"""
+CLIENTS = """
+import openai, pytest
+@pytest.fixture(scope="session")
+def client():
+    return openai.OpenAI()
+"""
+WITH_CLIENTS = """
+import openai, os, pytest, unittest
+@pytest.mark.cassette
+def test_answer(client):
+    assert client.chat.completions.create(model="m", messages=[]).id == "c"
+
+@pytest.mark.cassette("test_it/test_answer")
+class TestCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.client = openai.OpenAI()
+    def test_it(self):
+        assert self.client.chat.completions.create(model="m", messages=[]).id == "c"
+
+def test_no_placeholder_is_left():
+    assert "OPENAI_API_KEY" not in os.environ
+"""
 NEW = """
 @pytest.mark.cassette
 def test_new():
@@ -59,12 +102,42 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     return pytester
 
 
-@pytest.mark.parametrize("arguments", [("--cassette-mode=none",), ("-n", "1")])
-def test_a_client_that_is_made_on_import_replays_without_a_key(
-    project: pytest.Pytester, arguments: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("files", "arguments"),
+    [
+        pytest.param({}, ("--cassette-mode=none",), id="a test module"),
+        pytest.param({"conftest": "import app"}, ("-n", "1"), id="conftest.py"),
+        pytest.param(
+            {
+                "conftest": "pytest_plugins = ['first']",
+                "first": "pytest_plugins = 'second,third'",
+                "second": "import app",
+                "third": FIXTURE,
+                "test_it": WITH_FIXTURE,
+            },
+            (),
+            id="a plugin's plugin",
+        ),
+        pytest.param(
+            {"sub/conftest": "import app", "sub/test_sub": SUB, "test_it": ""},
+            (),
+            id="conftest.py of a folder",
+        ),
+        pytest.param(
+            {"conftest": CLIENTS, "test_it": WITH_CLIENTS}, (), id="fixtures before any tape"
+        ),
+    ],
+)
+def test_a_client_that_is_made_before_its_tape_is_open_replays_without_a_key(
+    project: pytest.Pytester, files: dict[str, str], arguments: tuple[str, ...]
 ) -> None:
-    """Where the run may not record (below: where it may), and in a worker process of its own."""
-    project.runpytest_subprocess(*arguments).assert_outcomes(passed=1)
+    """On import or in a fixture; whether the run may record or not, and in several processes."""
+    for name, source in files.items():
+        file = project.path / f"{name}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(source)
+    outcome = project.runpytest_subprocess(*arguments)
+    assert outcome.ret == 0, outcome.stderr.str()
 
 
 def test_what_is_not_on_a_tape_is_not_recorded_with_a_placeholder(

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,7 +100,7 @@ def _set_policy(config: pytest.Config) -> None:
     """One for marker, fixture, block and decorator."""
     from tracetape._policy import Policy, policy
 
-    mode = config.getini("cassette_mode") or ("none" if _is_ci() else "once")
+    mode = _mode_of_run(config)
     if mode not in _MODES:
         raise pytest.UsageError(f"cassette_mode: choose from {', '.join(_MODES)}, not {mode!r}")
     config.stash[_POLICY] = Policy(
@@ -112,7 +113,7 @@ def _set_policy(config: pytest.Config) -> None:
         disabled=config.getoption("--disable-recording", default=False),
         opened=config.stash[_WATCH].opened,
     )
-    stack = config.stash[_END] = ExitStack()
+    stack = config.stash.setdefault(_END, ExitStack())
     stack.enter_context(policy(config.stash[_POLICY]))
 
 
@@ -126,11 +127,59 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_END].close()
 
 
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, object, object]:
+    """A conftest.py that makes its client on import is imported again, with a key."""
+    before = early_config.pluginmanager.get_plugins()
+    given = early_config.known_args_namespace
+    mode = given.cassette_mode or _mode_of_run(early_config)
+    try:
+        return (yield)
+    except Exception as error:
+        from tracetape.testing.importing import asks_for_credentials, chain
+
+        disabled = getattr(given, "disable_recording", False)
+        if disabled or not (_replays(mode) and asks_for_credentials(chain(error))):
+            raise
+        if not _put_placeholders(early_config):
+            raise
+    from tracetape.testing.importing import load_conftests
+
+    load_conftests(early_config, parser, args, before)
+    return None
+
+
+def _mode_of_run(config: pytest.Config) -> str:
+    return config.getini("cassette_mode") or ("none" if _is_ci() else "once")
+
+
+def _replays(mode: str) -> bool:
+    """Whether a run in this mode answers from the tapes that are there."""
+    return mode in ("none", "once")
+
+
+def _put_placeholders(config: pytest.Config, *folders: Path) -> bool:
+    """Set what the tapes need, until the run ends; whether there are tapes. Once is enough."""
+    from tracetape.testing.importing import put_placeholders
+
+    placeholders = put_placeholders(config, folders)
+    if placeholders is None:
+        return False
+    config.stash.setdefault(_END, ExitStack()).callback(placeholders.remove)
+    config.stash[_IMPORTED_AGAIN] = True
+    return True
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Note all tests; a module that makes its client on import is imported again, with a key."""
+    """Note all tests; a module that makes its client on import is imported again, with a key.
+
+    So is a conftest.py of a folder, which is loaded when the folder is collected.
+    """
     report = yield
     config = collector.config
     note(config, report.result or ())
@@ -138,21 +187,17 @@ def pytest_make_collect_report(
     if (
         not report.failed
         or config.stash.get(_IMPORTED_AGAIN, False)
-        or (policy.forced or policy.mode) not in ("none", "once")
-        or not isinstance(collector, pytest.Module)
+        or policy.disabled
+        or not _replays(policy.forced or policy.mode)
+        or not isinstance(collector, (pytest.Module, pytest.Directory))
     ):
         return report
-    from tracetape.testing.importing import asks_for_credentials, put_placeholders
+    from tracetape.testing.importing import asks_for_credentials
 
-    folder = config.getini("cassette_dir")
-    folders = {config.rootpath / folder, collector.path.parent / folder}
     if not asks_for_credentials(str(report.longrepr)):
         return report
-    placeholders = put_placeholders(folders)
-    if placeholders is None:
+    if not _put_placeholders(config, collector.path.parent / config.getini("cassette_dir")):
         return report
-    config.stash[_END].callback(placeholders.remove)
-    config.stash[_IMPORTED_AGAIN] = True  # and once is enough: they stay for the run
     again: pytest.CollectReport = collector.ihook.pytest_make_collect_report(collector=collector)
     return again
 
@@ -227,10 +272,25 @@ def _tracetape_cassette(
             tape.cut_short()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """What was done before belongs to other tests."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """What was done before belongs to other tests.
+
+    A client that a fixture of a wider scope makes is made before the test's tape opens, and needs
+    the tape's placeholders too.
+    """
     item.config.stash[_WATCH].begin()
+    with ExitStack() as stack:
+        marker = mark_of(item)
+        policy = item.config.stash[_POLICY]
+        if marker is not None and not policy.disabled:
+            from tracetape.testing.importing import put_for_test
+
+            mode = policy.forced or marker.kwargs.get("mode") or policy.mode
+            placeholders = put_for_test(paths_of(item, marker.args), mode)
+            if placeholders is not None:
+                stack.callback(placeholders.remove)
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -76,7 +76,7 @@ _WRONG: list[tuple[Callable[..., Any], str, list[Any], str]] = [
         (_cassette, name, ["3", 1.5, True, -1], f"write {name}=3")
         for name in ("rechunk", "cut_after")
     ],
-    (_cassette, "speed", ["1", True, None, -1, float("nan")], "give 0, 1 or another factor"),
+    (_cassette, "speed", ["1", True, None, -1, float("nan")], "must be a number of 0 or more"),
     (_cassette, "path", [5, "", None], "write 'cassettes/a.yaml'"),
 ]
 

@@ -173,7 +173,7 @@ def test_a_tape_that_is_not_there_answers_nothing(
     arguments = ["--cassette", "t.yaml", "--cassette-mode", "none", script(call)]
     done = tracetape_command("run", *arguments)
     assert done.returncode == 1
-    assert "there is no cassette t.yaml" in done.stderr
+    assert "the cassette t.yaml does not exist" in done.stderr
 
 
 def test_an_unwritable_store_is_one_warning_and_the_program_runs(

@@ -29,7 +29,7 @@ def test_a_miss_is_not_tried_again(tmp_path: Path, asked: Callable[[], Any]) -> 
     before = openai._base_client.BaseClient.__dict__.get("_calculate_retry_timeout")
     for _ in range(2):
         with cassette(tmp_path / "t.yaml", mode="none") as tape:
-            with pytest.raises(CassetteMissError, match="there is no cassette"):
+            with pytest.raises(CassetteMissError, match="does not exist"):
                 asked()
             assert len(tape.misses) == 1
     assert openai._base_client.BaseClient.__dict__.get("_calculate_retry_timeout") is before

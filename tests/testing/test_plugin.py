@@ -83,7 +83,9 @@ def test_where_ci_is_set_nothing_is_recorded(
     monkeypatch.setenv("CI", "1")
     outcome = project.runpytest_subprocess()
     outcome.assert_outcomes(failed=1)
-    outcome.stdout.fnmatch_lines(["*CassetteMissError: *there is no cassette *test_get.yaml*"])
+    outcome.stdout.fnmatch_lines(
+        ["*CassetteMissError: *the cassette *test_get.yaml does not exist.*"]
+    )
     project.runpytest_subprocess("--cassette-mode=all").assert_outcomes(passed=1)
 
 
@@ -225,7 +227,7 @@ def cassette_config():
     )
     outcome = project.runpytest_subprocess()
     outcome.assert_outcomes(failed=1)
-    outcome.stdout.fnmatch_lines(["*CassetteMissError: *there is no cassette*"])
+    outcome.stdout.fnmatch_lines(["*CassetteMissError: *the cassette * does not exist.*"])
     (project.path / "tests" / "test_web.py").write_text(
         """
 import os, httpx, pytest, time

@@ -37,7 +37,8 @@ def check_kinds(options: Mapping[str, Any]) -> None:
         value = options[option]
         if value is not None and not callable(value):
             raise InvalidValueError(
-                f"{option} must be a function that takes an interaction, not {value!r}"
+                f"{option} must be a function that takes an interaction, not {value!r}: "
+                f"write {option}=function"
             )
     for option in _NUMBERS:
         value = options[option]

@@ -12,6 +12,7 @@ import pytest
 
 import tracetape
 from tracetape.entities import SpanEvent
+from tracetape.privacy.values import remember
 
 SECRET = "hunter2-cnry"  # nothing but its name, or where it stands, says what it is
 RULED = "cnry-of-a-rule"
@@ -196,3 +197,21 @@ def test_feedback_whose_parts_are_hidden_is_still_feedback(rule: str, store_path
     assert len(trace.info.assessments) == 10
     hidden = [one.rationale if "rationale" in rule else one.value for one in trace.info.assessments]
     assert "[redacted]" in hidden
+
+
+def test_a_tag_that_is_named_by_a_key_goes_when_the_key_is_known(
+    last_trace: Callable[[], Any], store_path: Path
+) -> None:
+    """It was written while the trace ran, before the first call with that key."""
+    key = "cnry-4Kd0Wp7Qx2Vb91LmZt"
+    with tracetape.start_span("root"):
+        tracetape.update_current_trace(tags={key: "x"}, metadata={key: "y"})
+        with tracetape.start_span("written"):
+            pass
+        assert key.encode() in written(store_path)
+        remember([key])
+
+    info = last_trace().info
+
+    assert key not in {**info.tags, **info.trace_metadata}
+    assert info.tags["[REDACTED]"] == "x"

@@ -144,7 +144,13 @@ def _concealed(trace: LiveTrace) -> TraceDetails:
     secrets = secrets_of_trace(trace)
     said = vars(details)
     hidden = {name: secrets.value(value) for name, value in said.items()}
-    return details if hidden == said else TraceDetails(**hidden)
+    if hidden == said:
+        return details
+    if trace.shown:  # a name that was written before it was known to hold one goes
+        for name in ("tags", "metadata"):
+            gone = dict.fromkeys(said[name].keys() - hidden[name].keys())
+            hidden[name] = {**gone, **hidden[name]}
+    return TraceDetails(**hidden)
 
 
 def make_beats(live: Iterable[LiveTrace]) -> list[TraceUpdate]:

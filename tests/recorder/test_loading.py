@@ -59,8 +59,12 @@ assert os.listdir() == [], os.listdir()
 assert threading.active_count() == 1
 tracetape.flush, tracetape.start_span
 before = set(sys.modules)
-with tracetape.start_span("first") as span:
-    span.set_inputs({"a": 1})
+try:
+    with tracetape.start_span("first", attributes={"number": float("nan")}) as span:
+        span.set_inputs({"a": 1, "image": "data:image/png;base64," + "iVBORw0KGgo" * 500})
+        raise KeyError("a")
+except KeyError:
+    pass
 assert tracetape.flush(20) == 0
 print(sorted(set(sys.modules) - before))
 """

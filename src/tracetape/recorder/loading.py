@@ -116,6 +116,11 @@ def load_by_parts() -> Iterator[None]:
         import tracetape.entities.liveness
         import tracetape.entities.protection
     yield
+    # Few spans need these; but when one does, the program may have no file left to open.
+    with loading:
+        import tracetape.capture.walker
+        import tracetape.entities.media
+    yield
     with loading:
         import tracetape.store.query
     yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 import tracetape
+from tracetape.entities import LiveSpan
 from tracetape.exceptions import StoreError
 from tracetape.recorder import Recorder, batch
 from tracetape.store import SQLiteStore
@@ -629,3 +631,68 @@ def test_the_end_of_a_program_takes_a_second_for_upkeep(
         pass
     recorder.close()
     assert done[0] == 20 if parts == 20 else 20 < done[0] <= 60
+
+
+# -- spans that are never ended ------------------------------------------------------------
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch, store_path: Path) -> Recorder:
+    """A recorder that follows about a hundred open spans."""
+    recorder = Recorder(lambda: SQLiteStore(store_path), max_bytes=100 * 1624)
+    monkeypatch.setattr(runtime, "recorder", recorder)
+    return recorder
+
+
+def test_spans_that_are_never_ended_do_not_fill_the_memory(
+    few: Recorder,
+    query: Query,
+    eventually: Callable[[Callable[[], Any]], Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The oldest are no longer followed, and counted; one that ends all the same is written."""
+    old = tracetape.start_span_no_context("old")
+    old.set_inputs("x" * 10_000)
+    for _ in range(500):
+        tracetape.start_span_no_context("lost")
+    eventually(lambda: few.stats.forgotten_spans > 400)
+    few.flush(20)
+    gc.collect()
+    there = [one for one in gc.get_objects() if isinstance(one, LiveSpan)]
+    assert sum(one._name == "lost" for one in there) <= 100
+    assert len(few.live) <= 100
+    assert caplog.text.count("the oldest is 'old'") == 1
+    old.set_outputs(1)
+    old.end()
+    with tracetape.start_span("next"):
+        pass
+    assert few.flush(20) == 0
+    assert query("SELECT name FROM traces WHERE state = 'OK' ORDER BY name") == [
+        ("next",),
+        ("old",),
+    ]
+    assert (few.stats.dropped_traces, few.stats.lost) == (0, 0)
+    few.close()
+
+
+def test_a_long_trace_keeps_its_root_though_others_in_it_are_never_ended(
+    few: Recorder, query: Query, eventually: Callable[[Callable[[], Any]], Any]
+) -> None:
+    """As the run of a server whose calls are cut off."""
+    with tracetape.start_span("run"):
+        for _ in range(300):
+            tracetape.start_span_no_context(
+                "cut off", parent_span=tracetape.get_current_active_span()
+            )
+        eventually(lambda: few.stats.forgotten_spans > 150)
+        with tracetape.start_span("whole"):
+            pass
+        assert few.flush(20) == 0
+        (trace,) = few.live
+        assert len(trace.unsettled()) <= 101
+    assert few.flush(20) == 0
+    assert query("SELECT name, state FROM traces") == [("run", "OK")]
+    assert query("SELECT count(*) FROM spans WHERE name IN ('run', 'whole') AND end_ns > 0") == [
+        (2,)
+    ]
+    few.close()

@@ -199,6 +199,7 @@ def test_stats_tell_what_became_of_the_spans(store_path: Path) -> None:
         "dropped_spans": 0,
         "dropped_traces": 0,
         "dropped_changes": 0,
+        "forgotten_spans": 0,
         "evicted_traces": 0,
         "faults": {},
         "store": f"sqlite:///{store_path}",

@@ -23,6 +23,7 @@ from tracetape.store import TraceUpdate
 __all__ = ["LONG_OPEN_NS", "Batch", "make_batch", "make_beats"]
 
 LONG_OPEN_NS = 1_000_000_000  # a span that is open for longer is written as open
+_MOST_OPENED = 2000  # of these in one batch; the next one takes others
 
 
 @dataclass
@@ -50,7 +51,7 @@ def make_batch(
     by_trace: dict[LiveTrace, tuple[list[LiveSpan], list[LiveSpan]]] = {}
     for span in ended:
         by_trace.setdefault(span._trace, ([], []))[0].append(span)
-    opened = [span for trace in open_traces for span in _long_open(trace, shown)]
+    opened = [span for trace in open_traces for span in _long_open(trace, shown)][:_MOST_OPENED]
     # A reader must be able to tell whose an unfinished trace is, and where in it a span belongs.
     known = {span._span_id for span in opened}
     for trace, (ended_here, _) in by_trace.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracetape._forks import look_for_fork
 from tracetape._system import Bell, is_green, new_lock, pause, perf_counter
+from tracetape.diagnostics import warn_once
 from tracetape.entities.constants import SpanStatusCode
 
 if TYPE_CHECKING:
@@ -36,12 +37,14 @@ class RecorderStats:
         lost: spans that could not be written.
         dropped_spans, dropped_traces: left out because too much is held in memory.
         dropped_changes: of tags, likewise.
+        forgotten_spans: open ones that are no longer followed, too many being open; one that ends
+            all the same is written.
     """
 
     def __init__(self) -> None:
         """Nothing counted yet."""
         self.written = self.lost = self.dropped_spans = self.dropped_traces = 0
-        self.dropped_changes = 0
+        self.dropped_changes = self.forgotten_spans = 0
 
 
 class Bounds:
@@ -50,6 +53,7 @@ class Bounds:
     def __init__(self, max_bytes: int) -> None:
         """Nothing is held yet; `max_bytes` is the bound of the queue."""
         self._max_bytes = max_bytes
+        self._most_open = self._many_open = max_bytes // _SPAN_BYTES
         self.stats = RecorderStats()
         # Traces with spans that are not both ended and written (a dict keeps their order).
         self.live: dict[LiveTrace, None] = {}
@@ -61,6 +65,7 @@ class Bounds:
         self.queue: deque[LiveSpan | TraceUpdate] = deque()
         self._hurry = Bell()
         self.dropped: set[int] = set()  # ids of traces
+        self.shown: set[int] = set()  # ids of the spans written as open
         self.failing = False  # the store's last answer was an error
         self.locked_out = False  # and that was: another process has it locked
         self.writing_since = 0.0  # when the worker began to write a batch; 0: it writes none
@@ -197,6 +202,50 @@ class Bounds:
         self.live.pop(trace, None)
         return False
 
+    def forget_oldest(self) -> None:
+        """Let go of the oldest open spans, if too many are open: most will never be ended.
+
+        What the program still has of them it may end: they are written then, as others are.
+        """
+        live = list(self.live)
+        if sum(1 + len(trace.below or ()) for trace in live) <= self._most_open:
+            return
+        spans = [s for trace in live for s in trace.unsettled() if s._end is None]
+        if len(spans) > self._most_open:
+            self._forget(spans)
+        # What is live may also have ended and wait: it is not to be looked through each time.
+        self._many_open = max(self._most_open, len(self.live) + self._most_open // 8)
+
+    def _forget(self, spans: list[LiveSpan]) -> None:
+        spans.sort(key=_start_of)
+        oldest = spans[: len(spans) - self._most_open * 7 // 8]
+        # A root that has others below it is followed with them.
+        forgotten = [span for span in oldest if self._forget_below(span)]
+        forgotten += [span for span in oldest if self._forget_root(span)]
+        self.stats.forgotten_spans += len(forgotten)
+        for span in forgotten:
+            self.shown.discard(span._span_id)
+            self._count(0, -span._counted())
+        warn_once(
+            "open",
+            "tracetape: %s spans are open, the oldest is %r. Spans that are never ended fill the"
+            " memory: the oldest are no longer followed, and are written only if they end",
+            f"{len(spans):,}",
+            oldest[0]._name,
+        )
+
+    def _forget_below(self, span: LiveSpan) -> bool:
+        below = span._trace.below
+        return below is not None and below.pop(span._span_id, None) is not None
+
+    def _forget_root(self, span: LiveSpan) -> bool:
+        trace = span._trace
+        if trace.root is not span or trace.below or self.live.pop(trace, self) is self:
+            return False
+        if trace.held is not None:
+            self._count(0, -_SPAN_BYTES * len(trace.held))
+        return True
+
     def _may_change(self, update: TraceUpdate) -> bool:
         """Whether a change of a trace may be queued; it is counted then, or else as dropped."""
         size = change_bytes(update)
@@ -206,6 +255,10 @@ class Bounds:
             return False
         self._count(size, 0)
         return True
+
+
+def _start_of(span: LiveSpan) -> int:
+    return span._start
 
 
 def change_bytes(update: TraceUpdate) -> int:

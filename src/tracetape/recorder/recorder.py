@@ -104,7 +104,6 @@ class Recorder(Bounds):
         self._sleeping = False
         self.stopping = False
         self.abandoned = False  # the worker could not be stopped: what it holds is counted as lost
-        self.shown: set[int] = set()  # ids of the spans written as open
         self.batch_bytes = 1 << 20  # fitted to the store's speed
         self.next_beat = 0.0  # when to say again that the process lives, by the monotonic clock
 
@@ -113,6 +112,8 @@ class Recorder(Bounds):
     def began(self, trace: LiveTrace) -> None:
         """Take note of a trace whose first span of this process has begun."""
         self.live[trace] = None
+        if len(self.live) > self._many_open:
+            self.forget_oldest()
         if self._worker is None:
             if not self.ending:
                 self._start()

@@ -19,6 +19,7 @@ __all__ = ["write_next"]
 
 _RETRY_SECONDS = 0.5
 _BEAT_SECONDS = 5.0
+_MANY, _SLOW_BEAT_SECONDS = 1000, 30.0  # running traces, each of which a beat writes to
 _MAX_BATCH = 2000  # spans
 _MAX_BATCH_BYTES = 4 << 20
 _MIN_BATCH_BYTES = 128 << 10
@@ -28,6 +29,7 @@ _LONG_SECONDS, _SHORT_SECONDS = 0.3, 0.1
 
 def write_next(recorder: Recorder) -> bool:
     """Write one batch; whether there was anything to write."""
+    recorder.forget_oldest()
     items = _take(recorder)
     spans = [item for item in items if isinstance(item, LiveSpan)]
     changes = [item for item in items if isinstance(item, TraceUpdate)]
@@ -98,7 +100,7 @@ def _beats(recorder: Recorder, live: list[LiveTrace]) -> list[TraceUpdate]:
     now = perf_counter()
     if not recorder.shown or now < recorder.next_beat:
         return []
-    recorder.next_beat = now + _BEAT_SECONDS
+    recorder.next_beat = now + (_SLOW_BEAT_SECONDS if len(live) > _MANY else _BEAT_SECONDS)
     return make_beats(live)
 
 
@@ -131,5 +133,6 @@ def _write(recorder: Recorder, updates: list[TraceUpdate]) -> bool:
                 if recorder.stopping:
                     return False
                 recorder.wake.wait(_RETRY_SECONDS)
+                recorder.forget_oldest()
     finally:
         recorder.writing_since = 0.0

@@ -312,7 +312,8 @@ def stats() -> dict[str, Any]:
     """Counters of this process: spans recorded, written, queued, lost and dropped, and faults.
 
     ``dropped_traces`` and ``dropped_changes`` (of tags) are those for which there was no room in
-    memory. ``pruned_traces`` are those that the bound `retention` has removed,
+    memory; ``forgotten_spans`` those that were open when too many were, and are written only if
+    they end. ``pruned_traces`` are those that the bound `retention` has removed,
     ``evicted_traces`` those that a store in memory (64 MB) had no more room for. ``faults`` counts
     internal errors of tracetape by the place where they happened. Asking makes no store.
     """

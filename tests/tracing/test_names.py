@@ -18,11 +18,13 @@ def test_every_name_that_is_exported_loads() -> None:
 
 def test_modules_that_programs_of_mlflows_import() -> None:
     """Their names are as there, with the same values where MLflow's wire format has them."""
-    from tracetape.tracing import attachments, config, constant
+    from tracetape.tracing import attachments, config, constant, distributed
 
     assert tracing.attachments.Attachment is attachments.Attachment
     assert tracing.config.get_config is tracing.get_config
     assert config.TracingConfig is tracing.TracingConfig
+    name = "get_tracing_context_headers_for_http_request"
+    assert getattr(distributed, name) is getattr(tracing, name)
     assert tracing.constant.SpanAttributeKey.CHAT_USAGE == "mlflow.chat.tokenUsage"
     assert constant.TraceMetadataKey.TRACE_SESSION == "mlflow.trace.session"
     with tracetape.start_span("a") as span:

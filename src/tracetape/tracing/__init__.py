@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tracetape._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from tracetape.tracing import attachments, config, constant
+    from tracetape.tracing import attachments, config, constant, distributed
     from tracetape.tracing.changing import delete_trace_tag, set_trace_tag, update_current_trace
     from tracetape.tracing.chat_tools import set_span_chat_tools
     from tracetape.tracing.configuration import (
@@ -52,6 +52,7 @@ __all__ = [
     "context",
     "delete_trace_tag",
     "disable",
+    "distributed",
     "enable",
     "flush",
     "flush_trace_async_logging",
@@ -117,7 +118,7 @@ _MODULES = {
 __getattr__ = lazy_names(
     __name__,
     {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names},
-    ("attachments", "config", "constant"),
+    ("attachments", "config", "constant", "distributed"),
 )
 
 

@@ -153,12 +153,12 @@ class Runtime:
             try:
                 answer = processor(span)
             except Exception:  # noqa: BLE001 - processors are the user's code
-                logger.warning("The span processor %r failed.", processor, exc_info=True)
+                logger.warning("Span processor %s failed.", _name_of(processor), exc_info=True)
                 continue
             if answer is not None:
                 logger.warning(
-                    "The span processor %r returned %r, which is ignored: change the span instead.",
-                    processor,
+                    "Span processor %s returned %r, which is ignored: change the span instead.",
+                    _name_of(processor),
                     type(answer).__name__,
                 )
 
@@ -276,6 +276,10 @@ def _peek(store: Store) -> Store:
 
     in_file = isinstance(store, SQLiteStore) and store.url.startswith(_SQLITE)
     return peek_store(store.url) if in_file else store
+
+
+def _name_of(processor: Any) -> Any:
+    return getattr(processor, "__name__", None) or repr(processor)
 
 
 def _peek_default() -> Store:

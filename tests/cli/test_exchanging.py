@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sqlite3
+import stat
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,8 @@ import tracetape
 from tracetape.cli import main
 from tracetape.entities import Trace
 from tracetape.entities.attachment import Attachment
-from tracetape.store import open_store
+from tracetape.exceptions import StoreError
+from tracetape.store import SQLiteStore, open_store
 from tracetape.store.query import TraceQuery
 
 MLFLOW = Path(__file__).parents[1] / "store" / "data" / "mlflow.sql"
@@ -164,3 +169,73 @@ def test_without_a_login_nothing_is_sent(
     assert result.exit_code == 1
     assert "databricks-sdk cannot log in" in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "parquet"])
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, StoreError])
+def test_an_export_that_is_stopped_leaves_the_old_file(
+    traces: list[Trace], store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    kind: str, stopped: type[BaseException],
+) -> None:  # fmt: skip
+    """And nothing beside it."""
+    target = tmp_path / "folder" / "old"
+    target.parent.mkdir()
+    target.write_text("old")
+
+    def some(store: SQLiteStore, *arguments: object) -> Iterator[object]:
+        yield from get_each(store, *arguments)  # type: ignore[arg-type]
+        raise stopped
+
+    get_each = SQLiteStore.get_each
+    monkeypatch.setattr(SQLiteStore, "get_each", some)
+    result = call("export", f"--{kind}", target, "--store", store_path)
+    assert result.exit_code
+    assert "written" not in result.output
+    assert target.read_text() == "old"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_whose_an_export_is(traces: list[Trace], store_path: Path, tmp_path: Path) -> None:
+    """Its owner's alone; a file that was there keeps its mode, a link stays one."""
+    new, old, link = tmp_path / "new", tmp_path / "old", tmp_path / "link"
+    old.touch(0o644)
+    link.symlink_to(old)
+    for target in (new, link):
+        assert not call("export", "--jsonl", target, "--store", store_path).exit_code
+    assert new.stat().st_mode & 0o777 == 0o600
+    assert old.stat().st_mode & 0o777 == 0o644
+    assert link.is_symlink()
+    assert old.read_bytes() == new.read_bytes()
+
+
+def test_an_export_to_what_is_no_file(
+    traces: list[Trace], store_path: Path, tmp_path: Path
+) -> None:
+    """A pipe gets it, a full device is an error, both stay what they are."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.extend(pipe.read_text().splitlines()))
+    reader.start()
+    assert not call("export", "--jsonl", pipe, "--store", store_path).exit_code
+    reader.join()
+    assert [Trace.from_json(line) for line in read] == traces
+    full = call("export", "--jsonl", "/dev/full", "--store", store_path)
+    assert full.output == "tracetape: error: /dev/full: No space left on device\n"
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_what_cannot_be_imported(tmp_path: Path) -> None:
+    """The error names it; no store is made for nothing."""
+    (tmp_path / "t.jsonl").write_bytes(b"PAR1\0")
+    for source, why in (
+        ("/dev/null", "/dev/null is a device or a pipe"),
+        (tmp_path, f"{tmp_path} is a folder: name a file of traces"),
+        (tmp_path / "t.jsonl", "export with --jsonl instead"),
+        (" ", "The name of the file is blank"),
+    ):
+        result = call("import", source, "--store", tmp_path / "new.db")
+        assert result.exit_code
+        assert why in result.output
+    assert not (tmp_path / "new.db").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,13 @@ import pytest
 
 from tracetape.entities import Expectation, Feedback, Span, Trace, TraceState
 from tracetape.entities.names import TOKEN_USAGE
-from tracetape.exceptions import IntegrationMissingError, TracetapeException
+from tracetape.exceptions import IntegrationMissingError, InvalidValueError
 from tracetape.store import SQLiteStore, TraceUpdate
 from tracetape.store.importing import Imported, import_traces, read_traces
-from tracetape.store.mlflow_store import count_traces, is_mlflow_store, read_mlflow_store
+from tracetape.store.mlflow_store import count_traces, read_mlflow_store
 from tracetape.store.parquet import COLUMNS, write_parquet
 from tracetape.store.query import TraceQuery
+from tracetape.store.sources import open_source
 
 # What the real MLflow wrote (its version stands in the files).
 MLFLOW = Path(__file__).parent / "data" / "mlflow.sql"
@@ -51,10 +53,10 @@ def run(store: SQLiteStore, traces: Any) -> Imported:
 
 def test_mlflows_own_store_is_read(mlflow_db: Path, store: SQLiteStore) -> None:
     """Spans, times, tags, metadata, tokens and judgements; twice makes no difference."""
-    assert is_mlflow_store(mlflow_db)
+    assert isinstance(open_source(mlflow_db).total, int)
     assert count_traces(mlflow_db) == 3
     counts = run(store, read_mlflow_store(mlflow_db))
-    assert (counts.added, counts.known, counts.refused) == (3, 0, [])
+    assert (counts.added, counts.known, counts.refused) == (3, 0, 0)
     counts = run(store, read_mlflow_store(mlflow_db))
     assert (counts.added, counts.known) == (0, 3)
     traces = store.search(TraceQuery())
@@ -180,7 +182,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_kept(
     counts = run(other, read_traces(path))
     other.close()
     assert counts.added == 1
-    assert [reason.split(":")[0] for reason in counts.refused] == [
+    assert [reason.split(":")[0] for reason in counts.reasons] == [
         f"{path}, line {number}" for number in (1, 4, 5, 6, 7)
     ]
 
@@ -198,8 +200,8 @@ def test_a_trace_that_no_store_can_take_is_named_and_the_rest_is_kept(
     path.write_text("\n".join(json.dumps(one) for one in (odd, strange, two[0].to_dict())))
     other = SQLiteStore(tmp_path / "other.db")
     counts = run(other, read_traces(path))
-    assert (counts.added, len(counts.refused)) == (2, 1)
-    assert counts.refused[0].startswith("tr-" + "9" * 32)
+    assert (counts.added, counts.refused) == (2, 1)
+    assert counts.reasons[0].startswith("tr-" + "9" * 32)
     usages = [trace.info.token_usage for trace in other.search(TraceQuery())]
     other.close()
     assert {"output_tokens": 1} in usages
@@ -236,11 +238,84 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not (tmp_path / "t.parquet").exists()
 
 
-def test_a_file_that_is_no_store_of_mlflow(tmp_path: Path, store: SQLiteStore) -> None:
-    """Neither ours, nor a text, nor none."""
-    store.open()
-    (tmp_path / "notes").write_text("hello " * 100)
-    for name in ("s.db", "notes", "none"):
-        assert not is_mlflow_store(tmp_path / name)
-    with pytest.raises(TracetapeException, match="cannot be read as MLflow's store"):
-        list(read_mlflow_store(tmp_path / "s.db"))
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE trace_info SET timestamp_ms = 'x' WHERE {}",
+        "UPDATE trace_info SET timestamp_ms = 9e18 WHERE {}",
+        "UPDATE trace_info SET execution_time_ms = 'x' WHERE {}",
+        "UPDATE trace_info SET status = 'WAT' WHERE {}",
+        "UPDATE trace_tags SET value = CAST(X'ff' AS TEXT) WHERE {}",
+        "UPDATE spans SET content = X'ff00' WHERE {}",
+        "UPDATE spans SET content = 5 WHERE {}",
+        "UPDATE assessments SET created_timestamp = NULL WHERE {}",
+        "UPDATE assessments SET value = '{{' WHERE {}",
+        "ALTER TABLE assessments DROP COLUMN rationale",
+    ],
+)
+def test_a_damaged_trace_of_mlflow_is_named_and_the_rest_is_read(
+    mlflow_db: Path, store: SQLiteStore, damage: str
+) -> None:
+    """Whatever it is that a row lacks."""
+    connection = sqlite3.connect(mlflow_db)
+    (bad,) = connection.execute("SELECT trace_id FROM assessments LIMIT 1").fetchone()
+    key = "request_id" if "trace_info" in damage or "trace_tags" in damage else "trace_id"
+    try:
+        connection.execute(damage.format(f"{key} = '{bad}'"))
+    except sqlite3.OperationalError as error:
+        pytest.skip(f"this SQLite cannot do it: {error}")
+    connection.commit()
+    connection.close()
+    counts = run(store, read_mlflow_store(mlflow_db))
+    assert (counts.added, counts.refused) == (2, 1)
+    assert counts.reasons[0].startswith(f"{mlflow_db}, trace {bad}: ")
+
+
+OTHERS = {
+    "a.jsonl": (b"PAR1\x15\x04", "is a Parquet file"),
+    "b.jsonl": (b"\x1f\x8b\x08\0", "unpack it with gunzip"),
+    "c.json": (b"PK\x03\x04\x14", "unpack it"),
+    "d.json": ("{}".encode("utf-16"), "is in UTF-16: save it in UTF-8"),
+    "e.jsonl": (b"\x7fELF\x02\0", "is a binary file: name a file"),
+    "f.db": (b"SQLite format 3\0garbage", "is a SQLite database that cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_no_file_of_traces_is_refused(tmp_path: Path, name: str) -> None:
+    """The error names the file, says what it is, and what to do."""
+    content, why = OTHERS[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidValueError, match=f"{name} .*{re.escape(why.split()[-1])}") as error:
+        open_source(tmp_path / name)
+    assert why in str(error.value)
+
+
+def test_other_places_are_refused(tmp_path: Path) -> None:
+    """A folder, a device, another program's database."""
+    sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE x (a)").connection.close()
+    for path, why in (
+        (tmp_path, "is a folder: name a file of traces"),
+        (Path("/dev/null"), "is a device or a pipe"),
+        (tmp_path / "other.db", "is a SQLite database, but neither a store of ours nor MLflow's"),
+    ):
+        with pytest.raises(InvalidValueError, match=f"^{re.escape(str(path))} {why}"):
+            open_source(path)
+
+
+def test_a_mark_that_editors_put_before_a_text_is_no_fault(
+    two: list[Trace], tmp_path: Path
+) -> None:
+    """As Notepad and PowerShell do."""
+    for name, text in (("a.json", two[0].to_json()), ("b.jsonl", f"{two[0].to_json()}\n" * 2)):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+        assert all(isinstance(one, Trace) for one in read_traces(tmp_path / name))
+
+
+def test_of_many_reasons_the_first_are_kept(tmp_path: Path, store: SQLiteStore) -> None:
+    """A file of another kind has as many as it has lines."""
+    path = tmp_path / "t.jsonl"
+    path.write_text("nonsense\n" * 1000)
+    counts = run(store, read_traces(path))
+    assert counts.refused == 1000
+    assert len(counts.reasons) < 100

@@ -21,13 +21,12 @@ from tracetape.cli.common import (
 )
 from tracetape.cli.output import echo
 from tracetape.exceptions import TracetapeException
-from tracetape.privacy.files import open_private
+from tracetape.privacy.files import replacing
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from tracetape.entities import Trace
-    from tracetape.entities.attachment import Attachment
     from tracetape.store import SQLiteStore
 
 __all__ = ["export", "import_"]
@@ -140,22 +139,29 @@ def import_(source: str, store: str | None) -> None:
     """  # noqa: D205 - the first sentence is a list
     from tracetape.store import open_store, writer_url
     from tracetape.store.importing import Imported, import_traces
+    from tracetape.store.sources import open_source
 
     path = Path(source.removeprefix("sqlite:///"))
-    if not path.is_file():
-        raise click.UsageError(f"There is no file {path}.")
+    if not source.strip():
+        raise click.UsageError("The name of the file is blank.")
+    if not path.exists():
+        raise click.UsageError(f"There is no file {visible_line(path)}.")
+    found = open_source(path)
+    if found.store is not None:
+        tell_unreadable_of(found.store)
     target = open_store(store or writer_url())
     counts = Imported()
     try:
-        total, traces, attachment = _source(path)
-        with _bar("importing", total) as advance:
+        with _bar("importing", found.total) as advance:
             done = 0
-            for counts in import_traces(target, traces, attachment):
-                now = counts.added + counts.known + len(counts.refused)
+            for counts in import_traces(target, found.traces, found.attachment):
+                now = counts.added + counts.known + counts.refused
                 advance(now - done)
                 done = now
     finally:
         target.close()
+        if found.store is not None:
+            found.store.close()
     known = f", {counts.known:,} were there already" if counts.known else ""
     echo(f"{counts.added:,} traces imported into {shown_place(target.url)}{known}.")
     if counts.missing:
@@ -164,33 +170,12 @@ def import_(source: str, store: str | None) -> None:
             err=True,
         )
     if counts.refused:
-        shown = "\n".join(counts.refused[:_SHOWN])
-        more = len(counts.refused) - _SHOWN
+        shown = "\n".join(counts.reasons[:_SHOWN])
+        more = counts.refused - _SHOWN
         raise TracetapeException(
-            f"{len(counts.refused):,} could not be read:\n{shown}"
+            f"{counts.refused:,} could not be read:\n{shown}"
             + (f"\n… and {more:,} more" if more > 0 else "")
         )
-
-
-def _source(
-    path: Path,
-) -> tuple[int | None, Iterable[Trace | TracetapeException], Callable[[str], Attachment | None]]:
-    """How many traces there are, if that is known, they themselves, and their attachments."""
-    from tracetape.store import open_store
-    from tracetape.store.importing import read_traces
-    from tracetape.store.mlflow_store import count_traces, is_mlflow_store, read_mlflow_store
-    from tracetape.store.query import TraceQuery
-
-    with path.open("rb") as file:
-        is_sqlite = file.read(16) == b"SQLite format 3\x00"
-    if not is_sqlite:
-        return None, read_traces(path), lambda _: None
-    if is_mlflow_store(path):
-        return count_traces(path), read_mlflow_store(path), lambda _: None
-    ours = open_store(str(path), read_only=True)
-    tell_unreadable_of(ours)
-    numbers = ours.find(TraceQuery())
-    return len(numbers), ours.get_traces(numbers), ours.get_attachment
 
 
 def _chosen(source: SQLiteStore, names: tuple[str, ...], filter_string: str | None) -> list[int]:
@@ -219,7 +204,7 @@ def _output(path: Path) -> Iterator[BinaryIO]:
     if str(path) == "-":
         yield sys.stdout.buffer
         return
-    with _named(path), open_private(path) as file:
+    with _named(path), replacing(path) as file:
         yield file
 
 

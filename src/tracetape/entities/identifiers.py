@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import lru_cache
 
 __all__ = ["base64_of", "parse_span_id", "parse_trace_id", "span_id_text", "trace_id_text"]
 
@@ -24,6 +25,7 @@ def span_id_text(span_id: int) -> str:
     return f"{span_id:016x}"
 
 
+@lru_cache(maxsize=64)  # all spans of a trace have it
 def parse_trace_id(text: str) -> int:
     """The number that a trace id stands for, in any of its spellings.
 

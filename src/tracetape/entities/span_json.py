@@ -37,6 +37,8 @@ __all__ = ["as_field", "content_values", "span_to_dict", "span_values"]
 
 # More digits than a 64-bit number has: orjson would read it as a float.
 _LONG_NUMBER = re.compile(r"\d{19}")
+# Such a float, and others.
+_EXPONENT = b"e+" if b"e+" in orjson.dumps(1e30) else b"e"
 _MAPPINGS = ("usage", "cost")
 
 
@@ -131,18 +133,17 @@ def content_values(
     fields: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
     for key, text in named.items():
-        data = _json_of(text)
-        if key == TRACE_ID:
-            shown = decode(data)
-            if shown != trace_id_text(trace_id):
-                fields[FOREIGN_TRACE_ID] = str(shown)
-        elif key == SPAN_INPUTS:
+        data, value = _read(text)
+        if key == SPAN_INPUTS:
             inputs = data
         elif key == SPAN_OUTPUTS:
             outputs = data
+        elif key == TRACE_ID:
+            if value != trace_id_text(trace_id):
+                fields[FOREIGN_TRACE_ID] = str(value)
         elif key == SPAN_TYPE:
-            span_type = str(decode(data) or SpanType.UNKNOWN)
-        elif (field := as_field(key, value := decode(data))) is not None:
+            span_type = str(value or SpanType.UNKNOWN)
+        elif (field := as_field(key, value)) is not None:
             fields[field] = value
         else:
             attributes[key] = data
@@ -162,6 +163,20 @@ def as_field(name: str, value: Any) -> str | None:
     field = FIELD_OF_NAME.get(name)
     # What is not of the field's kind, a user's own words under that name, must not be summed.
     return None if field in _MAPPINGS and not isinstance(value, dict) else field
+
+
+def _read(text: Any) -> tuple[bytes, Any]:
+    """JSON that our decoder reads without loss, and its value; no JSON is the value itself."""
+    if type(text) is str and text:
+        try:
+            value = orjson.loads(text)
+            data = orjson.dumps(value)  # without the blanks
+            if _EXPONENT not in data or _LONG_NUMBER.search(text) is None:
+                return data, value
+        except (TypeError, ValueError):  # no JSON, or deeper than orjson writes
+            pass
+    data = _json_of(text)
+    return data, decode(data)
 
 
 def _json_of(text: Any) -> bytes:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import secrets
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-__all__ = ["open_private", "private_mode", "write_private"]
+__all__ = ["open_private", "private_mode", "replacing", "write_private"]
 
 _MODE = 0o600
 
@@ -18,6 +23,52 @@ def open_private(path: Path) -> BinaryIO:
         return os.open(name, flags, _MODE)
 
     return cast("BinaryIO", open(path, "wb", opener=opener))
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write what takes the place of `path` at the end of the block, if all went well.
+
+    It lies beside `path` meanwhile. What is no regular file (a device, a pipe) is written itself,
+    and so is a file in a folder that takes no other.
+    """
+    real = Path(os.path.realpath(path))
+    opened = None if _is_special(path) or _is_special(real) else _open_draft(real)
+    if opened is None:
+        with open_private(path) as file:
+            yield file
+        return
+    draft, file = opened
+    try:
+        with file:
+            yield file
+        draft.chmod(private_mode(real))
+        draft.replace(real)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def _open_draft(path: Path) -> tuple[Path, BinaryIO] | None:
+    draft = path.with_name(f".tracetape-{secrets.token_hex(4)}.part")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and path.exists():
+            return None
+        raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from None
+    return draft, cast("BinaryIO", open(descriptor, "wb"))
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is none that another file can take the place of, such as ``/dev/stdout``."""
+    if any(path.is_relative_to(folder) for folder in ("/dev", "/proc")):
+        return True
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def write_private(path: Path, data: bytes) -> None:

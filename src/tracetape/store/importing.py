@@ -23,8 +23,12 @@ from tracetape.store.sqlite import SQLiteStore
 
 __all__ = ["Imported", "import_traces", "number_for", "read_traces", "update_of"]
 
-_REFERENCE = re.compile(rb"mlflow-attachment://([0-9a-fA-F-]{36})")
-_BATCH = 50  # traces in one transaction
+_SCHEME = b"mlflow-attachment://"
+_REFERENCE = re.compile(_SCHEME + rb"([0-9a-fA-F-]{36})")
+_BOM = b"\xef\xbb\xbf"  # which some editors put before UTF-8
+_BATCH, _BATCH_BYTES = 500, 4_000_000  # traces in one transaction, and about how much of them
+_SPAN_BYTES = 500  # of a span without its values, about
+_REASONS = 20  # that are kept
 _REASON = 300  # characters
 _OURS = (SCHEMA_VERSION, TOKEN_USAGE, COST)  # made anew when a trace is read
 
@@ -36,14 +40,22 @@ class Imported:
     Attributes:
         added: now in the store.
         known: were there already, and stay as they are.
-        refused: what could not be read, each with the reason.
+        refused: how many could not be read.
+        reasons: why, of the first ones.
         missing: attachments to which traces refer, and whose content is not there.
     """
 
     added: int = 0
     known: int = 0
-    refused: list[str] = field(default_factory=list)
+    refused: int = 0
+    reasons: list[str] = field(default_factory=list)
     missing: int = 0
+
+    def refuse(self, reason: str) -> None:
+        """One could not be read."""
+        self.refused += 1
+        if len(self.reasons) < _REASONS:
+            self.reasons.append(reason if len(reason) <= _REASON else f"{reason[:_REASON]}…")
 
 
 def import_traces(
@@ -60,15 +72,17 @@ def import_traces(
     """
     counts = Imported()
     batch: list[tuple[int, Trace]] = []
+    size = 0
     for trace in traces:
         if isinstance(trace, TracetapeException):
-            counts.refused.append(_shortened(str(trace)))
+            counts.refuse(str(trace))
             continue
         batch.append((number_for(trace), trace))
-        if len(batch) == _BATCH:
+        size += _size(trace)
+        if len(batch) == _BATCH or size >= _BATCH_BYTES:
             _write(store, batch, counts, attachment)
             yield counts
-            batch = []
+            batch, size = [], 0
     _write(store, batch, counts, attachment)
     yield counts
 
@@ -80,8 +94,9 @@ def _write(
     attachment: Callable[[str], Attachment | None],
 ) -> None:
     new: dict[int, Trace] = {}
+    known = store.known([number for number, _ in batch])
     for number, trace in batch:
-        if number in new or store.resolve(f"{number:032x}"):
+        if number in new or number in known:
             counts.known += 1
         else:
             new[number] = trace
@@ -122,12 +137,13 @@ def _written_singly(
             raise
         except Exception as error:  # noqa: BLE001 - whatever a strange trace leads to
             name = new[update.trace_id].info.trace_id
-            counts.refused.append(_shortened(f"{name}: {type(error).__name__}: {error}"))
+            counts.refuse(f"{name}: {type(error).__name__}: {error}")
     return written
 
 
-def _shortened(reason: str) -> str:
-    return reason if len(reason) <= _REASON else f"{reason[:_REASON]}…"
+def _size(trace: Trace) -> int:
+    spans = trace.data.spans
+    return sum(_SPAN_BYTES + len(one._inputs or b"") + len(one._outputs or b"") for one in spans)
 
 
 def _references(trace: Trace) -> list[str]:
@@ -135,8 +151,8 @@ def _references(trace: Trace) -> list[str]:
     found: dict[str, None] = {}
     for span in trace.data.spans:
         for data in (span._inputs, span._outputs):
-            for name in _REFERENCE.findall(data or b""):
-                found[name.decode()] = None
+            if data is not None and _SCHEME in data:
+                found.update(dict.fromkeys(name.decode() for name in _REFERENCE.findall(data)))
     return list(found)
 
 
@@ -204,7 +220,7 @@ def read_traces(path: Path) -> Iterator[Trace | TracetapeException]:
     data = path.read_bytes() if path.suffix != ".jsonl" else None
     if data is not None:
         try:
-            value = orjson.loads(data)
+            value = orjson.loads(data.removeprefix(_BOM))
         except orjson.JSONDecodeError:
             data = None  # a trace a line, whatever the file is called
         else:
@@ -214,8 +230,9 @@ def read_traces(path: Path) -> Iterator[Trace | TracetapeException]:
             return
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            if line.strip():
-                yield _line(line, f"{path}, line {number}")
+            text = line.removeprefix(_BOM) if number == 1 else line
+            if text.strip():
+                yield _line(text, f"{path}, line {number}")
 
 
 def _line(line: bytes, where: str) -> Trace | TracetapeException:

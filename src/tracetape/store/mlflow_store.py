@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,33 +17,20 @@ from tracetape.entities.timestamps import rfc3339
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS
 
-__all__ = ["count_traces", "is_mlflow_store", "read_mlflow_store"]
+__all__ = ["count_traces", "read_mlflow_store"]
 
 _ARTIFACTS = "mlflow.artifactLocation"
 _Row = dict[str, Any]
 
 
-def is_mlflow_store(path: Path) -> bool:
-    """Whether a file is a SQLite database with MLflow's traces."""
-    if not path.is_file():
-        return False
-    connection = _open(path)
-    try:
-        found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'trace_info'")
-        return found.fetchone() is not None
-    except sqlite3.DatabaseError:
-        return False
-    finally:
-        connection.close()
-
-
 def count_traces(path: Path) -> int:
-    """How many traces there are."""
-    connection = _open(path)
-    try:
-        return int(connection.execute("SELECT count(*) FROM trace_info").fetchone()["count(*)"])
-    finally:
-        connection.close()
+    """How many traces there are.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with _opened(path) as connection:
+        return int(connection.execute("SELECT count(*) AS n FROM trace_info").fetchone()["n"])
 
 
 def read_mlflow_store(path: Path) -> Iterator[Trace | TracetapeException]:
@@ -54,8 +42,7 @@ def read_mlflow_store(path: Path) -> Iterator[Trace | TracetapeException]:
     Raises:
         StoreError: the database cannot be read.
     """
-    connection = _open(path)
-    try:
+    with _opened(path) as connection:
         ids = connection.execute("SELECT request_id FROM trace_info ORDER BY timestamp_ms")
         for row in ids.fetchall():
             trace_id = row["request_id"]
@@ -63,18 +50,22 @@ def read_mlflow_store(path: Path) -> Iterator[Trace | TracetapeException]:
                 yield Trace.from_dict(_trace(connection, trace_id, path.parent))
             except TracetapeException as error:
                 yield InvalidValueError(f"{path}, trace {trace_id}: {error}")
+            except Exception as error:  # noqa: BLE001 - whatever it is that its rows lack
+                why = f"{type(error).__name__}: {error}"
+                yield InvalidValueError(f"{path}, trace {trace_id}: {why}")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        with contextlib.closing(connection):
+            connection.row_factory = lambda cursor, row: {
+                column[0]: value for column, value in zip(cursor.description, row, strict=True)
+            }
+            yield connection
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be read as MLflow's store: {error}") from error
-    finally:
-        connection.close()
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    connection.row_factory = lambda cursor, row: {
-        column[0]: value for column, value in zip(cursor.description, row, strict=True)
-    }
-    return connection
 
 
 def _trace(connection: sqlite3.Connection, trace_id: str, folder: Path) -> _Row:

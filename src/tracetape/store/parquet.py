@@ -11,7 +11,7 @@ from tracetape.capture import encode
 from tracetape.entities import Span, Trace
 from tracetape.entities.names import SESSION, USER
 from tracetape.exceptions import IntegrationMissingError
-from tracetape.privacy.files import open_private
+from tracetape.privacy.files import replacing
 
 __all__ = ["COLUMNS", "write_parquet"]
 
@@ -67,7 +67,7 @@ def write_parquet(path: Path, traces: Iterable[Trace]) -> Iterator[int]:
         [(name, types.get(kind) or getattr(arrow, kind)()) for name, kind in COLUMNS.items()]
     )
     with (
-        open_private(path) as file,
+        replacing(path) as file,
         parquet.ParquetWriter(file, schema, compression="zstd") as writer,
     ):
         rows: list[dict[str, Any]] = []

@@ -321,6 +321,8 @@ def _object(text: Any) -> dict[str, Any]:
 
 
 def _plain(text: Any) -> str:
+    if type(text) is str and text.isascii():
+        return text
     # SQLite takes neither a subclass of str nor a lone surrogate.
     return text_of(text).encode("utf-8", "backslashreplace").decode()
 

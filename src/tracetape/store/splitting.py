@@ -7,9 +7,8 @@ can pass for a reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -21,15 +20,13 @@ _WHOLE = 1024  # bytes; a value that is no list of messages is kept apart from t
 _ELEMENT = 48  # bytes; a list of smaller elements, such as numbers, is one content
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(NamedTuple):
     """JSON text that is kept once."""
 
     data: bytes
 
 
-@dataclass(frozen=True)
-class ContentList:
+class ContentList(NamedTuple):
     """The elements of a JSON list, each kept once; a list that continues another is a chain."""
 
     elements: tuple[bytes, ...]
@@ -46,13 +43,11 @@ def split(data: bytes) -> list[Piece] | None:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:  # such as NaN, or a lone surrogate
         value = None
-    pieces: list[Piece] = list(_pieces(value))
-    if b"".join(map(_text, pieces)) != data:
+    pieces, texts = _pieces(value)
+    if b"".join(texts) != data:
         # Numbers beyond 64 bits, keys that come twice, white space between the tokens.
-        pieces = [Content(data)] if len(data) >= _WHOLE else []
-    if all(isinstance(piece, bytes) for piece in pieces):
-        return None
-    return pieces
+        return [Content(data)] if len(data) >= _WHOLE else None
+    return pieces if len(pieces) > 1 or type(pieces[0]) is not bytes else None
 
 
 def references(stored: bytes) -> list[bytes]:
@@ -60,25 +55,29 @@ def references(stored: bytes) -> list[bytes]:
     return stored.split(MARK)[1::2]
 
 
-def _pieces(value: Any) -> Iterator[Piece]:
-    if not isinstance(value, dict):
-        yield _piece(value)
-        return
+def _pieces(value: Any) -> tuple[list[Piece], list[bytes]]:
+    """The pieces of a value, neither two texts in a row, and the text of each."""
+    if type(value) is not dict:
+        piece = _piece(value)
+        return [piece], [_text(piece)]
+    pieces: list[Piece] = []
+    texts: list[bytes] = []
     before = b"{"
     for key, member in value.items():
         piece = _piece(member)
         before += orjson.dumps(key) + b":"
-        if isinstance(piece, bytes):
+        if type(piece) is bytes:
             before += piece + b","
         else:
-            yield before
-            yield piece
+            pieces += (before, piece)
+            texts += (before, _text(piece))
             before = b","
-    yield before.removesuffix(b",") + b"}" if before != b"," else b"}"
+    last = before.removesuffix(b",") + b"}" if before != b"," else b"}"
+    return [*pieces, last], [*texts, last]
 
 
 def _piece(value: Any) -> Piece:
-    if isinstance(value, list) and value and isinstance(value[0], (dict, str)):
+    if type(value) is list and value and type(value[0]) in (dict, str):
         elements = tuple(map(orjson.dumps, value))
         size = sum(map(len, elements))
         if size >= _SPLIT and size >= _ELEMENT * len(elements):
@@ -90,9 +89,9 @@ def _piece(value: Any) -> Piece:
 
 
 def _text(piece: Piece) -> bytes:
-    if isinstance(piece, Content):
-        return piece.data
-    return piece if isinstance(piece, bytes) else _list_text(piece.elements)
+    if isinstance(piece, bytes):
+        return piece
+    return piece.data if isinstance(piece, Content) else _list_text(piece.elements)
 
 
 def _list_text(elements: Iterable[bytes]) -> bytes:

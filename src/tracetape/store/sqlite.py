@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import orjson
+
 from tracetape._system import pause, wall_clock_ns
 from tracetape.diagnostics import warn_once
 from tracetape.entities import Trace, TraceInfo
@@ -248,6 +250,19 @@ class SQLiteStore:
                 (low, low + "g"),  # g follows the last hexadecimal digit
             ).fetchall()
             return self._traces(connection).numbers(rows)
+
+        return self._read(read)
+
+    def known(self, trace_ids: Sequence[int]) -> set[int]:
+        """Those of these 128-bit ids whose traces are there."""
+        names = orjson.dumps([f"{one:032x}" for one in trace_ids]).decode()
+
+        def read(connection: sqlite3.Connection) -> set[int]:
+            rows = connection.execute(
+                "SELECT trace_id FROM traces WHERE trace_id IN (SELECT value FROM json_each(?))",
+                (names,),
+            )
+            return {int(one, 16) for (one,) in rows}
 
         return self._read(read)
 

@@ -226,3 +226,31 @@ for name in ("search_traces", "get_trace", "configure", "TracetapeException"):
         raise SystemExit(name)
 """
     )
+
+
+def test_deep_in_a_recursion(run_python: Run, query: Query, store_path: Path) -> None:
+    """Near its limit orjson would end the process when it is loaded; farther away spans are made."""
+    done = run_python(
+        """
+import sys
+import tracetape
+
+def dive(depth, name):
+    if depth:
+        dive(depth - 1, name)
+    else:
+        with tracetape.start_span(name):
+            pass
+
+limit = sys.getrecursionlimit()
+sys.setrecursionlimit(200)
+for depth in range(170, 80, -5):
+    dive(depth, "deep")
+sys.setrecursionlimit(limit)
+dive(80, "next")
+assert tracetape.flush(30) == 0
+""",
+        TRACETAPE_STORE=str(store_path),
+    )
+    assert done.stderr.count("cannot be loaded now") == 1
+    assert query("SELECT COUNT(*) FROM spans WHERE name = 'next'") == [(1,)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import sys
 import threading
 
 import pytest
 
-from tracetape.cassettes import cassette, load
+from tracetape.cassettes import Chunk, Interaction, Request, Response, Tape, cassette, load, save
 
 httpx = pytest.importorskip("httpx")
 httpx2 = pytest.importorskip("httpx2")
@@ -104,3 +106,36 @@ def test_an_error_of_one_library_is_replayed_in_another(
             match="it broke",
         ):
             requests.get("https://x.test/")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have notes since Python 3.11")
+@pytest.mark.parametrize(
+    ("content_type", "body", "problem"),
+    [
+        ("application/json", b'{"a": 1,}', "its JSON is broken: Expecting property name"),
+        ("text/event-stream", b'data: {"a":1}\n\ndata: {"a":\n\n', "its JSON is broken: event 2: "),
+    ],
+)
+def test_an_error_by_broken_json_names_the_file_and_the_interaction(
+    tape, content_type, body, problem
+):
+    """A note at the error that the program's reader raises; others have none."""
+    ours = Response(200, "OK", [("content-type", content_type)], [Chunk(body)])
+    fine = Response(200, "OK", [("content-type", "application/json")], [Chunk(b"{}")])
+    requests_ = [Request("GET", "https://x.test/" + path) for path in ("fine", "broken")]
+    save(tape, Tape([Interaction(requests_[0], fine), Interaction(requests_[1], ours)]))
+
+    def read(path):
+        with cassette(tape, mode="none"):
+            text = httpx.get(f"https://x.test/{path}").text.strip().split("data: ")[-1]
+            return json.loads(text)["missing"]
+
+    with pytest.raises(json.JSONDecodeError) as caught:
+        read("broken")
+    (note,) = caught.value.__notes__
+    place = f"the cassette {tape}: the response of interaction 2, GET https://x.test/broken, "
+    assert note.startswith(f"tracetape: {place}")
+    assert problem in note
+    with pytest.raises(KeyError) as other:
+        read("fine")
+    assert not hasattr(other.value, "__notes__")

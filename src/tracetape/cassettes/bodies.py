@@ -18,6 +18,7 @@ from tracetape.exceptions import CassetteFormatError
 
 __all__ = [
     "MAX_BODY",
+    "broken_event",
     "broken_json",
     "decoded",
     "decoded_parts",
@@ -31,6 +32,7 @@ _BIG_NUMBER = re.compile(rb"\d{17}|[eE][+-]?\d{3}")  # what orjson may read as a
 _JSON = re.compile(r"[\w.-]+/(?:[\w.+-]+\+)?json\s*(?:;|$)", re.IGNORECASE)  # not JSON lines
 _NUMBERS = re.compile(r"\[\n\s+(-?[\d.eE+-]+(?:,\n\s+-?[\d.eE+-]+)*)\n\s+\]")
 _SPACED = re.compile(r",\s+")
+_DATA = re.compile(rb"^data: ?(.*?)\r?$", re.MULTILINE)
 _NAMES = {"x-gzip": "gzip", "x-deflate": "deflate"}
 
 
@@ -244,6 +246,16 @@ def broken_json(data: bytes, content_type: str) -> str | None:
             json.loads(data)  # knows NaN
         except (ValueError, RecursionError) as error:
             return str(error)
+    return None
+
+
+def broken_event(data: bytes) -> str | None:
+    """Where the data of an event should be JSON, as it begins so, and is none; else None."""
+    for number, found in enumerate(_DATA.finditer(data), 1):
+        if found[1].startswith((b"{", b"[")) and found[1] != b"[DONE]":
+            problem = broken_json(found[1], "application/json")
+            if problem is not None:
+                return f"event {number}: {problem}"
     return None
 
 

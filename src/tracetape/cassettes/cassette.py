@@ -211,6 +211,8 @@ class Cassette:
                 children.update()
                 if player.records:
                     _recorded.discard(player.file)
+        if exc is not None:
+            player.explain(exc)
         for miss in player.misses:
             if exc is None or not _is_cause(miss, exc):
                 continue

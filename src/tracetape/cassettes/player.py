@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from tracetape._system import lasting_lock
 from tracetape.cassettes.advice import IN_PROGRAM, Advice
 from tracetape.cassettes.altering import Altering
-from tracetape.cassettes.bodies import broken_json
+from tracetape.cassettes.bodies import broken_event, broken_json
 from tracetape.cassettes.cleaning import (
     cleaned_request,
     cleaned_response,
@@ -231,12 +231,34 @@ class Player:
             self._told.add(number)
         problem = _broken_json(found.response) if is_new else None
         if problem is not None:
-            _log.warning(
-                "tracetape: the cassette %s: the response of interaction %d, %s %s, is replayed as "
-                "recorded, but its JSON is broken: %s",
-                *(self.path, number + 1, found.request.method, found.request.url, problem),
-            )
+            _log.warning("tracetape: %s", self._broken(number, problem))
         return self._altering.altered(found)
+
+    def broken(self) -> list[str]:
+        """A line for each response that was played though there is broken JSON in it."""
+        with self._lock:
+            played = [(number, self.interactions[number]) for number in sorted(self._told)]
+        found = []
+        for number, one in played:
+            problem = _broken_json(one.response) or _broken_event(one.response)
+            if problem is not None:
+                found.append(self._broken(number, problem))
+        return found
+
+    def explain(self, error: BaseException) -> None:
+        """Add to an error of the program's what of this tape may have caused it."""
+        notes = getattr(error, "__notes__", ())
+        for line in self.broken() if isinstance(error, Exception) else ():
+            if hasattr(error, "add_note") and (note := f"tracetape: {line}") not in notes:
+                error.add_note(note)  # before Python 3.11 the log has to do
+
+    def _broken(self, number: int, problem: str) -> str:
+        request = self.interactions[number].request
+        return printable(
+            f"the cassette {self.path}: the response of interaction {number + 1}, "
+            f"{request.method} {request.url}, is replayed as recorded, but its JSON is broken: "
+            f"{problem}"
+        )
 
     def _claimed(self, normal: Request) -> int | None:
         """The number of the recording to play; the last one stays if it may be repeated."""
@@ -450,6 +472,12 @@ def _broken_json(response: Response | None) -> str | None:
     if response is None or response.cut:
         return None
     return broken_json(response.body, response.header("content-type"))
+
+
+def _broken_event(response: Response | None) -> str | None:
+    if response is None or response.cut or not response.is_event_stream:
+        return None
+    return broken_event(response.body)
 
 
 def _is_refused(one: Interaction) -> bool:

@@ -315,6 +315,7 @@ def pytest_runtest_makereport(
     """Note that a test failed, since what it recorded is not all; its report names its tapes."""
     if call.excinfo is not None and call.when != "teardown":
         item.stash[_FAILED] = True
+        item.config.stash[_WATCH].explain(call.excinfo.value)
     report = yield
     if report.failed and (section := item.config.stash[_WATCH].section()):
         report.sections.append(("cassettes", section))

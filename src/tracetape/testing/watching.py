@@ -86,6 +86,11 @@ class Watch:
             )
         ]
 
+    def explain(self, error: BaseException) -> None:
+        """Add to a test's error what on its tapes may have caused it."""
+        for one in self._seen:
+            one.tape.explain(error)
+
     def section(self) -> str:
         """A line for each tape, and what was missed."""
         return "\n".join(self._lines()).replace(f"{self._root}{os.sep}", "")
@@ -96,6 +101,7 @@ class Watch:
             yield one.line()
             if one.is_used() and tape.played > one.played:
                 yield "  The answers come from this file, not from a service."
+            yield from (f"  {line}" for line in tape.broken())
             if not tape.file.exists():
                 what = "to be replayed" if tape.replays else "to be recorded"
                 yield f"  The file does not exist: it was {what}."

@@ -28,9 +28,11 @@ def tracetape_command(run_command: Tracetape) -> Tracetape:
 
     def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRACETAPE_")}
+        # As in an environment that was activated.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         return run_command(
             [sys.executable, "-m", "tracetape", *arguments],
-            {**inherited, "COLUMNS": "100", **environment},
+            {**inherited, "COLUMNS": "100", "PATH": path, **environment},
         )
 
     return call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -121,6 +122,15 @@ def test_disabled_it_only_runs_the_program(
     seen = "import os; print([name for name in os.environ if name.startswith('TRACETAPE')])"
     off = tracetape_command("run", script(seen), TRACETAPE_DISABLED="1")
     assert off.stdout == "['TRACETAPE_DISABLED']\n"
+
+
+def test_a_command_that_is_not_on_path_is_shown_with_its_path(
+    tracetape_command: Tracetape, script: Script
+) -> None:
+    """As after `make demo`: what the last line says can be typed."""
+    done = tracetape_command("run", script(SPAN), PATH=os.defpath)
+    command = Path(sys.executable).with_name("tracetape")
+    assert f"look at it with: {command} show\n" in done.stderr
 
 
 def test_the_store_can_be_named(

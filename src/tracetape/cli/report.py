@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,7 @@ class Report:
         """Remember when and where the run began."""
         self._began = wall_clock_ns() // 1_000_000
         self._folder = Path.cwd()
+        self._command = _own_command(self._folder)
         self._readers = open_store(writer_url()).url  # what `ls` would read
         self._enabled = runtime.enabled
         self.player: Player | None = None
@@ -74,7 +77,7 @@ class Report:
 
     def _print_trees(self, store: Store, infos: list[TraceInfo]) -> None:
         if len(infos) > _MAX_TREES:
-            echo(f"… {len(infos) - 1} earlier traces: `tracetape ls` lists them\n")
+            echo(f"… {len(infos) - 1} earlier traces: `{self._command} ls` lists them\n")
             infos = infos[-1:]
         for info in infos:
             trace = store.get_trace(numeric_id(info))
@@ -102,10 +105,21 @@ class Report:
             named = "" if store.url == self._readers else f" --store {shlex.quote(place)}"
             them = "it" if len(infos) == 1 else "them"
             look = ", ".join(
-                f"tracetape {command}{named}"
+                f"{self._command} {command}{named}"
                 for command in (["show"] if len(infos) == 1 else ["ls", "show"])
             )
             _say(f"{_plural(len(infos), 'trace')} in {place} — look at {them} with: {look}")
+
+
+def _own_command(folder: Path) -> str:
+    """What a user types in `folder` to run us: our name, or its path where it is not on PATH."""
+    if shutil.which("tracetape"):
+        return "tracetape"
+    beside = shutil.which("tracetape", path=str(Path(sys.executable).parent))
+    if beside is None:
+        return shlex.join([sys.executable, "-m", "tracetape"])
+    path = Path(beside)
+    return shlex.quote(str(path.relative_to(folder) if path.is_relative_to(folder) else path))
 
 
 def _of_tape(player: Player) -> str:

@@ -28,12 +28,14 @@ __all__ = [
     "opened_to_change",
     "shown_place",
     "store_option",
+    "tell_rest",
     "tell_unreadable",
     "tell_unreadable_of",
 ]
 
 _READ = "tracetape.stores"  # where the context keeps those that a command reads
 _REASON = 400  # characters of a reason why something cannot be read
+_LOG_SECONDS = 2.0  # for those who read a store in which something was removed
 _PIPE_WIDTH = 200  # where no terminal and no COLUMNS say how wide a line is
 _DIGITS = frozenset("0123456789abcdef")
 
@@ -93,10 +95,25 @@ def opened_to_change(url: str | None) -> Iterator[SQLiteStore]:
         found.open()  # as a reader, which makes nothing
         place = found.url
     store = open_store(place)
+    store.is_watched = True
     try:
         yield store
     finally:
         store.close()
+
+
+def tell_rest(store: SQLiteStore) -> None:
+    """Say if what was removed may still stand in the file, or in the log beside it."""
+    from tracetape.cli.output import echo
+
+    if not store.empty_log(_LOG_SECONDS):
+        place = shown_place(store.url)
+        echo(
+            f"tracetape: another program reads {place} or writes to it: what was removed may "
+            f"still stand in the file, or in {place}-wal, until that program writes again or ends; "
+            "`tracetape prune --optimize` looks again",
+            err=True,
+        )
 
 
 def numeric_id(info: TraceInfo) -> int:

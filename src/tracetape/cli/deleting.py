@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from tracetape.cli.common import find_trace, opened_to_change, shown_place, store_option
+from tracetape.cli.common import find_trace, opened_to_change, shown_place, store_option, tell_rest
 from tracetape.cli.output import echo
 
 __all__ = ["delete"]
@@ -56,4 +56,5 @@ def delete(
         removed = 0
         for start in range(0, len(numbers), _ROUND):
             removed += source.delete(numbers[start : start + _ROUND])
+        tell_rest(source)
     echo(f"{removed:,} traces deleted from {place}.")

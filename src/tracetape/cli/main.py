@@ -48,6 +48,12 @@ class _Group(click.Group):
             ctx.exit(1)
         except click.ClickException as error:
             raise _cleaned(error) from None
+        except MemoryError:
+            echo(
+                "tracetape: error: there is not enough memory: narrow it by a filter or a limit",
+                err=True,
+            )
+            ctx.exit(1)
         except KeyboardInterrupt:
             tell_unreadable(ctx)
             echo("\ntracetape: interrupted", err=True)

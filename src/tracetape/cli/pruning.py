@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tracetape.cli.common import opened_to_change, shown_place, store_option
+from tracetape.cli.common import opened_to_change, shown_place, store_option, tell_rest
 from tracetape.cli.output import echo, echo_over
 
 __all__ = ["prune"]
@@ -43,6 +43,7 @@ def prune(older_than: str | None, max_size: str | None, optimize: bool, store: s
         for left in source.optimize() if optimize else ():
             echo_over(f"{left:,} texts to index …")
         echo_over("")
+        tell_rest(source)
         place = shown_place(source.url)
     done = [f"{removed:,} traces removed from {place}"] if bounded else []
     if optimize:

@@ -17,6 +17,7 @@ from tracetape._system import lasting_lock, new_lock, pause, perf_counter, this_
 from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
 from tracetape.privacy.files import open_private
+from tracetape.store.watching import WatchedConnection
 
 __all__ = [
     "BUSY_SECONDS",
@@ -193,7 +194,7 @@ at_fork(
 )
 
 
-class StoreConnection(sqlite3.Connection):
+class StoreConnection(WatchedConnection):
     """Python 3.13 warns of connections left open, and a store in memory ends when nobody has it.
 
     Whoever refers to it may be garbage in the same cycle: it must close itself.

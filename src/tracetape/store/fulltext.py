@@ -99,7 +99,9 @@ def unindex_contents(connection: sqlite3.Connection, ids: str) -> None:
 
 def unindexed_texts(connection: sqlite3.Connection) -> int:
     """About how many texts are not in the index yet: a search compares each of them."""
-    (late,) = connection.execute("SELECT count(*) FROM late_spans").fetchone()
+    (late,) = connection.execute(
+        f"SELECT count(*) FROM late_spans WHERE span >= {-(1 << 63)}"
+    ).fetchone()
     for table in ("spans", "contents"):
         (left,) = connection.execute(
             f"SELECT coalesce((SELECT max(id) FROM {table}), 0) - id FROM indexed WHERE name = ?",

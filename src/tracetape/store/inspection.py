@@ -16,7 +16,10 @@ from pathlib import Path
 from tracetape.exceptions import StoreError
 from tracetape.store.schema import APPLICATION_ID, TABLES, TEXT_TABLES, VERSION
 
-__all__ = ["NoStoreError", "check_file", "check_schema", "names_us"]
+__all__ = ["SQLITE_ERRORS", "NoStoreError", "check_file", "check_schema", "names_us", "reason"]
+
+# Python makes the second of a message that quotes a damaged name.
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 _OUR_INDEX = re.compile(r"USING fts5 \(\s*text, content = '',")
 _OTHER = "name another store by tracetape.configure(store=…) or TRACETAPE_STORE"
@@ -64,7 +67,7 @@ def check_file(path: Path, read_only: bool) -> None:
         url = f"{path.as_uri()}?{mode}"
         with contextlib.closing(sqlite3.connect(url, timeout=0, uri=True)) as connection:
             check_schema(connection, path, read_only)
-    except sqlite3.Error:
+    except SQLITE_ERRORS:
         return  # opening waits for a lock, and knows what to do about a damaged file
 
 
@@ -122,9 +125,16 @@ def names_us(path: Path) -> bool:
             with contextlib.closing(sqlite3.connect(url, timeout=0, uri=True)) as connection:
                 if connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
                     return True
-        except sqlite3.Error:
+        except SQLITE_ERRORS:
             continue
     return False
+
+
+def reason(error: BaseException) -> str:
+    """What SQLite says, also if it quotes what is no text."""
+    if isinstance(error, UnicodeDecodeError):
+        return error.object.decode(errors="replace")
+    return str(error)
 
 
 def _foreign(path: Path) -> StoreError:

@@ -15,7 +15,9 @@ from tracetape.entities import Trace
 from tracetape.entities.names import COST, SESSION, TOKEN_USAGE, TRACE_NAME
 from tracetape.entities.timestamps import rfc3339
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
+from tracetape.store.inspection import SQLITE_ERRORS, reason
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS
+from tracetape.store.watching import WatchedConnection, watched
 
 __all__ = ["count_traces", "read_mlflow_store"]
 
@@ -29,8 +31,8 @@ def count_traces(path: Path) -> int:
     Raises:
         StoreError: the database cannot be read.
     """
-    with _opened(path) as connection:
-        return int(connection.execute("SELECT count(*) AS n FROM trace_info").fetchone()["n"])
+    with _opened(path) as connection, watched(connection):
+        return len(connection.execute("SELECT request_id FROM trace_info").fetchall())
 
 
 def read_mlflow_store(path: Path) -> Iterator[Trace | TracetapeException]:
@@ -43,36 +45,48 @@ def read_mlflow_store(path: Path) -> Iterator[Trace | TracetapeException]:
         StoreError: the database cannot be read.
     """
     with _opened(path) as connection:
-        ids = connection.execute("SELECT request_id FROM trace_info ORDER BY timestamp_ms")
-        for row in ids.fetchall():
+        with watched(connection):
+            select = "SELECT request_id FROM trace_info ORDER BY timestamp_ms"
+            ids = connection.execute(select).fetchall()
+        for row in ids:
             trace_id = row["request_id"]
             try:
-                yield Trace.from_dict(_trace(connection, trace_id, path.parent))
+                with watched(connection):
+                    found = _trace(connection, trace_id, path.parent)
+                read: Trace | TracetapeException = Trace.from_dict(found)
+            except StoreError:  # a query without an end
+                raise
             except TracetapeException as error:
-                yield InvalidValueError(f"{path}, trace {trace_id}: {error}")
+                read = InvalidValueError(f"{path}, trace {trace_id}: {error}")
             except Exception as error:  # noqa: BLE001 - whatever it is that its rows lack
                 why = f"{type(error).__name__}: {error}"
-                yield InvalidValueError(f"{path}, trace {trace_id}: {why}")
+                read = InvalidValueError(f"{path}, trace {trace_id}: {why}")
+            yield read
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        url = f"{path.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(url, uri=True, factory=WatchedConnection)
         with contextlib.closing(connection):
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.text_factory = lambda data: data.decode(errors="replace")
             connection.row_factory = lambda cursor, row: {
                 column[0]: value for column, value in zip(cursor.description, row, strict=True)
             }
             yield connection
-    except sqlite3.Error as error:
-        raise StoreError(f"{path} cannot be read as MLflow's store: {error}") from error
+    except SQLITE_ERRORS as error:
+        raise StoreError(f"{path} cannot be read as MLflow's store: {reason(error)}") from error
 
 
 def _trace(connection: sqlite3.Connection, trace_id: str, folder: Path) -> _Row:
     """One trace, as MLflow's trace JSON has it."""
 
     def rows(table: str, key: str) -> list[_Row]:
-        names = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))
+        names = connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE name = ? AND type = 'table'", (table,)
+        )
         if names.fetchone() is None:  # an older version's store
             return []
         return connection.execute(f"SELECT * FROM {table} WHERE {key} = ?", (trace_id,)).fetchall()

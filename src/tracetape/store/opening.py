@@ -18,7 +18,7 @@ from tracetape.store.connections import (
     prepare_folder,
     use_wal,
 )
-from tracetape.store.inspection import check_file, check_schema, names_us
+from tracetape.store.inspection import SQLITE_ERRORS, check_file, check_schema, names_us, reason
 from tracetape.store.schema import migrate
 
 __all__ = ["is_damage", "open_file", "open_memory", "set_aside"]
@@ -44,27 +44,27 @@ def open_file(path: Path) -> sqlite3.Connection:
     try:
         try:
             return _open(path)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if not is_damage(error) or not set_aside(path, error):
                 raise
         return _open(path)
-    except (sqlite3.Error, OSError) as error:
+    except (*SQLITE_ERRORS, OSError) as error:
         raise StoreError(
-            f"the store {path} cannot be opened: {error}. Name a writable file by "
+            f"the store {path} cannot be opened: {reason(error)}. Name a writable file by "
             "tracetape.configure(store=…) or TRACETAPE_STORE."
         ) from error
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Whether SQLite says that the file is damaged, which no later attempt mends."""
     # "malformed JSON" is of one value only.
     return any(
-        sign in str(error)
+        sign in reason(error)
         for sign in ("image is malformed", "malformed database schema", "not a database")
     )
 
 
-def set_aside(path: Path, error: sqlite3.Error) -> bool:
+def set_aside(path: Path, error: Exception) -> bool:
     """Rename a damaged store, so that a new one can be begun; whether it was one of ours."""
     if path.parts[-2:] != _DEFAULT and not names_us(path):
         return False  # a user's own file, which happens to stand there
@@ -83,7 +83,7 @@ def set_aside(path: Path, error: sqlite3.Error) -> bool:
         "tracetape: the store %s is damaged (%s). It was renamed to %s, and a new one is begun; "
         "`sqlite3 %s .recover` may get back what was in it.",
         path,
-        error,
+        reason(error),
         kept.name,
         kept.name,
     )
@@ -108,6 +108,8 @@ def _open(path: Path) -> sqlite3.Connection:
                 mode,
             )
         connection.execute("PRAGMA synchronous = NORMAL")
+        # Whoever begins the log anew cuts off its end, where something deleted may stand.
+        connection.execute("PRAGMA journal_size_limit = 0")
         add_functions(connection)
         migrate(connection)
         connection.execute("PRAGMA trusted_schema = OFF")

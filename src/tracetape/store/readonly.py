@@ -12,7 +12,7 @@ from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
 from tracetape.store.conditions import add_functions
 from tracetape.store.connections import StoreConnection, connect, patiently
-from tracetape.store.inspection import check_file, check_schema
+from tracetape.store.inspection import SQLITE_ERRORS, check_file, check_schema, reason
 from tracetape.store.schema import VERSION, read_as_newest, version_of
 
 __all__ = ["look_into", "require_store"]
@@ -50,9 +50,9 @@ def look_into(path: Path) -> sqlite3.Connection:
                 _warn_of_log(path, error)
         # Where nothing can be written SQLite needs no files next to it.
         return _set_up(path, "immutable=1", _changed(path))
-    except (sqlite3.Error, OSError) as error:
+    except (*SQLITE_ERRORS, OSError) as error:
         raise StoreError(
-            f"the store {path} cannot be read: {error}. Name another store by --store or "
+            f"the store {path} cannot be read: {reason(error)}. Name another store by --store or "
             "TRACETAPE_STORE."
         ) from error
 

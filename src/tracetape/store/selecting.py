@@ -89,7 +89,7 @@ def _rows_in_time(connection: sqlite3.Connection, text: str, values: list[Any]) 
     try:
         return _rows(connection, text, values)
     except sqlite3.OperationalError as error:
-        if str(error) != "interrupted":
+        if str(error) != "interrupted" or thread_time() <= end:  # by Ctrl-C, say
             raise
         return None
     finally:

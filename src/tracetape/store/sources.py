@@ -13,6 +13,7 @@ from tracetape.entities import Trace
 from tracetape.entities.attachment import Attachment
 from tracetape.exceptions import InvalidValueError, TracetapeException
 from tracetape.store.importing import read_traces
+from tracetape.store.inspection import SQLITE_ERRORS, reason
 from tracetape.store.mlflow_store import count_traces, read_mlflow_store
 from tracetape.store.query import TraceQuery
 from tracetape.store.schema import APPLICATION_ID
@@ -81,10 +82,12 @@ def _database(path: Path) -> Source:
         url = f"{path.absolute().as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(url, uri=True)) as connection:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    except sqlite3.Error as error:
+            # A view of such a name may go on for ever.
+            select = "SELECT name FROM sqlite_master WHERE type = 'table'"
+            tables = {name for (name,) in connection.execute(select)}
+    except SQLITE_ERRORS as error:
         raise InvalidValueError(
-            f"{path} is a SQLite database that cannot be read ({error}): "
+            f"{path} is a SQLite database that cannot be read ({reason(error)}): "
             f"`sqlite3 {path.name} .recover` may get back what was in it"
         ) from error
     if application == APPLICATION_ID or {"traces", "spans", "contents"} <= tables:

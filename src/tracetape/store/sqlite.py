@@ -25,6 +25,7 @@ from tracetape.store.assessments import (
 from tracetape.store.attachments import read_attachment
 from tracetape.store.connections import Connection, ForkWaitsError, begin_writing
 from tracetape.store.contents import ContentWriter
+from tracetape.store.inspection import SQLITE_ERRORS, reason
 from tracetape.store.opening import is_damage, open_file, open_memory, set_aside
 from tracetape.store.protocol import TraceUpdate
 from tracetape.store.query import Condition, TraceQuery
@@ -35,6 +36,7 @@ from tracetape.store.selecting import selected
 from tracetape.store.sessions import newest_sessions
 from tracetape.store.unreadable import Unreadable, text_or_damaged
 from tracetape.store.upkeep import Upkeep
+from tracetape.store.watching import watched
 from tracetape.store.writing import write_trace, write_updates
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class SQLiteStore:
         # What no program of ours has written so, and whether someone else tells of it.
         self.unreadable = Unreadable()
         self.reports_unreadable = False
+        self.is_watched = False  # whether what changes it ends, too, by Ctrl-C and a deadline
         self.evicted = 0  # traces that a store in memory had no more room for
 
     @property
@@ -208,7 +211,8 @@ class SQLiteStore:
 
     def count(self) -> int:
         """How many traces there are, running ones too."""
-        count = "SELECT count(*) FROM traces"
+        # With a condition: a count of everything is one step of SQLite's, which nothing ends.
+        count = f"SELECT count(*) FROM traces WHERE id >= {-(1 << 63)}"
         return int(self._read(lambda connection: connection.execute(count).fetchone()[0]))
 
     def search(self, query: TraceQuery, *, include_spans: bool = True) -> list[Trace]:
@@ -294,6 +298,16 @@ class SQLiteStore:
         """
         return self._upkeep.optimize()
 
+    def empty_log(self, seconds: float) -> bool:
+        """Have what was removed leave the log, too; False: others read it for so long.
+
+        It is then tried again by `maintain`, and done by whoever writes or closes next.
+
+        Raises:
+            StoreError: the store cannot be changed now.
+        """
+        return self._upkeep.empty_log(seconds)
+
     @property
     def pruned(self) -> int:
         """How many traces were removed by `maintain`, because of `retention`."""
@@ -320,15 +334,12 @@ class SQLiteStore:
         def transaction(connection: sqlite3.Connection) -> _T:
             connection.execute("BEGIN")
             try:
-                return work(connection)
-            except sqlite3.OperationalError as error:
-                if "Could not decode" not in str(error):
-                    raise
-                connection.text_factory = text_or_damaged  # slower: only where there is a reason
-                return work(connection)
+                with watched(connection):
+                    return _read_all(connection, work)
             finally:
                 connection.text_factory = str
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # SQLite has ended it where memory ran out
+                    connection.execute("ROLLBACK")
 
         before = self.unreadable.count()
         result = self._use(self._reader, transaction)
@@ -341,26 +352,38 @@ class SQLiteStore:
         while True:
             with connection as opened:
                 try:
-                    return work(opened)
+                    with watched(opened) if self.is_watched else contextlib.nullcontext():
+                        return work(opened)
                 except ForkWaitsError:
                     pass
                 except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
                     raise  # a fault of ours: the same call would never succeed
-                except sqlite3.Error as error:
+                except SQLITE_ERRORS as error:
                     if not (again and self._begin_anew(error)):
-                        failed = StoreError(f"the store {self.url} failed: {error}")
-                        failed.is_locked = "locked" in str(error)
+                        failed = StoreError(f"the store {self.url} failed: {reason(error)}")
+                        failed.is_locked = "locked" in reason(error)
                         raise failed from error
                     again = False
             pause(0.001)  # else the thread that forks may not get its turn
 
-    def _begin_anew(self, error: sqlite3.Error) -> bool:
+    def _begin_anew(self, error: Exception) -> bool:
         """Whether the file was damaged, and could be set aside."""
         if self._path is None or self._read_only or not is_damage(error):
             return False
         self.close()
         self._contents.forget()
         return set_aside(self._path, error)
+
+
+def _read_all(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    """What `work` gives, also where a text is not in UTF-8."""
+    try:
+        return work(connection)
+    except sqlite3.OperationalError as error:
+        if "Could not decode" not in str(error):
+            raise
+        connection.text_factory = text_or_damaged  # slower: only where there is a reason
+        return work(connection)
 
 
 def _open(path: Path | None, read_only: bool) -> sqlite3.Connection:

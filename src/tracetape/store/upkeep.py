@@ -25,6 +25,9 @@ _TRACES = 50  # removed in one transaction, so that other writers wait for some 
 _PAGES = 2000  # given back to the disk in one transaction
 _INDEX_SECONDS = 0.2  # between two reports of how much is left
 _PAUSE_SECONDS = 0.002  # in which others get their turn
+_LOG_SECONDS = 1.0  # between two attempts to empty the log that others read
+_LOG_PAUSE = 0.03
+_LOG_WAIT = 20  # milliseconds of an attempt, for which writers wait, too
 _SLACK = 0.02  # of the traces go beyond the estimate: making room twice costs more
 _MANY = 10  # traces; that most of a store with fewer is pruned is nothing to warn of
 _LEAVE = 0.9  # of the bound, when pruning by itself, so that it is not begun every time
@@ -54,6 +57,7 @@ class Upkeep:
         self._prune_at = 0.0
         self.pruned = 0  # traces that were removed because of `retention`
         self._unsaid: tuple[int, Retention | None] = (0, None)
+        self._log_at = math.inf  # when to try again to empty the log
 
     def maintain(self, seconds: float, retention: Retention | None) -> bool:
         """As `SQLiteStore.maintain`."""
@@ -65,6 +69,8 @@ class Upkeep:
             self._unsaid = (self._unsaid[0] + count, retention)
             return True
         self.report()
+        if perf_counter() > self._log_at:
+            self.empty_log(0.0)
         if retention is None or perf_counter() < self._prune_at:
             return False
         self._prune_at = perf_counter() + _PRUNE_SECONDS
@@ -155,10 +161,22 @@ class Upkeep:
                 ).fetchall()
                 remove_traces(connection, [key for (key,) in rows])
                 contents.forget()
-            _shorten_log(connection)
             return len(rows)
 
-        return self._run(work)
+        removed = self._run(work)
+        self.empty_log(0.0)
+        return removed
+
+    def empty_log(self, seconds: float) -> bool:
+        """As `SQLiteStore.empty_log`."""
+        end = perf_counter() + seconds
+        while not self._run(_empty_log):
+            self._log_at = perf_counter() + _LOG_SECONDS
+            if perf_counter() >= end:
+                return False
+            pause(_LOG_PAUSE)
+        self._log_at = math.inf
+        return True
 
     def _remove_oldest(self, limit: int, before_ns: int | None, *, running: bool = False) -> int:
         def work(connection: sqlite3.Connection) -> int:
@@ -182,7 +200,7 @@ class Upkeep:
             if not merging and left >= free:
                 break  # a file of an older version keeps its free pages, to use them again
             free = left
-        self._run(_shorten_log)
+        self.empty_log(0.0)
 
     def _merge(self, connection: sqlite3.Connection, begin: bool) -> tuple[bool, int]:
         with self._transaction(connection):
@@ -205,11 +223,12 @@ class Upkeep:
         return self._run(work)
 
 
-def _shorten_log(connection: sqlite3.Connection) -> None:
-    """Empty the log, which still has what was removed; while others read it, that has to wait."""
+def _empty_log(connection: sqlite3.Connection) -> bool:
+    """Empty the log, which still has what was removed; False: others read it, or write to it."""
     (timeout,) = connection.execute("PRAGMA busy_timeout").fetchone()
-    connection.execute("PRAGMA busy_timeout = 0")
+    connection.execute(f"PRAGMA busy_timeout = {_LOG_WAIT}")
     try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
         connection.execute(f"PRAGMA busy_timeout = {timeout}")
+    return not is_busy

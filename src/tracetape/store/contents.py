@@ -17,17 +17,8 @@ _REFERENCE = re.compile(b"[cl][0-9]{1,18}")
 _CACHED = 50_000  # ids of contents and of lists each
 _LOOKED_UP = 500  # contents in one query
 _MOST_BYTES = 1 << 28  # of one value; four times what waits to be written
+_MOST_OF_TRACE = 1 << 30  # bytes of all values of a trace
 # A list is made after the one that it continues: one that is not is damaged, and may be a circle.
-_READ_LIST = """
-    WITH RECURSIVE chain (id, depth, before, content) AS (
-        SELECT id, 0, before, content FROM lists WHERE id = ?
-        UNION ALL
-        SELECT lists.id, depth + 1, lists.before, lists.content
-        FROM chain JOIN lists ON lists.id = chain.before AND lists.id < chain.id
-    )
-    SELECT data, before FROM chain LEFT JOIN contents ON contents.id = chain.content
-    ORDER BY depth DESC
-"""
 # What several lists begin with comes once.
 _READ_LISTS = """
     WITH RECURSIVE chain (id, before, content) AS (
@@ -193,7 +184,14 @@ class ContentReader:
         """Read from `connection`."""
         self._connection = connection
         self._texts: dict[bytes, bytes] = {}  # by reference
+        self._damaged: dict[bytes, str] = {}  # references of which something is wrong
+        self._size = 0  # of the texts
         self.given = 0  # bytes of the values that were read
+        self._most = _MOST_OF_TRACE
+
+    def begin_trace(self) -> None:
+        """The values that are read next are of another trace: small files may mean large ones."""
+        self._most = self.given + _MOST_OF_TRACE
 
     def read(self, stored: Any) -> bytes:
         """The JSON of a value as it is stored.
@@ -210,12 +208,11 @@ class ContentReader:
         try:
             parts[1::2] = [texts[one] for one in parts[1::2]]
         except KeyError:
-            for one in _references(stored):
-                if one not in texts:
-                    texts[one] = self._text(one)
-            parts[1::2] = [texts[one] for one in parts[1::2]]
+            parts[1::2] = self._looked_up(_references(stored))
         if (size := sum(map(len, parts))) > _MOST_BYTES:
             raise UnreadableError(f"it has {size:,} bytes")
+        if self.given + size > self._most:
+            raise UnreadableError(f"the values before it have {self.given:,} bytes")
         self.given += size
         return b"".join(parts)
 
@@ -230,7 +227,8 @@ class ContentReader:
             one for one in {*parts[1::2]} if one not in self._texts and _REFERENCE.fullmatch(one)
         ]
         contents = self._contents([int(one[1:]) for one in unknown if one[:1] == b"c"])
-        self._texts.update((b"c%d" % number, data) for number, data in contents.items())
+        for number, data in contents.items():
+            self._keep(b"c%d" % number, data)
         lists = [int(one[1:]) for one in unknown if one[:1] == b"l"]
         for at in range(0, len(lists), _LOOKED_UP):
             self._prepare_lists(lists[at : at + _LOOKED_UP])
@@ -278,27 +276,56 @@ class ContentReader:
         links = {number: (before, content) for number, before, content in rows}
         contents = self._contents([*{one for _, one in links.values() if type(one) is int}])
         for number in numbers:
-            elements = _elements(number, links, contents)
-            if elements is not None:
-                self._texts[b"l%d" % number] = b"[%b]" % b",".join(elements)
+            reference = b"l%d" % number
+            if self._size > _MOST_BYTES:  # what is left is read when it is asked for
+                return
+            try:
+                self._keep(reference, _joined(number, links, contents))
+            except UnreadableError as error:
+                self._damaged[reference] = str(error)
+
+    def _keep(self, reference: bytes, text: bytes) -> None:
+        self._texts[reference] = text
+        self._size += len(text)
+
+    def _looked_up(self, wanted: list[bytes]) -> list[bytes]:
+        """The texts of references, read if need be.
+
+        Raises:
+            UnreadableError: one is not there, or they are too long together.
+        """
+        found, size = [], 0
+        for one in wanted:
+            text = self._text(one)
+            size += len(text)
+            if size > _MOST_BYTES:
+                raise UnreadableError(f"it has more than {_MOST_BYTES:,} bytes")
+            found.append(text)
+        return found
 
     def _text(self, reference: bytes) -> bytes:
-        number = int(reference[1:])
-        if reference[:1] == b"l":
-            rows = self._connection.execute(_READ_LIST, (number,)).fetchall()
-            if not rows or rows[0][1] != 0:
-                raise UnreadableError(f"a beginning of the list {number} is missing")
-            return b"[" + b",".join(_data(data, reference) for data, _ in rows) + b"]"
-        row = self._connection.execute(
-            "SELECT data FROM contents WHERE id = ?", (number,)
-        ).fetchone()
-        return _data(row and row[0], reference)
+        if reference not in self._texts and reference not in self._damaged:
+            if self._size > _MOST_BYTES:
+                self._texts.clear()
+                self._size = 0
+            number = int(reference[1:])
+            if reference[:1] == b"l":
+                self._prepare_lists([number])
+            elif found := self._contents([number]):
+                self._keep(reference, found[number])
+            else:
+                self._damaged[reference] = f"its part {reference.decode()} is missing, or no text"
+        if reference in self._damaged:
+            raise UnreadableError(self._damaged[reference])
+        return self._texts[reference]
 
 
-def _elements(
-    number: int, links: dict[int, tuple[Any, Any]], contents: dict[int, bytes]
-) -> list[bytes] | None:
-    """The elements of a list, in order; None: something of it is missing, or it is too long."""
+def _joined(number: int, links: dict[int, tuple[Any, Any]], contents: dict[int, bytes]) -> bytes:
+    """The JSON of a list.
+
+    Raises:
+        UnreadableError: something of it is missing, or it is too long.
+    """
     elements: list[bytes] = []
     size, before = 0, number
     while before != 0:
@@ -306,12 +333,12 @@ def _elements(
         before, content = links.get(at, (at, None))
         data = contents.get(content)
         if data is None or type(before) is not int or before >= at:
-            return None
+            raise UnreadableError(f"a part of the list {number} is missing, or no text")
         elements.append(data)
-        size += len(data)
+        size += len(data) + 1
         if size > _MOST_BYTES:
-            return None
-    return elements[::-1]
+            raise UnreadableError(f"the list {number} has more than {_MOST_BYTES:,} bytes")
+    return b"[%b]" % b",".join(elements[::-1])
 
 
 def _references(stored: bytes) -> list[bytes]:
@@ -320,10 +347,3 @@ def _references(stored: bytes) -> list[bytes]:
         if not _REFERENCE.fullmatch(one):
             raise UnreadableError("it has a reference that is none")
     return found
-
-
-def _data(data: Any, reference: bytes) -> bytes:
-    part = f"part {reference.decode()}"
-    if data is None:
-        raise UnreadableError(f"its {part} is missing")
-    return bytes(checked(part, data, str).encode())

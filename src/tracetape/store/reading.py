@@ -166,6 +166,7 @@ class TraceReader:
 
     def _spans_of(self, trace: _Row, info: TraceInfo, rows: list[_Row]) -> list[Span]:
         number = trace_number(trace[1])
+        self._contents.begin_trace()
         spans = []
         for key, *row in rows:
 

@@ -71,7 +71,6 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         connection = sqlite3.connect(url, uri=True, factory=WatchedConnection)
         with contextlib.closing(connection):
             connection.execute("PRAGMA trusted_schema = OFF")
-            connection.text_factory = lambda data: data.decode(errors="replace")
             connection.row_factory = lambda cursor, row: {
                 column[0]: value for column, value in zip(cursor.description, row, strict=True)
             }

@@ -198,6 +198,25 @@ def test_a_killed_program_leaves_what_it_had(server, tape, start_python):
     assert [one.request.url[-2:] for one in kept.interactions] == ["/0", "/1", "/2"]
 
 
+def test_what_a_program_was_writing_when_it_was_killed_is_left_out(server, tape, get, tmp_path):
+    """Wherever the kill cut it: an answer is on the tape whole, or not at all."""
+    with cassette(tape):
+        get("/a")
+        first = tape.read_bytes()
+        get("/b")
+        second = tape.read_bytes()
+    assert second.startswith(first)
+    half = tmp_path / "half.yaml"
+    for length in range(len(first), len(second), 3):
+        half.write_bytes(second[:length])
+        kept = load(half)
+        assert kept.incomplete
+        assert [one.request.url[-2:] for one in kept.interactions] == ["/a"], length
+    half.write_bytes(second)
+    assert len(load(half).interactions) == 2
+    assert b"# recorded" not in tape.read_bytes()
+
+
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # forking beside threads
 def test_a_child_process_cannot_record_on_its_parents_tape(server, tape, get):
     """Two writers would destroy the file: the child gets a clear error."""

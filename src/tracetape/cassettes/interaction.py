@@ -10,6 +10,7 @@ __all__ = [
     "END",
     "NO_CONTENT",
     "OURS",
+    "WHOLE",
     "Chunk",
     "Headers",
     "Interaction",
@@ -20,6 +21,7 @@ __all__ = [
 
 OURS = "tracetape"  # the key of what vcrpy has no place for
 END = "tracetape_end"  # the key of the last line, where the first lines announce it
+WHOLE = "# recorded"  # a line behind each interaction, as long as the recording goes on
 # They describe the body on the wire; a tape holds it decoded.
 ENCODING_HEADERS = ("content-encoding", "transfer-encoding", "content-length")
 Headers = list[tuple[str, str]]

@@ -16,6 +16,7 @@ from tracetape.cassettes.interaction import (
     END,
     NO_CONTENT,
     OURS,
+    WHOLE,
     Headers,
     Interaction,
     RecordedError,
@@ -74,7 +75,7 @@ def parsed(data: bytes) -> tuple[list[Interaction], bool]:
     if not data.strip():
         raise CassetteFormatError("it is empty; delete it to record it again")
     try:
-        document = _document(data)
+        document = _document(_whole(data))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         if _is_too_deep(error):
             raise CassetteFormatError(_TOO_DEEP) from error
@@ -95,6 +96,13 @@ def parsed(data: bytes) -> tuple[list[Interaction], bool]:
             reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
             raise CassetteFormatError(f"interaction {number} is malformed: {reason}") from error
     return found, bool(ours.get("incomplete"))
+
+
+def _whole(data: bytes) -> bytes:
+    """A recording that was killed, without the interaction that it was writing."""
+    line = f"\n{WHOLE}\n".encode()
+    end = data.rfind(line)
+    return data if end < 0 or f"\n{END}:".encode() in data[end:] else data[: end + len(line)]
 
 
 def _document(data: bytes) -> Any:

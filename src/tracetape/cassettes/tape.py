@@ -13,7 +13,7 @@ from tracetape.cassettes import yamltext
 from tracetape.cassettes.bodies import to_stored
 from tracetape.cassettes.cache import cached, keep
 from tracetape.cassettes.filenames import beside
-from tracetape.cassettes.interaction import END, OURS, Interaction
+from tracetape.cassettes.interaction import END, OURS, WHOLE, Interaction
 from tracetape.cassettes.reading import parsed
 from tracetape.cassettes.timing import sizes
 from tracetape.exceptions import CassetteError, CassetteFormatError
@@ -68,8 +68,10 @@ def save(path: str | os.PathLike[str], tape: Tape, *, ends: bool = True) -> None
     Raises:
         CassetteError: it cannot be written.
     """
-    path = Path(path)
-    text = rendered(tape, ends=ends)
+    _write(Path(path), rendered(tape, ends=ends))
+
+
+def _write(path: Path, text: str) -> None:
     draft = beside(path, ".", f".{os.getpid()}.{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +103,8 @@ class Draft:
     Attributes:
         path: the file.
 
-    Each interaction is put behind those that are there; only the last `save` sorts them.
+    Each interaction is put behind those that are there; only the last `save` sorts them. A line
+    behind each says that it is whole: who is killed while writing leaves a part of the next.
     """
 
     def __init__(self, path: Path) -> None:
@@ -116,14 +119,15 @@ class Draft:
             CassetteError: it cannot be written.
         """
         if not self._begun or not self.path.exists():
-            save(self.path, Tape(interactions, incomplete=True), ends=False)
+            tape = Tape(interactions, incomplete=True)
+            _write(self.path, f"{rendered(tape, ends=False)}{WHOLE}\n")
             self._begun = True
             return
         try:
             with self.path.open("ab", buffering=0) as file:
                 end = file.tell()
                 try:
-                    data = _text(interactions[-1]).encode()
+                    data = f"{_text(interactions[-1])}{WHOLE}\n".encode()
                     while data:
                         data = data[file.write(data) :]
                 except OSError:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from rude_server import forms_of, rude_server
 
 import tracetape
 from tracetape.cli import main
@@ -169,3 +170,21 @@ def test_one_place_is_said(path: Path) -> None:
     """None and two are errors of usage."""
     assert run(path).exit_code == 2
     assert run(path, "--otlp", "http://127.0.0.1:1", "--databricks", "a.b.c").exit_code == 2
+
+
+def test_a_receiver_that_repeats_the_login_puts_it_in_no_log(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenTelemetry's exporter logs the address and the answer as they are."""
+    key = "cnry-9Wd3Xc70NpYs/5+Je1Vq"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"api-key={key}")
+    with rude_server() as server:
+        for url in (server.url, "http://127.0.0.1:9"):
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+            command = ["export", "--otlp", f"{url}/fail?token={key}", "--store", str(path)]
+            done = CliRunner().invoke(main, command)
+            assert done.exit_code == 1
+    log = "\n".join([*(one.getMessage() for one in caplog.records), done.output])
+    assert "Unauthorized" in log
+    assert "Max retries" in log
+    assert not [form for form in forms_of(key) if form in log]

@@ -276,6 +276,25 @@ def test_a_value_is_found_however_it_is_escaped(secret: str, around: str) -> Non
         json.loads(left)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a/b+c'd-7Qx2Vb91", "a%2Fb%2Bc%27d-7Qx2Vb91", "a%252fb%252bc%2527d-7Qx2Vb91"),
+        *("a\\/b+c'd-7Qx2Vb91", "a\\u002fb\\u002Bc\\u0027d-7Qx2Vb91", "a/b+c\\'d-7Qx2Vb91"),
+        *("a&#x2F;b&#43;c&#39;d-7Qx2Vb91", "a/b+c&#x27;d-7Qx2Vb91", "a/b c'd-7Qx2Vb91"),
+        *("a\\x2fb\\x2bc\\x27d-7Qx2Vb91", "a\\\\\\/b+c\\\\\\'d-7Qx2Vb91"),
+        *("YS9iK2MnZC03UXgyVmI5MQ==", "dTphL2IrYydkLTdReDJWYjkx", "OmEvYitjJ2QtN1F4MlZiOTE"),
+    ],
+)
+def test_a_value_is_found_in_the_spellings_of_servers(text: str) -> None:
+    """JSON, URLs, HTML with names and numbers, Python, and base64 behind a user's name."""
+    left = Secrets(["a/b+c'd-7Qx2Vb91"]).text(f"not known: {text}.")
+    assert MARK in left
+    assert "7Qx2" not in left
+    assert not [one for one in ("N1F4", "UXgy", "ReDJ") if one in left]
+    assert left.startswith("not known: ")
+
+
 def test_a_url_keeps_all_but_its_credentials() -> None:
     """The order, other parameters and the path stay."""
     url = "https://u:p@x.test:1/a?b=1&api_key=k&token=word&sig=s#f"

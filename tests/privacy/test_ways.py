@@ -183,6 +183,21 @@ def _profile(server: RudeServer) -> None:
         file.unlink()
 
 
+def _deployments(server: RudeServer, **login: str) -> None:
+    """MLflow's client of Databricks, where MLflow is installed."""
+    deployments = pytest.importorskip("mlflow.deployments")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        for name, value in {"HOST": server.url, **login}.items():
+            patch.setenv(f"DATABRICKS_{name}", value)
+        client = deployments.get_deploy_client("databricks")
+        for endpoint in ("chat", "fail"):
+            with suppress(Exception):
+                client.predict(endpoint=endpoint, inputs={"messages": ASK["messages"]})
+            with suppress(Exception):
+                list(client.predict_stream(endpoint=endpoint, inputs={"messages": []}))
+
+
 def _proxy(server: RudeServer, library: Any) -> None:
     proxy = server.url.replace("://", f"://me:{QUOTED}@")
     ask(_client(server, base_url="http://models.test/v1", http_client=library.Client(proxy=proxy)))
@@ -295,6 +310,9 @@ WAYS: dict[str, Callable[[RudeServer], Any]] = {
     "databricks profile": _profile,
     "databricks machine": lambda s: _databricks(s, client_id="cid", client_secret=KEY),
     "databricks machine's token": _machine,
+    "mlflow token": lambda s: _deployments(s, TOKEN=KEY),
+    "mlflow password": lambda s: _deployments(s, USERNAME="me", PASSWORD=KEY),
+    "mlflow machine": lambda s: _deployments(s, CLIENT_ID="cid", CLIENT_SECRET=KEY),
     "upload": lambda s: _client(s, api_key=KEY).audio.transcriptions.create(
         model="m", file=("a.wav", b"RIFF"), prompt=f"it is {KEY}"
     ),

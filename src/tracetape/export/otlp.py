@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from logging import LogRecord, getLogger
 from typing import TYPE_CHECKING, Any
 
 from tracetape.capture import encode
@@ -17,6 +19,10 @@ from tracetape.entities.identifiers import parse_span_id, parse_trace_id
 from tracetape.entities.names import SESSION, TRACE_ID, USER
 from tracetape.entities.otel import status_to_otel
 from tracetape.exceptions import ExportError, IntegrationMissingError, InvalidValueError
+from tracetape.privacy.names import MARK
+from tracetape.privacy.texts import clean_said
+from tracetape.privacy.urls import secrets_in_url
+from tracetape.privacy.values import secrets_in_headers, secrets_of, those_that_tell
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -97,11 +103,32 @@ def send(traces: Iterable[Trace], exporter: SpanExporter) -> Iterator[int]:
 
 
 def _send(batch: list[ReadableSpan], exporter: SpanExporter, done: int) -> None:
-    if exporter.export(batch).name != "SUCCESS":
+    with _no_login_in_its_log(exporter):
+        result = exporter.export(batch)
+    if result.name != "SUCCESS":
         raise ExportError(
             f"The receiver did not take {len(batch):,} spans ({done:,} traces had arrived before). "
             "What it said stands in the log line above."
         )
+
+
+@contextmanager
+def _no_login_in_its_log(exporter: SpanExporter) -> Iterator[None]:
+    """The exporter logs the address, and what a receiver says, which may repeat the headers."""
+    url = str(getattr(exporter, "_endpoint", ""))
+    headers = getattr(exporter, "_headers", None) or {}
+    secrets = secrets_of(those_that_tell([*secrets_in_headers(headers), *secrets_in_url(url)]))
+
+    def clean(record: LogRecord) -> bool:
+        record.msg, record.args = clean_said(secrets.text(record.getMessage()), MARK), None
+        return True
+
+    log = getLogger(type(exporter).__module__)
+    log.addFilter(clean)
+    try:
+        yield
+    finally:
+        log.removeFilter(clean)
 
 
 def readable(span: Span, trace: Trace) -> ReadableSpan:

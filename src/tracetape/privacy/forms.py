@@ -102,6 +102,7 @@ def _characters(part: str) -> str:
         "".join(f"{_QUOTED}{byte:02x}" for byte in data),
         "".join(rf"{_SOME_SLASHES}x{byte:02x}" for byte in data),
         "".join(rf"{_SOME_SLASHES}u{units[at : at + 4]}" for at in range(0, len(units), 4)),
+        f"&#(?:0{{0,5}}{ord(part)}|x0{{0,5}}{ord(part):x});",
     ]
     if ord(part) < 256:
         ways.append(rf"{_SOME_SLASHES}x{ord(part):02x}")

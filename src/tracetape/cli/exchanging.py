@@ -22,6 +22,7 @@ from tracetape.cli.common import (
 from tracetape.cli.output import echo
 from tracetape.exceptions import TracetapeException
 from tracetape.privacy.files import replacing
+from tracetape.privacy.urls import clean_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -95,7 +96,8 @@ def export(
                 _send(counted(source.get_traces(numbers)), otlp, databricks, advance)
     if str(targets[0]) != "-":
         done = "sent" if otlp or databricks else "written"
-        echo(f"{count:,} traces {done} to {visible_line(targets[0])}.")
+        where = clean_text(otlp) if otlp else targets[0]  # a log of CI keeps what is said here
+        echo(f"{count:,} traces {done} to {visible_line(where)}.")
 
 
 def _refuse_files_of(url: str, target: Path) -> None:

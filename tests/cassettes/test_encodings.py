@@ -37,6 +37,12 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def skip_where_unknown(encoding: str, without_us: bytes, text: bytes) -> None:
+    """httpx before 0.28 and older requests hand zstd to the program as it came."""
+    if encoding == "zstd" and without_us != text:
+        pytest.skip("this version of the library does not unpack zstd")
+
+
 @pytest.mark.parametrize("encoding", PACKERS)
 def test_packed_answers_are_recorded_readable(
     server: Any, tape: Path, ask: Any, encoding: str
@@ -45,6 +51,7 @@ def test_packed_answers_are_recorded_readable(
     packed = PACKERS[encoding](TEXT)
     headers = [("Content-Encoding", encoding), ("Content-Type", "application/json")]
     server.routes["/packed"] = lambda handler: handler.plain(packed, headers=headers)
+    skip_where_unknown(encoding, ask("GET", f"{server.url}/packed").content, TEXT)
     with cassette(tape):
         first = ask("GET", f"{server.url}/packed").json()
     server.stop()
@@ -74,6 +81,7 @@ def test_packed_streams_too(server: Any, tape: Path, ask: Any, encoding: str) ->
     parts = [packed[at : at + 5] for at in range(0, len(packed), 5)]
     headers = [("Content-Encoding", encoding)]
     server.routes["/s"] = lambda handler: handler.stream(parts, headers=headers)
+    skip_where_unknown(encoding, ask("GET", f"{server.url}/s").content, EVENTS)
     with cassette(tape):
         assert ask("GET", f"{server.url}/s").content == EVENTS
     (one,) = load(tape).interactions

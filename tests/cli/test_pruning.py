@@ -156,7 +156,7 @@ def test_optimize_finishes_the_text_index(ten_traces: None, store_path: Path) ->
 
 
 def test_ls_says_that_the_index_is_not_whole(
-    ten_traces: None, store_path: Path, monkeypatch: pytest.MonkeyPatch
+    ten_traces: None, store_path: Path, runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On stderr, with what helps, where looking at the newest traces was not enough."""
     monkeypatch.setattr("tracetape.store.selecting._NEAR", 5)
@@ -164,8 +164,8 @@ def test_ls_says_that_the_index_is_not_whole(
         connection.execute("UPDATE indexed SET id = 0")
     connection.close()
     words = ["ls", "--text", "no such text", "--store", str(store_path)]
-    said = CliRunner().invoke(main, words)
+    said = runner.invoke(main, words)
     assert "are not in the text index yet" in said.stderr
     assert "prune --optimize" in said.stderr
     prune(store_path, "--optimize")
-    assert CliRunner().invoke(main, words).stderr == ""
+    assert runner.invoke(main, words).stderr == ""

@@ -118,13 +118,15 @@ def changed(store_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.mark.parametrize("statement", STRANGE)
-def test_commands_read_the_rest(statement: str, changed: Callable[[str], Path]) -> None:
+def test_commands_read_the_rest(
+    runner: CliRunner, statement: str, changed: Callable[[str], Path]
+) -> None:
     """What is good is shown, what is not is counted on stderr, and the status is 1."""
     path = changed(statement)
     before = path.read_bytes()
     told = 0
     for command in READERS:
-        result = CliRunner().invoke(main, [*command, "--store", str(path)])
+        result = runner.invoke(main, [*command, "--store", str(path)])
         assert isinstance(result.exception, (SystemExit, type(None))), (command, result.exception)
         assert "error" not in result.stderr, (command, result.stderr)
         assert result.exit_code == ("cannot be read" in result.stderr), (command, result.stderr)
@@ -154,32 +156,38 @@ def test_a_program_is_told_once(
     assert "WAT" in said
 
 
-def test_the_newest_traces_that_can_be_read_are_found(changed: Callable[[str], Path]) -> None:
+def test_the_newest_traces_that_can_be_read_are_found(
+    runner: CliRunner, changed: Callable[[str], Path]
+) -> None:
     """Those that cannot do not count for the limit."""
     path = changed(TRACE.format("state = 'WAT'"))
-    result = CliRunner().invoke(main, ["ls", "-n", "1", "--store", str(path)])
+    result = runner.invoke(main, ["ls", "-n", "1", "--store", str(path)])
     assert "good" in result.stdout
-    result = CliRunner().invoke(main, ["show", "--store", str(path)])
+    result = runner.invoke(main, ["show", "--store", str(path)])
     assert "good" in result.stdout
     assert "1 trace cannot be read" in result.stderr
 
 
-def test_a_store_is_imported_without_what_cannot_be_read(changed: Callable[[str], Path]) -> None:
+def test_a_store_is_imported_without_what_cannot_be_read(
+    runner: CliRunner, changed: Callable[[str], Path]
+) -> None:
     """The rest is in the new store."""
     path = changed(TRACE.format("state = 'WAT'"))
-    result = CliRunner().invoke(main, ["import", str(path), "--store", "new.db"])
+    result = runner.invoke(main, ["import", str(path), "--store", "new.db"])
     assert result.exit_code == 1
     assert "1 traces imported" in result.stdout
     assert "1 trace cannot be read" in result.stderr
 
 
-def test_a_value_that_would_fill_the_memory(changed: Callable[[str], Path]) -> None:
+def test_a_value_that_would_fill_the_memory(
+    runner: CliRunner, changed: Callable[[str], Path]
+) -> None:
     """A small value may refer to a large one many times."""
     path = changed(
         "UPDATE spans SET inputs = CAST(replace(hex(zeroblob(300000)), '00', "
         "CAST(X'1f63311f' AS TEXT)) AS BLOB) WHERE name = 'bad'"
     )
-    result = CliRunner().invoke(main, ["show", "--full", "--store", str(path)])
+    result = runner.invoke(main, ["show", "--full", "--store", str(path)])
     assert result.exit_code == 1
     assert "1 value cannot be read" in result.stderr
     assert " bytes" in result.stderr
@@ -194,7 +202,9 @@ def test_a_value_that_would_fill_the_memory(changed: Callable[[str], Path]) -> N
         "ALTER TABLE spans ADD COLUMN x GENERATED ALWAYS AS (randomblob(9)) VIRTUAL",
     ],
 )
-def test_what_would_run_when_it_is_read_is_refused(statement: str, store_path: Path) -> None:
+def test_what_would_run_when_it_is_read_is_refused(
+    runner: CliRunner, statement: str, store_path: Path
+) -> None:
     """As triggers and views are; the error says what it is, and what to do."""
     with tracetape.start_span("s"):
         pass
@@ -205,6 +215,6 @@ def test_what_would_run_when_it_is_read_is_refused(statement: str, store_path: P
         except sqlite3.OperationalError as error:
             pytest.skip(f"this SQLite cannot make it: {error}")
         connection.commit()
-    result = CliRunner().invoke(main, ["ls", "--store", str(store_path)])
+    result = runner.invoke(main, ["ls", "--store", str(store_path)])
     assert result.exit_code == 1
     assert "which tracetape did not make; remove it" in result.stderr

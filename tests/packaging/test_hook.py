@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 # Packages of others that the hook leaves alone: without an import of the program's own there is
 # nothing to do with them, or only the command line uses them (pyarrow).
 LEFT_OUT = {
+    "aiohttp",
     "anyio",
     "databricks",
     "dbruntime",
@@ -33,8 +34,9 @@ LEFT_OUT = {
     "urllib3",
     "websockets",
 }
-# SDKs that the integrations wait for, and never import.
+# What we wait for, and never import: SDKs, and those who make the standard library green.
 AWAITED = {"agents", "anthropic", "concurrent", "databricks", "mlflow", "openai", "threading"}
+AWAITED |= {"eventlet", "gevent"}
 MODULE = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)*")
 
 

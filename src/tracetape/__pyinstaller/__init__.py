@@ -19,13 +19,14 @@ PACKAGES = (
     "tracetape_databricks",
     "tracetape_openai",
 )
-# Parts that a program uses only if it imports them itself, which PyInstaller sees; the last two
-# bring pytest.
+# Parts that a program uses only if it imports them itself, which PyInstaller sees; those of
+# `testing` bring pytest.
 _ASIDE = (
     "tracetape.__main__",
     "tracetape.__pyinstaller",
     "tracetape.cli",
     "tracetape.testing.from_vcr",
+    "tracetape.testing.importing",
     "tracetape.testing.naming",
     "tracetape.testing.plugin",
     "tracetape.testing.unused",

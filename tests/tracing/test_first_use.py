@@ -229,7 +229,7 @@ for name in ("search_traces", "get_trace", "configure", "TracetapeException"):
 
 
 def test_deep_in_a_recursion(run_python: Run, query: Query, store_path: Path) -> None:
-    """Near its limit orjson would end the process when it is loaded; farther away spans are made."""
+    """Near its limit orjson would end the process on loading; farther away spans are made."""
     done = run_python(
         """
 import sys

@@ -58,6 +58,8 @@ def third(
     store.write([update(make_span(inputs=INPUTS), state=TraceState.OK, details=details)])
     store.close()
     connection = sqlite3.connect(path)
+    for table in schema.TABLES[schema.TABLES.index("brief_traces") :]:
+        connection.execute(f"DROP TABLE {table}")
     connection.executescript(
         """
         DROP INDEX traces_by_session;

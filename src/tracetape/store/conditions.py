@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,12 +15,36 @@ from tracetape.entities import names as wire
 from tracetape.store import query as q
 from tracetape.store.fulltext import like_to_glob, parts_json, text_in_span_sql, text_sql
 
-__all__ = ["SESSION_OF", "add_functions", "condition_sql", "select_traces"]
+__all__ = [
+    "SESSION_OF",
+    "add_functions",
+    "assessed_traces_sql",
+    "condition_sql",
+    "near_sql",
+    "order_sql",
+    "select_traces",
+    "span_sql",
+    "text_of",
+]
 
 _Sql = tuple[str, list[Any]]
 
+
+def _has(column: str, text: str) -> str:
+    r"""Whether a JSON text may have a name or a text that is written as it is.
+
+    To look for it is much cheaper than to parse the JSON; only ``\u`` could hide it.
+    """
+    return f"coalesce(instr({column}, {text}) OR instr({column}, '\\u'), 0)"
+
+
+def _member_of(column: str, key: str) -> str:
+    quoted = f'"{key}"'
+    return f"CASE WHEN {_has(column, repr(quoted))} THEN json_extract({column}, '$.{quoted}') END"
+
+
 _TRACE = {
-    "name": f"coalesce(json_extract(t.tags, '$.\"{wire.TRACE_NAME}\"'), t.name)",
+    "name": f"coalesce({_member_of('t.tags', wire.TRACE_NAME)}, t.name)",
     "status": "t.state",
     "timestamp_ms": "t.start_ns / 1000000",
     "execution_time_ms": "(t.end_ns - t.start_ns) / 1000000",
@@ -28,7 +52,7 @@ _TRACE = {
     "trace_id": "'tr-' || t.trace_id",
     "client_request_id": "t.client_request_id",
     "experiment_id": "t.experiment_id",
-    "run_id": f"json_extract(t.metadata, '$.\"{wire.SOURCE_RUN}\"')",
+    "run_id": f"({_member_of('t.metadata', wire.SOURCE_RUN)})",
 }
 _ORDER = {**_TRACE, "timestamp_ms": "t.start_ns"}  # the column itself, which has an index
 SESSION_OF = "t.session"
@@ -45,6 +69,8 @@ _MAX = (1 << 63) - 1
 _MOST = 1 << 62  # traces that are asked for, or passed over: SQLite counts to 2**63
 _FLAT = 100  # conditions in a row
 _MANY = 500  # values of an IN: more go as one parameter
+_AS_IT_IS = re.compile(r"[A-Za-z0-9_.: -]{1,200}")  # stands in JSON as it is, or as \\u…
+_WORD = re.compile(r"(?!inf)[A-Za-z][A-Za-z0-9_.: -]{0,199}", re.IGNORECASE)  # no number
 # JSON's values as a user writes them.
 _TEXT = (
     "CASE {kind} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST({value} AS TEXT) END"
@@ -69,7 +95,7 @@ def select_traces(query: q.TraceQuery, select: str, since_ns: int | None = None)
     where, values = (
         ("1", []) if query.condition is None else _sql(query.condition, since_ns is not None)
     )
-    order, keys = _order(query.order)
+    order, keys = order_sql(query.order)
     limit = -1 if query.limit is None else min(query.limit, _MOST)
     offset = min(query.offset, _MOST)
     if since_ns is not None:
@@ -87,7 +113,7 @@ def select_traces(query: q.TraceQuery, select: str, since_ns: int | None = None)
     )
 
 
-def _order(order: tuple[q.Order, ...]) -> _Sql:
+def order_sql(order: tuple[q.Order, ...]) -> _Sql:
     """What follows ORDER BY: the newest first where nothing else decides."""
     clauses, keys = [], []
     for one in order:
@@ -97,7 +123,11 @@ def _order(order: tuple[q.Order, ...]) -> _Sql:
         elif one.subject == "trace":
             clauses.append(f"{_ORDER[one.key]} {direction}")
         else:
-            member = f"(SELECT j.value FROM json_each({_OBJECTS[one.subject]}) j WHERE j.key = ?)"
+            column = _OBJECTS[one.subject]
+            member = f"(SELECT j.value FROM json_each({column}) j WHERE j.key = ?)"
+            if _AS_IT_IS.fullmatch(one.key):
+                member = f"CASE WHEN {_has(column, '?')} THEN {member} END"
+                keys.append(f'"{one.key}"')
             clauses.append(f"{member} {direction} NULLS LAST")
             keys.append(one.key)
     return ", ".join([*clauses, "t.start_ns DESC", "t.id DESC"]), keys
@@ -106,6 +136,33 @@ def _order(order: tuple[q.Order, ...]) -> _Sql:
 def condition_sql(condition: q.Condition) -> _Sql:
     """What follows WHERE in a query of ``traces t``, and its parameters."""
     return _sql(condition)
+
+
+def near_sql(condition: q.Condition) -> _Sql:
+    """As `condition_sql`, for traces that are looked at one by one."""
+    return _sql(condition, near=True)
+
+
+def span_sql(parts: Sequence[q.Comparison]) -> _Sql:
+    """What follows WHERE in a query of ``spans s``: all of `parts`, none of them on contents."""
+    return _joined(" AND ", [_of_one_span(part, near=False) for part in parts] or [("1", [])])
+
+
+def text_of(one: q.Comparison) -> tuple[str, str, str | None, str | None]:
+    """What a comparison with a text means, as the first arguments of `text_sql`."""
+    pattern = str(one.value)
+    if one.operator == "LIKE":
+        return pattern, "GLOB ?", None, None
+    if pattern.isascii():
+        return pattern, "LIKE ?", None, None
+    return pattern.casefold(), "LIKE ?", "tracetape_fold", pattern
+
+
+def assessed_traces_sql(one: q.Comparison) -> _Sql:
+    """A query for the traces that are assessed so; what ``IS NULL`` says is no such query."""
+    assert one.operator != "IS NULL"
+    inside, values = _assessments(one)
+    return f"SELECT a.trace FROM assessments a WHERE a.trace > 0 AND {inside}", values
 
 
 def _by_index(condition: q.Condition | None) -> bool:
@@ -192,15 +249,20 @@ def _comparison(one: q.Comparison, near: bool) -> _Sql:
 
 def _assessed(one: q.Comparison) -> _Sql:
     """On a feedback or an expectation by its name; on an issue by its id."""
-    inside = "FROM assessments a WHERE a.trace = t.id AND a.kind = ? AND a.valid"
+    inside, values = _assessments(one)
+    none = "NOT " if one.subject != "issue" and one.operator == "IS NULL" else ""
+    return f"{none}EXISTS (SELECT 1 FROM assessments a WHERE a.trace = t.id AND {inside})", values
+
+
+def _assessments(one: q.Comparison) -> _Sql:
+    inside = "a.kind = ? AND a.valid"
     if one.subject == "issue":
         text, values = _compare("a.name", one)
-        return f"EXISTS (SELECT 1 {inside} AND {text})", [one.subject, *values]
+        return f"{inside} AND {text}", [one.subject, *values]
     if one.operator in ("IS NULL", "IS NOT NULL"):
-        none = "NOT " if one.operator == "IS NULL" else ""
-        return f"{none}EXISTS (SELECT 1 {inside} AND a.name = ?)", [one.subject, one.key]
+        return f"{inside} AND a.name = ?", [one.subject, one.key]
     text, values = _compare(_VALUE_NUMBER if _numeric(one) else _VALUE_TEXT, one)
-    return f"EXISTS (SELECT 1 {inside} AND a.name = ? AND {text})", [one.subject, one.key, *values]
+    return f"{inside} AND a.name = ? AND {text}", [one.subject, one.key, *values]
 
 
 def _started(one: q.Comparison) -> _Sql:
@@ -238,22 +300,22 @@ def _of_one_span(part: q.Condition, near: bool) -> _Sql:
 
 def _spans_with(one: q.Comparison, search: Callable[..., _Sql] = text_sql) -> _Sql:
     """The ids of the spans in which a text stands, or whatever `search` gives."""
-    pattern = str(one.value)
-    if one.operator == "LIKE":
-        return search(pattern, "GLOB ?", None)
-    if pattern.isascii():
-        return search(pattern, "LIKE ?", None)
-    return search(pattern.casefold(), "LIKE ?", "tracetape_fold", indexed=pattern)
+    return search(*text_of(one))
 
 
 def _member(column: str, one: q.Comparison) -> _Sql:
     """A member of a JSON object, by any key whatever characters it has."""
+    may, first = "1", []
+    if _AS_IT_IS.fullmatch(one.key):
+        may, first = _has(column, "?"), [f'"{one.key}"']
+        if one.operator == "=" and isinstance(one.value, str) and _WORD.fullmatch(one.value):
+            may, first = f"{may} AND {_has(column, '?')}", [*first, one.value]
     inside = f"FROM json_each({column}) j WHERE j.key = ?"
     if one.operator in ("IS NULL", "IS NOT NULL"):
         none = "NOT " if one.operator == "IS NULL" else ""
-        return f"{none}EXISTS (SELECT 1 {inside})", [one.key]
+        return f"{none}({may} AND EXISTS (SELECT 1 {inside}))", [*first, one.key]
     text, values = _compare(_JSON_NUMBER if _numeric(one) else _JSON_TEXT, one)
-    return f"EXISTS (SELECT 1 {inside} AND {text})", [one.key, *values]
+    return f"({may} AND EXISTS (SELECT 1 {inside} AND {text}))", [*first, one.key, *values]
 
 
 def _numeric(one: q.Comparison) -> bool:

@@ -53,12 +53,14 @@ class ContentWriter:
         """Look all up again: a transaction failed, or something was removed."""
         self._contents: dict[bytes, int] = {}
         self._lists: dict[tuple[int, int], int] = {}
+        self.roots: dict[int, int] = {}  # the first list of those that lists continue
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """A transaction has begun; another process may have removed what we know of."""
         (version,) = connection.execute("PRAGMA data_version").fetchone()
         is_known = connection is self._connection and version == self._version
-        if not is_known or len(self._contents) + len(self._lists) > _CACHED:
+        size = len(self._contents) + len(self._lists) + len(self.roots)
+        if not is_known or size > _CACHED:
             self._connection, self._version = connection, version  # another: the file was replaced
             self.forget()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from tracetape.store.briefs import late_parts_sql
 from tracetape.store.contents import parts_of
 
 __all__ = [
@@ -20,11 +21,14 @@ __all__ = [
     "merge_some",
     "parts_json",
     "text_in_span_sql",
+    "text_in_traces_sql",
     "text_sql",
     "unindex_contents",
     "unindex_spans",
     "unindexed_texts",
 ]
+
+_Sql = tuple[str, list[Any]]
 
 _ROWS = 100  # indexed at a time, so that other writers wait for 50 ms at most
 _MERGED = 500  # pages of the index at a time
@@ -204,37 +208,13 @@ def text_sql(
         indexed: the pattern without that, as it is looked for in the index, which has the texts
             as they are: folded, ``ß`` would be an ``ss`` that stands nowhere in it.
     """
-    variants = _escaped(pattern)
-    match = _match(
-        variants if indexed is None else _escaped(indexed), ascii_only=function is not None
-    )
-    values = _bound(variants, operator)
-    in_span = _compared(f"({_SPAN_TEXT})", operator, function, len(values))
-    in_content = _compared("c.data", operator, function, len(values))
-    if match is None:
-        found = [f"SELECT s.id FROM spans s WHERE {in_span}"]
-        contents = [f"SELECT c.id FROM contents c WHERE {in_content}"]
-        parameters = [*values, *values]
-    else:
-        found = [
-            "SELECT s.id FROM spans_text x CROSS JOIN spans s ON s.id = x.rowid "
-            f"WHERE x.spans_text MATCH ? AND {in_span}",
-            "SELECT s.id FROM spans s "
-            f"WHERE s.id > (SELECT id FROM indexed WHERE name = 'spans') AND {in_span}",
-            f"SELECT s.id FROM late_spans l CROSS JOIN spans s ON s.id = l.span WHERE {in_span}",
-        ]
-        contents = [
-            "SELECT c.id FROM contents_text x CROSS JOIN contents c ON c.id = x.rowid "
-            f"WHERE x.contents_text MATCH ? AND {in_content}",
-            "SELECT c.id FROM contents c "
-            f"WHERE c.id > (SELECT id FROM indexed WHERE name = 'contents') AND {in_content}",
-        ]
-        parameters = [match, *values, *values, *values, match, *values, *values]
+    places, (contents, of_contents) = _places(pattern, operator, function, indexed)
+    spans = " UNION ALL ".join(f"SELECT s.id FROM {place}" for place, _ in places)
     return (
         f"""
-        {" UNION ALL ".join(found)} UNION ALL
+        {spans} UNION ALL
         SELECT span FROM (
-            WITH RECURSIVE found (id) AS ({" UNION ALL ".join(contents)}),
+            WITH RECURSIVE found (id) AS ({contents}),
             chains (id) AS (
                 SELECT id FROM lists WHERE content IN (SELECT id FROM found)
                 UNION SELECT n.id FROM chains JOIN lists n ON n.before = chains.id
@@ -243,8 +223,89 @@ def text_sql(
             WHERE part IN (SELECT id FROM found UNION ALL SELECT -id FROM chains)
         )
         """,
-        parameters,
+        [*(value for _, values in places for value in values), *of_contents],
     )
+
+
+def text_in_traces_sql(
+    pattern: str,
+    operator: str,
+    function: str | None,
+    indexed: str | None = None,
+    kinds: str | None = None,
+    condition: tuple[str, list[Any]] = ("1", []),
+) -> tuple[str, list[Any]]:
+    """A query for the traces in which a text stands; some come more than once.
+
+    Args:
+        pattern: as of `text_sql`, as are the next three.
+        operator: what compares.
+        function: what both are put through.
+        indexed: what is looked for in the index.
+        kinds: of spans that are looked at, a list in SQL; None: all.
+        condition: the same of a span ``s``.
+    """
+    places, (contents, of_contents) = _places(pattern, operator, function, indexed)
+    in_span, of_span = text_in_span_sql(pattern, operator, function)
+    where, values = condition
+    of_kind = "" if kinds is None else f"AND kind IN {kinds}"
+    parts = [f"SELECT s.trace FROM {place} AND s.trace > 0 AND {where}" for place, _ in places]
+    parameters = [value for _, of_place in places for value in (*of_place, *values)]
+    late = late_parts_sql(f"{where} AND {in_span}")
+    return (
+        f"""
+        {" UNION ALL ".join([*parts, *late])} UNION ALL
+        SELECT trace FROM (
+            WITH RECURSIVE found (id) AS MATERIALIZED ({contents}),
+            chains (id) AS (
+                SELECT l.id FROM found CROSS JOIN lists l ON l.content = found.id
+                WHERE l.before <> 0
+                UNION SELECT n.id FROM chains JOIN lists n ON n.before = chains.id
+            )
+            SELECT h.trace FROM found CROSS JOIN holders h ON h.part = found.id {of_kind}
+            UNION ALL
+            SELECT h.trace FROM found
+            CROSS JOIN lists l ON l.before = 0 AND l.content = found.id
+            CROSS JOIN holders h ON h.part = -l.id {of_kind}
+            UNION ALL
+            SELECT b.trace FROM chains CROSS JOIN uses u ON u.part = -chains.id
+            CROSS JOIN brief_spans b ON b.id = u.span {of_kind}
+        )
+        """,
+        [*parameters, *([*values, *of_span] * len(late)), *of_contents],
+    )
+
+
+def _places(
+    pattern: str, operator: str, function: str | None, indexed: str | None
+) -> tuple[list[_Sql], _Sql]:
+    """Where a text stands: what follows FROM for spans ``s``, with its WHERE; and contents."""
+    variants = _escaped(pattern)
+    match = _match(
+        variants if indexed is None else _escaped(indexed), ascii_only=function is not None
+    )
+    values = _bound(variants, operator)
+    in_span = _compared(f"({_SPAN_TEXT})", operator, function, len(values))
+    in_content = _compared("c.data", operator, function, len(values))
+    if match is None:
+        every = f"SELECT c.id FROM contents c WHERE {in_content}"
+        return [(f"spans s WHERE {in_span}", values)], (every, values)
+    done = "(SELECT id FROM indexed WHERE name = '{}')"
+    places: list[_Sql] = [
+        (
+            "spans_text x CROSS JOIN spans s ON s.id = x.rowid "
+            f"WHERE x.spans_text MATCH ? AND {in_span}",
+            [match, *values],
+        ),
+        (f"spans s WHERE s.id > {done.format('spans')} AND {in_span}", values),
+        (f"late_spans l CROSS JOIN spans s ON s.id = l.span WHERE {in_span}", values),
+    ]
+    contents = (
+        "SELECT c.id FROM contents_text x CROSS JOIN contents c ON c.id = x.rowid "
+        f"WHERE x.contents_text MATCH ? AND {in_content} UNION ALL "
+        f"SELECT c.id FROM contents c WHERE c.id > {done.format('contents')} AND {in_content}"
+    )
+    return places, (contents, [match, *values, *values])
 
 
 def like_to_glob(pattern: str) -> str:

@@ -8,12 +8,19 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from tracetape.store.attachments import remove_attachments
+from tracetape.store.briefs import remove_briefs
 from tracetape.store.contents import parts_of
 from tracetape.store.fulltext import unindex_contents, unindex_spans
 
 __all__ = ["live_bytes", "oldest_traces", "remove_traces"]
 
 _DEAD_NS = 86_400 * 10**9  # a trace that runs for longer belongs to a process that is gone
+_DONE = (
+    ("indexed", "spans"),
+    ("indexed", "contents"),
+    ("briefed", "traces"),
+    ("briefed", "spans"),
+)
 _IDS = "(SELECT value FROM json_each(?))"
 
 
@@ -53,6 +60,7 @@ def remove_traces(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
         for part in parts_of(value)
     ]
     unindex_spans(connection, ids)
+    remove_briefs(connection, traces, ids)
     connection.executemany("DELETE FROM uses WHERE part = ? AND span = ?", used)
     connection.execute(f"DELETE FROM late_spans WHERE span IN {_IDS}", (ids,))
     connection.execute(f"DELETE FROM assessments WHERE trace IN {_IDS}", (traces,))
@@ -61,9 +69,9 @@ def remove_traces(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
     connection.execute(f"DELETE FROM traces WHERE id IN {_IDS}", (traces,))
     _remove_unused(connection, {part for part, _ in used})
     # Ids that are free again must be indexed when they are given anew.
-    for table in ("spans", "contents"):
+    for done, table in _DONE:
         connection.execute(
-            f"UPDATE indexed SET id = min(id, (SELECT coalesce(max(id), 0) FROM {table})) "
+            f"UPDATE {done} SET id = min(id, (SELECT coalesce(max(id), 0) FROM {table})) "
             "WHERE name = ?",
             (table,),
         )

@@ -138,6 +138,52 @@ _MIGRATIONS = [
     UPDATE traces SET session = {_SESSION} WHERE metadata LIKE '%mlflow.trace.session%';
     CREATE INDEX traces_by_session ON traces (session, start_ns) WHERE session IS NOT NULL;
     """,
+    # What filters look at, without what is large; made when there is time (see briefs.py).
+    """
+    CREATE TABLE brief_traces (
+        id INTEGER PRIMARY KEY,                 -- as in traces, as are all below
+        state TEXT,
+        start_ns INTEGER,
+        end_ns INTEGER,
+        name TEXT,
+        client_request_id TEXT,
+        experiment_id TEXT,
+        tags,                                   -- 1: it is long, and stands in traces only
+        metadata                                -- the same; without the previews
+    );
+    CREATE TABLE kinds (                        -- of spans
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        type TEXT NOT NULL,
+        status TEXT NOT NULL,
+        UNIQUE (name, type, status)
+    );
+    CREATE TABLE brief_spans (
+        id INTEGER PRIMARY KEY,                 -- as in spans
+        trace INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        attributes,                             -- 1: it is long, and stands in spans only
+        fields
+    );
+    CREATE INDEX brief_spans_by_kind ON brief_spans (kind, trace);
+    CREATE TABLE holders (                      -- of contents, and of first lists as negative ones
+        part INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        trace INTEGER NOT NULL,
+        PRIMARY KEY (part, kind, trace)
+    ) WITHOUT ROWID;
+    CREATE TABLE briefed (                      -- ids up to which that is done
+        name TEXT PRIMARY KEY,                  -- traces or spans
+        id INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    INSERT INTO briefed VALUES ('traces', 0), ('spans', 0);
+    CREATE TABLE late_traces (                  -- below that id, and changed since
+        trace INTEGER PRIMARY KEY
+    );
+    CREATE TABLE late_briefs (                  -- spans below that id that were still open then
+        span INTEGER PRIMARY KEY
+    );
+    """,
 ]
 VERSION = len(_MIGRATIONS)
 TABLES = [
@@ -151,6 +197,13 @@ TABLES = [
     "indexed",
     "late_spans",
     "assessments",
+    "brief_traces",
+    "kinds",
+    "brief_spans",
+    "holders",
+    "briefed",
+    "late_traces",
+    "late_briefs",
 ]
 TEXT_TABLES = ("spans_text", "contents_text")
 _SESSION_COLUMN = 4  # the version that has it

@@ -6,7 +6,7 @@ import sqlite3
 
 from tracetape.store.conditions import SESSION_OF, condition_sql
 from tracetape.store.query import Condition
-from tracetape.store.selecting import rows_of
+from tracetape.store.statements import rows_of
 
 __all__ = ["newest_sessions"]
 

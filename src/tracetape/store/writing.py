@@ -9,6 +9,7 @@ from typing import Any
 
 from tracetape.entities.names import SESSION
 from tracetape.store.attachments import write_attachments
+from tracetape.store.briefs import mark_changed
 from tracetape.store.contents import ContentWriter, parts_of
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 from tracetape.store.rows import SPAN_COLUMNS, TRACE_COLUMNS, span_row, update_row
@@ -104,7 +105,10 @@ def _write_traces(
     """The ids of their rows, and which of these are new."""
     (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
     keys = [write_trace(connection, update) for update in updates]
-    return keys, {key for key in keys if key > last}
+    new = {key for key in keys if key > last}
+    if len(new) < len(set(keys)):
+        mark_changed(connection, set(keys) - new)
+    return keys, new
 
 
 def write_trace(connection: sqlite3.Connection, update: TraceUpdate) -> int:

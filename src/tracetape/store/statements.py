@@ -1,0 +1,63 @@
+"""Carrying out statements whose JSON may be damaged, and that may take too long."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from time import thread_time
+from typing import Any
+
+from tracetape.exceptions import InvalidValueError
+
+__all__ = ["checked_rows", "rows_in_time", "rows_of"]
+
+_JSON = re.compile(r"\b(json_(?:each|extract|type)\()([tsa]\.\w+)")  # of columns, in our words
+_STEPS = 200  # of SQLite's machine between two looks at the clock
+# What SQLite says of a query beyond its limits, whatever is in the store.
+_TOO_MUCH = ("too large", "stack overflow", "too many", "too complex", "too big", "too deep")
+
+
+def rows_of(connection: sqlite3.Connection, text: str, values: Sequence[Any]) -> list[Any]:
+    """All rows of a statement, whatever stands in the columns that should hold JSON."""
+    try:
+        return connection.execute(text, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if "malformed JSON" not in str(error):
+            raise
+        return connection.execute(_guarded(text), values).fetchall()
+
+
+def checked_rows(connection: sqlite3.Connection, text: str, values: Sequence[Any]) -> list[Any]:
+    """As `rows_of`.
+
+    Raises:
+        InvalidValueError: the filter is beyond SQLite's limits.
+    """
+    try:
+        return rows_of(connection, text, values)
+    except (sqlite3.OperationalError, sqlite3.DataError) as error:
+        if not any(sign in str(error) for sign in _TOO_MUCH):
+            raise
+        raise InvalidValueError(f"Invalid filter: it is too large for SQLite ({error}).") from None
+
+
+def rows_in_time(
+    connection: sqlite3.Connection, text: str, values: Sequence[Any], seconds: float
+) -> list[Any] | None:
+    """As `checked_rows`, or None if it takes more of the processor than that."""
+    end = thread_time() + seconds
+    connection.set_progress_handler(lambda: thread_time() > end, _STEPS)
+    try:
+        return checked_rows(connection, text, values)
+    except sqlite3.OperationalError as error:
+        if str(error) != "interrupted" or thread_time() <= end:  # by Ctrl-C, say
+            raise
+        return None
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _guarded(text: str) -> str:
+    """A statement that takes what should be JSON, and is none, for NULL; slower."""
+    return _JSON.sub(r"\1CASE WHEN json_valid(\2) THEN \2 END", text)

@@ -35,6 +35,7 @@ __all__ = ["Finder", "TooWideError", "is_brief"]
 
 _FEW = 1000  # traces that are looked at one by one, as the rest of an AND is asked of them only
 _FEW_SECONDS = 0.05  # of the processor, after which the rest is asked of all
+_TOGETHER = 200  # conditions by AND in a statement: SQLite makes a chain of them, 1,000 at most
 _LISTED = 5000  # traces whose ids are handed to SQLite in a list
 _UNBRIEFED = 2000  # spans that are looked at one by one for a text
 _WIDEST = 50_000_000  # ids, of which each takes a byte
@@ -155,8 +156,10 @@ class Finder:
         if of_span:
             work.append((_cost(q.All(of_span)), of_span, lambda: self._one_span(of_span)))
         brief = tuple(one for one in parts if is_brief(one) and _cost(one) > 0)
-        if brief:
-            work.append((2, brief, lambda: self._briefs(q.All(brief))))
+        flat = _flat(brief)
+        for first in range(0, len(flat), _TOGETHER):
+            some = flat[first : first + _TOGETHER]
+            work.append((2, some, lambda some=some: self._briefs(q.All(some))))  # type: ignore[misc]
         for one in parts:
             if one not in of_span and one not in brief:
                 work.append((_cost(one), (one,), lambda one=one: self._single(one)))  # type: ignore[misc]
@@ -307,6 +310,14 @@ def _cost(condition: q.Condition) -> int:
     if condition.subject == "span":
         return 3
     return 4 if condition.subject == "attribute" else 1
+
+
+def _flat(parts: Sequence[q.Condition]) -> tuple[q.Condition, ...]:
+    """`parts`, and in place of an AND what is in it."""
+    flat: list[q.Condition] = []
+    for part in parts:
+        flat.extend(_flat(part.parts) if isinstance(part, q.All) else (part,))
+    return tuple(flat)
 
 
 def _of_span(one: q.Condition) -> bool:

@@ -394,7 +394,7 @@ def test_texts_are_found_alike_on_both_ways(
 ) -> None:
     """Whether the newest traces were looked at in time, or the index was asked."""
     monkeypatch.setattr("tracetape.store.selecting._NEAR_SECONDS", seconds)
-    monkeypatch.setattr("tracetape.store.selecting._STEPS", 1)
+    monkeypatch.setattr("tracetape.store.statements._STEPS", 1)
     assert found(text, max_results=10) == names
 
 
@@ -404,7 +404,7 @@ def test_texts_in_shared_messages_are_found_alike(
 ) -> None:
     """A conversation's messages are kept once, as a chain: each turn has those before it."""
     monkeypatch.setattr("tracetape.store.selecting._NEAR_SECONDS", seconds)
-    monkeypatch.setattr("tracetape.store.selecting._STEPS", 1)
+    monkeypatch.setattr("tracetape.store.statements._STEPS", 1)
     messages = []
     for turn in range(3):
         messages.append({"role": "user", "content": f"word{turn} " + "x" * 600})

@@ -143,9 +143,9 @@ def near_sql(condition: q.Condition) -> _Sql:
     return _sql(condition, near=True)
 
 
-def span_sql(parts: Sequence[q.Comparison]) -> _Sql:
-    """What follows WHERE in a query of ``spans s``: all of `parts`, none of them on contents."""
-    return _joined(" AND ", [_of_one_span(part, near=False) for part in parts] or [("1", [])])
+def span_sql(parts: Sequence[q.Comparison], word: str = "AND") -> _Sql:
+    """What follows WHERE in a query of ``spans s``: `parts`, none of them on contents."""
+    return _joined(f" {word} ", [_of_one_span(part, near=False) for part in parts] or [("1", [])])
 
 
 def text_of(one: q.Comparison) -> tuple[str, str, str | None, str | None]:

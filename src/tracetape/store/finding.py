@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -43,6 +44,9 @@ _INDEXED = ("trace_id", "status", "timestamp_ms")
 _FROM_SPANS = (wire.SPAN_INPUTS, wire.SPAN_OUTPUTS)
 
 
+_Comparisons = tuple[q.Comparison, ...]
+
+
 class TooWideError(Exception):
     """The ids of the traces are not as we number them: nothing is found this way."""
 
@@ -62,7 +66,7 @@ class Finder:
             raise TooWideError
         self._size = (last or 0) + 1
         self._every = int.from_bytes(b"\1" * self._size, "little")
-        self._kinds: dict[tuple[q.Comparison, ...], str] = {}
+        self._kinds: dict[tuple[str, _Comparisons], str] = {}
 
     def rows(
         self, condition: q.Condition, query: q.TraceQuery, select: str
@@ -142,10 +146,18 @@ class Finder:
             return self._all((condition,))
         if isinstance(condition, q.All):
             return self._all(condition.parts)
-        brief = tuple(filter(is_brief, condition.parts))
+        return self._any(tuple(dict.fromkeys(condition.parts)))
+
+    def _any(self, parts: Sequence[q.Condition]) -> int:
+        brief = tuple(filter(is_brief, parts))
         found = self._briefs(q.Any(brief)) if brief else 0
-        for part in condition.parts:
-            if not is_brief(part):
+        of_spans = [one for one in parts if _of_span(one) and not _is_content(one)]
+        for of_kind in (True, False):
+            some = tuple(one for one in of_spans if _of_kind(one) is of_kind)
+            if some:
+                found |= self._spans_of_any(some)
+        for part in parts:
+            if part not in brief and part not in of_spans:
                 found |= self._find(part)
         return found
 
@@ -204,7 +216,7 @@ class Finder:
         comparisons = tuple(one for one in parts if isinstance(one, q.Comparison))
         kinds = tuple(one for one in comparisons if _of_kind(one))
         texts = [one for one in comparisons if _is_content(one)]
-        others = [one for one in comparisons if one not in kinds and one not in texts]
+        others = tuple(one for one in comparisons if one not in kinds and one not in texts)
         found = self._every
         if others or not texts:
             found = self._spans(kinds, others)
@@ -223,29 +235,47 @@ class Finder:
         where, values = condition_sql(whole)
         return found & self._mask(f"SELECT t.id FROM traces t WHERE {where}", values)
 
-    def _spans(self, kinds: tuple[q.Comparison, ...], others: Sequence[q.Comparison]) -> int:
+    def _spans(self, kinds: _Comparisons, others: _Comparisons) -> int:
+        """The traces with a span of all these kinds, and with all these attributes."""
+        whole = span_sql([*kinds, *others])
         if any(one.key in _FROM_SPANS for one in others):
-            where, values = span_sql([*kinds, *others])
-            return self._mask(f"SELECT s.trace FROM spans s WHERE s.trace > 0 AND {where}", values)
-        whole, all_values = span_sql([*kinds, *others])
-        late = late_parts_sql(whole)
+            return self._whole_spans(*whole)
         listed = self._of_kinds(kinds) if kinds else None
         if not others:
-            text = f"SELECT trace FROM brief_spans WHERE kind IN {listed}"
-            return self._mask(" UNION ALL ".join([text, *late]), all_values * len(late))
+            return self._with_late(
+                f"SELECT trace FROM brief_spans WHERE kind IN {listed}", [], whole
+            )
         where, values = span_sql(others)
-        text = brief_spans_sql(listed if kinds else None, where)
-        return self._mask(" UNION ALL ".join([text, *late]), [*values, *(all_values * len(late))])
+        return self._with_late(brief_spans_sql(listed, where), values, whole)
 
-    def _of_kinds(self, kinds: tuple[q.Comparison, ...]) -> str:
+    def _spans_of_any(self, parts: _Comparisons) -> int:
+        """The traces with a span of one of these kinds, or with one of these attributes."""
+        whole = where, values = span_sql(parts, "OR")
+        if any(one.key in _FROM_SPANS for one in parts):
+            return self._whole_spans(*whole)
+        if all(map(_of_kind, parts)):
+            listed = self._of_kinds(parts, "OR")
+            return self._with_late(
+                f"SELECT trace FROM brief_spans WHERE kind IN {listed}", [], whole
+            )
+        return self._with_late(brief_spans_sql(None, where), values, whole)
+
+    def _whole_spans(self, where: str, values: list[Any]) -> int:
+        return self._mask(f"SELECT s.trace FROM spans s WHERE s.trace > 0 AND {where}", values)
+
+    def _with_late(self, text: str, values: list[Any], whole: tuple[str, list[Any]]) -> int:
+        late = late_parts_sql(whole[0])
+        return self._mask(" UNION ALL ".join([text, *late]), [*values, *(whole[1] * len(late))])
+
+    def _of_kinds(self, kinds: _Comparisons, word: str = "AND") -> str:
         """The kinds of spans that these comparisons mean, as a list in SQL."""
-        if kinds not in self._kinds:
-            where, values = span_sql(kinds)
+        if (word, kinds) not in self._kinds:
+            where, values = span_sql(kinds, word)
             rows = checked_rows(self._connection, f"SELECT s.id FROM kinds s WHERE {where}", values)
-            self._kinds[kinds] = f"({', '.join(str(int(key)) for (key,) in rows)})"
-        return self._kinds[kinds]
+            self._kinds[word, kinds] = f"({', '.join(str(int(key)) for (key,) in rows)})"
+        return self._kinds[word, kinds]
 
-    def _text(self, one: q.Comparison, kinds: tuple[q.Comparison, ...]) -> int:
+    def _text(self, one: q.Comparison, kinds: _Comparisons) -> int:
         if unbriefed_spans(self._connection) > _UNBRIEFED:
             where, values = condition_sql(q.All((one, *kinds)))
             return self._mask(f"SELECT t.id FROM traces t WHERE {where}", values)
@@ -320,7 +350,7 @@ def _flat(parts: Sequence[q.Condition]) -> tuple[q.Condition, ...]:
     return tuple(flat)
 
 
-def _of_span(one: q.Condition) -> bool:
+def _of_span(one: q.Condition) -> TypeGuard[q.Comparison]:
     return isinstance(one, q.Comparison) and one.subject in ("span", "attribute")
 
 
@@ -328,8 +358,8 @@ def _of_kind(one: q.Comparison) -> bool:
     return (one.subject == "span" and one.key != "content") or one.key == wire.SPAN_TYPE
 
 
-def _is_content(one: q.Comparison) -> bool:
-    return (one.subject, one.key) == ("span", "content")
+def _is_content(one: q.Condition) -> TypeGuard[q.Comparison]:
+    return isinstance(one, q.Comparison) and (one.subject, one.key) == ("span", "content")
 
 
 def _positions(found: bytes) -> list[int]:

@@ -17,45 +17,45 @@ from typing import Any
 
 import orjson
 
+from tracetape.entities import names as wire
 from tracetape.store.contents import parts_of
 
 __all__ = [
     "BRIEFLESS",
+    "all_traces_sql",
     "brief_some",
     "brief_spans_sql",
     "brief_traces_sql",
     "late_parts_sql",
     "mark_changed",
+    "other_traces_sql",
     "remove_briefs",
     "unbriefed_spans",
+    "wide_spans_sql",
 ]
 
 BRIEFLESS = ("mlflow.traceInputs", "mlflow.traceOutputs")  # previews: not in a brief's metadata
 _ROWS = 500  # at a time, which takes some ms
 _LONG_ATTRIBUTES, _LONG_TAGS = 300, 1000  # characters; what is longer is not kept twice
+_WIDE = 1  # in place of what is not kept twice
 _IDS = "(SELECT value FROM json_each(?))"
-_TRACE_COLUMNS = "state, start_ns, end_ns, name, client_request_id, experiment_id"
-_LESS = ", ".join(f"'$.\"{key}\"'" for key in BRIEFLESS)
-_METADATA = f"CASE WHEN json_valid(metadata) THEN json_remove(metadata, {_LESS}) ELSE metadata END"
-
-
-def _short(column: str, most: int) -> str:
-    return f"CASE WHEN length({column}) > {most} THEN 1 ELSE {column} END"
-
-
-_BRIEF_TRACES = f"""
-    INSERT OR REPLACE INTO brief_traces (id, {_TRACE_COLUMNS}, tags, metadata)
-    SELECT id, {_TRACE_COLUMNS}, {_short("tags", _LONG_TAGS)},
-        {_short(f"({_METADATA})", _LONG_TAGS)}
+# Texts as blobs: SQLite's need not be in UTF-8.
+_READ_TRACES = """
+    SELECT id, CAST(start_ns AS INTEGER), CAST(end_ns AS INTEGER), CAST(state AS BLOB),
+        CAST(name AS BLOB), CAST(client_request_id AS BLOB), CAST(experiment_id AS BLOB),
+        CAST(tags AS BLOB), CAST(metadata AS BLOB)
     FROM traces WHERE """
+_WRITE_TRACE = """
+    INSERT OR REPLACE INTO brief_traces (
+        id, start_ns, end_ns, state, name, client_request_id, experiment_id, tags, metadata
+    ) VALUES (?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?, ?)
+"""
 _KINDS = """
     INSERT OR IGNORE INTO kinds (name, type, status)
     SELECT DISTINCT s.name, s.type, s.status FROM spans s
     WHERE s.end_ns IS NOT NULL AND s.trace > 0 AND """
-_BRIEF_SPANS = f"""
-    INSERT OR REPLACE INTO brief_spans (id, trace, kind, attributes, fields)
-    SELECT s.id, s.trace, k.id, {_short("s.attributes", _LONG_ATTRIBUTES)},
-        {_short("s.fields", _LONG_ATTRIBUTES)}
+_READ_SPANS = """
+    SELECT s.id, s.trace, k.id, CAST(s.attributes AS BLOB), CAST(s.fields AS BLOB)
     FROM spans s CROSS JOIN kinds k
         ON k.name = s.name AND k.type = s.type AND k.status = s.status
     WHERE s.end_ns IS NOT NULL AND s.trace > 0 AND """
@@ -63,6 +63,8 @@ _HELD = """
     SELECT b.trace, b.kind, s.inputs, s.outputs
     FROM spans s CROSS JOIN brief_spans b ON b.id = s.id
     WHERE (typeof(s.inputs) = 'blob' OR typeof(s.outputs) = 'blob') AND """
+_WIDE_TRACES = "SELECT id FROM brief_traces WHERE tags = 1 OR metadata = 1"
+_WIDE_SPANS = "SELECT id FROM brief_spans WHERE attributes = 1 OR fields = 1"
 
 
 def brief_some(connection: sqlite3.Connection, roots: dict[int, int]) -> bool:
@@ -79,12 +81,55 @@ def _brief_traces(connection: sqlite3.Connection) -> bool:
     late = connection.execute("SELECT trace FROM late_traces LIMIT ?", (_ROWS,)).fetchall()
     if late:
         ids = (orjson.dumps([key for (key,) in late]).decode(),)
-        connection.execute(f"{_BRIEF_TRACES} id IN {_IDS}", ids)
+        _take_traces(connection, f"id IN {_IDS}", ids)
         connection.execute(f"DELETE FROM late_traces WHERE trace IN {_IDS}", ids)
     following = _advance(connection, "traces")
     if following:
-        connection.execute(f"{_BRIEF_TRACES} id > ? AND id <= ?", following)
+        _take_traces(connection, "id > ? AND id <= ?", following)
     return bool(late or following)
+
+
+def _take_traces(connection: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
+    rows = []
+    for *row, name, request, experiment, tags, metadata in connection.execute(
+        _READ_TRACES + which, values
+    ):
+        of_tags, of_metadata = _exact(tags), _exact(metadata)
+        named = None if of_tags is None else of_tags.get(wire.TRACE_NAME)
+        if of_metadata is not None:
+            for key in BRIEFLESS:
+                of_metadata.pop(key, None)
+        rows.append(
+            (
+                *row,
+                named if isinstance(named, str) else name,
+                request,
+                experiment,
+                _brief(tags, of_tags, _LONG_TAGS),
+                _brief(metadata, of_metadata, _LONG_TAGS),
+            )
+        )
+    connection.executemany(_WRITE_TRACE, rows)
+
+
+def _exact(text: bytes | None) -> dict[str, Any] | None:
+    """The object that a JSON text is, if it is written as orjson writes it."""
+    if text is None:
+        return None
+    try:
+        value = orjson.loads(text)
+        is_exact = isinstance(value, dict) and orjson.dumps(value) == text
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return value if is_exact else None
+
+
+def _brief(text: bytes | None, value: dict[str, Any] | None, most: int) -> str | int | None:
+    """What a brief has of an object in JSON: all or nothing."""
+    if text is None:
+        return None
+    brief = "" if value is None else orjson.dumps(value).decode()
+    return _WIDE if value is None or len(brief) > most else brief
 
 
 def _brief_spans(connection: sqlite3.Connection, roots: dict[int, int]) -> bool:
@@ -112,7 +157,11 @@ def _take(
     connection: sqlite3.Connection, which: str, values: tuple[Any, ...], roots: dict[int, int]
 ) -> None:
     connection.execute(_KINDS + which, values)
-    connection.execute(_BRIEF_SPANS + which, values)
+    rows = [
+        (*row, *(_brief(text, _exact(text), _LONG_ATTRIBUTES) for text in (attributes, fields)))
+        for *row, attributes, fields in connection.execute(_READ_SPANS + which, values)
+    ]
+    connection.executemany("INSERT OR REPLACE INTO brief_spans VALUES (?, ?, ?, ?, ?)", rows)
     held = _held(connection, connection.execute(_HELD + which, values).fetchall(), roots)
     connection.executemany("INSERT OR IGNORE INTO holders VALUES (?, ?, ?)", held)
 
@@ -199,58 +248,82 @@ def _advance(connection: sqlite3.Connection, table: str) -> tuple[int, int] | No
     return done, last
 
 
-def _column(name: str, table: str) -> str:
+def brief_traces_sql(condition: str) -> str:
+    """The traces of the briefs ``t`` that fulfil a condition; some are out of date."""
     return (
-        f"CASE typeof(b.{name}) WHEN 'integer' "
-        f"THEN (SELECT o.{name} FROM {table} o WHERE o.id = b.id) ELSE b.{name} END AS {name}"
+        "SELECT t.id FROM brief_traces t "
+        f"WHERE t.tags IS NOT {_WIDE} AND t.metadata IS NOT {_WIDE} AND {condition}"
     )
 
 
-_BRIEFS_OF_TRACES = (
-    f"SELECT id, {_TRACE_COLUMNS}, {_column('tags', 'traces')}, "
-    f"{_column('metadata', 'traces')} FROM brief_traces b"
-)
-_WHOLE_TRACES = f"SELECT id, {_TRACE_COLUMNS}, tags, metadata FROM traces"
+def other_traces_sql(connection: sqlite3.Connection, condition: str) -> list[str]:
+    """Queries for the traces ``t`` that have no brief that is whole and up to date."""
+    return [
+        f"SELECT t.id FROM traces t WHERE {which} AND {condition}" for which in _others(connection)
+    ]
 
 
-def brief_traces_sql(connection: sqlite3.Connection) -> str:
-    """What stands for a table of all traces, without ids, sessions and previews."""
-    (late, new) = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM late_traces), EXISTS (SELECT 1 FROM traces "
-        "WHERE id > (SELECT id FROM briefed WHERE name = 'traces'))"
+def _others(connection: sqlite3.Connection) -> list[str]:
+    done = "(SELECT id FROM briefed WHERE name = 'traces')"
+    (wide, late, new) = connection.execute(
+        f"SELECT EXISTS ({_WIDE_TRACES}), EXISTS (SELECT 1 FROM late_traces), "
+        f"EXISTS (SELECT 1 FROM traces WHERE id > {done})"
     ).fetchone()
-    if not late and not new:
-        return f"({_BRIEFS_OF_TRACES})"
-    return f"""(
-        {_BRIEFS_OF_TRACES} WHERE b.id NOT IN (SELECT trace FROM late_traces)
-        UNION ALL {_WHOLE_TRACES}
-            WHERE id > (SELECT id FROM briefed WHERE name = 'traces')
-        UNION ALL {_WHOLE_TRACES} WHERE id IN (SELECT trace FROM late_traces)
-            AND id <= (SELECT id FROM briefed WHERE name = 'traces')
-    )"""
+    return [
+        *([f"t.id IN ({_WIDE_TRACES})"] if wide else []),
+        *(["t.id IN (SELECT trace FROM late_traces)"] if late else []),
+        *([f"t.id > {done}"] if new else []),
+    ]
+
+
+def all_traces_sql(connection: sqlite3.Connection, name: str) -> str:
+    """What stands for a table of all traces to sort: no ids, sessions and previews.
+
+    Args:
+        connection: in a transaction.
+        name: how the name is told of a row ``t`` of ``traces``.
+    """
+    columns = "t.id, t.state, t.start_ns, t.end_ns, {}, t.client_request_id, t.experiment_id, "
+    columns += "t.tags, t.metadata"
+    others = _others(connection)
+    brief = f"SELECT {columns.format('t.name')} FROM brief_traces t"
+    if not others:
+        return f"({brief})"
+    whole = f"SELECT {columns.format(f'{name} AS name')} FROM traces t WHERE {' OR '.join(others)}"
+    return (
+        f"({brief} WHERE t.tags IS NOT {_WIDE} AND t.metadata IS NOT {_WIDE} "
+        f"AND t.id NOT IN (SELECT trace FROM late_traces) UNION ALL {whole})"
+    )
 
 
 def brief_spans_sql(kinds: str | None, condition: str) -> str:
-    """The traces of the briefs that fulfil a condition of a span ``s``.
+    """The traces of the briefs of spans ``s`` that fulfil a condition.
 
     Args:
         kinds: only of these, a list in SQL; None: of all.
         condition: on attributes and fields.
     """
     of_kind = "" if kinds is None else f"s.kind IN {kinds} AND "
-    columns = f"{_column('attributes', 'spans')}, {_column('fields', 'spans')}"
     return (
-        f"SELECT s.trace FROM (SELECT b.id, b.trace, b.kind, {columns} FROM brief_spans b) s "
-        f"WHERE {of_kind}{condition}"
+        f"SELECT s.trace FROM brief_spans s WHERE {of_kind}"
+        f"s.attributes IS NOT {_WIDE} AND s.fields IS NOT {_WIDE} AND {condition}"
     )
 
 
-def late_parts_sql(condition: str) -> tuple[str, str]:
-    """The traces of spans ``s`` that have no brief yet and fulfil a condition: two queries."""
-    return (
+def late_parts_sql(condition: str) -> list[str]:
+    """Queries for the traces of spans ``s`` that have no brief yet and fulfil a condition."""
+    return [
         "SELECT s.trace FROM spans s "
         "WHERE s.id > (SELECT id FROM briefed WHERE name = 'spans') AND s.trace > 0 "
         f"AND {condition}",
         "SELECT s.trace FROM late_briefs l CROSS JOIN spans s ON s.id = l.span "
         f"WHERE s.trace > 0 AND {condition}",
+    ]
+
+
+def wide_spans_sql(condition: str) -> str:
+    """A query for the traces of spans ``s`` whose brief lacks attributes, being too long."""
+    return (
+        f"SELECT s.trace FROM ({_WIDE_SPANS}) w CROSS JOIN spans s ON s.id = w.id "
+        f"WHERE s.trace > 0 AND {condition}"
     )

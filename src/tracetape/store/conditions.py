@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -16,9 +16,11 @@ from tracetape.store import query as q
 from tracetape.store.fulltext import like_to_glob, parts_json, text_in_span_sql, text_sql
 
 __all__ = [
+    "NAME_OF",
     "SESSION_OF",
     "add_functions",
     "assessed_traces_sql",
+    "brief_sql",
     "condition_sql",
     "near_sql",
     "order_sql",
@@ -28,6 +30,9 @@ __all__ = [
 ]
 
 _Sql = tuple[str, list[Any]]
+# What is looked at: all rows, those of one trace after the other, or briefs, whose JSON is as
+# orjson writes it: no white space, nothing escaped that need not be.
+_Way = Literal["all", "near", "brief"]
 
 
 def _has(column: str, text: str) -> str:
@@ -54,7 +59,13 @@ _TRACE = {
     "experiment_id": "t.experiment_id",
     "run_id": f"({_member_of('t.metadata', wire.SOURCE_RUN)})",
 }
-_ORDER = {**_TRACE, "timestamp_ms": "t.start_ns"}  # the column itself, which has an index
+_BRIEF = {**_TRACE, "name": "t.name"}  # which has the tag's in its place
+_ORDER = {
+    **_TRACE,
+    "timestamp_ms": "t.start_ns",
+    "trace_id": "t.trace_id",
+}  # columns, which have an index
+NAME_OF = _TRACE["name"]
 SESSION_OF = "t.session"
 _OBJECTS = {"tag": "t.tags", "metadata": "t.metadata"}
 _SPAN = {"name": "s.name", "type": "s.type", "status": "s.status"}
@@ -67,10 +78,13 @@ _SPAN_ATTRIBUTES = {
 _BOUNDS = {">": (">=", True), ">=": (">=", False), "<": ("<", False), "<=": ("<", True)}
 _MAX = (1 << 63) - 1
 _MOST = 1 << 62  # traces that are asked for, or passed over: SQLite counts to 2**63
+_BY_ID = ("=", "!=", "IN", "NOT IN")
 _FLAT = 100  # conditions in a row
 _MANY = 500  # values of an IN: more go as one parameter
 _AS_IT_IS = re.compile(r"[A-Za-z0-9_.: -]{1,200}")  # stands in JSON as it is, or as \\u…
-_WORD = re.compile(r"(?!inf)[A-Za-z][A-Za-z0-9_.: -]{0,199}", re.IGNORECASE)  # no number
+_WORD = re.compile(
+    r"(?!(?:inf|true|false)$)[A-Za-z][A-Za-z0-9_.: -]{0,199}", re.IGNORECASE
+)  # in quotes
 # JSON's values as a user writes them.
 _TEXT = (
     "CASE {kind} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST({value} AS TEXT) END"
@@ -92,9 +106,8 @@ def select_traces(query: q.TraceQuery, select: str, since_ns: int | None = None)
         since_ns: look at traces from this time on only, one by one: texts are not looked up in
             the index, which is slow where nearly all traces have them.
     """
-    where, values = (
-        ("1", []) if query.condition is None else _sql(query.condition, since_ns is not None)
-    )
+    way: _Way = "all" if since_ns is None else "near"
+    where, values = ("1", []) if query.condition is None else _sql(query.condition, way)
     order, keys = order_sql(query.order)
     limit = -1 if query.limit is None else min(query.limit, _MOST)
     offset = min(query.offset, _MOST)
@@ -113,15 +126,16 @@ def select_traces(query: q.TraceQuery, select: str, since_ns: int | None = None)
     )
 
 
-def order_sql(order: tuple[q.Order, ...]) -> _Sql:
+def order_sql(order: tuple[q.Order, ...], way: _Way = "all") -> _Sql:
     """What follows ORDER BY: the newest first where nothing else decides."""
+    columns = {**_ORDER, "name": _BRIEF["name"]} if way == "brief" else _ORDER
     clauses, keys = [], []
     for one in order:
         direction = "ASC" if one.ascending else "DESC"
         if (one.subject, one.key) == ("tag", wire.TRACE_NAME):
-            clauses.append(f"{_TRACE['name']} {direction}")
+            clauses.append(f"{columns['name']} {direction}")
         elif one.subject == "trace":
-            clauses.append(f"{_ORDER[one.key]} {direction}")
+            clauses.append(f"{columns[one.key]} {direction}")
         else:
             column = _OBJECTS[one.subject]
             member = f"(SELECT j.value FROM json_each({column}) j WHERE j.key = ?)"
@@ -140,12 +154,17 @@ def condition_sql(condition: q.Condition) -> _Sql:
 
 def near_sql(condition: q.Condition) -> _Sql:
     """As `condition_sql`, for traces that are looked at one by one."""
-    return _sql(condition, near=True)
+    return _sql(condition, way="near")
 
 
-def span_sql(parts: Sequence[q.Comparison], word: str = "AND") -> _Sql:
+def brief_sql(condition: q.Condition) -> _Sql:
+    """As `condition_sql`, for a query of ``brief_traces t``."""
+    return _sql(condition, way="brief")
+
+
+def span_sql(parts: Sequence[q.Comparison], word: str = "AND", way: _Way = "all") -> _Sql:
     """What follows WHERE in a query of ``spans s``: `parts`, none of them on contents."""
-    return _joined(f" {word} ", [_of_one_span(part, near=False) for part in parts] or [("1", [])])
+    return _joined(f" {word} ", [_of_one_span(part, way) for part in parts] or [("1", [])])
 
 
 def text_of(one: q.Comparison) -> tuple[str, str, str | None, str | None]:
@@ -186,26 +205,26 @@ def add_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("tracetape_fold", 1, _fold, deterministic=True)
 
 
-def _sql(condition: q.Condition, near: bool = False) -> _Sql:
+def _sql(condition: q.Condition, way: _Way = "all") -> _Sql:
     if isinstance(condition, q.Comparison):
-        return _comparison(condition, near)
+        return _comparison(condition, way)
     if isinstance(condition, q.Not):
         if isinstance(condition.part, q.Not):  # SQLite's parser is soon too deep
-            text, values = _sql(condition.part.part, near)
+            text, values = _sql(condition.part.part, way)
             return f"coalesce({text}, 0)", values
-        text, values = _sql(condition.part, near)
+        text, values = _sql(condition.part, way)
         return f"NOT coalesce({text}, 0)", values
     if isinstance(condition, q.Any):
-        of_span = [_of_one_span(part, near) for part in condition.parts if _of_span(part)]
-        parts = [_sql(part, near) for part in condition.parts if not _of_span(part)]
+        of_span = [_of_one_span(part, way) for part in condition.parts if _of_span(part)]
+        parts = [_sql(part, way) for part in condition.parts if not _of_span(part)]
         if of_span:
-            parts.append(_some_span(_joined(" OR ", of_span), near))
+            parts.append(_some_span(_joined(" OR ", of_span), way))
         return _joined(" OR ", parts)
     spans = [part for part in condition.parts if _of_span(part)]
-    others = [_sql(part, near) for part in condition.parts if not _of_span(part)]
+    others = [_sql(part, way) for part in condition.parts if not _of_span(part)]
     if spans:
-        of_span = [_of_one_span(part, near) for part in spans]
-        others.append(_some_span(_joined(" AND ", of_span), near))
+        of_span = [_of_one_span(part, way) for part in spans]
+        others.append(_some_span(_joined(" AND ", of_span), way))
     return _joined(" AND ", others)
 
 
@@ -226,25 +245,50 @@ def _of_span(condition: q.Condition) -> bool:
     return isinstance(condition, q.Comparison) and condition.subject in ("span", "attribute")
 
 
-def _comparison(one: q.Comparison, near: bool) -> _Sql:
+def _comparison(one: q.Comparison, way: _Way) -> _Sql:
     if _of_span(one):
-        return _some_span(_of_one_span(one, near), near)
+        return _some_span(_of_one_span(one, way), way)
     if one.subject == "trace" and one.key == "text":
-        if near:
-            return _some_span(_spans_with(one, text_in_span_sql), near)
+        if way == "near":
+            return _some_span(_spans_with(one, text_in_span_sql), way)
         spans, values = _spans_with(one)
         return f"t.id IN (SELECT trace FROM spans WHERE id IN ({spans}))", values
     if one.subject == "trace" and one.key == "timestamp_ms" and one.operator in _BOUNDS:
         return _started(one)
+    if (one.subject, one.key) == ("trace", "trace_id") and one.operator in _BY_ID:
+        return _compare("t.trace_id", q.Comparison("trace", "trace_id", one.operator, _ids(one)))
+    if (one.subject, one.key) in (("trace", "name"), ("tag", wire.TRACE_NAME)):
+        return _named(one, way)
     if one.subject == "trace":
         return _compare(_TRACE[one.key], one)
     if one.subject in ("tag", "metadata"):
-        if (one.subject, one.key) == ("tag", wire.TRACE_NAME):
-            return _compare(_TRACE["name"], one)
         if _of_session(one):  # always a text
             return _compare(SESSION_OF, one)
-        return _member(_OBJECTS[one.subject], one)
+        return _member(_OBJECTS[one.subject], one, way)
     return _assessed(one)
+
+
+def _ids(one: q.Comparison) -> q.Value:
+    """The ids without what stands before each, as the column with the index has them."""
+    if isinstance(one.value, tuple):
+        return tuple(_id(value) for value in one.value)
+    return _id(one.value)
+
+
+def _id(value: object) -> str:
+    text = str(value)
+    return text.removeprefix("tr-") if text.startswith("tr-") else ""  # which no trace has
+
+
+def _named(one: q.Comparison, way: _Way) -> _Sql:
+    if way != "brief":
+        return _compare(_TRACE["name"], one)
+    name = _BRIEF["name"]
+    if one.operator not in ("RLIKE", "ILIKE"):
+        return _compare(name, one)
+    text, values = _compare("n.name", one)  # functions of ours are slow: of each name once
+    names = "SELECT DISTINCT name FROM brief_traces"
+    return f"{name} IN (SELECT n.name FROM ({names}) n WHERE {text})", values
 
 
 def _assessed(one: q.Comparison) -> _Sql:
@@ -274,18 +318,18 @@ def _started(one: q.Comparison) -> _Sql:
     return f"t.start_ns {sign} ?", [max(-_MAX, min(_MAX, milliseconds * 1_000_000))]
 
 
-def _some_span(inner: _Sql, near: bool) -> _Sql:
+def _some_span(inner: _Sql, way: _Way) -> _Sql:
     text, values = inner
-    if not near:  # to go through all spans in a row takes less than to look up each trace's
+    if way != "near":  # to go through all spans in a row takes less than to look up each trace's
         return f"t.id IN (SELECT s.trace FROM spans s WHERE {text})", values
     return f"EXISTS (SELECT 1 FROM spans s WHERE s.trace = t.id AND {text})", values
 
 
-def _of_one_span(part: q.Condition, near: bool) -> _Sql:
+def _of_one_span(part: q.Condition, way: _Way) -> _Sql:
     assert isinstance(part, q.Comparison)
     if part.subject == "span":
         if part.key == "content":
-            if near:
+            if way == "near":
                 return _spans_with(part, text_in_span_sql)
             spans, values = _spans_with(part)
             return f"s.id IN ({spans})", values
@@ -294,8 +338,8 @@ def _of_one_span(part: q.Condition, near: bool) -> _Sql:
         return _compare(_SPAN_ATTRIBUTES[part.key], part)
     if part.key in wire.FIELD_OF_NAME:
         field = q.Comparison(part.subject, wire.FIELD_OF_NAME[part.key], part.operator, part.value)
-        return _member("s.fields", field)
-    return _member("s.attributes", part)
+        return _member("s.fields", field, way)
+    return _member("s.attributes", part, way)
 
 
 def _spans_with(one: q.Comparison, search: Callable[..., _Sql] = text_sql) -> _Sql:
@@ -303,19 +347,39 @@ def _spans_with(one: q.Comparison, search: Callable[..., _Sql] = text_sql) -> _S
     return search(*text_of(one))
 
 
-def _member(column: str, one: q.Comparison) -> _Sql:
+def _member(column: str, one: q.Comparison, way: _Way) -> _Sql:
     """A member of a JSON object, by any key whatever characters it has."""
-    may, first = "1", []
-    if _AS_IT_IS.fullmatch(one.key):
-        may, first = _has(column, "?"), [f'"{one.key}"']
-        if one.operator == "=" and isinstance(one.value, str) and _WORD.fullmatch(one.value):
-            may, first = f"{may} AND {_has(column, '?')}", [*first, one.value]
     inside = f"FROM json_each({column}) j WHERE j.key = ?"
+    value, compared = _compare(_JSON_NUMBER if _numeric(one) else _JSON_TEXT, one)
     if one.operator in ("IS NULL", "IS NOT NULL"):
-        none = "NOT " if one.operator == "IS NULL" else ""
-        return f"{none}({may} AND EXISTS (SELECT 1 {inside}))", [*first, one.key]
-    text, values = _compare(_JSON_NUMBER if _numeric(one) else _JSON_TEXT, one)
-    return f"({may} AND EXISTS (SELECT 1 {inside} AND {text}))", [*first, one.key, *values]
+        found, values = f"EXISTS (SELECT 1 {inside})", [one.key]
+    else:
+        found, values = f"EXISTS (SELECT 1 {inside} AND {value})", [one.key, *compared]
+    if _AS_IT_IS.fullmatch(one.key):
+        if way == "brief" and _numeric(one) and one.value is not None:
+            found, values = _number_in_brief(column, one, (found, values))
+        elif way == "brief":
+            is_word = one.operator == "=" and _WORD.fullmatch(str(one.value))
+            rest = f'"{one.value}"' if is_word else ""
+            found, values = f"(instr({column}, ?) AND {found})", [f'"{one.key}":{rest}', *values]
+        else:
+            found, values = f"({_has(column, '?')} AND {found})", [f'"{one.key}"', *values]
+    if one.operator == "IS NULL":
+        return f"NOT coalesce({found}, 0)", values
+    return found, values
+
+
+def _number_in_brief(column: str, one: q.Comparison, otherwise: _Sql) -> _Sql:
+    """A number that follows its name in the JSON of a brief; of nested objects as `otherwise`."""
+    name = f'"{one.key}":'
+    at = f"substr({column}, instr({column}, ?) + {len(name)})"
+    text, values = _compare(f"CAST({at} AS NUMERIC)", one)
+    found = (
+        f"CASE WHEN NOT instr({column}, ?) THEN 0 "
+        f"WHEN instr(substr({column}, 2), '{{') THEN {otherwise[0]} "
+        f"ELSE {at} GLOB '[-0-9]*' AND {text} END"
+    )
+    return found, [name, *otherwise[1], name, name, *values]
 
 
 def _numeric(one: q.Comparison) -> bool:

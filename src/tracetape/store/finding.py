@@ -16,13 +16,18 @@ from tracetape.entities import names as wire
 from tracetape.store import query as q
 from tracetape.store.briefs import (
     BRIEFLESS,
+    all_traces_sql,
     brief_spans_sql,
     brief_traces_sql,
     late_parts_sql,
+    other_traces_sql,
     unbriefed_spans,
+    wide_spans_sql,
 )
 from tracetape.store.conditions import (
+    NAME_OF,
     assessed_traces_sql,
+    brief_sql,
     condition_sql,
     near_sql,
     order_sql,
@@ -41,6 +46,7 @@ _LISTED = 5000  # traces whose ids are handed to SQLite in a list
 _UNBRIEFED = 2000  # spans that are looked at one by one for a text
 _WIDEST = 50_000_000  # ids, of which each takes a byte
 _INDEXED = ("trace_id", "status", "timestamp_ms")
+_SORTED_BY_INDEX = (("trace", "trace_id"), ("trace", "status"), ("trace", "timestamp_ms"))
 _FROM_SPANS = (wire.SPAN_INPUTS, wire.SPAN_OUTPUTS)
 
 
@@ -61,7 +67,9 @@ class Finder:
             TooWideError: the ids are too far apart.
         """
         self._connection = connection
-        (first, last) = connection.execute("SELECT min(id), max(id) FROM traces").fetchone()
+        (first, last) = connection.execute(  # each by the end of the table, not by all of it
+            "SELECT (SELECT min(id) FROM traces), (SELECT max(id) FROM traces)"
+        ).fetchone()
         if last is not None and (first < 1 or last > _WIDEST):
             raise TooWideError
         self._size = (last or 0) + 1
@@ -97,8 +105,9 @@ class Finder:
             if query.order:
                 # Narrow rows are sorted, and only what is wanted of the wide ones is read.
                 table = self._table(query.order)
+                first, _ = order_sql(query.order, "all" if table == "traces" else "brief")
                 where = (
-                    f"t.id IN (SELECT t.id FROM {table} t WHERE {where} ORDER BY {order} LIMIT ?)"
+                    f"t.id IN (SELECT t.id FROM {table} t WHERE {where} ORDER BY {first} LIMIT ?)"
                 )
                 values = [*keys, last]
             text = f"{select} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"
@@ -134,10 +143,10 @@ class Finder:
         brief = all(
             one.key not in BRIEFLESS
             if one.subject == "metadata"
-            else (one.subject, one.key) != ("trace", "trace_id")
+            else (one.subject, one.key) not in _SORTED_BY_INDEX
             for one in order
         )
-        return brief_traces_sql(self._connection) if brief else "traces"
+        return all_traces_sql(self._connection, NAME_OF) if brief else "traces"
 
     def _find(self, condition: q.Condition) -> int:
         if isinstance(condition, q.Not):
@@ -145,7 +154,7 @@ class Finder:
         if isinstance(condition, q.Comparison):
             return self._all((condition,))
         if isinstance(condition, q.All):
-            return self._all(condition.parts)
+            return self._all(tuple(dict.fromkeys(condition.parts)))
         return self._any(tuple(dict.fromkeys(condition.parts)))
 
     def _any(self, parts: Sequence[q.Condition]) -> int:
@@ -157,7 +166,7 @@ class Finder:
             if some:
                 found |= self._spans_of_any(some)
         for part in parts:
-            if part not in brief and part not in of_spans:
+            if not is_brief(part) and (not _of_span(part) or _is_content(part)):
                 found |= self._find(part)
         return found
 
@@ -173,13 +182,16 @@ class Finder:
             some = flat[first : first + _TOGETHER]
             work.append((2, some, lambda some=some: self._briefs(q.All(some))))  # type: ignore[misc]
         for one in parts:
-            if one not in of_span and one not in brief:
+            if not _of_span(one) and (_cost(one) == 0 or not is_brief(one)):
                 work.append((_cost(one), (one,), lambda one=one: self._single(one)))  # type: ignore[misc]
         work.sort(key=lambda piece: piece[0])
         found = self._every
+        tried = False
         for at, (cost, _, find) in enumerate(work):
-            if at and cost > 1 and 0 < found.bit_count() <= _FEW:
-                rest = tuple(part for _, some, _ in work[at:] for part in some)
+            rest = tuple(part for _, some, _ in work[at:] for part in some)
+            is_few = 0 < found.bit_count() <= _FEW and len(rest) <= _TOGETHER
+            if at and cost > 1 and is_few and not tried:
+                tried = True
                 looked_at = self._look_at(found, q.All(rest))
                 if looked_at is not None:
                     return looked_at
@@ -207,16 +219,22 @@ class Finder:
         return self._mask(f"SELECT t.id FROM traces t WHERE {where}", values)
 
     def _briefs(self, condition: q.Condition) -> int:
+        where, values = brief_sql(condition)
+        found = self._mask(brief_traces_sql(where), values)
         where, values = condition_sql(condition)
-        table = brief_traces_sql(self._connection)
-        return self._mask(f"SELECT t.id FROM {table} t WHERE {where}", values)
+        others = other_traces_sql(self._connection, where)
+        if others:
+            found &= self._every ^ self._mask("SELECT trace FROM late_traces", ())
+        for text in others:
+            found |= self._mask(text, values)
+        return found
 
     def _one_span(self, parts: Sequence[q.Condition]) -> int:
         """The traces with a span of which all of `parts` hold."""
         comparisons = tuple(one for one in parts if isinstance(one, q.Comparison))
         kinds = tuple(one for one in comparisons if _of_kind(one))
         texts = [one for one in comparisons if _is_content(one)]
-        others = tuple(one for one in comparisons if one not in kinds and one not in texts)
+        others = tuple(one for one in comparisons if not _of_kind(one) and not _is_content(one))
         found = self._every
         if others or not texts:
             found = self._spans(kinds, others)
@@ -245,12 +263,12 @@ class Finder:
             return self._with_late(
                 f"SELECT trace FROM brief_spans WHERE kind IN {listed}", [], whole
             )
-        where, values = span_sql(others)
-        return self._with_late(brief_spans_sql(listed, where), values, whole)
+        where, values = span_sql(others, way="brief")
+        return self._with_late(brief_spans_sql(listed, where), values, whole, wide=True)
 
     def _spans_of_any(self, parts: _Comparisons) -> int:
         """The traces with a span of one of these kinds, or with one of these attributes."""
-        whole = where, values = span_sql(parts, "OR")
+        whole = span_sql(parts, "OR")
         if any(one.key in _FROM_SPANS for one in parts):
             return self._whole_spans(*whole)
         if all(map(_of_kind, parts)):
@@ -258,13 +276,18 @@ class Finder:
             return self._with_late(
                 f"SELECT trace FROM brief_spans WHERE kind IN {listed}", [], whole
             )
-        return self._with_late(brief_spans_sql(None, where), values, whole)
+        where, values = span_sql(parts, "OR", "brief")
+        return self._with_late(brief_spans_sql(None, where), values, whole, wide=True)
 
     def _whole_spans(self, where: str, values: list[Any]) -> int:
         return self._mask(f"SELECT s.trace FROM spans s WHERE s.trace > 0 AND {where}", values)
 
-    def _with_late(self, text: str, values: list[Any], whole: tuple[str, list[Any]]) -> int:
+    def _with_late(
+        self, text: str, values: list[Any], whole: tuple[str, list[Any]], wide: bool = False
+    ) -> int:
         late = late_parts_sql(whole[0])
+        if wide:
+            late.append(wide_spans_sql(whole[0]))
         return self._mask(" UNION ALL ".join([text, *late]), [*values, *(whole[1] * len(late))])
 
     def _of_kinds(self, kinds: _Comparisons, word: str = "AND") -> str:

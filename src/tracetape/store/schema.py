@@ -148,9 +148,10 @@ _MIGRATIONS = [
         name TEXT,
         client_request_id TEXT,
         experiment_id TEXT,
-        tags,                                   -- 1: it is long, and stands in traces only
+        tags,                                   -- 1: it stands in traces only, being long
         metadata                                -- the same; without the previews
     );
+    CREATE INDEX wide_traces ON brief_traces (id) WHERE tags = 1 OR metadata = 1;
     CREATE TABLE kinds (                        -- of spans
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL,
@@ -162,9 +163,10 @@ _MIGRATIONS = [
         id INTEGER PRIMARY KEY,                 -- as in spans
         trace INTEGER NOT NULL,
         kind INTEGER NOT NULL,
-        attributes,                             -- 1: it is long, and stands in spans only
+        attributes,                             -- 1: it stands in spans only, being long
         fields
     );
+    CREATE INDEX wide_spans ON brief_spans (id) WHERE attributes = 1 OR fields = 1;
     CREATE INDEX brief_spans_by_kind ON brief_spans (kind, trace);
     CREATE TABLE holders (                      -- of contents, and of first lists as negative ones
         part INTEGER NOT NULL,

@@ -419,6 +419,24 @@ def test_each_order_is_that_of_a_plain_look(stored: tuple[SQLiteStore, list[One]
                 assert store.find(query) == wanted, query
 
 
+def test_sessions_are_those_of_a_plain_look(
+    stored: tuple[SQLiteStore, list[One]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one with the newest trace that is meant first, though newer ones are not meant."""
+    monkeypatch.setattr("tracetape.store.sessions._LOOKED_THROUGH", 1)
+    store, traces = stored
+    for which in (
+        Comparison("trace", "status", "!=", "IN_PROGRESS"),
+        Comparison("tag", "env", "=", WORDS[0]),
+        Comparison("trace", "name", "IS NULL"),
+    ):
+        by_number = {one.number: one for one in traces}
+        found = [by_number[n].metadata.get(SESSION) for n in expected(traces, TraceQuery(which))]
+        wanted = list(dict.fromkeys(one for one in found if one is not None))
+        for limit in (1, 2, 10):
+            assert store.sessions(which, limit) == wanted[:limit], (which, limit)
+
+
 def test_what_is_removed_leaves_no_trace_in_the_briefs(
     tmp_path: Path, query: Callable[..., list[tuple[Anything, ...]]]
 ) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "other_traces_sql",
     "remove_briefs",
     "unbriefed_spans",
+    "unsure_traces_sql",
     "wide_spans_sql",
 ]
 
@@ -249,11 +250,13 @@ def _advance(connection: sqlite3.Connection, table: str) -> tuple[int, int] | No
 
 
 def brief_traces_sql(condition: str) -> str:
-    """The traces of the briefs ``t`` that fulfil a condition; some are out of date."""
-    return (
-        "SELECT t.id FROM brief_traces t "
-        f"WHERE t.tags IS NOT {_WIDE} AND t.metadata IS NOT {_WIDE} AND {condition}"
-    )
+    """The traces of the briefs ``t`` that fulfil a condition; see `unsure_traces_sql`."""
+    return f"SELECT t.id FROM brief_traces t WHERE {condition}"
+
+
+def unsure_traces_sql() -> str:
+    """The traces whose briefs are out of date, or lack something."""
+    return f"SELECT trace FROM late_traces UNION ALL {_WIDE_TRACES}"
 
 
 def other_traces_sql(connection: sqlite3.Connection, condition: str) -> list[str]:
@@ -296,18 +299,18 @@ def all_traces_sql(connection: sqlite3.Connection, name: str) -> str:
     )
 
 
-def brief_spans_sql(kinds: str | None, condition: str) -> str:
+def brief_spans_sql(kinds: str | None, condition: str, absent: bool) -> str:
     """The traces of the briefs of spans ``s`` that fulfil a condition.
 
     Args:
         kinds: only of these, a list in SQL; None: of all.
         condition: on attributes and fields.
+        absent: it may hold because one is not there.
     """
     of_kind = "" if kinds is None else f"s.kind IN {kinds} AND "
-    return (
-        f"SELECT s.trace FROM brief_spans s WHERE {of_kind}"
-        f"s.attributes IS NOT {_WIDE} AND s.fields IS NOT {_WIDE} AND {condition}"
-    )
+    if absent:
+        of_kind += f"s.attributes IS NOT {_WIDE} AND s.fields IS NOT {_WIDE} AND "
+    return f"SELECT s.trace FROM brief_spans s WHERE {of_kind}{condition}"
 
 
 def late_parts_sql(condition: str) -> list[str]:

@@ -78,6 +78,7 @@ _SPAN_ATTRIBUTES = {
 _BOUNDS = {">": (">=", True), ">=": (">=", False), "<": ("<", False), "<=": ("<", True)}
 _MAX = (1 << 63) - 1
 _MOST = 1 << 62  # traces that are asked for, or passed over: SQLite counts to 2**63
+_LEAST, _MOST_EXACT = 1e-4, 1e15  # numbers that have one spelling, but for a 0 behind the point
 _BY_ID = ("=", "!=", "IN", "NOT IN")
 _FLAT = 100  # conditions in a row
 _MANY = 500  # values of an IN: more go as one parameter
@@ -287,8 +288,8 @@ def _named(one: q.Comparison, way: _Way) -> _Sql:
     if one.operator not in ("RLIKE", "ILIKE"):
         return _compare(name, one)
     text, values = _compare("n.name", one)  # functions of ours are slow: of each name once
-    names = "SELECT DISTINCT name FROM brief_traces"
-    return f"{name} IN (SELECT n.name FROM ({names}) n WHERE {text})", values
+    names = "WITH n (name) AS MATERIALIZED (SELECT DISTINCT name FROM brief_traces)"
+    return f"{name} IN ({names} SELECT n.name FROM n WHERE {text})", values
 
 
 def _assessed(one: q.Comparison) -> _Sql:
@@ -356,30 +357,43 @@ def _member(column: str, one: q.Comparison, way: _Way) -> _Sql:
     else:
         found, values = f"EXISTS (SELECT 1 {inside} AND {value})", [one.key, *compared]
     if _AS_IT_IS.fullmatch(one.key):
-        if way == "brief" and _numeric(one) and one.value is not None:
-            found, values = _number_in_brief(column, one, (found, values))
-        elif way == "brief":
-            is_word = one.operator == "=" and _WORD.fullmatch(str(one.value))
-            rest = f'"{one.value}"' if is_word else ""
-            found, values = f"(instr({column}, ?) AND {found})", [f'"{one.key}":{rest}', *values]
+        if way == "brief":
+            may, first = _may_in_brief(column, one)
         else:
-            found, values = f"({_has(column, '?')} AND {found})", [f'"{one.key}"', *values]
+            may, first = _has(column, "?"), [f'"{one.key}"']
+        if may.endswith(" OR "):
+            found, values = f"({may}{found}))", [*first, *values]
+        else:
+            found, values = f"({may} AND {found})", [*first, *values]
     if one.operator == "IS NULL":
         return f"NOT coalesce({found}, 0)", values
     return found, values
 
 
-def _number_in_brief(column: str, one: q.Comparison, otherwise: _Sql) -> _Sql:
-    """A number that follows its name in the JSON of a brief; of nested objects as `otherwise`."""
+def _may_in_brief(column: str, one: q.Comparison) -> _Sql:
+    """What must hold of the JSON of a brief for it to have such a member: texts are looked for.
+
+    Only an object within the object could have the same name again, and mean another one.
+    """
     name = f'"{one.key}":'
-    at = f"substr({column}, instr({column}, ?) + {len(name)})"
-    text, values = _compare(f"CAST({at} AS NUMERIC)", one)
-    found = (
-        f"CASE WHEN NOT instr({column}, ?) THEN 0 "
-        f"WHEN instr(substr({column}, 2), '{{') THEN {otherwise[0]} "
-        f"ELSE {at} GLOB '[-0-9]*' AND {text} END"
-    )
-    return found, [name, *otherwise[1], name, name, *values]
+    has_more = f"instr(substr({column}, 2), '{{')"
+    if one.operator in ("IS NULL", "IS NOT NULL"):
+        return f"instr({column}, ?) AND (NOT {has_more} OR ", [name]
+    if one.operator == "=" and isinstance(one.value, str) and _WORD.fullmatch(one.value):
+        return f"instr({column}, ?)", [f'{name}"{one.value}"']
+    if not _numeric(one):
+        return f"instr({column}, ?)", [name]
+    assert one.value is not None
+    if (
+        one.operator == "="
+        and not isinstance(one.value, (str, tuple))
+        and _LEAST < abs(one.value) < _MOST_EXACT
+    ):
+        number = orjson.dumps(one.value).decode().removesuffix(".0")
+        return f"instr({column}, ?)", [f"{name}{number}"]
+    after = f"CAST(substr({column}, instr({column}, ?) + {len(name)}) AS NUMERIC)"
+    text, values = _compare(after, one)
+    return f"instr({column}, ?) AND ({text} OR {has_more})", [name, name, *values]
 
 
 def _numeric(one: q.Comparison) -> bool:

@@ -22,6 +22,7 @@ from tracetape.store.briefs import (
     late_parts_sql,
     other_traces_sql,
     unbriefed_spans,
+    unsure_traces_sql,
     wide_spans_sql,
 )
 from tracetape.store.conditions import (
@@ -43,6 +44,7 @@ _FEW = 1000  # traces that are looked at one by one, as the rest of an AND is as
 _FEW_SECONDS = 0.05  # of the processor, after which the rest is asked of all
 _TOGETHER = 200  # conditions by AND in a statement: SQLite makes a chain of them, 1,000 at most
 _LISTED = 5000  # traces whose ids are handed to SQLite in a list
+_LOOKED_UP = 20_000  # briefs of spans that an index leads to
 _UNBRIEFED = 2000  # spans that are looked at one by one for a text
 _WIDEST = 50_000_000  # ids, of which each takes a byte
 _INDEXED = ("trace_id", "status", "timestamp_ms")
@@ -224,7 +226,7 @@ class Finder:
         where, values = condition_sql(condition)
         others = other_traces_sql(self._connection, where)
         if others:
-            found &= self._every ^ self._mask("SELECT trace FROM late_traces", ())
+            found &= self._every ^ self._mask(unsure_traces_sql(), ())
         for text in others:
             found |= self._mask(text, values)
         return found
@@ -264,7 +266,15 @@ class Finder:
                 f"SELECT trace FROM brief_spans WHERE kind IN {listed}", [], whole
             )
         where, values = span_sql(others, way="brief")
-        return self._with_late(brief_spans_sql(listed, where), values, whole, wide=True)
+        if listed is not None and self._are_many(listed):
+            # To look each of them up would take longer than to go through all.
+            where, listed = f"+s.kind IN {listed} AND {where}", None
+        text = brief_spans_sql(listed, where, _asks_for_none(others))
+        return self._with_late(text, values, whole, wide=True)
+
+    def _are_many(self, kinds: str) -> bool:
+        text = f"SELECT 1 FROM brief_spans WHERE kind IN {kinds} LIMIT 1 OFFSET ?"
+        return self._connection.execute(text, (_LOOKED_UP,)).fetchone() is not None
 
     def _spans_of_any(self, parts: _Comparisons) -> int:
         """The traces with a span of one of these kinds, or with one of these attributes."""
@@ -277,7 +287,8 @@ class Finder:
                 f"SELECT trace FROM brief_spans WHERE kind IN {listed}", [], whole
             )
         where, values = span_sql(parts, "OR", "brief")
-        return self._with_late(brief_spans_sql(None, where), values, whole, wide=True)
+        text = brief_spans_sql(None, where, _asks_for_none(parts))
+        return self._with_late(text, values, whole, wide=True)
 
     def _whole_spans(self, where: str, values: list[Any]) -> int:
         return self._mask(f"SELECT s.trace FROM spans s WHERE s.trace > 0 AND {where}", values)
@@ -383,6 +394,10 @@ def _of_kind(one: q.Comparison) -> bool:
 
 def _is_content(one: q.Condition) -> TypeGuard[q.Comparison]:
     return isinstance(one, q.Comparison) and (one.subject, one.key) == ("span", "content")
+
+
+def _asks_for_none(parts: _Comparisons) -> bool:
+    return any(one.operator == "IS NULL" for one in parts)
 
 
 def _positions(found: bytes) -> list[int]:

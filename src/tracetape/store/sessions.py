@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+import orjson
+
 from tracetape.store.conditions import SESSION_OF, condition_sql
 from tracetape.store.query import Condition
 from tracetape.store.statements import rows_of
@@ -34,6 +36,19 @@ _LEAP = f"""
     ORDER BY t.start_ns DESC, t.id DESC LIMIT ?
 """
 
+# The newest of all traces of each: no trace that is meant is newer.
+_FIRST = f"""
+    SELECT {SESSION_OF}, max(t.start_ns) FROM traces t WHERE {SESSION_OF} IS NOT NULL
+    GROUP BY {SESSION_OF} ORDER BY 2 DESC LIMIT ?
+"""
+_MEANT = f"""
+    SELECT sessions.value, t.start_ns FROM json_each(?) sessions CROSS JOIN traces t ON t.id = (
+        SELECT t.id FROM traces t WHERE {SESSION_OF} = sessions.value AND {{where}}
+        ORDER BY t.start_ns DESC, t.id DESC LIMIT 1
+    )
+    ORDER BY t.start_ns DESC, t.id DESC
+"""
+
 
 def newest_sessions(connection: sqlite3.Connection, condition: Condition, limit: int) -> list[str]:
     """The ids of at most so many sessions, that of the newest trace first.
@@ -56,5 +71,11 @@ def newest_sessions(connection: sqlite3.Connection, condition: Condition, limit:
             found[session] = None
     if row is None or len(found) == limit:
         return list(found)
+    first = rows_of(connection, _FIRST, [limit + 1])
+    if len(first) > limit and all(type(session) is str for session, _ in first):
+        names = orjson.dumps([session for session, _ in first[:limit]]).decode()
+        meant = rows_of(connection, _MEANT.format(where=where), [names, *values])
+        if len(meant) == limit and meant[-1][1] > first[limit][1]:  # no other can come before it
+            return [session for session, _ in meant]
     rows = rows_of(connection, _LEAP.format(where=where), [*values, limit])
     return [session for (session,) in rows]

@@ -102,7 +102,10 @@ class Finder:
         if not query.order and 0 <= last <= _LISTED:
             return self._listed(select, self._newest(found, last), query)
         where, values = "tracetape_found(t.id)", []
-        self._connection.create_function("tracetape_found", 1, found.__getitem__)
+        # Not as a function that remembers what it raised: it raises nothing, and is called often.
+        sqlite3.Connection.create_function(
+            self._connection, "tracetape_found", 1, found.__getitem__
+        )
         try:
             if query.order:
                 # Narrow rows are sorted, and only what is wanted of the wide ones is read.
@@ -115,7 +118,7 @@ class Finder:
             text = f"{select} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"
             return checked_rows(self._connection, text, [*values, *keys, limit, offset])
         finally:
-            self._connection.create_function("tracetape_found", 1, None)
+            sqlite3.Connection.create_function(self._connection, "tracetape_found", 1, None)
 
     def _listed(
         self, select: str, ids: Sequence[int], query: q.TraceQuery

@@ -9,7 +9,7 @@ from tracetape.limits import is_duration, parse_bytes, parse_seconds
 
 __all__ = ["EMPTY_BYTES", "Retention", "parse_retention", "parse_size"]
 
-EMPTY_BYTES = 168 << 10  # what a store without a trace takes: a smaller bound removes everything
+EMPTY_BYTES = 176 << 10  # what a store without a trace takes: a smaller bound removes everything
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def test_what_a_mock_lets_through_is_recorded_and_replayed(server, tape, is_mock
         with first, second:
             if not is_mock_outside:
                 player = tapes.enter_context(cassette(tape, mode=mode))
-            routes = mocks.enter_context(respx.mock(assert_all_called=False))
+            routes = mocks.enter_context(respx.mock())  # its end asks whether all were called
             routes.get("https://mocked.test/").respond(json={"by": "respx"})
             routes.route(host="127.0.0.1").pass_through()
             others = mocks.enter_context(responses.RequestsMock())

@@ -13,7 +13,7 @@ from tracetape.cassettes.interaction import Chunk, RecordedError, Request
 from tracetape.cassettes.recording import Recording
 from tracetape.cassettes.transports.decision import Played, concerned, decide
 from tracetape.cassettes.transports.errors import httpx_error
-from tracetape.cassettes.transports.mocks import respx_answers
+from tracetape.cassettes.transports.mocks import count_for_respx, respx_answers
 
 __all__ = ["wrap", "wrap_async"]
 
@@ -29,6 +29,7 @@ def wrap(original: Callable[..., Any], library: Any) -> Callable[..., Any]:
         request.read()
         decision = decide(tapes, _request(request))
         if isinstance(decision, Played):
+            count_for_respx(request)
             return _replayed(library, request, decision)
         try:
             with seen():
@@ -52,6 +53,7 @@ def wrap_async(original: Callable[..., Any], library: Any) -> Callable[..., Any]
         await request.aread()
         decision = decide(tapes, _request(request))
         if isinstance(decision, Played):
+            count_for_respx(request)
             return _replayed(library, request, decision)
         try:
             with seen():

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 import tracetape
-from tracetape.entities import LiveSpan, NoOpSpan, Span, SpanStatus, Trace
+from tracetape.entities import (
+    Link,
+    LiveSpan,
+    NoOpSpan,
+    Span,
+    SpanLogLevel,
+    SpanStatus,
+    Trace,
+)
 from tracetape.tracing.runtime import runtime
 
 
@@ -198,6 +206,33 @@ def test_a_disabled_tracer_gives_spans_that_record_nothing(
     assert tracetape.flush() == 0
     assert tracetape.get_last_active_trace_id() is None
     assert not store_path.exists()
+
+
+@pytest.mark.parametrize("how", ["block", "decorator", "no context"])
+def test_what_is_said_wrongly_at_the_beginning_is_left_out(
+    how: str, last_span: Callable[[], Span], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One warning each; the span is recorded with all the rest, though `set_log_level` raises."""
+    good = Link("tr-" + "1" * 32, "2" * 16)
+    said: Any = {
+        "log_level": "LOUD",
+        "links": [Link("tr-odd", "also odd"), 5, good],
+        "description": "kept",
+    }
+    if how == "block":
+        with tracetape.start_span("work", **said) as span:
+            span.set_outputs("done")
+    elif how == "decorator":
+        assert tracetape.trace(lambda: "done", name="work", **said)() == "done"
+    else:
+        tracetape.start_span_no_context("work", **said).end(outputs="done")
+    span = last_span()
+    assert (span.name, span.outputs, span.description) == ("work", "done", "kept")
+    assert span.links == [good]
+    assert span.log_level is SpanLogLevel.DEBUG
+    assert len(caplog.messages) == 3
+    assert "The span 'work' begins without 'LOUD': Invalid SpanLogLevel name" in caplog.text
+    assert tracetape.stats()["faults"] == {}
 
 
 def test_ten_thousand_levels_of_spans() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracetape._system import perf_counter_ns
@@ -11,6 +11,7 @@ from tracetape.diagnostics import logger
 from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import begin_trace
 from tracetape.entities.names import SOURCE_RUN
+from tracetape.exceptions import TracetapeException
 from tracetape.tracing.current import EXPERIMENT, Current, Place, Remote, current, place
 from tracetape.tracing.runtime import runtime
 
@@ -37,11 +38,11 @@ class Extras(NamedTuple):
         if self.start_time_ns is not None:
             span._start = int(self.start_time_ns)
         if self.log_level is not None:
-            span.set_log_level(self.log_level)
+            _said(span, span.set_log_level, self.log_level)
         if self.description is not None:
             span.set_description(self.description)
         for link in self.links:
-            span.add_link(link)
+            _said(span, span.add_link, link)
         if self.experiment_id is not None or self.run_id is not None:
             metadata = {} if self.run_id is None else {SOURCE_RUN: self.run_id}
             span._trace.describe(None, metadata, experiment_id=self._experiment_of(span))
@@ -55,6 +56,14 @@ class Extras(NamedTuple):
             self.experiment_id,
         )
         return None
+
+
+def _said(span: LiveSpan, say: Callable[[Any], None], value: Any) -> None:
+    """Say it of a span; what the program says wrongly is left out, and the span goes on."""
+    try:
+        say(value)
+    except TracetapeException as error:
+        logger.warning("The span %r begins without %r: %s", span._name, value, error)
 
 
 def experiment_of(destination: Any) -> str | None:

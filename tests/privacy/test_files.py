@@ -65,7 +65,7 @@ def test_exports_and_new_tapes_are_private(tmp_path: Path, store_path: Path) -> 
     with tracetape.start_span("a"):
         pass
     tracetape.flush(10)
-    for kind in ("jsonl", "json"):
+    for kind in ("jsonl", "json", "parquet"):
         out = tmp_path / f"out.{kind}"
         done = CliRunner().invoke(
             main, ["export", f"--{kind}", str(out), "--store", str(store_path)]

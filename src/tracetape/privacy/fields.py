@@ -31,7 +31,7 @@ _HEADERS = "headers"  # of a server: each may be a credential
 _SPACED = re.compile(rb'"\s+:')
 _LONGEST_NAME = 100
 _PROGRAM = "\0"  # above fields that the program named itself: none of those is content
-_SHORTEST_TEXT = 12  # that names a credential
+_SHORTEST_TEXT = 12  # that names a credential, and the shortest word that is one
 _REPR = re.compile(r"[\w.]{1,100}\(|[<{\[(]")  # how what is no JSON is recorded, and JSON as text
 _SHORT_TEXT = 1000  # longer ones of a program's are passed over, unless they are one word
 
@@ -82,6 +82,8 @@ def _without_short(text: str, mark: str) -> str:
     if _REPR.match(text):  # as `Settings(password='…')`
         return clean_said(text, mark)
     if len(text) > _SHORT_TEXT and " " in text[:_SHORT_TEXT] and not text.startswith("-----"):
+        return text
+    if len(max(text.split(), key=len, default="")) < _SHORTEST_TEXT:
         return text
     return without_secrets(text, mark)
 

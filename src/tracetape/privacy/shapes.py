@@ -106,7 +106,7 @@ _SHAPES: dict[str, tuple[tuple[str, ...], str, Callable[[str], bool]]] = {
     ),
     "a user and a password": (
         ("basic ",),
-        r"(?i)\bbasic (?P<value>[A-Za-z0-9+/]{8,}={0,2})",
+        r"(?i)\bbasic (?P<value>[A-Za-z0-9+/]{10,}={0,2})",
         _is_login,
     ),
 }

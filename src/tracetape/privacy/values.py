@@ -27,9 +27,10 @@ __all__ = [
 
 _Text = TypeVar("_Text", str, bytes)
 _SHORT, _LONG = 8, 16  # shorter values, or single words that are not longer, are in any text
-_FEW = 8  # beginnings of secrets
+_FEW = 2  # beginnings of secrets
 _IN_WORDS = frozenset(b"-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-_SPACED = bytes(byte if byte in _IN_WORDS else 32 for byte in range(256))
+_OF_WORD = b"x"
+_MARKS = bytes(_OF_WORD[0] if byte in _IN_WORDS else 32 for byte in range(256))
 _RECENT = 32  # each is looked for in all that is written
 # What clients are given that must have a key where none is needed.
 _NO_KEYS = frozenset(
@@ -54,7 +55,7 @@ def telling(value: object) -> bool:
 class Secrets:
     """Values, and how they may be written: escaped, quoted for a URL or for HTML, within base64."""
 
-    __slots__ = ("_data", "_least", "_shortest", "_texts")
+    __slots__ = ("_data", "_least", "_run", "_texts")
 
     def __init__(self, values: Iterable[str]) -> None:
         """Work out the forms of all `values`."""
@@ -62,9 +63,10 @@ class Secrets:
         self._texts = _by_beginning([(form.needle, form) for form in forms])
         self._data = _by_beginning([(form.needle.encode(), form) for form in forms])
         self._least = min((len(beginning) for beginning, _ in self._texts), default=0)
-        # Where many are looked for, that is done in long words only.
+        # Where several are looked for, that is done in words as long as the shortest of them.
         shortest = min((len(form.needle) for form in forms), default=0)
-        self._shortest = shortest if len(self._data) > _FEW and shortest >= _SHORT else 0
+        is_worth = len(self._data) > _FEW and shortest >= _SHORT
+        self._run = _OF_WORD * shortest if is_worth else b""
 
     def __bool__(self) -> bool:
         return bool(self._texts)
@@ -73,7 +75,7 @@ class Secrets:
         """`text` with `mark` in the place of each."""
         if len(text) < self._least:
             return text
-        if self._shortest and not self._may_be_in(text.encode("utf-8", "surrogatepass")):
+        if self._run and not self._may_be_in(text.encode("utf-8", "surrogatepass")):
             return text
         for beginning, forms in self._texts:
             if beginning in text:
@@ -83,7 +85,7 @@ class Secrets:
 
     def data(self, data: bytes, mark: str = MARK) -> bytes:
         """The same of text or JSON as bytes."""
-        if self._shortest and not self._may_be_in(data):
+        if self._run and not self._may_be_in(data):
             return data
         for beginning, forms in self._data:
             if beginning in data:
@@ -92,8 +94,15 @@ class Secrets:
         return data
 
     def _may_be_in(self, data: bytes) -> bool:
-        words = data.translate(_SPACED).split()
-        long = b" ".join([word for word in words if len(word) >= self._shortest])
+        marks, run = data.translate(_MARKS), self._run
+        at = marks.find(run)
+        words = []
+        while at >= 0:
+            end = marks.find(b" ", at)
+            end = len(data) if end < 0 else end
+            words.append(data[at:end])
+            at = marks.find(run, end)
+        long = b" ".join(words)
         return bool(long) and any(beginning in long for beginning, _ in self._data)
 
     def places(self, text: str) -> list[tuple[int, int]]:

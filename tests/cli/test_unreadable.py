@@ -179,6 +179,45 @@ def test_a_store_is_imported_without_what_cannot_be_read(
     assert "1 trace cannot be read" in result.stderr
 
 
+def test_no_cassette_is_made_of_a_trace_that_cannot_be_read(
+    runner: CliRunner, changed: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """The error says that, not that the trace is gone."""
+    path = changed(TRACE.format("state = 'WAT'"))
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        ((bad,),) = connection.execute("SELECT trace_id FROM traces WHERE name = 'bad'").fetchall()
+    command = ["cassette", "from-trace", bad, "-o", str(tmp_path / "t.yaml"), "--store", str(path)]
+    result = runner.invoke(main, command)
+    assert result.exit_code == 1
+    assert f"the trace {bad} cannot be read" in result.stderr
+    assert "its state is 'WAT'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["metadata = '{}'", "metadata = NULL", "metadata = '['", "session = X'ff'", "state = 5"],
+)
+def test_sessions_are_read_without_what_is_odd(column: str, store_path: Path) -> None:
+    """The traces of a conversation, but for the one that was changed."""
+    for name in ("bad", "good"):
+        with tracetape.start_span(name):
+            tracetape.update_current_trace(metadata={"mlflow.trace.session": "s"})
+    runtime.recorder.close()
+    with contextlib.closing(sqlite3.connect(store_path)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'metadata TEXT NOT NULL', 'metadata TEXT')"
+        )
+        connection.commit()
+    with contextlib.closing(sqlite3.connect(store_path)) as connection:
+        assert connection.execute(TRACE.format(column)).rowcount
+        connection.commit()
+    with tracetape.configure(store=str(store_path)):
+        (session,) = tracetape.search_sessions()
+        assert [trace.info.name for trace in session] == ["good"]
+        runtime.recorder.close()
+
+
 def test_a_value_that_would_fill_the_memory(
     runner: CliRunner, changed: Callable[[str], Path]
 ) -> None:

@@ -17,6 +17,7 @@ from tracetape.entities.json_text import json_text, json_texts
 from tracetape.entities.live_trace import TraceDetails
 from tracetape.store import SQLiteStore, TraceUpdate
 from tracetape.store.lines import trace_json
+from tracetape.store.parquet import span_rows, write_parquet
 from tracetape.store.query import TraceQuery
 from tracetape.store.reading import TraceGroup
 
@@ -175,3 +176,18 @@ def test_texts_of_many_values(value: Any) -> None:
         wanted,
     ]
     assert json_texts([encode(value)] * 2) == [wanted] * 2
+
+
+def test_rows_of_a_table_are_what_the_traces_give(store: SQLiteStore, tmp_path: Path) -> None:
+    """Of each span, with and without entities."""
+    pyarrow = pytest.importorskip("pyarrow.parquet")
+    numbers = store.find(TraceQuery())
+    for name, traces in (
+        ("rows", store.get_each(numbers, span_rows)),
+        ("entities", store.get_traces(numbers)),
+    ):
+        assert sum(write_parquet(tmp_path / name, traces)) == len(numbers)
+    tables = [pyarrow.read_table(tmp_path / name) for name in ("rows", "entities")]
+    assert tables[0].schema == tables[1].schema
+    assert tables[0].to_pylist() == tables[1].to_pylist()
+    assert tables[0].num_rows == 2 * len(numbers)

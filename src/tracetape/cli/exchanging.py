@@ -80,10 +80,11 @@ def export(
 
         with _bar("exporting", len(numbers)) as advance:
             if parquet is not None:
-                from tracetape.store.parquet import write_parquet
+                from tracetape.store.parquet import span_rows, write_parquet
 
                 with _named(parquet):
-                    for _ in write_parquet(parquet, counted(source.get_traces(numbers))):
+                    rows = counted(source.get_each(numbers, span_rows))
+                    for _ in write_parquet(parquet, rows):
                         advance(1)
             elif file := jsonl or json_:
                 from tracetape.store.lines import trace_json

@@ -67,7 +67,8 @@ def from_trace_command(
     with opened(store) as source:
         trace = source.get_trace(find_trace(source, trace_id))
         if trace is None:
-            raise TracetapeException(f"the trace {trace_id} was deleted in the meantime")
+            why = "cannot be read" if source.unreadable.count() else "was deleted in the meantime"
+            raise TracetapeException(f"the trace {trace_id} {why}")
         calls = calls_of(trace, spans)
         interactions = [
             one for span in calls for one in interactions_of(span, source.get_attachment)

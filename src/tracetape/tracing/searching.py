@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
+from tracetape.diagnostics import warn_once
 from tracetape.entities import Trace, TraceState
 from tracetape.entities.names import SESSION, SOURCE_RUN
 from tracetape.entities.session import Session
@@ -219,7 +220,15 @@ def search_sessions(
     query = q.TraceQuery(members, (q.Order("timestamp_ms"),))
     traces: dict[str, list[Trace]] = {session: [] for session in found}
     for trace in store.search(query, include_spans=include_spans):
-        traces[trace.info.trace_metadata[SESSION]].append(trace)
+        session = trace.info.trace_metadata.get(SESSION, "")
+        if session in traces:
+            traces[session].append(trace)
+        else:
+            warn_once(
+                f"session of {trace.trace_id}",
+                "tracetape: %s is left out of its session, which its metadata do not name",
+                trace.trace_id,
+            )
     return [Session(some) for some in traces.values() if some]
 
 

@@ -9,6 +9,7 @@ import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from inspect import signature
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -200,7 +201,9 @@ def _deployments(server: RudeServer, **login: str) -> None:
 
 def _proxy(server: RudeServer, library: Any) -> None:
     proxy = server.url.replace("://", f"://me:{QUOTED}@")
-    ask(_client(server, base_url="http://models.test/v1", http_client=library.Client(proxy=proxy)))
+    option = "proxy" if "proxy" in signature(library.Client).parameters else "proxies"  # httpx 0.25
+    http = library.Client(**{option: proxy})
+    ask(_client(server, base_url="http://models.test/v1", http_client=http))
 
 
 def _environment(server: RudeServer, **variables: str) -> None:

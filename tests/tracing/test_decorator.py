@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 import tracetape
-from tracetape.entities import Span, SpanStatus, SpanType, Trace
+from tracetape.entities import Link, Span, SpanStatus, SpanType, Trace
 
 
 @tracetape.trace
@@ -366,6 +366,36 @@ def test_a_coroutine_that_is_not_awaited_has_no_span() -> None:
     """The span begins when the body does."""
     coroutine("a").close()
     assert tracetape.get_last_active_trace_id() is None
+
+
+def test_links_that_a_function_gives(
+    last_span: Callable[[], Span], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is called for each span, also of a generator; one that fails costs a warning."""
+    made: list[Link] = []
+
+    def links() -> list[Link]:
+        if len(made) == 2:
+            raise ZeroDivisionError
+        made.append(Link("tr-" + "1" * 32, f"{len(made) + 1:016x}"))
+        return made[-1:]
+
+    @tracetape.trace(links=links)
+    def work() -> str:
+        return "done"
+
+    @tracetape.trace(links=links)
+    def items() -> Iterator[int]:
+        yield 1
+
+    assert work() == "done"
+    assert last_span().links == made == [Link("tr-" + "1" * 32, "0" * 15 + "1")]
+    assert list(items()) == [1]
+    assert last_span().links == made[1:]
+    assert work() == "done"
+    span = last_span()
+    assert (span.outputs, span.links) == ("done", [])
+    assert "The span 'work' begins without links" in caplog.text
 
 
 def test_recursion_nests(last_trace: Callable[[], Trace]) -> None:

@@ -26,7 +26,7 @@ class Extras(NamedTuple):
     """What is rarely said of a span at its beginning."""
 
     log_level: SpanLogLevel | str | None = None
-    links: Sequence[Link] = ()
+    links: Sequence[Link] | Callable[[], Sequence[Link]] = ()
     description: str | None = None
     start_time_ns: int | None = None
     experiment_id: str | None = None
@@ -41,11 +41,24 @@ class Extras(NamedTuple):
             _said(span, span.set_log_level, self.log_level)
         if self.description is not None:
             span.set_description(self.description)
-        for link in self.links:
+        for link in self._links_of(span):
             _said(span, span.add_link, link)
         if self.experiment_id is not None or self.run_id is not None:
             metadata = {} if self.run_id is None else {SOURCE_RUN: self.run_id}
             span._trace.describe(None, metadata, experiment_id=self._experiment_of(span))
+
+    def _links_of(self, span: LiveSpan) -> Sequence[Link]:
+        if not callable(self.links):
+            return self.links
+        try:
+            return tuple(self.links())
+        except Exception:  # noqa: BLE001 - it is the user's code
+            logger.warning(
+                "The span %r begins without links: the function that gives them failed.",
+                span._name,
+                exc_info=True,
+            )
+            return ()
 
     def _experiment_of(self, span: LiveSpan) -> str | None:
         if self.experiment_id is None or span._trace.root is span:

@@ -25,8 +25,12 @@ from tracetape.tracing.runtime import checked_ratio, runtime
 from tracetape.tracing.spans import SpanScope, span_scope
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from tracetape.entities.link import Link
     from tracetape.entities.log_level import SpanLogLevel
+
+    Links: TypeAlias = list[Link] | Callable[[], list[Link]]
 
 __all__ = ["trace"]
 
@@ -44,7 +48,7 @@ def trace(
     trace_destination: Any = None,
     sampling_ratio_override: float | None = None,
     log_level: SpanLogLevel | str | None = None,
-    links: list[Link] | None = None,
+    links: Links | None = None,
     description: str | None = None,
 ) -> Callable[_P, _R]: ...
 @overload
@@ -57,7 +61,7 @@ def trace(
     trace_destination: Any = None,
     sampling_ratio_override: float | None = None,
     log_level: SpanLogLevel | str | None = None,
-    links: list[Link] | None = None,
+    links: Links | None = None,
     description: str | None = None,
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
 def trace(
@@ -69,7 +73,7 @@ def trace(
     trace_destination: Any = None,
     sampling_ratio_override: float | None = None,
     log_level: SpanLogLevel | str | None = None,
-    links: list[Link] | None = None,
+    links: Links | None = None,
     description: str | None = None,
 ) -> Callable[_P, _R] | Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """A span around each call of a function, with its arguments and its result.
@@ -92,7 +96,8 @@ def trace(
         trace_destination: as in `start_span`.
         sampling_ratio_override: the share of traces to record that begin here, from 0 to 1.
         log_level: how important the span is.
-        links: spans of other traces that this one is related to.
+        links: spans of other traces that this one is related to; or a function that gives them,
+            called for each span.
         description: what the span is about, for readers.
 
     Raises:
@@ -107,7 +112,7 @@ def trace(
     if any(said is not None for said in (ratio, log_level, links, description, experiment_id)):
         extras = Extras(
             log_level,
-            tuple(links or ()),
+            links if callable(links) else tuple(links or ()),
             description,
             experiment_id=experiment_id,
             sampling_ratio=ratio,

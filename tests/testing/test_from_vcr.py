@@ -85,16 +85,28 @@ def moved(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
 
 def test_its_markers_fixtures_and_files_are_used(moved: pytest.Pytester) -> None:
     """Of modules, classes and tests; with names, options, a configuration and other tapes."""
-    outcome = moved.runpytest_subprocess("--cassette-unused")
+    outcome = moved.runpytest_subprocess("--cassette-unused", "--record-mode=none")
     outcome.assert_outcomes(passed=6)
     outcome.stdout.fnmatch_lines(["all recordings and all cassettes were used"])
 
 
-def test_a_tape_beside_its_module_that_no_test_has_is_reported(moved: pytest.Pytester) -> None:
-    """The layout has several folders."""
+def test_what_has_no_counterpart_and_a_tape_that_no_test_has_are_named(
+    moved: pytest.Pytester,
+) -> None:
+    """A fixture that would be without effect is an error of the marked tests."""
     (moved.path / "tests" / "cassettes" / "test_web" / "old.yaml").write_text(TAPE)
+    (moved.path / "tests" / "test_dir.py").write_text(
+        "import pytest\n@pytest.fixture\ndef vcr_cassette_dir():\n    return 'tapes'\n"
+        "@pytest.mark.vcr\ndef test_elsewhere(vcr):\n    pass\ndef test_unmarked():\n    pass\n"
+    )
     outcome = moved.runpytest_subprocess("--cassette-unused")
-    outcome.stdout.fnmatch_lines(["tests/cassettes/test_web/old.yaml: no collected test uses it"])
+    outcome.assert_outcomes(passed=7, errors=1)
+    outcome.stdout.fnmatch_lines(
+        [
+            "*the fixture vcr_cassette_dir is not supported: use the ini options cassette_dir*",
+            "tests/cassettes/test_web/old.yaml: no collected test uses it",
+        ]
+    )
 
 
 def test_names_of_files_are_those_of_pytest_recording() -> None:
@@ -110,8 +122,12 @@ def test_options_without_a_counterpart_are_refused_by_name() -> None:
     assert cassette_options(
         {"record_mode": "rewrite", "ignore_localhost": True, "decode_compressed_response": True}
     ) == {"mode": "all", "ignore_hosts": ["localhost", "127.0.0.1", "0.0.0.0"]}
-    with pytest.raises(pytest.UsageError, match="before_record_request"):
-        cassette_options({"before_record_request": print})
+    assert cassette_options({"match_on": ["url", "raw_body"], "additional_matchers": [print]}) == {
+        "match_on": ["uri", "body", print]
+    }
+    for name in ("before_record_request", "filter_query_parameters", "serializer", "not_known"):
+        with pytest.raises(pytest.UsageError, match=f"option '{name}' is not supported: use "):
+            cassette_options({name: print})
 
 
 @pytest.mark.parametrize("theirs", [(), ("-p", "pytest_recording.plugin")], ids=["off", "on"])

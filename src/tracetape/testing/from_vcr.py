@@ -6,6 +6,7 @@ Loaded by ``pytest_plugins = ["tracetape.testing.from_vcr"]`` in the root confte
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,9 +16,41 @@ if TYPE_CHECKING:
 
 __all__ = ["cassette_options"]
 
-_SAME = ("match_on", "allow_playback_repeats", "ignore_hosts")
+_SAME = ("allow_playback_repeats", "ignore_hosts")
 # Headers are left out unless they are asked for, and bodies are stored decoded.
-_NEEDLESS = ("filter_headers", "decode_compressed_response", "cassette_library_dir")
+_NEEDLESS = (
+    "filter_headers",
+    "decode_compressed_response",
+    "cassette_library_dir",
+    "custom_patches",
+    "skip_patchers",
+    "inject_cassette",
+)
+_PARTS = {"url": "uri", "raw_body": "body"}  # names of vcrpy's for what we name otherwise
+_MATCH_ON = ("method", "scheme", "host", "port", "path", "query")  # vcrpy's default
+_SCRUB = "to leave it out of the comparison, and scrub=function to take it off the tape"
+_BEFORE = "before_record=function, which gets the whole interaction and returns it, or None"
+_INSTEAD = {
+    "filter_query_parameters": f"ignore=['query.NAME'] {_SCRUB}",
+    "filter_post_data_parameters": f"ignore=['body.NAME'] {_SCRUB}",
+    "filter_nested_post_data_parameters": f"ignore=['body.A.B'] {_SCRUB}",
+    "filter_sensitive_data": "scrub=function",
+    "before_record": _BEFORE,
+    "before_record_request": _BEFORE,
+    "before_record_response": _BEFORE,
+    "before_save_interaction": _BEFORE,
+    "after_load_interaction": "`tracetape cassette scrub --replace NAME=OTHER`, or edit the file",
+    "path_transformer": "the names of tapes in the mark",
+    "func_path_generator": "the names of tapes in the mark",
+    "allowed_hosts": "allow_hosts=['HOST'], with names and no patterns",
+    "drop_unused_requests": "`--cassette-unused`, which reports them",
+    "serializer": "YAML, which is always written; JSON is read",
+}
+_FIXTURES = {
+    "vcr_cassette_dir": "the ini options cassette_dir and cassette_layout, or names in the mark",
+    "default_cassette_name": "@pytest.mark.default_cassette(name)",
+    "record_mode": "the ini option cassette_mode, or --record-mode",
+}
 _LOCAL = ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104 - compared, not bound
 
 
@@ -35,18 +68,39 @@ def cassette_options(options: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "ignore_localhost":
             if value:
                 found["ignore_hosts"] = [*options.get("ignore_hosts", ()), *_LOCAL]
+        elif name == "match_on":
+            found[name] = [
+                _PARTS.get(part, part) if isinstance(part, str) else part for part in value
+            ]
+        elif name == "additional_matchers":
+            found["match_on"] = [*found.get("match_on", options.get("match_on", _MATCH_ON)), *value]
         elif name in _SAME:
             found.setdefault(name, value)
-        elif name not in _NEEDLESS and value:
-            raise pytest.UsageError(
-                f"vcrpy's option {name!r} is not supported: use `ignore`, `scrub` or "
-                "`before_record` in cassette_config instead"
-            )
+        elif name == "record_on_exception" or name in _NEEDLESS:
+            continue  # a tape of a failing test is marked as incomplete, and recorded again
+        elif value and (name, value) not in (("serializer", "yaml"), ("serializer", "json")):
+            instead = _INSTEAD.get(name, "`ignore`, `scrub` or `before_record`")
+            raise pytest.UsageError(f"vcrpy's option {name!r} is not supported: use {instead}")
     return found
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add pytest-recording's ``--record-mode``, so that scripts which give it go on."""
+    with suppress(ValueError):  # pytest-recording is there as well, and has it
+        parser.getgroup("tracetape").addoption(
+            "--record-mode",
+            choices=("none", "once", "new_episodes", "all", "rewrite"),
+            default=None,
+            help="pytest-recording's name for --cassette-mode; rewrite means all",
+        )
+
+
+@pytest.hookimpl(tryfirst=True)  # the plugin reads the mode when it is configured
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the markers."""
+    """Announce the markers, and take the mode."""
+    mode = config.getoption("--record-mode")
+    if mode is not None and config.getoption("--cassette-mode") is None:
+        config.option.cassette_mode = "all" if mode == "rewrite" else mode
     config.addinivalue_line("markers", "vcr(*names, **options): pytest-recording's `cassette`")
     config.addinivalue_line("markers", "default_cassette(name): the name of the test's own tape")
 
@@ -68,9 +122,28 @@ def vcr_config() -> dict[str, Any]:
     return {}
 
 
+@pytest.fixture(scope="module")
+def vcr_cassette_dir() -> None:
+    """Not used, and refused where a conftest.py has its own; so the next two."""
+
+
 @pytest.fixture
-def cassette_config(vcr_config: dict[str, Any]) -> dict[str, Any]:
+def default_cassette_name() -> None:
+    """Not used."""
+
+
+@pytest.fixture(scope="session")
+def record_mode() -> None:
+    """Not used."""
+
+
+@pytest.fixture
+def cassette_config(request: pytest.FixtureRequest, vcr_config: dict[str, Any]) -> dict[str, Any]:
     """The same, as ours."""
+    for name, instead in _FIXTURES.items():
+        is_marked = request.node.get_closest_marker("vcr") is not None
+        if is_marked and request.getfixturevalue(name) is not None:
+            raise pytest.UsageError(f"the fixture {name} is not supported: use {instead}")
     return cassette_options(vcr_config)
 
 

@@ -108,17 +108,20 @@ def test_a_tape_that_no_test_would_find_is_refused(
 
 
 def test_single_spans_may_be_chosen(run: Callable[..., Any], trace_id: str, tmp_path: Path) -> None:
-    """By their ids; one that is not there is named."""
+    """By what their ids begin with, as `show --full` has them; one that is not there is named."""
     trace = tracetape.get_trace(trace_id)
     assert trace is not None
     spans = trace.search_spans(span_type="CHAT_MODEL")
-    assert run(trace_id, "-o", "a.yaml", "--span", spans[1].span_id).exit_code == 0
+    shown = CliRunner().invoke(main, ["show", "--full", trace_id])
+    assert all(span.span_id in shown.stdout for span in trace.data.spans)
+    chosen = spans[1].span_id[:10].upper()
+    assert run(trace_id, "-o", "a.yaml", "--span", chosen).exit_code == 0
     (one,) = load(tmp_path / "a.yaml").interactions
     assert one.response is not None
     assert one.response.is_event_stream
-    done = run(trace_id, "-o", "b.yaml", "--span", "abc")
+    done = run(trace_id, "-o", "b.yaml", "--span", "xyz")
     assert done.exit_code == 1
-    assert "has no span 'abc'" in done.output
+    assert "has no span 'xyz'" in done.output
 
 
 def test_the_test_that_is_written_runs_and_notices_changes(

@@ -138,3 +138,12 @@ def test_a_store_that_cannot_be_made(value: str, doctor: Doctor, tmp_path: Path)
     assert done.exit_code == 1
     assert "made with the first trace" not in done.stdout
     assert f"{value.rstrip('/')} " in done.output.replace("/ ", " ")
+
+
+@pytest.mark.parametrize("value", ["30", "forever", "0d"])
+def test_a_retention_that_is_none(value: str, doctor: Doctor) -> None:
+    """It is named with a remedy, as nothing is pruned then."""
+    done = doctor(TRACETAPE_RETENTION=value)
+    assert done.exit_code == 1
+    assert f"✗ TRACETAPE_RETENTION: '{value}'" in done.output
+    assert "30d" in done.output

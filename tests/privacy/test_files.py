@@ -150,3 +150,17 @@ def test_snapshots_and_other_written_tests_are_private(
     path.chmod(0o644)
     assert_snapshot("another", path)
     assert mode(path) == 0o644
+
+
+def test_an_open_store_gives_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """SQLite gives the files beside it the same mode; they are closed to others all the same."""
+    path = tmp_path / "s.db"
+    path.touch()
+    path.chmod(0o666)
+    store = open_store(str(path))
+    store.open()
+    assert [mode(Path(f"{path}{end}")) for end in ("", "-wal", "-shm")] == [0o600] * 3
+    store.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"tracetape: others could open {path} (mode 666): it is closed to them now"
+    ]

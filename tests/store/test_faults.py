@@ -341,3 +341,49 @@ def test_readers_and_upkeep_while_others_write(tmp_path: Path, write: Write) -> 
     assert faults == []
     assert len(names(store)) == 149
     store.close()
+
+
+def test_a_limit_of_file_sizes_is_named(tmp_path: Path, run_python: Callable[..., Any]) -> None:
+    """SQLite only says "disk I/O error"; a flush without a time of its own ends all the same."""
+    done = run_python(
+        """
+        import os, resource, tracetape.recorder.recorder as recorder
+        import tracetape
+
+        recorder._FAILING_SECONDS = 0.2
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        for _ in range(100):
+            with tracetape.start_span() as span:
+                span.set_inputs(os.urandom(2000).hex())
+        print(tracetape.flush() > 0)
+        """,
+        TRACETAPE_STORE=str(tmp_path / "s.db"),
+    )
+    assert done.stdout == "True\n"
+    assert "this process may write files of at most 200,000 bytes" in done.stderr
+
+
+def test_a_forked_process_keeps_its_spans_in_its_own_memory(
+    tmp_path: Path, run_python: Callable[..., Any]
+) -> None:
+    """They are counted, and it is said once: its parent does not see them."""
+    done = run_python(
+        """
+        import os, tracetape
+
+        tracetape.configure(store="memory://")
+        with tracetape.start_span():
+            pass
+        tracetape.flush()
+        if child := os.fork():
+            os.waitpid(child, 0)
+        else:
+            for _ in range(3):
+                with tracetape.start_span():
+                    pass
+                tracetape.flush()
+        print(tracetape.stats()["unshared_spans"])
+        """
+    )
+    assert done.stdout.split() == ["3", "0"]
+    assert done.stderr.count("its parent does not see what it records") == 1

@@ -16,6 +16,8 @@ import pytest
 import tracetape
 from tracetape.entities import Expectation, Span, TraceState
 from tracetape.entities.attachment import Attachment
+from tracetape.entities.live_trace import TraceDetails
+from tracetape.entities.liveness import PROCESS, signs_of_life
 from tracetape.exceptions import InvalidValueError
 from tracetape.store import SQLiteStore, TraceUpdate
 from tracetape.store.filters import parse_filter
@@ -296,3 +298,22 @@ def test_what_is_removed_is_in_no_file(how: str, tmp_path: Path) -> None:
 
 def raw(path: Path) -> bytes:
     return b"".join(one.read_bytes() for one in path.parent.glob(f"{path.name}*"))
+
+
+def test_traces_of_a_killed_program_go_by_their_age(store: SQLiteStore, make: Make) -> None:
+    """At once: nobody will end them. Those of a living one, and of another machine, stay."""
+    mine = signs_of_life()[PROCESS]
+    host, _, start = mine.split("/")
+    by = {
+        1: f"{host}/{2**30}/{start}",
+        2: mine,
+        3: f"elsewhere/{2**30}/{start}",
+        4: "rubbish",
+        5: f"{host}/{os.getpid()}/{start}0",
+    }
+    updates = [make(number, 0.1, TraceState.IN_PROGRESS) for number in by]
+    for update, process in zip(updates, by.values(), strict=True):
+        update.details = TraceDetails(metadata={PROCESS: process})
+    store.write(updates)
+    assert sum(store.prune(Retention(seconds=7200))) == 2
+    assert names(store) == ["2", "3", "4"]

@@ -201,6 +201,7 @@ def test_stats_tell_what_became_of_the_spans(store_path: Path) -> None:
         "dropped_changes": 0,
         "forgotten_spans": 0,
         "evicted_traces": 0,
+        "unshared_spans": 0,
         "faults": {},
         "store": f"sqlite:///{store_path}",
     }

@@ -78,6 +78,7 @@ def doctor(store: str | None, imports: bool) -> None:
             wrong.append(f"{found.package} cannot be imported: {found.error}")
     echo()
     _section("store", [_store(store, wrong)])
+    wrong += _retention()
     _section("beside us", _others())
     _section("environment", _environment())
     for text in wrong:
@@ -157,6 +158,19 @@ def _store(url: str | None, wrong: list[str]) -> str:
     except TracetapeException as error:
         wrong.append(str(error))
         return "cannot be used"
+
+
+def _retention() -> list[str]:
+    """What is wrong with the bound that the environment sets."""
+    from tracetape.store.retention import parse_retention
+
+    text = os.environ.get("TRACETAPE_RETENTION", "").strip()
+    try:
+        if text:
+            parse_retention(text)
+    except TracetapeException as error:
+        return [f"TRACETAPE_RETENTION: {error} Nothing is pruned"]
+    return []
 
 
 def _others() -> list[str]:

@@ -15,7 +15,7 @@ from tracetape._system import wall_clock_ns
 from tracetape.entities.constants import TraceState
 from tracetape.entities.trace_info import TraceInfo
 
-__all__ = ["PROCESS", "SEEN", "is_unfinished", "last_seen_ms", "signs_of_life"]
+__all__ = ["PROCESS", "SEEN", "is_gone", "is_unfinished", "last_seen_ms", "signs_of_life"]
 
 PROCESS = "tracetape.process"
 SEEN = "tracetape.seen"
@@ -33,11 +33,18 @@ def is_unfinished(info: TraceInfo) -> bool:
     process = info.trace_metadata.get(PROCESS, "")
     if info.state is not TraceState.IN_PROGRESS or process.count("/") != 2:
         return False
-    host, pid, start = process.split("/")
-    if host != _host():
+    if process.split("/")[0] != _host():
         seen = last_seen_ms(info)
         return seen is not None and wall_clock_ns() / 1e6 - seen > _SILENCE_MS
-    return not _NUMBER.fullmatch(pid) or _start_of(int(pid)) != start
+    return is_gone(process)
+
+
+def is_gone(process: str) -> bool:
+    """Whether `PROCESS` of a trace names a process of this machine that has ended."""
+    if process.count("/") != 2:
+        return False
+    host, pid, start = process.split("/")
+    return host == _host() and (not _NUMBER.fullmatch(pid) or _start_of(int(pid)) != start)
 
 
 def last_seen_ms(info: TraceInfo) -> int | None:

@@ -39,6 +39,7 @@ _KILLED_TIDY_SECONDS = 0.05  # the same, of a process that its parent may kill
 _EXIT_SECONDS = 10.0
 _PATIENCE_SECONDS = 1.0  # without progress, for a store that another process has locked, or fails
 _AT_ONCE_SECONDS = 5.0  # at most, for a trace that is written before its root's end returns
+_FAILING_SECONDS = 10.0  # without progress, for a flush that is given no time of its own
 _STOP_SECONDS = 5.0  # for the worker to end
 _GIVE_UP_SECONDS = 1.0  # the same, of one that waits for a store
 _FORK_SECONDS = 0.05
@@ -233,17 +234,22 @@ class Recorder(Bounds):
         """How many traces a store in memory has removed, being full."""
         return int(getattr(self._store, "evicted", 0))
 
+    @property
+    def unshared(self) -> int:
+        """How many spans only the memory of this process has, which was forked."""
+        return int(getattr(self._store, "unshared", 0))
+
     def flush(self, timeout: float | None = None) -> int:
         """Wait until what has ended so far is durable; never raises.
 
         Args:
-            timeout: seconds; None waits as long as it takes.
+            timeout: seconds; None waits as long as it takes, unless the store fails.
 
         Returns:
             How many spans are still unwritten.
         """
         try:
-            left = self._flush(timeout)
+            left = self._flush(timeout, _FAILING_SECONDS if timeout is None else None)
             log_rest()
             return left
         except Exception:  # noqa: BLE001 - the guard

@@ -342,6 +342,7 @@ def close_to_others(path: Path) -> None:
     real = path.resolve()  # where SQLite has its side files
     wanted = [(path, 0o077), *((Path(f"{real}{ending}"), 0o077) for ending in ("-wal", "-shm"))]
     wanted += [(folder, 0o022) for folder in path.parents if folder.name == _FOLDER]
+    told = False
     for one, open_to_others in wanted:
         try:
             mode = stat.S_IMODE(os.stat(one).st_mode)
@@ -357,4 +358,8 @@ def close_to_others(path: Path) -> None:
             done = "it is closed to them now"
         except OSError as error:
             done = f"it could not be closed to them ({error})"
+            told = False
+        if told and one != path and one.name != _FOLDER:  # SQLite gave it the mode of the store
+            continue
+        told = True
         warn_once(f"mode {one}", "tracetape: others could open %s (mode %o): %s", one, mode, done)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tracetape._system import wall_clock_ns
 from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
+from tracetape.store.causes import cause_of
 from tracetape.store.conditions import add_functions
 from tracetape.store.connections import (
     close_to_others,
@@ -49,8 +50,9 @@ def open_file(path: Path) -> sqlite3.Connection:
                 raise
         return _open(path)
     except (*SQLITE_ERRORS, OSError) as error:
+        cause = cause_of(reason(error), path)
         raise StoreError(
-            f"the store {path} cannot be opened: {reason(error)}. Name a writable file by "
+            f"the store {path} cannot be opened: {reason(error)}{cause}. Name a writable file by "
             "tracetape.configure(store=…) or TRACETAPE_STORE."
         ) from error
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import orjson
 
+from tracetape.entities.liveness import PROCESS, is_gone
 from tracetape.store.attachments import remove_attachments
 from tracetape.store.briefs import remove_briefs
 from tracetape.store.contents import parts_of
@@ -37,12 +39,38 @@ def oldest_traces(
     connection: sqlite3.Connection, limit: int, now_ns: int, before_ns: int | None = None
 ) -> list[int]:
     """Row ids of the oldest traces that no longer run, of those that began before a time."""
+    before = now_ns if before_ns is None else before_ns
+    left = orjson.dumps(_left_behind(connection, before)).decode()
     rows = connection.execute(
-        "SELECT id FROM traces WHERE start_ns < ? AND (state <> 'IN_PROGRESS' OR start_ns < ?) "
-        "ORDER BY start_ns LIMIT ?",
-        (now_ns if before_ns is None else before_ns, now_ns - _DEAD_NS, limit),
+        "SELECT id FROM traces WHERE start_ns < ? AND (state <> 'IN_PROGRESS' OR start_ns < ? "
+        f"OR id IN {_IDS}) ORDER BY start_ns LIMIT ?",
+        (before, now_ns - _DEAD_NS, left, limit),
     )
     return [key for (key,) in rows]
+
+
+def _left_behind(connection: sqlite3.Connection, before_ns: int) -> list[int]:
+    """Row ids of traces without an end whose processes are gone."""
+    running = connection.execute(
+        "SELECT id, metadata FROM traces WHERE state = 'IN_PROGRESS' AND start_ns < ?",
+        (before_ns,),
+    )
+    known: dict[str, bool] = {}
+    found = []
+    for key, metadata in running:
+        process = _process(metadata)
+        if process not in known:
+            known[process] = is_gone(process)
+        if known[process]:
+            found.append(key)
+    return found
+
+
+def _process(metadata: Any) -> str:
+    try:
+        return str(orjson.loads(metadata).get(PROCESS, ""))
+    except (AttributeError, TypeError, ValueError):  # no program of ours has written it
+        return ""
 
 
 def remove_traces(connection: sqlite3.Connection, keys: Sequence[int]) -> None:

@@ -43,7 +43,15 @@ def parse_retention(text: str) -> Retention:
     seconds, max_bytes = None, None
     for part in text.split(","):
         if not is_duration(part):
-            max_bytes = parse_size(part)
+            try:
+                max_bytes = parse_size(part)
+            except InvalidValueError as error:
+                if "is not a size" not in str(error):
+                    raise
+                raise InvalidValueError(
+                    f"{part.strip()!r} is not a size, nor an age: write an age such as 30d, a size "
+                    "such as 2GB, or both as '30d, 2GB'."
+                ) from None
             continue
         seconds = parse_seconds(part)
         if seconds <= 0:

@@ -23,6 +23,7 @@ from tracetape.store.assessments import (
     write_assessments,
 )
 from tracetape.store.attachments import read_attachment
+from tracetape.store.causes import cause_of
 from tracetape.store.connections import Connection, ForkWaitsError, begin_writing
 from tracetape.store.contents import ContentWriter
 from tracetape.store.inspection import SQLITE_ERRORS, reason
@@ -87,6 +88,9 @@ class SQLiteStore:
         self.unreadable = Unreadable()
         self.reports_unreadable = False
         self.is_watched = False  # whether what changes it ends, too, by Ctrl-C and a deadline
+        # Spans that stay in this process's memory, a copy of that of its parent.
+        self.unshared = 0
+        self._made_by = os.getpid()
         self.evicted = 0  # traces that a store in memory had no more room for
 
     @property
@@ -131,6 +135,16 @@ class SQLiteStore:
         self._use(self._writer, transaction)
         if self._path is None:
             self._evict()
+            if os.getpid() != self._made_by:
+                self._tell_unshared(sum(len(update.spans) for update in updates))
+
+    def _tell_unshared(self, count: int) -> None:
+        self.unshared += count
+        warn_once(
+            f"unshared {os.getpid()}",
+            "tracetape: the store is in memory, and this process was forked: its parent does not "
+            "see what it records. Name a file by TRACETAPE_STORE to have all in one place.",
+        )
 
     def _evict(self) -> None:
         count = self._upkeep.evict(MEMORY_BYTES)
@@ -360,8 +374,10 @@ class SQLiteStore:
                     raise  # a fault of ours: the same call would never succeed
                 except SQLITE_ERRORS as error:
                     if not (again and self._begin_anew(error)):
-                        failed = StoreError(f"the store {self.url} failed: {reason(error)}")
-                        failed.is_locked = "locked" in reason(error)
+                        said = reason(error)
+                        cause = cause_of(said, self._path)
+                        failed = StoreError(f"the store {self.url} failed: {said}{cause}")
+                        failed.is_locked = "locked" in said
                         raise failed from error
                     again = False
             pause(0.001)  # else the thread that forks may not get its turn

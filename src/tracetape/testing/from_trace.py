@@ -51,20 +51,16 @@ def calls_of(trace: Trace, spans: Collection[str] = ()) -> list[Span]:
 
     Args:
         trace: the trace.
-        spans: ids of the spans to take; none: all calls.
+        spans: ids of the spans to take, or what they begin with; none: all calls.
 
     Raises:
-        InvalidValueError: there is no such span, or no call at all.
+        InvalidValueError: there is no such span, or several, or no call at all.
     """
-    known = {span.span_id for span in trace.data.spans}
-    for wanted in spans:
-        if wanted not in known:
-            raise InvalidValueError(
-                f"the trace {trace.trace_id} has no span {wanted!r}: "
-                "`tracetape show --json` shows their ids"
-            )
+    chosen = {_span_id(trace, wanted) for wanted in spans}
     calls = [
-        span for span in trace.data.spans if span.span_id in spans or (not spans and _is_call(span))
+        span
+        for span in trace.data.spans
+        if span.span_id in chosen or (not spans and _is_call(span))
     ]
     if not calls:
         raise InvalidValueError(
@@ -72,6 +68,23 @@ def calls_of(trace: Trace, spans: Collection[str] = ()) -> list[Span]:
             "those that an integration has traced (`tracetape.autolog()`) can be"
         )
     return sorted(calls, key=lambda span: span.start_time_ns)
+
+
+def _span_id(trace: Trace, wanted: str) -> str:
+    """The id of the span that a user means by the beginning of one, in upper or lower case."""
+    ids = [span.span_id for span in trace.data.spans]
+    found = {one for one in ids if wanted and one.startswith(wanted.lower())}
+    if len(found) == 1:
+        return found.pop()
+    if found:
+        raise InvalidValueError(
+            f"{wanted!r} is the beginning of several spans' ids ({', '.join(sorted(found)[:3])}): "
+            "give more of it"
+        )
+    raise InvalidValueError(
+        f"the trace {trace.trace_id} has no span {wanted!r}: "
+        f"`tracetape show --full {trace.trace_id}` shows their ids"
+    )
 
 
 def interactions_of(span: Span, attachments: Attachments) -> list[Interaction]:

@@ -287,7 +287,8 @@ def flush(timeout: float | None = None) -> int:
     """Wait until all spans that have ended are durable.
 
     Args:
-        timeout: seconds; None waits as long as it takes.
+        timeout: seconds; None waits as long as it takes, but only ten seconds for a store that
+            fails, such as one on a full disk.
 
     Returns:
         How many spans are still unwritten: 0, unless the time was too short or the store fails.
@@ -314,10 +315,12 @@ def stats() -> dict[str, Any]:
     ``dropped_traces`` and ``dropped_changes`` (of tags) are those for which there was no room in
     memory; ``forgotten_spans`` those that were open when too many were, and are written only if
     they end. ``pruned_traces`` are those that the bound `retention` has removed,
-    ``evicted_traces`` those that a store in memory (64 MB) had no more room for. ``faults`` counts
+    ``evicted_traces`` those that a store in memory (64 MB) had no more room for;
+    ``unshared_spans`` those that a forked process has in its own memory only. ``faults`` counts
     internal errors of tracetape by the place where they happened. Asking makes no store.
     """
     recorder = runtime.recorder
     counters = {**recorder.as_dict(), "pruned_traces": recorder.pruned}
     counters["evicted_traces"] = recorder.evicted
+    counters["unshared_spans"] = recorder.unshared
     return {**counters, "store": recorder.url, "faults": faults()}

@@ -55,6 +55,8 @@ def render_tree(trace: Trace, *, times: bool = True, full: bool = False) -> Rend
     branches: dict[str, Branch] = {}
     for span in trace.data.spans:
         branches[span.span_id] = Branch(joined([*_label(span, times, trace.info)]))
+        if full and times:
+            branches[span.span_id].add(_line(f"id {span.span_id}", "dim"))
         for detail in _details(span, full):
             branches[span.span_id].add(detail)
     parents = {span.span_id: span.parent_id for span in trace.data.spans}

@@ -1,0 +1,40 @@
+"""Why the disk takes nothing: SQLite only says that it does not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["cause_of"]
+
+_LITTLE = 1_000_000  # bytes that are free on a disk that is as good as full
+
+
+def cause_of(error: str, path: Path | None) -> str:
+    """What stands behind an error of writing to `path`, in brackets; empty, if that is unknown."""
+    if path is None or not any(sign in error for sign in ("disk I/O", "full", "unable to open")):
+        return ""
+    bound = _largest_file()
+    if bound is not None:
+        return f" (this process may write files of at most {bound:,} bytes: see `ulimit -f`)"
+    free = _free_bytes(path.parent)
+    if free is not None and free < _LITTLE:
+        return f" (the disk of {path.parent} has {free:,} bytes free)"
+    return ""
+
+
+def _largest_file() -> int | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    bound, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return None if bound == resource.RLIM_INFINITY else bound
+
+
+def _free_bytes(folder: Path) -> int | None:
+    try:
+        found = os.statvfs(folder)
+    except (AttributeError, OSError):
+        return None
+    return found.f_bavail * found.f_frsize

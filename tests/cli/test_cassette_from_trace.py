@@ -107,12 +107,14 @@ def test_a_tape_that_no_test_would_find_is_refused(
     assert not (tmp_path / "tests").exists()
 
 
-def test_single_spans_may_be_chosen(run: Callable[..., Any], trace_id: str, tmp_path: Path) -> None:
+def test_single_spans_may_be_chosen(
+    run: Callable[..., Any], trace_id: str, tmp_path: Path, store_path: Path
+) -> None:
     """By what their ids begin with, as `show --full` has them; one that is not there is named."""
     trace = tracetape.get_trace(trace_id)
     assert trace is not None
     spans = trace.search_spans(span_type="CHAT_MODEL")
-    shown = CliRunner().invoke(main, ["show", "--full", trace_id])
+    shown = CliRunner().invoke(main, ["show", "--full", trace_id, "--store", str(store_path)])
     assert all(span.span_id in shown.stdout for span in trace.data.spans)
     chosen = spans[1].span_id[:10].upper()
     assert run(trace_id, "-o", "a.yaml", "--span", chosen).exit_code == 0

@@ -50,7 +50,7 @@ def parse_retention(text: str) -> Retention:
                     raise
                 raise InvalidValueError(
                     f"{part.strip()!r} is not a size, nor an age: write an age such as 30d, a size "
-                    "such as 2GB, or both as '30d, 2GB'."
+                    "such as 500MB, or both as '30d, 500MB'."
                 ) from None
             continue
         seconds = parse_seconds(part)

@@ -158,7 +158,8 @@ class LiveSpan(Span):
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Record one attribute; a key that is no string is skipped with a warning."""
-        if not self._is_open("set_attribute"):
+        if self._end is not None:
+            self._is_open("set_attribute")  # it is not, and says so
             return
         if not isinstance(key, str):
             logger.warning("Attribute key must be a string, but got %s: skipped.", key)
@@ -171,18 +172,19 @@ class LiveSpan(Span):
             attributes = self._attributes
             if attributes is None:
                 attributes = self._attributes = {}
-            if kind not in _SCALARS:
+            # The difference is 0 for all numbers but NaN and infinity.
+            if kind not in _SCALARS and (kind is not float or value - value != 0.0):
                 self._keep_attribute(key, encode(value))
             elif key in attributes:
                 self._keep_attribute(key, value)
-            else:  # the hot way, without a further call
+            else:  # the hot way
                 attributes[key] = value
                 before = self._size
-                after = before + _ITEM_BYTES + (len(value) if kind is str else 0)
-                if after >> _PAGE == before >> _PAGE:
-                    self._size = after
-                else:
-                    self._grow(after - before)
+                size = before + (_ITEM_BYTES + len(value) if kind is str else _ITEM_BYTES)
+                self._size = size
+                if (size ^ before) >> _PAGE:
+                    pages = (size >> _PAGE) - (before >> _PAGE)
+                    self._trace.sink.grown(self, pages << _PAGE)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("recording an attribute")
 
@@ -521,6 +523,9 @@ class NoOpSpan(LiveSpan):
         """Nothing."""
 
     def set_outputs(self, outputs: Any) -> None:
+        """Nothing."""
+
+    def set_attribute(self, key: str, value: Any) -> None:
         """Nothing."""
 
     def _grow(self, size: int) -> None:

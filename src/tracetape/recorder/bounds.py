@@ -53,6 +53,7 @@ class Bounds:
     def __init__(self, max_bytes: int) -> None:
         """Nothing is held yet; `max_bytes` is the bound of the queue."""
         self._max_bytes = max_bytes
+        self._most_held = _OPEN * max_bytes
         self._most_open = self._many_open = max_bytes // _SPAN_BYTES
         self.stats = RecorderStats()
         # Traces with spans that are not both ended and written (a dict keeps their order).
@@ -76,10 +77,13 @@ class Bounds:
 
     def grown(self, span: LiveSpan, size: int) -> None:
         """Count what an open span holds; a trace that makes it too much is dropped as a whole."""
-        self._count(0, size)
+        with self._lock:
+            self._open = held = self._open + size
+            if held < 0:
+                self._open = 0
         trace = span._trace
         # One payload may be larger than the bound, as in the queue.
-        if trace.dropped or (size > 0 and self._is_too_much_open(span)):
+        if trace.dropped or (held > self._most_held and size > 0 and self._is_too_much_open(span)):
             self._drop(trace)
 
     def _count(self, queued: int, open_: int) -> None:
@@ -97,7 +101,7 @@ class Bounds:
 
     def _is_too_much_open(self, span: LiveSpan) -> bool:
         inputs, outputs = span._inputs or b"", span._outputs or b""
-        return self._open - len(inputs) - len(outputs) > _OPEN * self._max_bytes
+        return self._open - len(inputs) - len(outputs) > self._most_held
 
     def _make_room(self, span: LiveSpan) -> bool:
         """Whether an ended span may be queued; else its whole trace is dropped, and counted."""

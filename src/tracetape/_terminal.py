@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["clean", "visible", "visible_json", "visible_line"]
+__all__ = ["clean", "plural", "visible", "visible_json", "visible_line"]
 
 # Control characters could move the cursor, change colours or set the window's title; others
 # change the order in which text is read.
@@ -34,6 +34,11 @@ def visible_line(text: object) -> str:
 def visible_json(text: str) -> str:
     """The same JSON, in which no string has what a terminal would obey."""
     return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def plural(count: int, noun: str) -> str:
+    """Such as ``1 trace`` and ``2,000 traces``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _escape(found: re.Match[str]) -> str:

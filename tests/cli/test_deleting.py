@@ -36,13 +36,13 @@ def test_it_deletes_for_good_and_says_how_many(ids: list[str], store_path: Path)
     """By a filter, or by the beginning of an id; the bytes are gone, though a program runs."""
     arguments = ["delete", "--filter", "name = 'secret'", "--yes", "--store", str(store_path)]
     result = CliRunner().invoke(main, arguments)
-    assert "1 traces deleted" in result.output
+    assert "1 trace deleted" in result.output
     runtime.recorder.close()
     for path in store_path.parent.glob(f"{store_path.name}*"):
         assert b"MARK of secret" not in path.read_bytes()
     arguments = ["delete", ids[1][:20], "--yes", "--store", str(store_path)]
     result = CliRunner().invoke(main, arguments)
-    assert "1 traces deleted" in result.output
+    assert "1 trace deleted" in result.output
     left = tracetape.search_traces(return_type="list")
     assert [trace.trace_id for trace in left] == [ids[2]]
 

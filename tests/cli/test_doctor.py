@@ -86,7 +86,7 @@ def test_it_counts_the_traces(
     ("environment", "wrong"),
     [
         ({"TRACETAPE_DISABLED": "1"}, "TRACETAPE_DISABLED is set"),
-        ({"TRACETAPE_STORE": "mysql://x"}, "'mysql://x' is no store"),
+        ({"TRACETAPE_STORE": "mysql://x"}, "'mysql://x' does not name a store"),
     ],
 )
 def test_what_is_wrong_is_said_and_the_status_is_1(

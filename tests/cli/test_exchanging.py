@@ -59,7 +59,7 @@ def test_there_and_back(traces: list[Trace], store_path: Path, tmp_path: Path, k
     assert result.output == f"3 traces written to {file}.\n"
     assert call("import", file, "--store", other).output == "3 traces imported into other.db.\n"
     assert read(other) == traces
-    assert "3 were there already" in call("import", file, "--store", other).output
+    assert "3 already there" in call("import", file, "--store", other).output
     assert read(other) == traces
 
 
@@ -113,7 +113,7 @@ def test_attachments_go_along(store_path: Path, tmp_path: Path) -> None:
     assert found.content_bytes == b"png" * 1000
     call("export", "--jsonl", file, "--store", store_path)
     result = call("import", file, "--store", tmp_path / "third.db")
-    assert f"The content of 1 attachments is not in {file}." in result.output
+    assert f"{file} lacks the content of 1 attachment." in result.output
 
 
 def test_mistakes(traces: list[Trace], store_path: Path, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_mistakes(traces: list[Trace], store_path: Path, tmp_path: Path) -> None
     assert "Say one of" in call("export", "--store", store_path).output
     both = call("export", "ab", "--filter", "name = 'x'", "--json", "-", "--store", store_path)
     assert "not both" in both.output
-    assert "There is no file" in call("import", tmp_path / "none").output
+    assert "does not exist" in call("import", tmp_path / "none").output
     nowhere = tmp_path / "none" / "t.jsonl"
     result = call("export", "--jsonl", nowhere, "--store", store_path)
     assert result.output == f"tracetape: error: {nowhere}: No such file or directory\n"
@@ -129,7 +129,7 @@ def test_mistakes(traces: list[Trace], store_path: Path, tmp_path: Path) -> None
     file.write_text(traces[0].to_json() + "\nnonsense\n")
     result = call("import", file, "--store", tmp_path / "other.db")
     assert result.exit_code == 1
-    assert "1 traces imported" in result.output
+    assert "1 trace imported" in result.output
     assert "t.jsonl, line 2" in result.output
     assert len(read(tmp_path / "other.db")) == 1
 

@@ -161,7 +161,7 @@ def test_show_prints_the_traces_of_this_run_only(
         (["-m", "no.such.module"], "there is no module no.such.module to run"),
         (["--cassette-rename", "x", "--cassette", "t.yaml", "app.py"], "write FROM=TO"),
         (["--cassette", "t.yaml", "sh", "-c", "true"], "the command 'sh' runs in another"),
-        (["--store", "redis://x", "app.py"], "'redis://x' is no store"),
+        (["--store", "redis://x", "app.py"], "'redis://x' does not name a store"),
     ],
 )
 def test_bad_input_gets_one_clear_line(
@@ -193,7 +193,7 @@ def test_an_unwritable_store_is_one_warning_and_the_program_runs(
     (tmp_path / "folder").mkdir()
     done = tracetape_command("run", "--store", "folder", script(SPAN + "print('done')"))
     assert (done.returncode, done.stdout) == (0, "done\n")
-    assert done.stderr.count("is no regular file") == 1
+    assert done.stderr.count("is not a regular file") == 1
     assert "in memory only, and gone now" in done.stderr
 
 

@@ -175,7 +175,7 @@ def test_a_store_is_imported_without_what_cannot_be_read(
     path = changed(TRACE.format("state = 'WAT'"))
     result = runner.invoke(main, ["import", str(path), "--store", "new.db"])
     assert result.exit_code == 1
-    assert "1 traces imported" in result.stdout
+    assert "1 trace imported" in result.stdout
     assert "1 trace cannot be read" in result.stderr
 
 

@@ -111,7 +111,7 @@ def test_a_collector_gets_every_span(path: Path, receiver: Receiver) -> None:
     result = run(path, "--otlp", f"{receiver.url}/v1/traces")
 
     assert result.exit_code == 0, result.output
-    assert f"1 traces sent to {receiver.url}/v1/traces." in result.output
+    assert f"1 trace sent to {receiver.url}/v1/traces." in result.output
     again = run(path, "--otlp", f"{receiver.url}/v1/traces?token=cnry-9Wd3Xc70NpYs1")
     assert "cnry" not in again.output
     del receiver.posts[1:]
@@ -161,7 +161,7 @@ def test_what_does_not_arrive_is_an_error(path: Path, receiver: Receiver) -> Non
     result = run(path, "--otlp", f"{receiver.url}/v1/traces")
 
     assert result.exit_code == 1
-    assert "did not take 2 spans" in result.output
+    assert "did not accept 2 spans" in result.output
     assert run(path, "--jsonl", "-").output.count("\n") >= 1
 
 

@@ -55,7 +55,7 @@ def delete(store_path: Path) -> str:
     """By the command; gives what it says on stderr."""
     arguments = ["--filter", "name = 'secret'", "--yes", "--store", str(store_path)]
     done = CliRunner().invoke(main, ["delete", *arguments])
-    assert (done.exit_code, "1 traces deleted" in done.stdout) == (0, True), done.output
+    assert (done.exit_code, "1 trace deleted" in done.stdout) == (0, True), done.output
     return done.stderr
 
 

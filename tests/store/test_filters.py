@@ -70,7 +70,7 @@ def test_no_filter(text: str | None) -> None:
         ("status", "expected one of"),
         ("status =", "expected a number, or a text in quotes"),
         ("status = OK", "expected a number, or a text in quotes"),
-        ("status = 'DONE'", "'DONE' is no status; there are .*OK"),
+        ("status = 'DONE'", "unknown status 'DONE'; choose from .*OK"),
         ("colour = 'x'", "Invalid attribute key 'colour' specified; there are"),
         ("spam.k = 'x'", "there is no 'spam'"),
         ("span.colour = 'x'", "Invalid span attribute 'colour'.*attributes.<name>"),

@@ -64,7 +64,7 @@ def test_urls(url: str, expected: str, tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_url_that_is_none(url: str) -> None:
     """A clear error at once, which is also a ValueError; traces go where they went."""
     before = tracetape.stats()["store"]
-    with pytest.raises(TracetapeException, match="is no store: use sqlite:///") as caught:
+    with pytest.raises(TracetapeException, match="does not name a store: use sqlite:///") as caught:
         tracetape.configure(store=url)
     assert isinstance(caught.value, ValueError)
     assert repr(url) in str(caught.value)
@@ -74,7 +74,7 @@ def test_a_url_that_is_none(url: str) -> None:
 @pytest.mark.parametrize("url", ["a\0b.db", "a\ud800b.db"])
 def test_a_name_that_no_file_can_have(url: str) -> None:
     """It is refused at once, with the value escaped."""
-    with pytest.raises(InvalidValueError, match="is no store, as") as caught:
+    with pytest.raises(InvalidValueError, match="cannot name a store") as caught:
         tracetape.configure(store=url)
     assert repr(url) in str(caught.value)
 
@@ -107,12 +107,15 @@ def test_the_environment_makes_no_file_of_an_odd_name(
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("folder", "is no regular file, but a folder: name a file in it, such as"),
+        ("folder", "is a folder, not a file: name a file in it, such as"),
         ("folder/", "is a folder: name a file in it, such as folder/traces.db"),
-        ("fifo", "is no regular file: name another store"),
-        ("/dev/null", "is no regular file: name another store"),
-        ("file/x.db", "has no place: {here}/file is a file, no folder; name another store"),
-        ("~no-such-user/x.db", "~no-such-user is no user's home directory; write ./~no-such-user"),
+        ("fifo", "is not a regular file: name another store"),
+        ("/dev/null", "is not a regular file: name another store"),
+        ("file/x.db", "cannot be made: {here}/file is a file, not a folder; name another store"),
+        (
+            "~no-such-user/x.db",
+            "~no-such-user is not a user's home directory; write ./~no-such-user",
+        ),
     ],
 )
 def test_what_cannot_be_a_store(

@@ -364,7 +364,7 @@ def test_running_traces_are_kept(client: Client, caplog: pytest.LogCaptureFixtur
     assert client.delete_traces("0", max_timestamp_millis=now) == 1
     assert tracetape.get_trace(over, silent=True) is None
     assert client.delete_traces("0", trace_ids=[root.trace_id]) == 0
-    assert "1 traces still run in this process and are kept" in caplog.text
+    assert "Kept what still runs in this process: 1 trace" in caplog.text
     client.end_trace(root.trace_id)
     assert len(client.get_trace(root.trace_id, flush=True).data.spans) == 2
     assert client.delete_traces("0", trace_ids=[root.trace_id]) == 1
@@ -406,4 +406,4 @@ def test_words_of_mlflow(caplog: pytest.LogCaptureFixture) -> None:
     """Its name of the client, and its arguments, once with a warning."""
     assert tracetape.MlflowClient is Client
     Client(tracking_uri="http://localhost:5000")
-    assert "Client(tracking_uri=…) has no meaning here" in caplog.text
+    assert "Client(tracking_uri=…) is ignored" in caplog.text

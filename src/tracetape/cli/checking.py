@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from tracetape._terminal import visible_line
+from tracetape._terminal import plural, visible_line
 from tracetape.cli.output import echo
-from tracetape.cli.tape_files import counted, paths_argument, tape_files
+from tracetape.cli.tape_files import paths_argument, tape_files
 
 __all__ = ["check_command"]
 
@@ -35,8 +35,8 @@ def check_command(ctx: click.Context, paths: tuple[Path, ...]) -> None:
         for line in lines:
             echo(visible_line(line))
         problems += len(lines)
-    number = counted(len(files), "cassette")
+    number = plural(len(files), "cassette")
     if problems:
-        echo(f"tracetape: {counted(problems, 'problem')} in {number}", err=True)
+        echo(f"tracetape: {plural(problems, 'problem')} in {number}", err=True)
         ctx.exit(1)
     echo(f"tracetape: {number} checked, no secrets found", err=True)

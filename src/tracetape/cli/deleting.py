@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from tracetape._terminal import plural
 from tracetape.cli.common import find_trace, opened_to_change, shown_place, store_option, tell_rest
 from tracetape.cli.output import echo
 
@@ -41,7 +42,7 @@ def delete(
             numbers = source.find(TraceQuery(condition))
         place = shown_place(source.url)
         if not numbers:
-            echo(f"No traces in {place} are like this.")
+            echo(f"No traces in {place} match.")
             return
         if not yes:
             for number in numbers[:_SHOWN]:
@@ -51,10 +52,14 @@ def delete(
             if len(numbers) > _SHOWN:
                 echo(f"… and {len(numbers) - _SHOWN:,} more")
             if not sys.stdin.isatty():
-                raise click.UsageError("Nothing was deleted: nobody can be asked; give --yes.")
-            click.confirm(f"Delete {len(numbers):,} traces from {place} for good?", abort=True)
+                raise click.UsageError(
+                    "Nothing was deleted: there is no terminal to ask, give --yes."
+                )
+            click.confirm(
+                f"Delete {plural(len(numbers), 'trace')} from {place} for good?", abort=True
+            )
         removed = 0
         for start in range(0, len(numbers), _ROUND):
             removed += source.delete(numbers[start : start + _ROUND])
         tell_rest(source)
-    echo(f"{removed:,} traces deleted from {place}.")
+    echo(f"{plural(removed, 'trace')} deleted from {place}.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
-from tracetape._terminal import visible_line
+from tracetape._terminal import plural, visible_line
 from tracetape.cli.common import (
     find_trace,
     opened,
@@ -98,7 +98,7 @@ def export(
     if str(targets[0]) != "-":
         done = "sent" if otlp or databricks else "written"
         where = clean_text(otlp) if otlp else targets[0]  # a log of CI keeps what is said here
-        echo(f"{count:,} traces {done} to {visible_line(where)}.")
+        echo(f"{plural(count, 'trace')} {done} to {visible_line(where)}.")
 
 
 def _refuse_files_of(url: str, target: Path) -> None:
@@ -148,7 +148,7 @@ def import_(source: str, store: str | None) -> None:
     if not source.strip():
         raise click.UsageError("The name of the file is blank.")
     if not path.exists():
-        raise click.UsageError(f"There is no file {visible_line(path)}.")
+        raise click.UsageError(f"The file {visible_line(path)} does not exist.")
     found = open_source(path)
     if found.store is not None:
         tell_unreadable_of(found.store)
@@ -165,11 +165,11 @@ def import_(source: str, store: str | None) -> None:
         target.close()
         if found.store is not None:
             found.store.close()
-    known = f", {counts.known:,} were there already" if counts.known else ""
-    echo(f"{counts.added:,} traces imported into {shown_place(target.url)}{known}.")
+    known = f", {counts.known:,} already there" if counts.known else ""
+    echo(f"{plural(counts.added, 'trace')} imported into {shown_place(target.url)}{known}.")
     if counts.missing:
         echo(
-            f"The content of {counts.missing:,} attachments is not in {visible_line(path)}.",
+            f"{visible_line(path)} lacks the content of {plural(counts.missing, 'attachment')}.",
             err=True,
         )
     if counts.refused:

@@ -30,7 +30,7 @@ _ID = 8  # digits of an id that are shown; more where two of the list begin alik
     help="How many, the newest first.",
 )
 @click.option("--filter", "filter_string", metavar="FILTER", help="Such as \"status = 'ERROR'\".")
-@click.option("--text", help="Only traces in whose inputs or outputs this text stands.")
+@click.option("--text", help="Only traces with this text in their inputs or outputs.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @store_option
 def ls(
@@ -61,7 +61,7 @@ def ls(
     elif infos:
         _print_table(infos)
     elif condition is not None:
-        echo(f"No traces in {shown_place(source.url)} are like this.")
+        echo(f"No traces in {shown_place(source.url)} match.")
     else:
         place = shown_place(source.url)
         echo(f"No traces in {place} yet: run a program with `tracetape run app.py`.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from tracetape._terminal import plural
 from tracetape.cli.common import opened_to_change, shown_place, store_option, tell_rest
 from tracetape.cli.output import echo, echo_over
 
@@ -39,13 +40,13 @@ def prune(older_than: str | None, max_size: str | None, optimize: bool, store: s
         removed = 0
         for count in source.prune(retention):
             removed += count
-            echo_over(f"{removed:,} traces removed …")
+            echo_over(f"{plural(removed, 'trace')} removed …")
         for left in source.optimize() if optimize else ():
-            echo_over(f"{left:,} texts to index …")
+            echo_over(f"{plural(left, 'text')} to index …")
         echo_over("")
         tell_rest(source)
         place = shown_place(source.url)
-    done = [f"{removed:,} traces removed from {place}"] if bounded else []
+    done = [f"{plural(removed, 'trace')} removed from {place}"] if bounded else []
     if optimize:
         done.append(f"the text index of {place} is complete")
     echo(f"{', '.join(done)}: {_megabytes(before)} before, {_megabytes(_size(path))} now.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracetape._system import wall_clock_ns
+from tracetape._terminal import plural
 from tracetape.cli.common import numeric_id, shown_place
 from tracetape.cli.output import echo
 from tracetape.cli.showing import print_trace
@@ -89,17 +90,17 @@ class Report:
         stats = runtime.recorder.as_dict()
         lost = stats["lost"] + stats["dropped_spans"] + stats["queued"]
         if lost:
-            _say(f"{_plural(lost, 'span')} could not be kept")
+            _say(f"{plural(lost, 'span')} could not be kept")
         failures = sum(faults().values())
         if failures:
-            _say(f"{_plural(failures, 'internal error')}, see the log: traces may lack parts")
+            _say(f"{plural(failures, 'internal error')}, see the log: traces may lack parts")
 
     def _print_place(self, store: Store, infos: list[TraceInfo]) -> None:
         if not infos:
             off = "tracing is off (TRACETAPE_DISABLED)"
             _say("no traces were recorded" if self._enabled else off)
         elif store.url == "memory://":
-            _say(f"{_plural(len(infos), 'trace')} in memory only, and gone now")
+            _say(f"{plural(len(infos), 'trace')} in memory only, and gone now")
         else:
             place = shown_place(store.url, self._folder)
             named = "" if store.url == self._readers else f" --store {shlex.quote(place)}"
@@ -108,7 +109,7 @@ class Report:
                 f"{self._command} {command}{named}"
                 for command in (["show"] if len(infos) == 1 else ["ls", "show"])
             )
-            _say(f"{_plural(len(infos), 'trace')} in {place} — look at {them} with: {look}")
+            _say(f"{plural(len(infos), 'trace')} in {place} — look at {them} with: {look}")
 
 
 def _own_command(folder: Path) -> str:
@@ -123,26 +124,22 @@ def _own_command(folder: Path) -> str:
 
 
 def _of_tape(player: Player) -> str:
-    played = f"replayed {_plural(player.played, 'interaction')} from {player.path}"
-    recorded = f"recorded {_plural(player.recorded, 'interaction')} to {player.path}"
+    played = f"replayed {plural(player.played, 'interaction')} from {player.path}"
+    recorded = f"recorded {plural(player.recorded, 'interaction')} to {player.path}"
     told = []
     if player.played and player.recorded:
         told.append(f"{played}, and recorded {player.recorded:,} new")
     elif player.played or player.recorded:
         told.append(recorded if player.recorded else played)
     if player.misses:
-        told.append(f"{_plural(len(player.misses), 'request')} not found on {player.path}")
+        told.append(f"{plural(len(player.misses), 'request')} not found on {player.path}")
     if player.refused:
-        told.append(f"{_plural(len(player.refused), 'connection')} refused")
+        told.append(f"{plural(len(player.refused), 'connection')} refused")
     if player.rejected:
-        told.append(f"{_plural(player.rejected, 'interaction')} not recorded")
+        told.append(f"{plural(player.rejected, 'interaction')} not recorded")
     return (
         "; ".join(told) or f"the program made no request that {player.path} could answer or record"
     )
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _say(text: str) -> None:

@@ -24,7 +24,7 @@ _SECONDS = 0.3  # between two looks
     help="How many of the latest to begin with.",
 )
 @click.option("--filter", "filter_string", metavar="FILTER", help="Such as \"status = 'ERROR'\".")
-@click.option("--text", help="Only traces in whose inputs or outputs this text stands.")
+@click.option("--text", help="Only traces with this text in their inputs or outputs.")
 @click.option("--once", is_flag=True, hidden=True, help="Look once, for tests.")
 @store_option
 def tail(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["DEFAULT_FOLDER", "counted", "paths_argument", "tape_files"]
+__all__ = ["DEFAULT_FOLDER", "paths_argument", "tape_files"]
 
 DEFAULT_FOLDER = Path("cassettes")
 
@@ -34,8 +34,3 @@ def tape_files(paths: Sequence[Path]) -> list[Path]:
             raise InvalidValueError(f"{what}{path} does not exist: {remedy}")
         files.update(dict.fromkeys(tapes_at(path)))
     return list(files)
-
-
-def counted(number: int, noun: str) -> str:
-    """Such as ``1 cassette`` and ``2 cassettes``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracetape._terminal import visible, visible_line
+from tracetape._terminal import plural, visible, visible_line
 from tracetape.cli.common import console
 from tracetape.cli.output import echo
-from tracetape.cli.tape_files import counted, paths_argument, tape_files
+from tracetape.cli.tape_files import paths_argument, tape_files
 
 if TYPE_CHECKING:
     from tracetape.cassettes import Interaction
@@ -74,7 +74,7 @@ def show_command(path: Path, number: int | None) -> None:
             lines.append("      the recording is incomplete")
     elif number > len(found):
         raise InvalidValueError(
-            f"{path} has only {counted(len(found), 'request')}: there is no number {number:,}"
+            f"{path} has only {plural(len(found), 'request')}: there is no number {number:,}"
         )
     else:
         lines = [*_whole(found[number - 1])]

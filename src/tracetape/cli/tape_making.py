@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from tracetape._terminal import visible_line
+from tracetape._terminal import plural, visible_line
 from tracetape.cli.common import find_trace, opened, store_option
 from tracetape.cli.output import echo
-from tracetape.cli.tape_files import counted
 
 __all__ = ["from_trace_command"]
 
@@ -80,6 +79,6 @@ def from_trace_command(
     write(output, interactions)
     for path, text in files.items():
         write_private(path, text.encode())
-    echo(f"{visible_line(output)}: {counted(len(interactions), 'request')} of {trace.trace_id}")
+    echo(f"{visible_line(output)}: {plural(len(interactions), 'request')} of {trace.trace_id}")
     for path in files:
         echo(visible_line(path))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from tracetape._terminal import visible_line
+from tracetape._terminal import plural, visible_line
 from tracetape.cli.output import echo
-from tracetape.cli.tape_files import counted, paths_argument, tape_files
+from tracetape.cli.tape_files import paths_argument, tape_files
 
 __all__ = ["migrate_command", "scrub_command"]
 
@@ -43,7 +43,7 @@ def scrub_command(paths: tuple[Path, ...], replacements: tuple[str, ...]) -> Non
                 echo(visible_line(path))
         except CassetteError as error:  # the others are rewritten all the same
             problems.append(str(error))
-    echo(f"tracetape: {len(changed):,} of {counted(len(files), 'cassette')} rewritten", err=True)
+    echo(f"tracetape: {len(changed):,} of {plural(len(files), 'cassette')} rewritten", err=True)
     if problems:
         raise CassetteError("\n".join(problems))
 
@@ -68,7 +68,7 @@ def migrate_command(paths: tuple[Path, ...]) -> None:
         if length is None:
             echo(f"{visible_line(path)}: unchanged, it is a tracetape cassette already")
         else:
-            echo(f"{visible_line(path)} → {visible_line(target)}: {counted(length, 'request')}")
+            echo(f"{visible_line(path)} → {visible_line(target)}: {plural(length, 'request')}")
 
 
 def _beside(path: Path) -> Path:

@@ -56,7 +56,7 @@ def _parse(text: str, size: int) -> int:
     else:
         data = binascii.a2b_base64(text)
         if len(data) != size:
-            raise ValueError(f"{text!r} is no id of {size} bytes")
+            raise ValueError(f"{text!r} is not an id of {size} bytes")
         number = int.from_bytes(data, "big")
     if number >= 1 << 8 * size:
         raise ValueError(f"{text!r} is longer than {size} bytes")

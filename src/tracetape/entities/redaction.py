@@ -143,7 +143,7 @@ def _expression(path: str) -> str:
     """A key path as a regular expression; without a root it may begin anywhere."""
     steps = path.split(".")
     if not all(steps):
-        raise InvalidValueError(f"{path!r} is no key path: write it as messages.*.content")
+        raise InvalidValueError(f"{path!r} is not a key path: write it as messages.*.content")
     if steps[0] not in _ROOTS and steps[0] != "**":
         steps = ["**", *steps]
     parts = []

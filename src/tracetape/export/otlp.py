@@ -14,6 +14,7 @@ from importlib import import_module
 from logging import LogRecord, getLogger
 from typing import TYPE_CHECKING, Any
 
+from tracetape._terminal import plural
 from tracetape.capture import encode
 from tracetape.entities.identifiers import parse_span_id, parse_trace_id
 from tracetape.entities.names import SESSION, TRACE_ID, USER
@@ -107,8 +108,8 @@ def _send(batch: list[ReadableSpan], exporter: SpanExporter, done: int) -> None:
         result = exporter.export(batch)
     if result.name != "SUCCESS":
         raise ExportError(
-            f"The receiver did not take {len(batch):,} spans ({done:,} traces had arrived before). "
-            "What it said stands in the log line above."
+            f"The receiver did not accept {plural(len(batch), 'span')}; before that, "
+            f"{plural(done, 'trace')} had arrived. The log line above has its answer."
         )
 
 

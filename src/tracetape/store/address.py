@@ -31,21 +31,21 @@ def path_of(name: str) -> str | None:
     path = text[len(_SQLITE) :] if lowered.startswith(_SQLITE) else text
     has_scheme = "://" in text or lowered.startswith(("sqlite:", "memory:", "file:"))
     if not path or (has_scheme and path is text):
-        raise InvalidValueError(f"{clean_text(name)!r} is no store: {_REMEDY}")
+        raise InvalidValueError(f"{clean_text(name)!r} does not name a store: {_REMEDY}")
     try:
         if b"\0" in os.fsencode(path):
-            raise InvalidValueError(f"{name!r} is no store, as it holds a NUL: {_REMEDY}")
+            raise InvalidValueError(f"{name!r} cannot name a store, with a NUL in it: {_REMEDY}")
     except UnicodeEncodeError as error:
-        raise InvalidValueError(f"{name!r} is no store, as no file has that name: {_REMEDY}") from (
-            error
-        )
+        raise InvalidValueError(
+            f"{name!r} cannot name a store: no file can have that name: {_REMEDY}"
+        ) from (error)
     expanded = os.path.expanduser(path)
     if expanded.startswith("~"):
         user = path.partition("/")[0]
         raise StoreError(
-            f"the store {path} has no place: {user} is no user's home directory; write ./{path} "
-            "if a file has that name, or name another store by tracetape.configure(store=…) or "
-            "TRACETAPE_STORE"
+            f"the store {path} cannot be found: {user} is not a user's home directory; write "
+            f"./{path} if a file has that name, or name another store by "
+            "tracetape.configure(store=…) or TRACETAPE_STORE"
         )
     if expanded.endswith(tuple(filter(None, (os.sep, os.altsep)))):
         raise StoreError(
@@ -58,6 +58,6 @@ def path_of(name: str) -> str | None:
         return os.path.join(os.getcwd(), expanded)
     except OSError as error:
         raise StoreError(
-            f"the store {path} has no place, as the working directory was deleted: name it by its "
-            "whole path with TRACETAPE_STORE or tracetape.configure(store=…)"
+            f"the store {path} cannot be found, because the working directory was deleted: give "
+            "its whole path with TRACETAPE_STORE or tracetape.configure(store=…)"
         ) from error

@@ -108,12 +108,12 @@ def mistake_in(
             return f"{field} is a text: put {value!r} in quotes"
         of_status = (subject, key) == ("trace", "status") and operator in ("=", "!=", "IN")
         if of_status and value not in _STATES:
-            return f"{value!r} is no status; there are {', '.join(_STATES)}"
+            return f"unknown status {value!r}; choose from {', '.join(_STATES)}"
         if operator == "RLIKE":
             try:
                 re.compile(str(value))
             except (re.error, RecursionError, OverflowError) as error:
-                return f"{value!r} is no regular expression: {error}"
+                return f"{value!r} is not a regular expression: {error}"
     return None
 
 

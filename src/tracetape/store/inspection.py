@@ -46,16 +46,16 @@ def check_file(path: Path, read_only: bool) -> None:
     except NotADirectoryError as error:
         file = next((folder for folder in path.parents if os.path.lexists(folder)), path.parent)
         raise StoreError(
-            f"the store {path} has no place: {file} is a file, no folder; {_OTHER}"
+            f"the store {path} cannot be made: {file} is a file, not a folder; {_OTHER}"
         ) from error
     if stat.S_ISDIR(found.st_mode):
         raise StoreError(
-            f"the store {path} is no regular file, but a folder: name a file in it, "
+            f"the store {path} is a folder, not a file: name a file in it, "
             f"such as {path / 'traces.db'}, by --store, tracetape.configure(store=…) or "
             "TRACETAPE_STORE"
         )
     if not stat.S_ISREG(found.st_mode):
-        raise StoreError(f"the store {path} is no regular file: {_OTHER}")
+        raise StoreError(f"the store {path} is not a regular file: {_OTHER}")
     if not found.st_size:
         if read_only:
             raise NoStoreError(f"there is no trace store at {path}: the file is empty; {_OTHER}")

@@ -46,8 +46,7 @@ class Client:
         if tracking_uri is not None or registry_uri is not None:
             warn_once(
                 "client uri",
-                "Client(tracking_uri=…) has no meaning here: configure(store=…) says where "
-                "traces go.",
+                "Client(tracking_uri=…) is ignored: configure(store=…) says where traces go.",
             )
 
     # -- making -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tracetape._terminal import plural
 from tracetape.diagnostics import logger
 from tracetape.entities import TraceState
 from tracetape.entities.identifiers import trace_id_text
@@ -34,7 +35,7 @@ def delete_traces(
     if trace_ids:
         numbers = {number for one in trace_ids if (number := number_of(one)) is not None}
         if kept := numbers & running:
-            logger.warning("%d traces still run in this process and are kept.", len(kept))
+            logger.warning("Kept what still runs in this process: %s.", plural(len(kept), "trace"))
         asked = sorted(numbers - running)
         parts = [asked[start : start + _BATCH] for start in range(0, len(asked), _BATCH)]
         return sum(_delete(q.TraceQuery(q.All((*here, _named(part))))) for part in parts)

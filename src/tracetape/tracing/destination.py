@@ -117,7 +117,7 @@ def set_destination(destination: Any, *, context_local: bool = False) -> None:
         )
     if isinstance(destination, UCSchemaLocation):
         logger.warning(
-            "set_destination(UCSchemaLocation(...)) changes nothing: export to Unity Catalog by "
+            "set_destination(UCSchemaLocation(...)) changes nothing: export to Unity Catalog over "
             "OTLP instead."
         )
         return

@@ -56,7 +56,7 @@ def get_tracing_context_headers_for_http_request() -> dict[str, str]:
     """
     span = current_span()
     if span is None:
-        logger.warning("There is no active span: no tracing headers are made.")
+        logger.warning("There is no active span, so there are no tracing headers.")
         return {}
     return {"traceparent": f"00-{span._trace_id:032x}-{span._span_id:016x}-01"}
 

@@ -79,7 +79,7 @@ def test_no_filter(text: str | None) -> None:
         ("name > 'a'", "is a text"),
         ("tag.k = 1", "put 1 in quotes"),
         ("name LIKE 3", "takes a text"),
-        ("name RLIKE '('", "no regular expression"),
+        ("name RLIKE '('", "not a regular expression"),
         ("trace.text = 'x'", "LIKE '%words%'"),
         ("status = 'OK' AND", "expected a field"),
         ("status = 'OK' tag.a = 'x'", "expected AND, OR or the end"),

@@ -113,7 +113,7 @@ def test_a_folder_is_no_store(tmp_path: Path) -> None:
     """It is named in the error."""
     result = CliRunner().invoke(main, ["ls", "--store", str(tmp_path)])
     assert result.exit_code == 1
-    assert "not a regular file" in result.output
+    assert "is a folder, not a file" in result.output
 
 
 def test_removed_values_are_overwritten(tmp_path: Path) -> None:

@@ -358,42 +358,52 @@ def _member(column: str, one: q.Comparison, way: _Way) -> _Sql:
         found, values = f"EXISTS (SELECT 1 {inside} AND {value})", [one.key, *compared]
     if _AS_IT_IS.fullmatch(one.key):
         if way == "brief":
-            may, first = _may_in_brief(column, one)
+            found, values = _member_in_brief(column, one, (found, values))
         else:
-            may, first = _has(column, "?"), [f'"{one.key}"']
-        if may.endswith(" OR "):
-            found, values = f"({may}{found}))", [*first, *values]
-        else:
-            found, values = f"({may} AND {found})", [*first, *values]
+            found, values = f"({_has(column, '?')} AND {found})", [f'"{one.key}"', *values]
     if one.operator == "IS NULL":
         return f"NOT coalesce({found}, 0)", values
     return found, values
 
 
-def _may_in_brief(column: str, one: q.Comparison) -> _Sql:
-    """What must hold of the JSON of a brief for it to have such a member: texts are looked for.
+def _member_in_brief(column: str, one: q.Comparison, parsed: _Sql) -> _Sql:
+    """As `parsed`, of a brief: its JSON is searched as a text first, and seldom parsed then.
 
     Only an object within the object could have the same name again, and mean another one.
     """
     name = f'"{one.key}":'
-    has_more = f"instr(substr({column}, 2), '{{')"
+    is_flat = f"NOT instr(substr({column}, 2), '{{')"
+    has = f"instr({column}, ?)"
+    may, first = has, [name]  # what must hold
+    sure, last = "0", []  # what is enough then, if the object is flat
     if one.operator in ("IS NULL", "IS NOT NULL"):
-        return f"instr({column}, ?) AND (NOT {has_more} OR ", [name]
-    if one.operator == "=" and isinstance(one.value, str) and _WORD.fullmatch(one.value):
-        return f"instr({column}, ?)", [f'{name}"{one.value}"']
-    if not _numeric(one):
-        return f"instr({column}, ?)", [name]
-    assert one.value is not None
-    if (
-        one.operator == "="
-        and not isinstance(one.value, (str, tuple))
-        and _LEAST < abs(one.value) < _MOST_EXACT
-    ):
-        number = orjson.dumps(one.value).decode().removesuffix(".0")
-        return f"instr({column}, ?)", [f"{name}{number}"]
-    after = f"CAST(substr({column}, instr({column}, ?) + {len(name)}) AS NUMERIC)"
-    text, values = _compare(after, one)
-    return f"instr({column}, ?) AND ({text} OR {has_more})", [name, name, *values]
+        sure = "1"
+    elif one.operator == "=" and isinstance(one.value, str) and _WORD.fullmatch(one.value):
+        sure, first = "1", [f'{name}"{one.value}"']
+    elif _numeric(one):
+        number = _spelt(one)
+        if number is None:
+            after = f"substr({column}, instr({column}, ?) + {len(name)})"
+            text, values = _compare(f"CAST({after} AS NUMERIC)", one)
+            may, first = f"{has} AND ({text} OR NOT {is_flat})", [name, name, *values]
+            sure, last = f"{after} GLOB '[-0-9]*'", [name]
+        else:
+            first = [f"{name}{number}"]
+            sure, last = f"({has} OR {has})", [f"{name}{number},", f"{name}{number}}}"]
+    text, values = parsed
+    if sure == "0":
+        return f"({may} AND {text})", [*first, *values]
+    return f"({may} AND ({sure} AND {is_flat} OR {text}))", [*first, *last, *values]
+
+
+def _spelt(one: q.Comparison) -> str | None:
+    """How orjson writes the number that is asked for, but for a 0 behind the point."""
+    value = one.value
+    if one.operator != "=" or isinstance(value, (str, tuple)) or value is None:
+        return None
+    if not _LEAST < abs(value) < _MOST_EXACT:
+        return None
+    return orjson.dumps(value).decode().removesuffix(".0")
 
 
 def _numeric(one: q.Comparison) -> bool:

@@ -7,7 +7,7 @@ take microseconds then, whatever the parts are.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeGuard
 
 import orjson
@@ -36,7 +36,7 @@ from tracetape.store.conditions import (
     text_of,
 )
 from tracetape.store.fulltext import text_in_traces_sql
-from tracetape.store.statements import checked_rows, rows_in_time
+from tracetape.store.statements import checked_rows, each_row, rows_in_time
 
 __all__ = ["Finder", "TooWideError", "is_brief"]
 
@@ -332,19 +332,25 @@ class Finder:
         return None if rows is None else self._number(rows)
 
     def _mask(self, text: str, values: Sequence[object]) -> int:
-        return self._number(checked_rows(self._connection, text, values))
-
-    def _number(self, rows: list[tuple[int]]) -> int:
-        """A byte of 1 for each of these traces."""
+        """A byte of 1 for each trace that a query names."""
         found = bytearray(self._size)
-        try:
-            for (key,) in rows:
-                found[key] = 1
-        except (IndexError, TypeError):  # a damaged store refers to traces that it does not have
-            for (key,) in rows:
-                if type(key) is int and 0 < key < self._size:
-                    found[key] = 1
+        each_row(self._connection, text, values, lambda rows: self._mark(found, rows))
         return int.from_bytes(found, "little")
+
+    def _number(self, rows: Iterable[tuple[Any]]) -> int:
+        found = bytearray(self._size)
+        self._mark(found, rows)
+        return int.from_bytes(found, "little")
+
+    def _mark(self, found: bytearray, rows: Iterable[tuple[Any]]) -> None:
+        rows = iter(rows)
+        while True:
+            try:
+                for (key,) in rows:
+                    found[key] = 1
+                return
+            except (IndexError, TypeError):
+                pass  # a damaged store refers to traces that it does not have
 
 
 def is_brief(condition: q.Condition) -> bool:

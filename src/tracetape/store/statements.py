@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import thread_time
 from typing import Any
 
 from tracetape.exceptions import InvalidValueError
 
-__all__ = ["checked_rows", "rows_in_time", "rows_of"]
+__all__ = ["checked_rows", "each_row", "rows_in_time", "rows_of"]
 
 _JSON = re.compile(r"\b(json_(?:each|extract|type)\()([tsa]\.\w+)")  # of columns, in our words
 _STEPS = 200  # of SQLite's machine between two looks at the clock
@@ -37,9 +37,32 @@ def checked_rows(connection: sqlite3.Connection, text: str, values: Sequence[Any
     try:
         return rows_of(connection, text, values)
     except (sqlite3.OperationalError, sqlite3.DataError) as error:
-        if not any(sign in str(error) for sign in _TOO_MUCH):
-            raise
-        raise InvalidValueError(f"Invalid filter: it is too large for SQLite ({error}).") from None
+        raise _told(error) from None
+
+
+def _told(error: sqlite3.Error) -> Exception:
+    """What is said of an error: the filter may be to blame."""
+    if not any(sign in str(error) for sign in _TOO_MUCH):
+        return error
+    return InvalidValueError(f"Invalid filter: it is too large for SQLite ({error}).")
+
+
+def each_row(
+    connection: sqlite3.Connection,
+    text: str,
+    values: Sequence[Any],
+    take: Callable[[Iterable[Any]], None],
+) -> None:
+    """As `checked_rows`, of what may be too much to have at once; the same rows may come twice."""
+    try:
+        try:
+            take(connection.execute(text, values))
+        except sqlite3.OperationalError as error:
+            if "malformed JSON" not in str(error):
+                raise
+            take(connection.execute(_guarded(text), values))
+    except (sqlite3.OperationalError, sqlite3.DataError) as error:
+        raise _told(error) from None
 
 
 def rows_in_time(

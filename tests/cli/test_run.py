@@ -193,7 +193,7 @@ def test_an_unwritable_store_is_one_warning_and_the_program_runs(
     (tmp_path / "folder").mkdir()
     done = tracetape_command("run", "--store", "folder", script(SPAN + "print('done')"))
     assert (done.returncode, done.stdout) == (0, "done\n")
-    assert done.stderr.count("is not a regular file") == 1
+    assert done.stderr.count("is a folder, not a file") == 1
     assert "in memory only, and gone now" in done.stderr
 
 

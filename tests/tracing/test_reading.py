@@ -152,6 +152,18 @@ def test_an_unknown_id_is_none_and_one_warning(
     assert caplog.records == []
 
 
+def test_a_span_that_is_not_recorded_has_no_trace_and_the_warning_says_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Instead of MLflow's id for such spans, which says nothing to a user."""
+    with tracetape.context(enabled=False), tracetape.start_span("off") as span:
+        pass
+    assert tracetape.get_trace(span.trace_id) is None
+    (record,) = caplog.records
+    assert "no trace of this span: tracing was off" in record.getMessage()
+    assert span.trace_id not in record.getMessage()
+
+
 def test_an_id_may_be_given_in_other_spellings() -> None:
     """Without the prefix, or in capitals."""
     with tracetape.start_span() as root:

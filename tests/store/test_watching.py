@@ -17,6 +17,7 @@ from tracetape.cli import main
 from tracetape.exceptions import StoreError
 from tracetape.store import SQLiteStore
 from tracetape.store.connections import connect
+from tracetape.store.statements import rows_in_time
 from tracetape.store.watching import watched
 
 ENDLESS = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max({}) FROM r"
@@ -67,6 +68,15 @@ def test_ctrl_c_ends_a_query(
     ctrl_c()
     with pytest.raises(KeyboardInterrupt), watched(connection):
         connection.execute(ENDLESS.format(what)).fetchall()
+
+
+def test_ctrl_c_is_no_sign_that_a_search_takes_too_long(
+    connection: sqlite3.Connection, ctrl_c: Callable[[], None]
+) -> None:
+    """Who tries the newest traces first does not go on with all others then."""
+    ctrl_c()
+    with pytest.raises(KeyboardInterrupt), watched(connection):
+        rows_in_time(connection, ENDLESS.format("n"), [], 60.0)
 
 
 def test_a_fault_of_a_function_is_no_ctrl_c(connection: sqlite3.Connection) -> None:

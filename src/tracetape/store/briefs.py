@@ -231,7 +231,7 @@ def unbriefed_spans(connection: sqlite3.Connection) -> int:
     (left,) = connection.execute(
         "SELECT coalesce((SELECT max(id) FROM spans), 0) - coalesce("
         "(SELECT id FROM briefed WHERE name = 'spans'), 0) "
-        "+ (SELECT count(*) FROM late_briefs)"
+        f"+ (SELECT count(*) FROM late_briefs WHERE span >= {-(1 << 63)})"
     ).fetchone()
     return max(0, int(left))
 

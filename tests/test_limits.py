@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,9 @@ def test_variables_that_cannot_be_read_are_named(
         monkeypatch.setenv(name, "mayhap")
         runtime.defaults()
         runtime.defaults()
-        (record,) = [one for one in caplog.records if one.getMessage().startswith(f"{name}: ")]
-        assert "'mayhap'" in record.getMessage()
+        said = [one.getMessage() for one in caplog.records]
+        (warning,) = [one for one in said if one.startswith(f"tracetape: {name}: ")]
+        assert "'mayhap'" in warning
     assert runtime.enabled
 
 
@@ -107,6 +109,10 @@ def test_a_store_that_another_process_made_is_read(
     assert run_python(read, trace_id).stdout.strip() == trace_id
 
 
+@pytest.mark.skipif(
+    sys.version_info[:3] == (3, 13, 0),
+    reason="where the folder is gone, Python 3.13.0 itself cannot import socket (SystemError)",
+)
 @pytest.mark.parametrize("named", ["", "tracetape.configure(store='mine.db')"])
 def test_a_working_directory_that_is_gone(
     named: str, run_python: Callable[..., Any], tmp_path: Path

@@ -54,7 +54,9 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
         elif isinstance(value, list):
             if isinstance(before, Text):
                 text = "".join(before)
-                before = message[key] = [_as_item(text, key)] if text else []
+                before = message[key] = []
+                if text:
+                    _merge_list(before, [_as_item(text, key)], key)
             elif not isinstance(before, list):
                 before = message[key] = []
             if key == "tool_calls":
@@ -67,7 +69,7 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
 
 def _as_item(text: str, key: str) -> Any:
     """What came as text, in the list that `key` otherwise has: of content it is a part."""
-    return {"type": "text", "text": Text([text])} if key == "content" else text
+    return {"type": "text", "text": text} if key == "content" else text
 
 
 def _merge_calls(calls: list[Any], parts: list[Any]) -> None:

@@ -83,6 +83,18 @@ def test_beside_a_reader_it_is_said_that_it_may_still_be_there(
     assert not left()
 
 
+def test_a_program_beside_a_reader_is_told_so(
+    left: Left, reader: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In its log; deleting again finds nothing, and says nothing."""
+    trace_id = str(tracetape.get_last_active_trace_id())
+    for expected in (1, 0):
+        assert tracetape.delete_traces(trace_ids=[trace_id]) == expected
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "may still stand in the file, or in the log beside it" in said
+    assert left()
+
+
 @pytest.mark.parametrize("by_command", [False, True])
 def test_a_program_that_writes_on_makes_it_go(
     by_command: bool, store_path: Path, left: Left, reader: sqlite3.Connection,

@@ -16,6 +16,7 @@ from tracetape.tracing.runtime import runtime
 
 __all__ = ["delete_traces"]
 
+_LOG_SECONDS = 0.5  # for those who read the store
 _BATCH = 50  # removed in one transaction, so that other writers wait for some ms at most
 
 
@@ -38,7 +39,9 @@ def delete_traces(
             logger.warning("Kept what still runs in this process: %s.", plural(len(kept), "trace"))
         asked = sorted(numbers - running)
         parts = [asked[start : start + _BATCH] for start in range(0, len(asked), _BATCH)]
-        return sum(_delete(q.TraceQuery(q.All((*here, _named(part))))) for part in parts)
+        deleted = sum(_delete(q.TraceQuery(q.All((*here, _named(part))))) for part in parts)
+        _tell_rest(deleted)
+        return deleted
     old = (
         q.Comparison("trace", "timestamp_ms", "<=", max_timestamp_millis),
         q.Comparison("trace", "status", "!=", TraceState.IN_PROGRESS.value),
@@ -50,7 +53,19 @@ def delete_traces(
         if not count:
             break
         deleted += count
+    _tell_rest(deleted)
     return deleted
+
+
+def _tell_rest(deleted: int) -> None:
+    """Say if what was deleted may still stand in the log of the store."""
+    empty_log = getattr(runtime.recorder.store, "empty_log", None)
+    if deleted and empty_log is not None and not empty_log(_LOG_SECONDS):
+        logger.warning(
+            "tracetape: another program reads %s or writes to it: what was deleted may still "
+            "stand in the file, or in the log beside it, until that program writes again or ends",
+            runtime.recorder.url,
+        )
 
 
 def _check(

@@ -143,6 +143,7 @@ def test_shapes_are_known_anywhere_in_a_text(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        *("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "sk_test_4eC39HqLyjWDarjtT1zdp7dc"),
         *("Basic information theory", "the bearer of this letter arrives tomorrow afternoon"),
         *("risk-free, task-oriented and disk-bound", "a dose of Asia's secret", "token: 5"),
         *("max_tokens=4096", "next_page_token=abc", "the secret is simple: love", "key: value"),

@@ -64,7 +64,7 @@ transparency: ## the SDKs' own test suites, without and with autolog(); PACKAGE=
 packaged: ## a program made with PyInstaller, Nuitka, zipapp and shiv, and run; WAY="shiv" chooses
 	$(PYTHON) scripts/packaged.py $(WAY)
 
-soak: $(VENV)/.dev ## long trials: 200 times kill -9, 16 × 50,000 spans, 1,000,000 spans at full speed
+soak: $(VENV)/.dev ## long trials: kill -9 at any moment, 16 × 50,000 spans, 1,000,000 spans at full speed, a tape of 10,000
 	TRACETAPE_SOAK=1 $(BIN)/python -m pytest tests/soak -v --durations 0
 
 bench: ## what a span costs, beside OpenTelemetry and MLflow, each in an environment of its own

@@ -9,7 +9,10 @@ import pytest
 
 from tracetape.cassettes import Interaction, Request, Response, Tape, cassette, save
 
-NAMES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "DATABRICKS_HOST", "DATABRICKS_TOKEN")
+NAMES = (
+    *("OPENAI_API_KEY", "OPENAI_BASE_URL", "DATABRICKS_HOST", "DATABRICKS_TOKEN"),
+    *("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+)
 KEY = "placeholder-of-tracetape-for-replay"
 WORKSPACE = {"DATABRICKS_HOST": "https://w.cloud.databricks.com", "DATABRICKS_TOKEN": KEY}
 
@@ -50,6 +53,15 @@ def found():
         (["https://w.cloud.databricks.com/.well-known/databricks-config"], WORKSPACE),
         (["https://w.cloud.databricks.com/serving-endpoints/chat/completions"], WORKSPACE),
         (["https://w.cloud.databricks.com/api/2.0/clusters/list"], WORKSPACE),
+        (["https://api.anthropic.com/v1/messages"], {"ANTHROPIC_API_KEY": KEY}),
+        (
+            ["https://w.cloud.databricks.com/serving-endpoints/anthropic/v1/messages"],
+            {
+                **WORKSPACE,
+                "ANTHROPIC_API_KEY": KEY,
+                "ANTHROPIC_BASE_URL": "https://w.cloud.databricks.com/serving-endpoints/anthropic",
+            },
+        ),
         (["https://a.openai.azure.com/openai/deployments/d/chat/completions?api-version=1"], {}),
     ],
 )
@@ -88,6 +100,9 @@ def test_another_way_to_log_in_is_not_disturbed(opened, monkeypatch):
     monkeypatch.setenv("DATABRICKS_CLIENT_ID", "mine")
     with opened("https://w.test/api/2.0/jobs/list"):
         assert found() == {"DATABRICKS_HOST": "https://w.test"}
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "mine")
+    with opened("https://api.anthropic.com/v1/messages"):
+        assert found() == {}
 
 
 def test_nested_tapes_supply_the_innermost_host(opened):

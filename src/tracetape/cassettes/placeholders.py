@@ -13,6 +13,7 @@ __all__ = ["Placeholders", "is_placeholder"]
 
 _KEY = "placeholder-of-tracetape-for-replay"
 _OPENAI = "https://api.openai.com"
+_ANTHROPIC, _ANTHROPIC_PATH = "https://api.anthropic.com", "/v1/messages"
 _AZURE_PATH = "/openai/deployments/"  # Azure's client has other variables
 _OPENAI_PATHS = (
     "/chat/completions",
@@ -58,11 +59,17 @@ class Placeholders:
             interactions: what is on the tape.
             is_missing: there is no tape; a client must start, for its request to say so.
         """
-        self._wanted: dict[str, str] = {"OPENAI_API_KEY": _KEY} if is_missing else {}
+        keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY") if is_missing else ()
+        self._wanted: dict[str, str] = dict.fromkeys(keys, _KEY)
         bases: set[str] = set()
+        anthropic: set[str] = set()
         for interaction in interactions:
             parts = urlsplit(interaction.request.url)
             origin = f"{parts.scheme}://{parts.netloc}"
+            before, of_anthropic, rest = parts.path.partition(_ANTHROPIC_PATH)
+            if of_anthropic and (not rest or rest.startswith("/")):
+                self._wanted["ANTHROPIC_API_KEY"] = _KEY
+                anthropic.add(origin + before)
             if parts.path.startswith(_DATABRICKS_PATHS):
                 self._wanted.setdefault("DATABRICKS_HOST", origin)
                 self._wanted["DATABRICKS_TOKEN"] = _KEY
@@ -72,6 +79,8 @@ class Placeholders:
         # With two services on one tape the program itself must say which it means.
         if len(bases) == 1 and not bases & {_OPENAI, f"{_OPENAI}/v1"}:
             self._wanted["OPENAI_BASE_URL"] = bases.pop()
+        if len(anthropic) == 1 and _ANTHROPIC not in anthropic:
+            self._wanted["ANTHROPIC_BASE_URL"] = anthropic.pop()
 
     def put(self) -> None:
         """Set what is missing."""
@@ -110,6 +119,8 @@ def _apply() -> None:
         wanted.update(placeholders._wanted)
     if any(os.environ.get(name) for name in _DATABRICKS_LOGINS):
         wanted.pop("DATABRICKS_TOKEN", None)
+    if os.environ.get("ANTHROPIC_AUTH_TOKEN"):
+        wanted.pop("ANTHROPIC_API_KEY", None)  # the client would send both
     for name in {*wanted, *_put}:
         current = os.environ.get(name)
         if current and current != _put.get(name):

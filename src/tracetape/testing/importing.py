@@ -27,6 +27,7 @@ __all__ = [
 # What the SDKs say, and the variables that they name.
 _MISSING = re.compile(
     r"Missing credentials|api_key client option must be set|OPENAI_API_KEY|default auth"
+    r"|ANTHROPIC_API_KEY|Could not resolve authentication"
     r"|DATABRICKS_(?:HOST|TOKEN)|cannot configure default credentials"
 )
 _ADDRESS = re.compile(rb"""\buri["']?:\s*["']?(https?://[^\s"',]+)""")

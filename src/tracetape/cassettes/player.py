@@ -295,8 +295,8 @@ class Player:
         if is_placeholder(request.headers):
             raise CassetteError(
                 f"{request.method} {request.url} is not on the cassette {self.path}, and cannot be "
-                "recorded: no key is set (OPENAI_API_KEY, ANTHROPIC_API_KEY, DATABRICKS_TOKEN), so the "
-                "client uses a placeholder that only works in replay"
+                "recorded: no key is set (OPENAI_API_KEY, ANTHROPIC_API_KEY, DATABRICKS_TOKEN), so "
+                "the client uses a placeholder that only works in replay"
             )
         recording = Recording(self._normal(request), self._finished)
         with self._lock:

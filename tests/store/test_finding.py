@@ -16,11 +16,14 @@ import pytest
 from tracetape.entities import Feedback, Span, SpanStatus, TraceState
 from tracetape.entities.live_trace import TraceDetails
 from tracetape.store import SQLiteStore, TraceUpdate, schema
+from tracetape.store.conditions import select_traces
+from tracetape.store.finding import Finder
 from tracetape.store.query import All, Any, Comparison, Condition, Not, Order, TraceQuery
 
 TRACES = 100
 WORDS = [f"{a}{b}" for a in ("river", "stone", "Cloud", "größe") for b in ("one", "two", "six")]
 LONG = "long " * 100  # beyond what a brief has of attributes, and of tags when it comes often
+SELECT = "SELECT t.id FROM traces t"
 NAME, SESSION, RUN = "mlflow.traceName", "mlflow.trace.session", "mlflow.sourceRun"
 
 
@@ -435,6 +438,58 @@ def test_sessions_are_those_of_a_plain_look(
         wanted = list(dict.fromkeys(one for one in found if one is not None))
         for limit in (1, 2, 10):
             assert store.sessions(which, limit) == wanted[:limit], (which, limit)
+
+
+def test_filters_follow_no_content_to_each_of_its_traces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one statement on the tables that are written would: through lists, uses and spans."""
+    monkeypatch.setattr("tracetape.store.finding._FEW", 0)
+    some = random.Random(6)
+    store = SQLiteStore(tmp_path / "s.db")
+    traces = [make(n, some) for n in range(1, 201)]
+    system = {"role": "system", "content": "so be it " * 90}
+    for one in traces:
+        span = {**make_span(some, False), "name": "call", "outputs": None}
+        user = {"role": "user", "content": f"{one.number} " * 90}
+        one.spans = [{**span, "inputs": {"messages": [system, user]}}]
+    store.write([update_of(one) for one in traces])
+    maintain(store)
+    text = Comparison("trace", "text", "LIKE", "%so be it%")
+    there = Comparison("span", "content", "LIKE", "%so be it%")
+    with store._reader as connection:
+        for which in (
+            Not(text),
+            All((there, Comparison("span", "name", "=", "retrieve"))),
+            Any((text, Comparison("trace", "text", "LIKE", "%nothing like it%"))),
+        ):
+            steps = steps_of_both_ways(connection, which)
+            assert steps["parts"] < steps["one statement"] / 2, (which, steps)
+    store.close()
+
+
+def steps_of_both_ways(connection: sqlite3.Connection, which: Condition) -> dict[str, int]:
+    """Of a filter as one statement, and of its parts."""
+    query = TraceQuery(which)
+    text, values = select_traces(query, SELECT)
+    return {
+        "one statement": steps_of(connection, lambda: connection.execute(text, values).fetchall()),
+        "parts": steps_of(connection, lambda: Finder(connection).rows(which, query, SELECT)),
+    }
+
+
+def steps_of(connection: sqlite3.Connection, work: Callable[[], object]) -> int:
+    """How much SQLite has to do for it."""
+    count = 0
+
+    def step() -> None:
+        nonlocal count
+        count += 1
+
+    connection.set_progress_handler(step, 1)
+    work()
+    connection.set_progress_handler(None, 0)
+    return count
 
 
 def test_what_is_removed_leaves_no_trace_in_the_briefs(

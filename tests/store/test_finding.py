@@ -512,6 +512,35 @@ def test_what_is_removed_leaves_no_trace_in_the_briefs(
     store.close()
 
 
+def test_damaged_rows_keep_no_brief_from_being_made(
+    tmp_path: Path, query: Callable[..., list[tuple[Anything, ...]]]
+) -> None:
+    """Texts that are no UTF-8, JSON that is none, spans of no trace, lists that go in circles."""
+    some = random.Random(8)
+    path = tmp_path / "s.db"
+    store = SQLiteStore(path)
+    store.write([update_of(make(n, some)) for n in range(1, 60)])
+    store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            """
+            UPDATE traces SET name = CAST(x'ff41' AS TEXT), tags = '{no' WHERE id % 7 = 1;
+            UPDATE traces SET tags = x'ff', metadata = CAST(x'7bff' AS TEXT) WHERE id % 7 = 2;
+            UPDATE spans SET trace = 'abc', span_id = hex(randomblob(8)) WHERE id % 9 = 1;
+            UPDATE spans SET trace = -5, span_id = hex(randomblob(8)) WHERE id % 9 = 2;
+            UPDATE spans SET attributes = '[1', name = CAST(x'fe' AS TEXT) WHERE id % 9 = 3;
+            UPDATE lists SET before = id WHERE id % 3 = 1;
+            UPDATE lists SET before = 'x' || id WHERE id % 3 = 2;
+            """
+        )
+    maintain(store)
+    (made,) = query("SELECT count(*) FROM brief_traces", path=path)
+    assert made == (59,)
+    for which in (Not(Comparison("tag", "env", "=", "x")), Comparison("span", "type", "!=", "x")):
+        assert store.find(TraceQuery(which))
+    store.close()
+
+
 def test_a_conversation_has_one_holder_a_turn(
     tmp_path: Path, query: Callable[..., list[tuple[Anything, ...]]]
 ) -> None:

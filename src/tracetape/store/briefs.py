@@ -54,12 +54,12 @@ _WRITE_TRACE = """
 _KINDS = """
     INSERT OR IGNORE INTO kinds (name, type, status)
     SELECT DISTINCT s.name, s.type, s.status FROM spans s
-    WHERE s.end_ns IS NOT NULL AND s.trace > 0 AND """
+    WHERE s.end_ns IS NOT NULL AND typeof(s.trace) = 'integer' AND s.trace > 0 AND """
 _READ_SPANS = """
     SELECT s.id, s.trace, k.id, CAST(s.attributes AS BLOB), CAST(s.fields AS BLOB)
     FROM spans s CROSS JOIN kinds k
         ON k.name = s.name AND k.type = s.type AND k.status = s.status
-    WHERE s.end_ns IS NOT NULL AND s.trace > 0 AND """
+    WHERE s.end_ns IS NOT NULL AND typeof(s.trace) = 'integer' AND s.trace > 0 AND """
 _HELD = """
     SELECT b.trace, b.kind, s.inputs, s.outputs
     FROM spans s CROSS JOIN brief_spans b ON b.id = s.id
@@ -188,7 +188,7 @@ def _root(connection: sqlite3.Connection, key: int, roots: dict[int, int]) -> in
     while at not in roots:
         way.append(at)
         row = connection.execute("SELECT before FROM lists WHERE id = ?", (at,)).fetchone()
-        if row is None or not row[0] or row[0] >= at:  # made later: damaged, perhaps a circle
+        if row is None or type(row[0]) is not int or not 0 < row[0] < at:  # the first, or damaged
             break
         at = row[0]
     root = roots.get(at, at)

@@ -360,7 +360,9 @@ def _member(column: str, one: q.Comparison, way: _Way) -> _Sql:
         if way == "brief":
             found, values = _member_in_brief(column, one, (found, values))
         else:
-            found, values = f"({_has(column, '?')} AND {found})", [f'"{one.key}"', *values]
+            # By CASE: where a value is asked for, SQLite works out both sides of an AND.
+            found = f"CASE WHEN {_has(column, '?')} THEN {found} ELSE 0 END"
+            values = [f'"{one.key}"', *values]
     if one.operator == "IS NULL":
         return f"NOT coalesce({found}, 0)", values
     return found, values
@@ -372,7 +374,7 @@ def _member_in_brief(column: str, one: q.Comparison, parsed: _Sql) -> _Sql:
     Only an object within the object could have the same name again, and mean another one.
     """
     name = f'"{one.key}":'
-    is_flat = f"NOT instr(substr({column}, 2), '{{')"
+    is_flat = f"{column} NOT GLOB '?*{{*'"
     has = f"instr({column}, ?)"
     may, first = has, [name]  # what must hold
     sure, last = "0", []  # what is enough then, if the object is flat
@@ -385,15 +387,15 @@ def _member_in_brief(column: str, one: q.Comparison, parsed: _Sql) -> _Sql:
         if number is None:
             after = f"substr({column}, instr({column}, ?) + {len(name)})"
             text, values = _compare(f"CAST({after} AS NUMERIC)", one)
-            may, first = f"{has} AND ({text} OR NOT {is_flat})", [name, name, *values]
+            may, first = f"{has} AND ({text} OR NOT ({is_flat}))", [name, name, *values]
             sure, last = f"{after} GLOB '[-0-9]*'", [name]
         else:
             first = [f"{name}{number}"]
             sure, last = f"({has} OR {has})", [f"{name}{number},", f"{name}{number}}}"]
     text, values = parsed
-    if sure == "0":
-        return f"({may} AND {text})", [*first, *values]
-    return f"({may} AND ({sure} AND {is_flat} OR {text}))", [*first, *last, *values]
+    if sure != "0":
+        text = f"CASE WHEN {is_flat} AND {sure} THEN 1 ELSE {text} END"
+    return f"CASE WHEN {may} THEN {text} ELSE 0 END", [*first, *last, *values]
 
 
 def _spelt(one: q.Comparison) -> str | None:

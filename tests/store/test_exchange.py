@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tracetape.entities.names import TOKEN_USAGE
 from tracetape.exceptions import IntegrationMissingError, InvalidValueError
 from tracetape.store import SQLiteStore, TraceUpdate
 from tracetape.store.importing import Imported, import_traces, read_traces
+from tracetape.store.lines import trace_json
 from tracetape.store.mlflow_store import count_traces, read_mlflow_store
 from tracetape.store.parquet import COLUMNS, write_parquet
 from tracetape.store.query import TraceQuery
@@ -319,3 +321,41 @@ def test_of_many_reasons_the_first_are_kept(tmp_path: Path, store: SQLiteStore) 
     counts = run(store, read_traces(path))
     assert counts.refused == 1000
     assert len(counts.reasons) < 100
+
+
+def test_neither_way_holds_more_than_a_part(
+    store: SQLiteStore,
+    tmp_path: Path,
+    make_span: Callable[..., Span],
+    update: Callable[..., TraceUpdate],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Four times the traces take the same memory."""
+    monkeypatch.setattr("tracetape.store.sqlite._BATCH_BYTES", 500_000)
+    few, many = 75, 300
+    text = "a long text " * 2500
+    for number in range(1, many + 1):
+        root = make_span(trace_id=number, inputs=orjson.dumps(f"{number} {text}"))
+        store.write([update(root, trace_id=number, name="n", span_count=1)])
+    numbers, path = store.find(TraceQuery()), tmp_path / "t.jsonl"
+
+    def export(count: int) -> None:
+        with path.open("wb") as file:
+            for line in store.get_each(numbers[:count], trace_json):
+                file.write(line + b"\n")
+
+    def import_file(count: int) -> None:
+        other = SQLiteStore(tmp_path / f"{count}.db")
+        assert run(other, read_traces(path)).added == count
+        other.close()
+
+    peaks: dict[int, list[int]] = {}
+    for count in (few, many):
+        for work in (export, import_file):
+            tracemalloc.start()
+            work(count)
+            peaks.setdefault(count, []).append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert path.stat().st_size > many * len(text)
+    for less, more in zip(peaks[few], peaks[many], strict=True):
+        assert more < 1.3 * less

@@ -16,6 +16,7 @@ __all__ = ["ContentReader", "ContentWriter", "parts_of"]
 _REFERENCE = re.compile(b"[cl][0-9]{1,18}")
 _CACHED = 50_000  # ids of contents and of lists each
 _LOOKED_UP = 500  # contents in one query
+_MOST_AT_ONCE = 1 << 23  # bytes of several values
 _MOST_BYTES = 1 << 28  # of one value; four times what waits to be written
 _MOST_OF_TRACE = 1 << 30  # bytes of all values of a trace
 # A list is made after the one that it continues: one that is not is damaged, and may be a circle.
@@ -252,8 +253,8 @@ class ContentReader:
         texts = self._texts
         parts[1::2] = [texts[one] if one else b"\n" for one in parts[1::2]]
         size = sum(map(len, parts))
-        if size > _MOST_BYTES:
-            raise ValueError("one may be too long")
+        if size > _MOST_AT_ONCE:
+            raise ValueError("they are better read one by one")
         self.given += size
         found = b"".join(parts).split(b"\n") if values else []
         if len(found) != len(values):

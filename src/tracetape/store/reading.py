@@ -34,7 +34,8 @@ _READ_ALL_SPANS = (
 _READ_ASSESSED = (
     "SELECT DISTINCT trace FROM assessments WHERE trace IN (SELECT value FROM json_each(?))"
 )
-_GROUP = 100  # spans, about, whose contents are read at once
+# Spans, about, whose contents are read at once: fewer of large ones.
+_FIRST_GROUP, _GROUP, _GROUP_BYTES = 20, 100, 1_000_000
 _COUNT = 1 + TRACE_COLUMNS.index("span_count")
 _SPAN_BYTES = 500  # of a span without its values, about
 _READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"
@@ -80,10 +81,11 @@ class TraceReader:
         by_name = {row[1]: row for row in rows}
         made: list[_T] = []
         done = spans = 0
+        most_spans = _FIRST_GROUP
         while done < len(names) and self._contents.given + spans * _SPAN_BYTES < most:
             group: dict[int, _Row] = {}
             count = 0
-            while done < len(names) and count < _GROUP:
+            while done < len(names) and count < most_spans:
                 if row := by_name.pop(names[done], None):
                     group[row[0]] = row
                     count += max(1, row[_COUNT]) if type(row[_COUNT]) is int else _GROUP
@@ -91,6 +93,8 @@ class TraceReader:
             several = TraceGroup(self, list(group.values()))
             made += make(several)
             spans += sum(map(len, several.spans))
+            one = _SPAN_BYTES + self._contents.given // max(1, spans)
+            most_spans = max(1, min(_GROUP, _GROUP_BYTES // one))
         return made, done
 
     def rows_of_spans(self, keys: Sequence[int]) -> list[list[_Row]]:

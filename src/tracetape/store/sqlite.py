@@ -209,8 +209,9 @@ class SQLiteStore:
                 return self._traces(connection).several(some, _BATCH_BYTES, make)
 
             made, done = self._read(read)
-            yield from made
             at += done
+            yield from made
+            del made  # before the next are read
 
     def get_attachment(self, attachment_id: str) -> Attachment | None:
         """The attachment with this id, or None."""

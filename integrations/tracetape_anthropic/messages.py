@@ -16,7 +16,16 @@ from tracetape.instrument import (
     failure_of_answer,
     failure_of_reasons,
 )
-from tracetape.instrument.chunks import Text, get, joined, merged_counts, plain, says
+from tracetape.instrument.chunks import (
+    Text,
+    fields_of,
+    get,
+    items_of,
+    joined,
+    merged_counts,
+    plain,
+    says,
+)
 
 __all__ = ["Management", "Messages", "normalised"]
 
@@ -77,29 +86,31 @@ class Messages(Extractor):
     def chunk(self, chunk: Any) -> None:
         """Take one event."""
         kind, index = get(chunk, "type"), get(chunk, "index")
+        if type(index) is not int:  # of the last block, or the next one
+            index = max(self._blocks, default=-1) + (kind == "content_block_start")
         if kind == "message_start":
-            self._message = plain(get(chunk, "message"))
+            self._message = fields_of(plain(get(chunk, "message")))
         elif kind == "content_block_start":
-            self._blocks[index] = plain(get(chunk, "content_block"))
+            self._blocks[index] = fields_of(plain(get(chunk, "content_block")))
         elif kind == "content_block_delta":
             self._continue(self._blocks.setdefault(index, {}), get(chunk, "delta"))
         elif kind == "message_delta":
             said = plain(chunk)
-            self._message.update(said.get("delta") or {})
+            self._message.update(fields_of(said.get("delta")))
             # Totals so far; what is left out is as the first event said.
-            usage = merged_counts(self._message.get("usage") or {}, said.get("usage") or {})
-            self._message["usage"] = usage
+            before = fields_of(self._message.get("usage"))
+            self._message["usage"] = merged_counts(before, fields_of(said.get("usage")))
 
     def _continue(self, block: dict[str, Any], delta: Any) -> None:
-        kind = get(delta, "type")
+        kind = str(get(delta, "type"))
         if kind in _CONTINUED:
             source, key = _CONTINUED[kind]
             text = block.get(key)
             if not isinstance(text, Text):
                 text = block[key] = Text([text] if text and isinstance(text, str) else [])
-            text.add(get(delta, source) or "")
+            text.add(str(get(delta, source) or ""))
         elif kind == "citations_delta":
-            block["citations"] = [*(block.get("citations") or ()), plain(delta)["citation"]]
+            block["citations"] = [*items_of(block.get("citations")), plain(get(delta, "citation"))]
         elif kind == "signature_delta":
             block["signature"] = get(delta, "signature")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument.chunks import Text, get, joined, joined_base64, says
+from tracetape.instrument.chunks import Text, get, items_of, joined, joined_base64, says
 from tracetape_openai.choices import ChoicesCall
 from tracetape_openai.deltas import merge
 from tracetape_openai.tool_calls import in_order
@@ -42,7 +42,7 @@ class ChatCompletions(ChoicesCall):
         """A role, Azure's filter of the prompt, or deltas with nothing in them."""
         return not any(
             says(get(choice, "delta")) or says(get(choice, "message"))
-            for choice in get(chunk, "choices") or ()
+            for choice in items_of(get(chunk, "choices"))
         )
 
     def chunk(self, chunk: Any) -> None:

@@ -12,7 +12,7 @@ from tracetape.instrument import (
     failure_of_error,
     failure_of_reasons,
 )
-from tracetape.instrument.chunks import merged_counts, plain
+from tracetape.instrument.chunks import items_of, merged_counts, plain
 from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["ChoicesCall"]
@@ -46,7 +46,7 @@ class ChoicesCall(ModelCall):
         if not isinstance(data, dict):
             return  # the user asked for something else than chunks
         data.pop("obfuscation", None)  # it only hides how long a chunk is
-        for choice in data.pop("choices", None) or ():
+        for choice in items_of(data.pop("choices", None)):
             if isinstance(choice, dict):
                 self.continue_choice(_index_of(choice), choice)
         # The chunk with the usage has no choices; Databricks sends usage with every chunk; Azure

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
 from tracetape.instrument import Result
-from tracetape.instrument.chunks import get, joined
+from tracetape.instrument.chunks import get, items_of, joined
 from tracetape_openai.choices import ChoicesCall
 from tracetape_openai.deltas import merge
 
@@ -27,7 +27,7 @@ class Completions(ChoicesCall):
 
     def is_head(self, chunk: Any) -> bool:
         """A choice without text."""
-        return not any(get(choice, "text") for choice in get(chunk, "choices") or ())
+        return not any(get(choice, "text") for choice in items_of(get(chunk, "choices")))
 
     def continue_choice(self, index: int, delta: dict[str, Any]) -> None:
         """Continue the text and its logprobs."""

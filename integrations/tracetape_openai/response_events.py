@@ -106,7 +106,8 @@ class ResponseEvents:
             if step == "delta":
                 before = part.get(key)
                 if not isinstance(before, Text):
-                    before = part[key] = Text([before] if before else [])
+                    said = isinstance(before, str) and before
+                    before = part[key] = Text([before] if said else [])
                 before.add(str(get(event, "delta")))
             elif step == "done":
                 part[key] = get(event, key)
@@ -142,5 +143,7 @@ def _part(item: dict[str, Any], place: str, index: Any, kind: str) -> dict[str, 
     index = index if isinstance(index, int) and 0 <= index <= len(parts) else len(parts)
     if index == len(parts):
         parts.append({"type": kind})
+    elif not isinstance(parts[index], dict):
+        parts[index] = {"type": kind}
     found: dict[str, Any] = parts[index]
     return found

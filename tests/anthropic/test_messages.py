@@ -289,3 +289,27 @@ def test_any_message_is_put_together_from_its_events(
 def test_usage_in_one_meaning(usage: dict[str, Any], expected: dict[str, int]) -> None:
     """Input tokens include those of caches; what was not said is absent."""
     assert normalised(usage) == expected
+
+
+@pytest.mark.parametrize("odd", [None, 3, "x", [3], {"a": 1}], ids=repr)
+def test_an_event_of_another_shape_takes_no_other_along(odd: Any) -> None:
+    """Whatever stands in the place of an object or a number, the text that came is kept."""
+    good = [
+        {"type": "message_start", "message": {"id": "m", "content": [], "usage": {}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}},
+    ]
+    bad = [
+        {**good[0], "message": odd},
+        {**good[2], "delta": odd},
+        {**good[2], "delta": {"type": odd}},
+        {"type": "content_block_delta", "index": odd, "delta": {"type": "text_delta", "text": ""}},
+        {"type": "message_delta", "delta": odd, "usage": odd},
+        {"type": "content_block_start", "index": 1, "content_block": odd},
+    ]
+    extractor = Messages()
+    for event in [bad[0], *good, *bad[1:]]:
+        assert extractor.is_head(event) in (True, False)
+        extractor.chunk(event)
+    outputs = extractor.result(None).outputs
+    assert (outputs["id"], outputs["content"][0]["text"]) == ("m", "Hi")

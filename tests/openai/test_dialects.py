@@ -17,6 +17,7 @@ from far_end import ASK, COMPLETION, FarEnd, chunk, events, http
 from tracetape.testing import CapturedTraces
 from tracetape_openai.chat import ChatCompletions
 from tracetape_openai.completions import Completions
+from tracetape_openai.response_events import ResponseEvents
 from tracetape_openai.usage import normalised
 
 USAGE = {"prompt_tokens": 23, "completion_tokens": 19, "total_tokens": 42}
@@ -451,3 +452,27 @@ def test_numbers_that_json_has_not_in_a_request(far_end: FarEnd, traces: Capture
     with contextlib.suppress(ValueError, openai.APIConnectionError):
         far_end.client().chat.completions.create(**ASK, extra_body={"weights": NUMBERS})
     assert traces[0].data.spans[0].inputs["weights"] == SHOWN
+
+
+ODD: tuple[Any, ...] = (3, "x", True, [3], {"a": 1}, [[1]])
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_a_chunk_of_another_shape_takes_no_other_along(odd: Any) -> None:
+    """Whatever a server sends in the place of a list or an object."""
+    chats, texts, answers = ChatCompletions(), Completions(), ResponseEvents()
+    for one in (chunk({"content": "a"}), {**chunk({}), "choices": odd}, chunk({"content": "b"})):
+        assert chats.is_head(one) in (True, False)
+        chats.chunk(one)
+    assert chats.result(None).outputs["choices"][0]["message"]["content"] == "ab"
+    for text in ("a", None, "b"):
+        choices = odd if text is None else [{"index": 0, "text": text}]
+        assert texts.is_head({"choices": choices}) in (True, False)
+        texts.chunk({"object": "text_completion", "choices": choices})
+    assert "b" in texts.result(None).outputs
+    item = {"type": "message", "content": odd}
+    answers.add({"type": "response.output_item.added", "output_index": 0, "item": item})
+    for delta in ("a", "b"):
+        place = {"output_index": 0, "content_index": 0, "delta": delta}
+        answers.add({"type": "response.output_text.delta", **place})
+    assert answers.response()["output"][0]["content"][0]["text"] == "ab"

@@ -13,7 +13,9 @@ from tracetape.capture import decode, encode
 __all__ = [
     "Text",
     "decoded_base64",
+    "fields_of",
     "get",
+    "items_of",
     "joined",
     "joined_base64",
     "merged_counts",
@@ -62,6 +64,16 @@ def plain(chunk: Any) -> Any:
     if serializer is None:
         return decode(encode(chunk))
     return serializer.to_python(chunk, exclude_unset=True, by_alias=True, warnings=False)
+
+
+def items_of(value: Any) -> list[Any]:
+    """The items of a list; none of anything else that stands in its place."""
+    return value if isinstance(value, list) else []
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """The fields of an object; none of anything else that stands in its place."""
+    return value if isinstance(value, dict) else {}
 
 
 def merged_counts(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,8 +106,8 @@ class ResponseEvents:
             if step == "delta":
                 before = part.get(key)
                 if not isinstance(before, Text):
-                    said = isinstance(before, str) and before
-                    before = part[key] = Text([before] if said else [])
+                    said = [before] if isinstance(before, str) and before else []
+                    before = part[key] = Text(said)
                 before.add(str(get(event, "delta")))
             elif step == "done":
                 part[key] = get(event, key)

@@ -86,7 +86,9 @@ class TraceReader:
             group: dict[int, _Row] = {}
             count = 0
             while done < len(names) and count < most_spans:
-                if row := by_name.pop(names[done], None):
+                if row := by_name.get(names[done]):
+                    if row[0] in group:  # it is named twice: a group has each once
+                        break
                     group[row[0]] = row
                     count += max(1, row[_COUNT]) if type(row[_COUNT]) is int else _GROUP
                 done += 1

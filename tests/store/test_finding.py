@@ -390,7 +390,7 @@ def test_each_filter_finds_what_a_plain_look_finds(stored: tuple[SQLiteStore, li
     """Any comparison, joined in any way, of what is missing too; a page at a time."""
     store, traces = stored
     some = random.Random(11)
-    for _ in range(30):
+    for _ in range(20):
         query = TraceQuery(condition(some, traces))
         wanted = expected(traces, query)
         assert store.find(query) == wanted, query

@@ -113,6 +113,14 @@ def test_lines_are_what_the_traces_give(store: SQLiteStore) -> None:
     assert found == entities(store)
 
 
+def test_a_trace_that_is_named_twice_comes_twice(store: SQLiteStore) -> None:
+    """As it does when traces are read."""
+    wanted = [2, 7, 2, *range(1, 40), 7]
+    found = list(store.get_each(wanted, trace_json))
+    assert found == [encode(trace.to_dict()) for trace in store.get_traces(wanted)]
+    assert len(found) == len(wanted)
+
+
 def test_most_traces_need_no_entities(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else exports would be right, and slow."""
     wanted = [n for n in store.find(TraceQuery()) if n % 5 != 4 and n != 3]

@@ -20,6 +20,7 @@ class Policy:
         options: of `tracetape.cassette`, where a cassette has none of its own.
         disabled: cassettes neither record nor replay.
         opened: called with each tape that opens.
+        reason: why `forced`, or else `mode`, is what it is; empty outside of pytest.
     """
 
     mode: str = "once"
@@ -27,6 +28,7 @@ class Policy:
     options: Mapping[str, Any] = field(default_factory=dict)
     disabled: bool = False
     opened: Callable[[Any], None] | None = None
+    reason: str = ""
 
     def with_options(self, options: Mapping[str, Any]) -> Policy:
         """The same, and `options` where they say more."""

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tracetape._policy import Policy, policy
 from tracetape.cassettes import Chunk, Interaction, Request, Response, Tape, cassette, save
 from tracetape.exceptions import CassetteMissError
 
@@ -92,15 +93,50 @@ def test_what_differs_is_said_a_line_a_field(ask, recorded, sent, line):
 
 
 def test_the_message_of_a_miss(ask, tape):
-    """Request, tape, nearest recording, differences, remedy."""
+    """Request, tape, nearest recording, differences, remedy: under pytest, its options."""
     with pytest.raises(CassetteMissError) as caught:
         ask((URL, b'{"model":"a","n":1}'), (URL, b'{"model":"b","n":1}'))
     assert str(caught.value) == (
         f"POST {URL} is not on the cassette {tape}.\n"
         f"The nearest recording, POST {URL}, differs in:\n"
         '  body.model: sent "b", recorded "a"\n'
+        "Record it with --cassette-mode=new_episodes, record the whole cassette again with "
+        "--cassette-mode=all, or name the fields that vary with cassette(ignore=[…])."
+    )
+
+
+def test_the_remedies_fit_the_place_and_what_happened(tape):
+    """A program has modes, and what was replayed already may answer again."""
+    request = Request("GET", URL, [], b"")
+    save(tape, Tape([Interaction(request, Response(200, "OK", [], [Chunk(b"{}")]))]))
+    with policy(Policy()), cassette(tape, allow_misses=True) as played:
+        httpx2.get(URL, verify=False)
+        with pytest.raises(CassetteMissError) as caught:
+            httpx2.get(URL, verify=False)
+    assert str(caught.value).splitlines()[-1] == (
         "Record it with mode 'new_episodes', record the whole cassette again with mode 'all', or "
-        "name the fields that vary with cassette(ignore=[…])."
+        "let the last recording answer again with cassette(allow_playback_repeats=True)."
+    )
+    assert repr(played) == f"<cassette {tape}: mode once, 1 played, 0 recorded, 1 missed>"
+
+
+@pytest.mark.parametrize(
+    ("here", "given", "says"),
+    [
+        (Policy("none", reason="CI is set"), None, "The mode is none, because CI is set. "),
+        (Policy("once", reason="x"), "none", ""),
+        (Policy(forced="none", reason="y"), "none", "The mode is none, because y. "),
+    ],
+    ids=["of the run", "of the block", "forced"],
+)
+def test_without_a_tape_a_miss_says_who_chose_the_mode(tmp_path, here, given, says):
+    """And how a run of pytest records it."""
+    path = tmp_path / "absent.yaml"
+    with policy(here), pytest.raises(CassetteMissError) as caught, cassette(path, mode=given):
+        httpx2.get("http://127.0.0.1:9/")
+    assert str(caught.value).endswith(
+        f"the cassette {path} does not exist. {says}Record it first, with --cassette-mode=once "
+        "and a key for the real service."
     )
 
 

@@ -42,6 +42,20 @@ def test_a_secret_fails_the_check_and_is_not_repeated(tmp_path: Path) -> None:
     assert KEY not in done.output
 
 
+def test_a_header_is_one_problem_and_the_remedy_is_named(tmp_path: Path) -> None:
+    """Whatever its value looks like: a header, a key and a bearer token at once."""
+    write_tape(tmp_path / "a.yaml", "hello")
+    text = (tmp_path / "a.yaml").read_text()
+    text = text.replace("headers: {}}\n  ", f"headers: {{Authorization: Bearer {KEY}}}}}\n  ")
+    (tmp_path / "a.yaml").write_text(text)
+    done = CliRunner().invoke(main, ["cassette", "check", "a.yaml"])
+    first, second, remedy = done.output.splitlines()
+    assert first == "a.yaml: interaction 1: an OpenAI key in the request's header authorization"
+    assert second == "tracetape: 1 problem in 1 cassette"
+    assert "tracetape cassette scrub" in remedy
+    assert "tracetape cassette migrate" in remedy
+
+
 def test_packed_cassettes_are_looked_at_too(tmp_path: Path) -> None:
     """In folders as by name."""
     write_tape(tmp_path / "a.yaml", KEY)

@@ -18,7 +18,7 @@ from far_end import ASK, FarEnd, chunk, completion_answer, events, http
 from tracetape import start_span
 from tracetape.cassettes import cassette
 from tracetape.cassettes.rewriting import write
-from tracetape.exceptions import CassetteError, InvalidValueError
+from tracetape.exceptions import CassetteError, CassetteMissError, InvalidValueError
 from tracetape.instrument import autolog
 from tracetape.store import SQLiteStore
 from tracetape.testing import CapturedTraces, capture
@@ -371,6 +371,16 @@ def test_what_is_no_call_is_refused(traces: CapturedTraces) -> None:
         interactions_of(mine, SQLiteStore(None).get_attachment)
     with pytest.raises(InvalidValueError, match="has no span 'xyz'"):
         calls_of(trace, ["xyz"])
+
+
+def test_a_miss_is_refused_with_a_remedy(traces: CapturedTraces, tmp_path: Path) -> None:
+    """No server has answered."""
+    client = openai.OpenAI(api_key="k", base_url=URL, max_retries=0)
+    with pytest.raises(CassetteMissError), cassette(tmp_path / "a.yaml", mode="none"):
+        client.chat.completions.create(**ASK)
+    (span,) = calls_of(traces[0])
+    with pytest.raises(InvalidValueError, match="record it there with mode 'new_episodes'"):
+        interactions_of(span, SQLiteStore(None).get_attachment)
 
 
 def test_uploads_are_refused(far_end: FarEnd, traces: CapturedTraces) -> None:

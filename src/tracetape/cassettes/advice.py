@@ -1,10 +1,10 @@
-"""How a user gives the options that a message advises: in a program, or to `tracetape run`."""
+"""How a user gives the options that a message advises: in a program, to pytest, to a command."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["IN_PROGRAM", "ON_COMMAND_LINE", "Advice"]
+__all__ = ["IN_PROGRAM", "IN_PYTEST", "ON_COMMAND_LINE", "Advice"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Advice:
         allow: the option for hosts that are reached for real.
         rename: the option for URLs that differ; a template with `sent` and `kept`.
         scrub: what to do about a secret.
+        repeat: the option by which one recording answers several requests.
+        reason: why the mode is what it is; empty where the user's code names it.
     """
 
     new: str
@@ -28,6 +30,8 @@ class Advice:
     allow: str
     rename: str
     scrub: str
+    repeat: str = "cassette(allow_playback_repeats=True)"
+    reason: str = ""
 
 
 IN_PROGRAM = Advice(
@@ -39,6 +43,12 @@ IN_PROGRAM = Advice(
     rename="rename_hosts={{{sent!r}: {kept!r}}}",
     scrub="remove it with cassette(scrub=…), or do not send it",
 )
+IN_PYTEST = replace(
+    IN_PROGRAM,
+    new="--cassette-mode=new_episodes",
+    anew="--cassette-mode=all",
+    once="--cassette-mode=once",
+)
 ON_COMMAND_LINE = Advice(
     new="--cassette-mode=new_episodes",
     anew="--cassette-mode=all",
@@ -47,4 +57,5 @@ ON_COMMAND_LINE = Advice(
     allow="--cassette-allow-host HOST",
     rename="--cassette-rename {sent}={kept}",
     scrub="do not send it, or open the cassette in the program, with cassette(scrub=…)",
+    repeat="cassette(allow_playback_repeats=True) in the program",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, cast
 from tracetape._policy import policy_of_here
 from tracetape._system import lasting_lock
 from tracetape.cassettes import children, network, transports
-from tracetape.cassettes.advice import IN_PROGRAM, Advice
+from tracetape.cassettes.advice import IN_PROGRAM, IN_PYTEST, Advice
 from tracetape.cassettes.context import close_player, is_here, open_player
 from tracetape.cassettes.matching import Comparison, Matcher
 from tracetape.cassettes.options import check_kinds
@@ -149,6 +150,9 @@ class Cassette:
             null_is_absent=options.pop("null_is_absent"),
         )
         options["advice"] = self._advice
+        if here.reason and self._advice is IN_PROGRAM:
+            is_own = given is not None and here.forced is None
+            options["advice"] = replace(IN_PYTEST, reason="" if is_own else here.reason)
         return here.forced or given or here.mode, matcher, scope, options
 
     def __enter__(self) -> Player:

@@ -59,6 +59,10 @@ def miss_message(
             "has been replayed already"
             + (", or a function in match_on says that it differs." if matcher.comparisons else ".")
         )
+        remedy = (
+            f"Record it with {advice.new}, record the whole cassette again with {advice.anew}, or "
+            f"let the last recording answer again with {advice.repeat}."
+        )
     else:
         nearest = _nearest(matcher, request, key, recorded, keys)
         lines.append(f"The nearest recording, {nearest.method} {nearest.url}, differs in:")
@@ -84,9 +88,10 @@ def printable(line: str) -> str:
 
 def missing_message(path: Path, request: Request, advice: Advice) -> str:
     """Why `request` has no answer where there is no file `path`."""
+    why = f"The mode is none, because {advice.reason}. " if advice.reason else ""
     return printable(
         f"{request.method} {request.url} has no answer: the cassette {path} does not exist. "
-        f"Record it first, with {advice.once} and a key for the real service."
+        f"{why}Record it first, with {advice.once} and a key for the real service."
     )
 
 

@@ -194,6 +194,12 @@ class Player:
         """Those of `interactions`."""
         return [one.response for one in self.interactions]
 
+    def __repr__(self) -> str:
+        return (
+            f"<cassette {self.path}: mode {self.mode}, {self.played} played, "
+            f"{self.recorded} recorded, {len(self.misses)} missed>"
+        )
+
     def __len__(self) -> int:
         return len(self.interactions)
 

@@ -59,8 +59,8 @@ def check(
     found = []
     for path in (file for one in given for file in tapes_at(Path(one))):
         for number, interaction in enumerate(load(path).interactions, 1):
-            for kind, place in (*findings(interaction), *_credentials(interaction)):
-                found.append(Finding(path, number, kind, place))
+            pairs = (*findings(interaction), *_credentials(interaction))
+            found += [Finding(path, number, *pair) for pair in _each_once(pairs)]
     return found
 
 
@@ -69,6 +69,17 @@ def findings(interaction: Interaction) -> list[tuple[str, str]]:
     return [
         (kind, place) for place, text in _places(interaction) for kind in kinds_of_secrets(text)
     ]
+
+
+def _each_once(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """A header holds one value: it counts once, by the first of its kinds, which says most."""
+    headers: set[str] = set()
+    for kind, place in pairs:
+        if "'s header " in place:
+            if place in headers:
+                continue
+            headers.add(place)
+        yield kind, place
 
 
 def _places(interaction: Interaction) -> Iterator[tuple[str, str]]:

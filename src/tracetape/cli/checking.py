@@ -26,10 +26,11 @@ def check_command(ctx: click.Context, paths: tuple[Path, ...]) -> None:
     from tracetape.exceptions import CassetteError
 
     files = tape_files(paths)
-    problems = 0
+    problems = secrets = 0
     for path in files:
         try:
             lines = [str(finding) for finding in check([path])]
+            secrets += len(lines)
         except CassetteError as error:
             lines = [str(error)]
         for line in lines:
@@ -38,5 +39,12 @@ def check_command(ctx: click.Context, paths: tuple[Path, ...]) -> None:
     number = plural(len(files), "cassette")
     if problems:
         echo(f"tracetape: {plural(problems, 'problem')} in {number}", err=True)
+        if secrets:
+            echo(
+                "tracetape: `tracetape cassette scrub PATH` takes secrets out, and "
+                "`tracetape cassette migrate PATH` also brings cassettes of other tools into "
+                "tracetape's form; then revoke what was published",
+                err=True,
+            )
         ctx.exit(1)
     echo(f"tracetape: {number} checked, no secrets found", err=True)

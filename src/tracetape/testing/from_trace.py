@@ -26,6 +26,7 @@ __all__ = ["calls_of", "interactions_of"]
 
 _JSON = [("content-type", "application/json")]
 _SSE = [("content-type", "text/event-stream")]
+_MISS = "tracetape.exceptions.CassetteMissError: "
 _SOON = [("retry-after-ms", "1")]  # the SDK waits as long as that before it tries again
 _FILES = ["/audio/transcriptions", "/audio/translations", "/images/edits", "/images/variations"]
 _PATHS = {
@@ -229,6 +230,8 @@ def _failure(span: Span) -> tuple[str, str] | None:
     for event in reversed(span.events):
         if event.name == "exception":
             said = event.attributes
+            if _MISS in str(said.get("exception.stacktrace")):  # older SDKs make their own of it
+                return "CassetteMissError", str(said.get("exception.message"))
             return str(said.get("exception.type")), str(said.get("exception.message"))
     return None
 
@@ -244,7 +247,15 @@ def _failed(request: Request, kind: str, message: str) -> Interaction:
         return Interaction(request, None, RecordedError("ReadTimeout", message))
     if kind == "APIConnectionError":
         return Interaction(request, None, RecordedError("ConnectError", message))
-    raise _Unfit(f"it ended with {kind}, which is not an answer from a server")
+    if kind == "CassetteMissError":
+        raise _Unfit(
+            "its request was not on the cassette that was replayed, so no server answered: record "
+            "it there with mode 'new_episodes', or choose other calls with --span"
+        )
+    raise _Unfit(
+        f"it ended with {kind}, which is not an answer from a server: choose other calls with "
+        "--span"
+    )
 
 
 def _status_of(message: str) -> tuple[int | None, bytes]:

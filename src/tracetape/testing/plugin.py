@@ -112,6 +112,7 @@ def _set_policy(config: pytest.Config) -> None:
         },
         disabled=config.getoption("--disable-recording", default=False),
         opened=config.stash[_WATCH].opened,
+        reason=_reason(config),
     )
     stack = config.stash.setdefault(_END, ExitStack())
     stack.enter_context(policy(config.stash[_POLICY]))
@@ -153,6 +154,15 @@ def pytest_load_initial_conftests(
 
 def _mode_of_run(config: pytest.Config) -> str:
     return config.getini("cassette_mode") or ("none" if _is_ci() else "once")
+
+
+def _reason(config: pytest.Config) -> str:
+    """Why the mode of the run is what it is."""
+    if config.getoption("--cassette-mode"):
+        return "the command line says so"
+    if config.getini("cassette_mode"):
+        return "the ini option cassette_mode says so"
+    return "the environment variable CI is set" if _is_ci() else "it is the default"
 
 
 def _replays(mode: str) -> bool:
@@ -262,7 +272,8 @@ def _tracetape_cassette(
         from tracetape.cassettes import cassette
 
         path, *others = paths_of(request.node, marker.args)
-        with policy(replace(here, forced="none")):
+        others_only = "only the first cassette of a test is recorded, and this is another"
+        with policy(replace(here, forced="none", reason=others_only)):
             for other in others:
                 stack.enter_context(cassette(other, **marker.kwargs))
         # The innermost is asked first, and takes what is recorded.

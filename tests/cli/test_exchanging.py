@@ -63,6 +63,17 @@ def test_there_and_back(traces: list[Trace], store_path: Path, tmp_path: Path, k
     assert read(other) == traces
 
 
+@pytest.mark.parametrize("kind", ["json", "jsonl", "parquet"])
+def test_an_export_says_what_it_replaces(
+    traces: list[Trace], store_path: Path, tmp_path: Path, kind: str
+) -> None:
+    """It may be repeated, and a file of the same name is gone then."""
+    file = tmp_path / f"out.{kind}"
+    first, second = (call("export", f"--{kind}", file, "--store", store_path) for _ in range(2))
+    assert "replaced" not in first.output
+    assert second.output == f"3 traces written to {file} (replaced the file that was there).\n"
+
+
 def test_some_of_them(traces: list[Trace], store_path: Path) -> None:
     """By their ids or by a filter, to the output."""
     named = call("export", traces[1].trace_id[:14], "--jsonl", "-", "--store", store_path)

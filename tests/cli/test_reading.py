@@ -144,6 +144,14 @@ def test_help_and_version(tracetape_command: Tracetape) -> None:
     assert "Usage: tracetape [OPTIONS]" in tracetape_command("--help").stdout
 
 
+def test_the_help_says_what_each_command_does(runner: CliRunner) -> None:
+    """In whole sentences, on a terminal of 80 columns."""
+    said = runner.invoke(main, ["--help"], terminal_width=80).stdout
+    commands = said.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(commands) == len(main.commands)
+    assert all(line.endswith(".") and not line.endswith("...") for line in commands)
+
+
 def test_what_is_running_is_listed_as_running(store_path: Path) -> None:
     """Also when its process was killed meanwhile."""
     store = open_store(str(store_path))

@@ -40,7 +40,9 @@ def test_filters(two_traces: None, store_path: Path, command: list[str]) -> None
     said = call(store_path, *command, "--text", "kalman")
     assert "good" in said
     assert "bad" not in said
-    assert "»" in call(store_path, *command, "--filter", "status == nonsense")
+    assert "at 'nonsense' (character 11) of: " in call(
+        store_path, *command, "--filter", "status == nonsense"
+    )
 
 
 def test_no_trace_is_like_this(two_traces: None, store_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,8 +19,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 import tracetape
 from tracetape.cli import main
-from tracetape.exceptions import InvalidValueError
-from tracetape.export import send, workspace_exporter
+from tracetape.exceptions import IntegrationMissingError, InvalidValueError
+from tracetape.export import otlp_exporter, send, workspace_exporter
 
 
 class Receiver(ThreadingHTTPServer):
@@ -200,3 +201,26 @@ def test_what_an_exporter_logs_has_no_login(path: Path, caplog: pytest.LogCaptur
     log = "\n".join(one.getMessage() for one in caplog.records)
     assert "no way to https://x.test/v1" in log
     assert "cnry" not in log
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "extra"),
+    [
+        ("databricks.sdk.core", "databricks-sdk", "databricks,otlp"),
+        (
+            "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+            "opentelemetry-exporter-otlp-proto-http",
+            "otlp",
+        ),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra(
+    module: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one style, as that of Parquet."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(IntegrationMissingError) as caught:
+        workspace_exporter("a.b.c") if "," in extra else otlp_exporter()
+    assert str(caught.value) == (
+        f"Sending traces needs the package {package}: `pip install 'tracetape[{extra}]'`"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any as Anything
 
 import pytest
@@ -93,11 +94,29 @@ def test_no_filter(text: str | None) -> None:
     ],
 )
 def test_mistakes_are_shown_where_they_are(text: str, said: str) -> None:
-    """The error quotes the filter with a mark at the place."""
+    """The error quotes the filter and names the place."""
     with pytest.raises(InvalidValueError, match=said) as caught:
         parse_filter(text)
-    assert "»" in str(caught.value)
-    assert str(caught.value).replace("»", "").endswith(text)
+    assert re.search(r", at (the end|.+ \(character \d+\)) of: ", str(caught.value))
+    assert str(caught.value).endswith(f" of: {text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("foo = 1", "at 'foo' (character 1) of: "),
+        ("status =  OK", "at 'OK' (character 11) of: "),
+        ("status = 'OK' 'x'", "at 'x' (character 15) of: "),
+        ("status = 'OK' ; DROP", "at ';' (character 15) of: "),
+        ("status = ", "at the end of: "),
+        ("status = " + "x" * 99, f"at '{'x' * 40}…' (character 10) of: "),
+    ],
+)
+def test_the_place_of_a_mistake_is_named_plainly(text: str, place: str) -> None:
+    """By what stands there, and by its number."""
+    with pytest.raises(InvalidValueError) as caught:
+        parse_filter(text)
+    assert str(caught.value).endswith(f", {place}{text}")
 
 
 @given(st.text(alphabet="abc .`'\"=<>!()%,-019ANDORLIKE", max_size=60))

@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 _SHOWN = 5  # of the reasons why something was not read
 
 
-@click.command(name="export", short_help="Write traces to a file.")
+@click.command(name="export", short_help="Write traces to a file, or send them (OTLP, Databricks).")
 @click.argument("trace_ids", nargs=-1)
 @click.option("--filter", "filter_string", metavar="FILTER", help="Such as \"status = 'ERROR'\".")
 @click.option("--jsonl", type=click.Path(path_type=Path), help="A trace a line; - is the output.")
@@ -66,9 +66,11 @@ def export(
         raise click.UsageError(
             "Say one of --jsonl, --json, --parquet, --otlp and --databricks, and where to."
         )
+    replaced = False
     with opened(store) as source:
         if file := jsonl or json_ or parquet:
             _refuse_files_of(source.url, file)
+            replaced = file.is_file()
         numbers = _chosen(source, trace_ids, filter_string)
         count = 0
 
@@ -98,7 +100,8 @@ def export(
     if str(targets[0]) != "-":
         done = "sent" if otlp or databricks else "written"
         where = clean_text(otlp) if otlp else targets[0]  # a log of CI keeps what is said here
-        echo(f"{plural(count, 'trace')} {done} to {visible_line(where)}.")
+        before = " (replaced the file that was there)" if replaced else ""
+        echo(f"{plural(count, 'trace')} {done} to {visible_line(where)}{before}.")
 
 
 def _refuse_files_of(url: str, target: Path) -> None:
@@ -131,7 +134,7 @@ def _send(
         exporter.shutdown()
 
 
-@click.command(name="import", short_help="Read traces from a file.")
+@click.command(name="import", short_help="Read traces from a file, or from MLflow's store.")
 @click.argument("source")
 @store_option
 def import_(source: str, store: str | None) -> None:

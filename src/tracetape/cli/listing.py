@@ -20,7 +20,7 @@ __all__ = ["ls", "trace_line", "with_text"]
 _ID = 8  # digits of an id that are shown; more where two of the list begin alike
 
 
-@click.command(name="ls")
+@click.command(name="ls", short_help="List the newest traces, or those that a filter finds.")
 @click.option(
     "-n",
     "--limit",

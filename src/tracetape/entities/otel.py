@@ -206,5 +206,5 @@ def package_module(name: str, package: str) -> Any:
         return import_module(name)
     except ImportError:
         raise IntegrationMissingError(
-            f"This needs the package {package}, which is not installed: pip install {package}"
+            f"This needs the package {package}: `pip install {package}`"
         ) from None

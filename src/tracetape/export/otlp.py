@@ -73,7 +73,7 @@ def workspace_exporter(table: str) -> Any:
             f"A table of Unity Catalog is named catalog.schema.prefix, got {table!r}"
         )
     name = table if table.endswith(_SUFFIX) else table + _SUFFIX
-    sdk = _module("databricks.sdk.core", "databricks-sdk")
+    sdk = _module("databricks.sdk.core", "databricks-sdk", "databricks,otlp")
     try:
         config = sdk.Config()
         headers = {**config.authenticate(), _TABLE_HEADER: name}
@@ -186,10 +186,10 @@ def _value(value: Any) -> Any:
     return value if isinstance(value, _SCALARS) else encode(value).decode()
 
 
-def _module(name: str, package: str) -> Any:
+def _module(name: str, package: str, extra: str = "otlp") -> Any:
     try:
         return import_module(name)
     except ImportError as error:
         raise IntegrationMissingError(
-            f"Sending traces needs {package}: pip install {package}"
+            f"Sending traces needs the package {package}: `pip install 'tracetape[{extra}]'`"
         ) from error

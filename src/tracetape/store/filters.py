@@ -37,6 +37,7 @@ _TOKENS = re.compile(
 )
 _ZEROS = re.compile(r"(?<![.\d])0+(?=\d)")
 _MAX_DEPTH = 50  # of parentheses
+_TOKEN = 40  # characters of a token that an error shows
 
 
 def parse_filter(text: str | None) -> Condition | None:
@@ -204,5 +205,13 @@ class _Parser:
         raise InvalidValueError(self._message(what, self._tokens[self._next][2])) from None
 
     def _message(self, what: str, at: int) -> str:
-        marked = f"{self._text[:at]}»{self._text[at:]}"
-        return f"Invalid filter: {what}, at the mark » in: {marked}"
+        text = self._text
+        if at >= len(text.rstrip()):
+            return f"Invalid filter: {what}, at the end of: {text}"
+        at += len(text[at:]) - len(text[at:].lstrip())
+        match = _TOKENS.match(text, at)
+        token = match[0] if match else text[at:].split(maxsplit=1)[0]
+        if len(token) > _TOKEN:
+            token = f"{token[:_TOKEN]}…"
+        shown = token if token[0] in "'\"" else f"'{token}'"
+        return f"Invalid filter: {what}, at {shown} (character {at + 1}) of: {text}"

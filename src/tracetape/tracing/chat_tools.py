@@ -31,7 +31,7 @@ def set_span_chat_tools(span: LiveSpan, tools: list[Any]) -> None:
             from pydantic import BaseModel
     except ImportError as error:
         raise IntegrationMissingError(
-            "set_span_chat_tools() needs the package pydantic: run `pip install pydantic`"
+            "set_span_chat_tools() needs the package pydantic: `pip install pydantic`"
         ) from error
     plain = [
         tool.model_dump(exclude_none=True) if isinstance(tool, BaseModel) else tool

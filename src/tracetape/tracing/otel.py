@@ -31,7 +31,7 @@ class OtelContext:
         except ImportError as error:
             raise IntegrationMissingError(
                 "configure(otel_context=True) needs the package opentelemetry-api: "
-                "run `pip install opentelemetry-api`"
+                "`pip install opentelemetry-api`"
             ) from error
 
     def parent(self) -> Remote | None:

@@ -120,7 +120,8 @@ def test_streams_of_requests_are_not_held_up_either(server, tape, gated):
 
 def test_parts_are_replayed_one_by_one(server, tape, read):
     """Replay gives the recorded parts, not one joined body."""
-    server.routes["/s"] = lambda handler: handler.stream(EVENTS, 0.02)
+    wait = 0.1  # a busy machine reads a part late
+    server.routes["/s"] = lambda handler: handler.stream(EVENTS, wait)
     with cassette(tape):
         assert read(f"{server.url}/s") == EVENTS
     server.stop()

@@ -242,7 +242,7 @@ def test_a_rule_of_no_kind_is_an_error(rule: Any) -> None:
     """The message names it."""
     with pytest.raises(InvalidTypeError, match=re.escape(repr(rule))):
         tracetape.configure(redact=[rule])
-    with pytest.raises(InvalidValueError, match=r"'a\.\.b' is no key path"):
+    with pytest.raises(InvalidValueError, match=r"'a\.\.b' is not a key path"):
         tracetape.configure(redact=["a..b"])
 
 

@@ -161,6 +161,18 @@ def test_what_is_running_is_listed_as_running(store_path: Path) -> None:
     assert done.output.splitlines()[1].split()[4:7] == ["slow", "running", "…"]
 
 
+def test_the_spans_of_a_running_trace_are_counted(store_path: Path) -> None:
+    """Those that are stored, though the root has not ended."""
+    with tracetape.start_span("root"):
+        with tracetape.start_span("child"):
+            pass
+        tracetape.flush()
+        for command in (["ls"], ["tail", "--once"]):
+            done = CliRunner().invoke(main, [*command, "--store", str(store_path)])
+            line = done.output.splitlines()[-1].split()
+            assert line[-4:] == ["root", "running", "…", "2"]
+
+
 def test_ids_are_shown_as_long_as_they_must_be(store_path: Path) -> None:
     """What `ls` prints is enough for `show`."""
     store = open_store(str(store_path))

@@ -129,8 +129,10 @@ def test_a_damaged_file_is_set_aside_when_it_is_opened(
     damage(path)
     damaged = path.read_bytes()
     reader = SQLiteStore(path, read_only=True)
-    with pytest.raises(StoreError, match="malformed"):
+    with pytest.raises(StoreError, match="malformed") as caught:
         reader.list_traces()
+    assert f"`sqlite3 {path} .recover`" in str(caught.value)
+    assert "--store" in str(caught.value)
     reader.close()
     assert path.read_bytes() == damaged
     write(store, 2)
@@ -141,6 +143,21 @@ def test_a_damaged_file_is_set_aside_when_it_is_opened(
     (warning,) = [record.getMessage() for record in caplog.records]
     assert copy.name in warning
     assert ".recover" in warning
+
+
+def test_a_reader_of_damaged_rows_says_what_to_do(tmp_path: Path, write: Write) -> None:
+    """The schema is whole, and the damage is met while traces are read."""
+    path = tmp_path / "s.db"
+    store = SQLiteStore(path)
+    write(store, 1)
+    store.close()
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+    reader = SQLiteStore(path, read_only=True)
+    with pytest.raises(StoreError, match=r"malformed.* \.recover` .* --store"):
+        reader.list_traces()
+    reader.close()
 
 
 def test_setting_a_file_aside_ends_no_lock(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
-__all__ = ["cause_of"]
+__all__ = ["cause_of", "remedy_of"]
 
+_DAMAGE = ("image is malformed", "malformed database schema")
 _LITTLE = 1_000_000  # bytes that are free on a disk that is as good as full
 
 
@@ -21,6 +23,16 @@ def cause_of(error: str, path: Path | None) -> str:
     if free is not None and free < _LITTLE:
         return f" (the disk of {path.parent} has {free:,} bytes free)"
     return ""
+
+
+def remedy_of(error: str, path: Path | None) -> str:
+    """What to do about the error of SQLite's on a damaged file; empty for other errors."""
+    if path is None or not any(sign in error for sign in _DAMAGE):
+        return ""
+    return (
+        f". The file is damaged: `sqlite3 {shlex.quote(str(path))} .recover` may get back what is "
+        "in it. Or name another store by --store or TRACETAPE_STORE."
+    )
 
 
 def _largest_file() -> int | None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from tracetape.entities import Span, Trace, TraceData, TraceInfo
+from tracetape.entities import Span, Trace, TraceData, TraceInfo, TraceState
 from tracetape.store.assessments import add_assessments
 from tracetape.store.contents import ContentReader
 from tracetape.store.query import TraceQuery
@@ -33,6 +33,11 @@ _READ_ALL_SPANS = (
 )
 _READ_ASSESSED = (
     "SELECT DISTINCT trace FROM assessments WHERE trace IN (SELECT value FROM json_each(?))"
+)
+# The index says it: no row of a span is read.
+_COUNT_SPANS = (
+    "SELECT trace, count(*) FROM spans WHERE trace IN (SELECT value FROM json_each(?)) "
+    "GROUP BY trace"
 )
 # Spans, about, whose contents are read at once: fewer of large ones.
 _FIRST_GROUP, _GROUP, _GROUP_BYTES = 20, 100, 1_000_000
@@ -137,10 +142,20 @@ class TraceReader:
             if query.limit is None or more is None or len(found) >= query.limit or len(rows) < more:
                 break
             more = len(rows) + 2 * (len(rows) - len(found))  # some cannot be read: look further
+        found = found[: query.limit]
+        self._count_open(found)
         return [
             Trace(info, TraceData(self._spans(row, info) if include_spans else []))
-            for row, info in found[: query.limit]
+            for row, info in found
         ]
+
+    def _count_open(self, found: Iterable[tuple[_Row, TraceInfo]]) -> None:
+        """Count the spans of traces that have not ended: their rows count ended spans only."""
+        running = {row[0]: info for row, info in found if info.state is TraceState.IN_PROGRESS}
+        if running:
+            keys = orjson.dumps(list(running)).decode()
+            for key, count in self._connection.execute(_COUNT_SPANS, (keys,)):
+                running[key].span_count = max(running[key].span_count, count)
 
     def numbers(self, rows: Iterable[_Row]) -> list[int]:
         """The 128-bit ids in rows of ``id`` and ``trace_id``."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
+from tracetape.store.causes import remedy_of
 from tracetape.store.conditions import add_functions
 from tracetape.store.connections import StoreConnection, connect, patiently
 from tracetape.store.inspection import SQLITE_ERRORS, check_file, check_schema, reason
@@ -51,9 +52,10 @@ def look_into(path: Path) -> sqlite3.Connection:
         # Where nothing can be written SQLite needs no files next to it.
         return _set_up(path, "immutable=1", _changed(path))
     except (*SQLITE_ERRORS, OSError) as error:
+        remedy = ". Name another store by --store or TRACETAPE_STORE."
         raise StoreError(
-            f"the store {path} cannot be read: {reason(error)}. Name another store by --store or "
-            "TRACETAPE_STORE."
+            f"the store {path} cannot be read: {reason(error)}"
+            f"{remedy_of(reason(error), path) or remedy}"
         ) from error
 
 

@@ -23,7 +23,7 @@ from tracetape.store.assessments import (
     write_assessments,
 )
 from tracetape.store.attachments import read_attachment
-from tracetape.store.causes import cause_of
+from tracetape.store.causes import cause_of, remedy_of
 from tracetape.store.connections import Connection, ForkWaitsError, begin_writing
 from tracetape.store.contents import ContentWriter
 from tracetape.store.inspection import SQLITE_ERRORS, reason
@@ -377,7 +377,8 @@ class SQLiteStore:
                     if not (again and self._begin_anew(error)):
                         said = reason(error)
                         cause = cause_of(said, self._path)
-                        failed = StoreError(f"the store {self.url} failed: {said}{cause}")
+                        remedy = remedy_of(said, self._path)
+                        failed = StoreError(f"the store {self.url} failed: {said}{cause}{remedy}")
                         failed.is_locked = "locked" in said
                         raise failed from error
                     again = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tracetape._policy import Policy, policy
 from tracetape.cassettes import Chunk, Interaction, Request, Response, Tape, cassette, load, save
 from tracetape.exceptions import CassetteMissError, InvalidValueError
 
@@ -149,3 +150,32 @@ def test_headers_are_kept_by_name(tape, server):
     for name in ("Authorization", "cookie", "api-key"):
         with pytest.raises(InvalidValueError, match="credential"):
             cassette(tape, keep_headers=[name]).__enter__()
+
+
+THEIRS = {
+    "record_mode": ("none", "use mode='none'"),
+    "filter_headers": (["authorization"], "keep_headers"),
+    "before_record_request": (print, "use before_record=function"),
+    "filter_query_parameters": (["key"], r"use ignore=\['query.NAME'\]"),
+    "serializer": ("yaml", "YAML, which is always written"),
+    "ignored": ([], "did you mean 'ignore'"),
+    "frobnicate": (1, "choose from mode, match_on"),
+}
+
+
+@pytest.mark.parametrize(("name", "value", "says"), [(k, *v) for k, v in THEIRS.items()])
+def test_an_unknown_option_says_what_to_write(tape, name, value, says):
+    """Those of vcrpy name ours, by call and by configuration."""
+    with pytest.raises(TypeError, match=f"unknown option '{name}' of a cassette.*{says}"):
+        cassette(tape, **{name: value})
+    with (
+        policy(Policy(options={name: value})),
+        pytest.raises(ValueError, match=f"unknown option '{name}' of a cassette.*{says}"),
+    ):
+        cassette(tape)
+
+
+def test_the_mode_of_pytest_recording_is_named_by_ours(tape):
+    """Its `rewrite` is our `all`."""
+    with pytest.raises(ValueError, match=r"unknown mode 'rewrite'.*use 'all'"):
+        cassette(tape, mode="rewrite")

@@ -20,6 +20,7 @@ from tracetape.cassettes.matching import Comparison, Matcher
 from tracetape.cassettes.options import check_kinds
 from tracetape.cassettes.placeholders import Placeholders
 from tracetape.cassettes.player import MODES, BeforeRecord, Player, Scrub
+from tracetape.cassettes.theirs import named_options, unknown_mode, unknown_option
 from tracetape.exceptions import CassetteError, InvalidTypeError, InvalidValueError
 
 __all__ = ["Cassette", "cassette"]
@@ -31,6 +32,7 @@ _lock = lasting_lock()
 _recorded: set[Path] = set()  # files that an open tape writes
 
 
+@named_options
 def cassette(
     path: str | PathLike[str],
     *,
@@ -87,6 +89,7 @@ def cassette(
 
     Raises:
         InvalidValueError: an argument has no meaning.
+        InvalidTypeError: there is no such argument; the error says what to write.
         CassetteError: on entering, the tape cannot be read, or another block is recording it;
             on leaving, it cannot be written, or something was refused for the secrets in it.
     """
@@ -135,13 +138,13 @@ class Cassette:
         options = {**_DEFAULTS, **here.options, **self._given}
         unknown = [name for name in options if name not in _DEFAULTS]
         if unknown:
-            raise InvalidValueError(f"unknown option {unknown[0]!r} of a cassette")
+            raise InvalidValueError(unknown_option(unknown[0], [*_DEFAULTS][1:]))
         del options["path"]
         check_kinds(options)
         given, scope = options.pop("mode"), options.pop("scope")
         for name in (given, here.forced):
             if name is not None and name not in MODES:
-                raise InvalidValueError(f"unknown mode {name!r}: choose from {', '.join(MODES)}")
+                raise InvalidValueError(unknown_mode(name, MODES))
         if scope not in _SCOPES:
             raise InvalidValueError(f"unknown scope {scope!r}: choose from {', '.join(_SCOPES)}")
         matcher = Matcher(

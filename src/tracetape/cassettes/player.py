@@ -38,6 +38,7 @@ from tracetape.cassettes.recording import Recording
 from tracetape.cassettes.renames import Renames
 from tracetape.cassettes.secrets import findings
 from tracetape.cassettes.tape import Draft, Tape, load, save
+from tracetape.cassettes.theirs import unknown_mode
 from tracetape.exceptions import CassetteError, CassetteMissError, InvalidValueError
 from tracetape.privacy.values import Secrets
 
@@ -103,7 +104,7 @@ class Player:
             InvalidValueError: an argument has no meaning.
         """
         if mode not in MODES:
-            raise InvalidValueError(f"unknown mode {mode!r}: choose from {', '.join(MODES)}")
+            raise InvalidValueError(unknown_mode(mode, MODES))
         self.path = path
         self.file = path.absolute()  # the program may go elsewhere
         self.mode = mode

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tracetape.cassettes.theirs import INSTEAD
+
 if TYPE_CHECKING:
     from tracetape.cassettes import Player
 
@@ -28,29 +30,16 @@ _NEEDLESS = (
 )
 _PARTS = {"url": "uri", "raw_body": "body"}  # names of vcrpy's for what we name otherwise
 _MATCH_ON = ("method", "scheme", "host", "port", "path", "query")  # vcrpy's default
-_SCRUB = "to leave it out of the comparison, and scrub=function to take it off the tape"
-_BEFORE = "before_record=function, which gets the whole interaction and returns it, or None"
-_INSTEAD = {
-    "filter_query_parameters": f"ignore=['query.NAME'] {_SCRUB}",
-    "filter_post_data_parameters": f"ignore=['body.NAME'] {_SCRUB}",
-    "filter_nested_post_data_parameters": f"ignore=['body.A.B'] {_SCRUB}",
-    "filter_sensitive_data": "scrub=function",
-    "before_record": _BEFORE,
-    "before_record_request": _BEFORE,
-    "before_record_response": _BEFORE,
-    "before_save_interaction": _BEFORE,
-    "after_load_interaction": "`tracetape cassette scrub --replace NAME=OTHER`, or edit the file",
-    "path_transformer": "the names of tapes in the mark",
-    "func_path_generator": "the names of tapes in the mark",
-    "allowed_hosts": "allow_hosts=['HOST'], with names and no patterns",
-    "drop_unused_requests": "`--cassette-unused`, which reports them",
-    "serializer": "YAML, which is always written; JSON is read",
-}
 _FIXTURES = {
     "vcr_cassette_dir": "the ini options cassette_dir and cassette_layout, or names in the mark",
     "default_cassette_name": "@pytest.mark.default_cassette(name)",
     "record_mode": "the ini option cassette_mode, or --record-mode",
 }
+_BLOCKED = (
+    "in replay nothing leaves the machine but for allow_hosts=['HOST'] in the mark or in "
+    "cassette_config; for tests without a tape use pytest-socket's --disable-socket"
+)
+_ERROR = pytest.StashKey[str]()
 _LOCAL = ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104 - compared, not bound
 
 
@@ -79,7 +68,7 @@ def cassette_options(options: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "record_on_exception" or name in _NEEDLESS:
             continue  # a tape of a failing test is marked as incomplete, and recorded again
         elif value and (name, value) not in (("serializer", "yaml"), ("serializer", "json")):
-            instead = _INSTEAD.get(name, "`ignore`, `scrub` or `before_record`")
+            instead = INSTEAD.get(name, "`ignore`, `scrub` or `before_record`")
             raise pytest.UsageError(f"vcrpy's option {name!r} is not supported: use {instead}")
     return found
 
@@ -93,6 +82,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             default=None,
             help="pytest-recording's name for --cassette-mode; rewrite means all",
         )
+    with suppress(ValueError):
+        group = parser.getgroup("tracetape")
+        group.addoption("--block-network", action="store_true", help="not supported: " + _BLOCKED)
+        group.addoption("--allowed-hosts", default=None, help="not supported: " + _BLOCKED)
 
 
 @pytest.hookimpl(tryfirst=True)  # the plugin reads the mode when it is configured
@@ -102,7 +95,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if mode is not None and config.getoption("--cassette-mode") is None:
         config.option.cassette_mode = "all" if mode == "rewrite" else mode
     config.addinivalue_line("markers", "vcr(*names, **options): pytest-recording's `cassette`")
+    for name in ("block_network", "allowed_hosts"):
+        if config.getoption(name, default=None) and not _is_theirs(config):
+            option = f"--{name.replace('_', '-')}"
+            raise pytest.UsageError(f"{option} is not supported, leave it out: {_BLOCKED}")
+    config.addinivalue_line("markers", "block_network: needless on tests that have a tape")
     config.addinivalue_line("markers", "default_cassette(name): the name of the test's own tape")
+
+
+def _is_theirs(config: pytest.Config) -> bool:
+    """Whether pytest-recording is there as well, and blocks the network itself."""
+    return config.pluginmanager.has_plugin("pytest_recording.plugin") or (
+        config.pluginmanager.has_plugin("recording")
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -113,7 +118,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if marks:
             names = [name for mark in marks for name in mark.args]
             options = {k: v for mark in reversed(marks) for k, v in mark.kwargs.items()}
-            item.add_marker(pytest.mark.cassette(None, *names, **cassette_options(options)))
+            try:
+                ours = cassette_options(options)
+            except pytest.UsageError as error:  # of this test; the others run
+                item.stash[_ERROR] = f"@pytest.mark.vcr: {error}"
+                continue
+            item.add_marker(pytest.mark.cassette(None, *names, **ours))
+        blocked = item.get_closest_marker("block_network")
+        if blocked is None or _is_theirs(item.config):
+            continue
+        if not marks or blocked.args or blocked.kwargs:
+            item.stash[_ERROR] = f"@pytest.mark.block_network is not supported here: {_BLOCKED}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A mark that means nothing is an error of its test."""
+    if _ERROR in item.stash:
+        pytest.fail(f"{item.nodeid}: {item.stash[_ERROR]}", pytrace=False)
 
 
 @pytest.fixture(scope="session")

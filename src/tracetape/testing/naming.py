@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tracetape.exceptions import InvalidTypeError
+
 __all__ = ["LAYOUTS", "folder_of", "mark_of", "note", "own_name", "paths_of"]
 
 LAYOUTS = ("root", "beside")
@@ -48,8 +50,19 @@ def mark_of(item: pytest.Item) -> pytest.Mark | None:
     return mark
 
 
-def paths_of(item: pytest.Item, names: tuple[str | None, ...]) -> list[Path]:
-    """The files of a test's cassettes, the one to record first."""
+def paths_of(item: pytest.Item, names: tuple[Any, ...]) -> list[Path]:
+    """The files of a test's cassettes, the one to record first.
+
+    Raises:
+        InvalidTypeError: a name is no text; the error names the test.
+    """
+    for name in names:
+        if not isinstance(name, (str, os.PathLike, type(None))):
+            raise InvalidTypeError(
+                f"{item.nodeid}: names of cassettes are texts, not {name!r}: write "
+                "@pytest.mark.cassette('NAME')"
+            )
+    texts = [None if name is None else os.fspath(name) for name in names]
     folder = folder_of(item)
     is_beside = _is_beside(item.config)
     above = folder / item.path.stem if is_beside else folder
@@ -58,7 +71,7 @@ def paths_of(item: pytest.Item, names: tuple[str | None, ...]) -> list[Path]:
         own
         if name is None
         else above / (name if name.removesuffix(".gz").endswith(_SUFFIXES) else f"{name}.yaml")
-        for name in names or (None,)
+        for name in texts or (None,)
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tracetape.exceptions import InvalidTypeError
 from tracetape.testing.naming import LAYOUTS, folder_of, mark_of, note, paths_of
 from tracetape.testing.unused import Usage
 from tracetape.testing.watching import Watch
@@ -102,7 +103,10 @@ def _set_policy(config: pytest.Config) -> None:
 
     mode = _mode_of_run(config)
     if mode not in _MODES:
-        raise pytest.UsageError(f"cassette_mode: choose from {', '.join(_MODES)}, not {mode!r}")
+        ours = ", which is 'all' here" if mode == "rewrite" else ""
+        raise pytest.UsageError(
+            f"cassette_mode: choose from {', '.join(_MODES)}, not {mode!r}{ours}"
+        )
     config.stash[_POLICY] = Policy(
         mode=mode,
         forced=config.getoption("--cassette-mode"),
@@ -216,8 +220,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Note which cassettes the tests have."""
     for item in items:
         marker = mark_of(item)
-        for path in () if marker is None else paths_of(item, marker.args):
-            config.stash[_USAGE].claim(path, folder_of(item))
+        with suppress(InvalidTypeError):  # a wrong name is an error of its test, when that runs
+            for path in () if marker is None else paths_of(item, marker.args):
+                config.stash[_USAGE].claim(path, folder_of(item))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -298,7 +303,9 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
             from tracetape.testing.importing import put_for_test
 
             mode = policy.forced or marker.kwargs.get("mode") or policy.mode
-            placeholders = put_for_test(paths_of(item, marker.args), mode)
+            placeholders = None
+            with suppress(InvalidTypeError):  # told by the test's fixture
+                placeholders = put_for_test(paths_of(item, marker.args), mode)
             if placeholders is not None:
                 stack.callback(placeholders.remove)
         return (yield)

@@ -180,6 +180,63 @@ def test_exceptions_lose_the_credentials_that_they_name(text: str) -> None:
     assert "hunter2" not in clean_said(text, MARK)
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        *((f"{name}=swordfish", f"{name}=*") for name in ("password", "db_password", "--password")),
+        *((f"{name}=abc, x", f"{name}=*, x") for name in ("client_secret", "_api_key", "PWD")),
+        ("(password=correcthorsebattery)", "(password=*)"),
+        ("no login (password = 1234) at db", "no login (password = *) at db"),
+        ("Driver=x;PWD={hunter};Port=1", "Driver=x;PWD={*};Port=1"),
+        ("password: swordfish", "password: *"),
+        ("{user: ada, password: swordfish}", "{user: ada, password: *}"),
+        ("password: HUNTER\nuser: ada", "password: *\nuser: ada"),
+        ("D(password='swordfish', api_key='abc')", "D(password='*', api_key='*')"),
+        ("{'password': 'abc', 'x-api-key': 'd'}", "{'password': '*', 'x-api-key': '*'}"),
+        ('D(password="it\'s", key=1)', 'D(password="*", key=1)'),
+        ("D(password='a\\\\b\\'c', key=1)", "D(password='*', key=1)"),
+        ("D(password=Secret('abc'))", "D(password=Secret('*'))"),
+        ('environ["API_KEY"] = "abc"', 'environ["API_KEY"] = "*"'),
+        ('"{\\"password\\": \\"abc\\"}"', '"{\\"password\\": \\"*\\"}"'),
+        ("[('password', 'abc')]", "[('password', '*')]"),
+        ("Authorization: Bearer abc\nHost: x", "Authorization: *\nHost: x"),
+        ("curl -H 'Authorization: Basic a b' x", "curl -H 'Authorization: *' x"),
+        ("Cookie: sid=abc; b=c\nHost: x", "Cookie: *\nHost: x"),
+        ("x-api-key: abc def\nHost: x", "x-api-key: *\nHost: x"),
+    ],
+)
+def test_a_name_is_enough_in_a_text(text: str, left: str) -> None:
+    """However short the value is, and if it is an ordinary word; the rest stays."""
+    assert clean_said(text, "*") == left
+
+
+def test_a_name_is_enough_in_the_text_of_an_object_of_a_programs() -> None:
+    """However short the whole is; a text that begins as prose does is not looked through."""
+    for said in ("{pwd: a}", "D(pwd='a')", "{'pwd':'a'}", "Settings(password='swordfish')"):
+        assert MARK in clean_said_fields({"settings": said}, [])["settings"], said
+    assert clean_said_fields({"note": "my pwd: a"}, []) == {"note": "my pwd: a"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("password: must not be empty", "token: expected", "token = None", "max_tokens=5"),
+        *("password=None", "secret=True, x", "{'password': None}", '{"api_key": null}'),
+        *("api_key=<redacted>", "password=${DB_PASSWORD}", "password=%(password)s", "secret=..."),
+        *("password='**********'", "password=SecretStr('**********')", f"api_key='{MARK}'"),
+        *("secret: the thing that", "cookies=12", "passwords: 3", "password=''", "password="),
+        *("def login(self, password: str, api_key: str = None)", "password == other"),
+        *("connect(password=password, api_key=self._api_key)", "password = getpass.getpass()"),
+        *("api_key=os.getenv('OPENAI_API_KEY')", "PWD=/home/ada", "see secret://vault/ada"),
+        *("f'password={password}'", "credentials={'user': 'ada'}", "api_keys: [1, 2]"),
+        *("credentials=Login(user='ada', at=(1, 2))", "wrong password", "('user', 'ada')"),
+    ],
+)
+def test_a_name_without_a_value_hides_nothing(text: str) -> None:
+    """Prose, placeholders, flags and counts, and the source lines of a stack."""
+    assert clean_said(text, MARK) == text
+
+
 def test_what_a_program_calls_its_parameters_is_no_content() -> None:
     """The names below are again: what a model says stays."""
     value = {"inputs": {"api_key": "k"}, "auth": ["ada", "hunter2"]}

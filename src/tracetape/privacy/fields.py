@@ -31,7 +31,8 @@ _HEADERS = "headers"  # of a server: each may be a credential
 _SPACED = re.compile(rb'"\s+:')
 _LONGEST_NAME = 100
 _PROGRAM = "\0"  # above fields that the program named itself: none of those is content
-_SHORTEST_TEXT = 12  # that names a credential, and the shortest word that is one
+_SHORTEST_REPR = 8  # that names a credential, as `{pwd: a}`
+_SHORTEST_TEXT = 12  # of a word that is one by its shape
 _REPR = re.compile(r"[\w.]{1,100}\(|[<{\[(]")  # how what is no JSON is recorded, and JSON as text
 _LONGEST_REPR = 5_000  # a longer text that begins so may be a prompt
 _SHORT_TEXT = 1000  # longer ones of a program's are passed over, unless they are one word
@@ -78,7 +79,7 @@ def clean_said_fields(value: Any, found: list[str], mark: str = MARK) -> Any:
 
 
 def _without_short(text: str, mark: str) -> str:
-    if len(text) < _SHORTEST_TEXT:
+    if len(text) < _SHORTEST_REPR:
         return text
     if len(text) <= _LONGEST_REPR and _REPR.match(text):  # as `Settings(password='…')`
         return clean_said(text, mark)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tracetape.privacy.names import is_credential, is_secret, may_be_secret
+from tracetape.privacy.names import is_secret, may_be_secret
 from tracetape.privacy.shapes import without_secrets
 from tracetape.privacy.urls import clean_text
 
@@ -16,16 +16,39 @@ _WORDS = (
     *("connectionstring", "connection_string", "connstr", "conn_str", "pwd", "jwt", "bearer"),
 )
 # What comes between a name and its value, as in "name=", "name: ", "'name': " and "('name', ".
-_BETWEEN = re.compile(r"(?<!=)=(?!=)|:|(?<=[\"']),")
-_LONGEST = 80  # of a name with what surrounds it
-_EMAN = re.compile(r"[ \t]{0,3}[\"']?\\{0,8}(?P<name>[\w.-]{2,64})(?![\w.-])")  # read backwards
-_QUOTED = re.compile(r"[ \t]{0,3}[bru]?\\{0,8}[\"'](?P<value>[^\"'\\\r\n]{4,4096})")
-_SCHEME = re.compile(r"[ \t]{0,3}[A-Za-z-]{2,20} (?P<value>[^\s\"'\\,;]{4,})")
-_COOKIES = re.compile(r"[ \t]{0,3}[\w.-]{1,64}=(?P<value>[^\r\n\"'\\]{4,4096})")
-_WORD = re.compile(
-    r"[ \t]{0,3}(?=[^\s\"'&;,]{0,200}?[\d!#$%^*])(?P<value>[^\s\"'&;,()\[\]{}<>\\]{6,})"
+_BETWEEN = re.compile(r"(?<!=)=(?!=)|:(?!//)|(?<=[\"']),")
+_LONGEST = 90  # of a name with what surrounds it
+# Read backwards, as in `environ["name"] =`.
+_EMAN = re.compile(r"[ \t]{0,8}\]?[\"']?\\{0,8}(?P<name>[\w.-]{2,64})(?![\w.-])")
+_BLANKS = re.compile(r"[ \t]{0,8}")
+# Up to the same quote, or within an escaped text up to any; a call may stand before it.
+_QUOTED = re.compile(
+    r"(?P<call>[A-Za-z_][\w.]{0,100}[(\[])?[bBrRuUfF]{0,2}(?:"
+    r"\"(?P<double>(?=[^\"\r\n])[^\"\\\r\n]*(?:\\.[^\"\\\r\n]*)*)"
+    r"|'(?P<single>(?=[^'\r\n])[^'\\\r\n]*(?:\\.[^'\\\r\n]*)*)"
+    r"|\\{1,8}[\"'](?P<escaped>[^\"'\\\r\n]+))"
 )
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[A-Z_]+\d?|\d+(?:\.\d+)*")
+_LINE = re.compile(r"(?P<value>[^\s\"'\\{}()\[\]][^\"'\\\r\n]*)")
+_COOKIES = re.compile(r"(?P<value>[\w.-]{1,64}=[^\"'\\\r\n]+)")
+_BRACED = re.compile(r"\{(?P<value>[^{}\"':,\r\n]{1,200})\}")  # as ODBC has it
+_WORD = re.compile(r"(?=[^\s\"'&;,]{0,200}?[\d!#$%^*])(?P<value>[^\s\"'&;,()\[\]{}<>\\]{6,4096})")
+_RUN = re.compile(r"[^\s\"'&;,\\]+")
+_SHORT_RUN = re.compile(r"[^\s\"'&;,\\]{1,200}")
+_OPENING = "([{<"
+_CLOSING = ")]}>"
+_ENDS = ",;\r\n\"'\\"  # of what has a name, after a colon
+# No values: nothing, a flag, a placeholder.
+_NOTHING = re.compile(
+    r"(?:(?:None|True|False|null|NULL|nil|true|false|undefined|\.\.\.|…|\*+|%s)"
+    r"(?=[.:]?(?:[\s\"'&;,)\]}>\\]|$))|<[^<>\r\n]{0,100}>|\$\{[^{}\r\n]{0,100}\}|%\(\w{0,60}\)s)"
+)
+_TYPE = re.compile(r"(?:str|string|bytes|int|bool|object|Any|SecretStr)(?!\w)")
+# A variable, a call, or what stands in a mapping.
+_CODE = re.compile(
+    r"(?P<word>[A-Za-z_][\w.]{0,100})"
+    r"(?:(?P<call>\((?:[^()\r\n]{0,100}\)|\w{1,64}=))|(?=[\s\"'&;,)\]}>\\]|$))"
+)
+_NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?(?![^\s\"'&;,)\]}>\\])")
 
 
 def clean_said(text: str, mark: str) -> str:
@@ -47,30 +70,87 @@ def _without_named(text: str, mark: str) -> str:
         found = _EMAN.match(text[max(0, at - _LONGEST) : at][::-1])
         if found is None:
             continue
-        name = found["name"][::-1]
-        if not name[0].isalpha() or not may_be_secret(name):
+        name = found["name"][::-1].lstrip("_.-")
+        if not name[:1].isalpha() or not may_be_secret(name):
             continue
         start = at - found.end()
         if text[at] == "," and "(" not in text[max(0, start - 3) : start]:
             continue  # two words of a list
-        value = _value(name, text, at + 1)
-        if value is not None and value["value"] != mark:
-            left += [text[done : value.start("value")], mark]
-            done = value.end("value")
+        span = _value(name, text, at, mark)
+        if span is not None:
+            left += [text[done : span[0]], mark]
+            done = span[1]
     return "".join([*left, text[done:]]) if left else text
 
 
-def _value(name: str, text: str, at: int) -> re.Match[str] | None:
-    quoted = _QUOTED.match(text, at)
-    if not is_credential(name):
-        found = quoted or _WORD.match(text, at)
-        return found if found is not None and is_secret(name, found["value"]) else None
+def _value(name: str, text: str, at: int, mark: str) -> tuple[int, int] | None:
+    """Where the value is that `name` has behind the sign at `at`, if it is one to hide."""
+    blanks = _BLANKS.match(text, at + 1)
+    start = at + 1 if blanks is None else blanks.end()
+    if text.startswith(mark, start):
+        return None
+    quoted = _QUOTED.match(text, start)
     if quoted is not None:
-        return quoted
-    lower = name.lower()
-    if lower.endswith("authorization"):
-        return _SCHEME.match(text, at) or _WORD.match(text, at)
-    if lower.endswith("cookie"):
-        return _COOKIES.match(text, at)
-    word = _WORD.match(text, at)
-    return None if word is None or _IDENTIFIER.fullmatch(word["value"]) else word
+        span = quoted.span(quoted.lastgroup or 0)
+        value = text[span[0] : span[1]]
+        if value == mark or not value.strip("*") or not is_secret(name, value):
+            return None
+        return None if quoted["call"] and _is_name_again(name, value) else span
+    if not is_secret(name, "a"):  # the value tells
+        word = _WORD.match(text, start)
+        return word.span("value") if word and is_secret(name, word["value"]) else None
+    if not is_secret(name, text[start : start + 8]) or _stays(name, text, start):  # a folder
+        return None
+    return _unquoted(name.lower(), text, at, start)
+
+
+def _stays(name: str, text: str, start: int) -> bool:
+    """Whether there is no value at `start`, but a placeholder, a count or a piece of a program."""
+    if _NOTHING.match(text, start):
+        return True
+    if name.lower().endswith("s") and _NUMBER.match(text, start):
+        return True
+    code = _CODE.match(text, start)
+    return code is not None and (bool(code["call"]) or _is_name_again(name, code["word"]))
+
+
+def _is_name_again(name: str, word: str) -> bool:
+    """As in `api_key=key`, `password=self._password` and `api_key=getenv("OPENAI_API_KEY")`."""
+    pair = (one.lower().replace("-", "_").rpartition(".")[2] for one in (name, word))
+    short, long = sorted(pair, key=len)
+    return len(short) > 1 and (short == long or long.endswith("_" + short.lstrip("_")))
+
+
+def _unquoted(lower: str, text: str, at: int, start: int) -> tuple[int, int] | None:
+    sign = text[at]
+    found: re.Match[str] | None = None
+    if sign != "," and lower.endswith(("cookie", "cookies")):
+        found = _COOKIES.match(text, start)
+    elif lower.endswith("authorization") or (sign == ":" and lower.startswith("x-")):
+        found = _LINE.match(text, start)
+    elif sign == "=":
+        found = _BRACED.match(text, start)
+        if found is not None and _is_name_again(lower, found["value"]):
+            return None
+    if found is not None:
+        return found.span("value")
+    if text[start : start + 1] in _OPENING:  # or the end; what is in there may have a name
+        return None
+    if sign == "=":
+        return _trimmed(_RUN.match(text, start))
+    if sign == ":" and not lower.endswith(("cookie", "cookies")) and not _TYPE.match(text, start):
+        run = _SHORT_RUN.match(text, start)
+        if run is not None:
+            after = text[run.end() : run.end() + 8].lstrip(" \t")
+            if not after or after[0] in _ENDS:
+                return _trimmed(run)
+    word = _WORD.match(text, start)
+    return None if word is None else word.span("value")
+
+
+def _trimmed(run: re.Match[str] | None) -> tuple[int, int] | None:
+    """Without the brackets that close what the name stands in."""
+    if run is None:
+        return None
+    length = len(run[0].rstrip(_CLOSING))
+    return (run.start(), run.start() + length) if length else None

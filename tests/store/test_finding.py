@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -24,6 +25,7 @@ TRACES = 100
 WORDS = [f"{a}{b}" for a in ("river", "stone", "Cloud", "größe") for b in ("one", "two", "six")]
 LONG = "long " * 100  # beyond what a brief has of attributes, and of tags when it comes often
 SELECT = "SELECT t.id FROM traces t"
+VALUES = {"mlflow.spanInputs": "inputs", "mlflow.spanOutputs": "outputs"}
 NAME, SESSION, RUN = "mlflow.traceName", "mlflow.trace.session", "mlflow.sourceRun"
 
 
@@ -83,7 +85,9 @@ def make_span(some: random.Random, is_open: bool) -> dict[str, Anything]:
         *({"role": "user", "content": f"{w} " * 60} for w in some.choices(WORDS, k=2)),
     ]
     inputs = some.choice([None, some.choice(WORDS), {"messages": messages[: some.randrange(1, 4)]}])
-    outputs = some.choice([None, {"q": some.choice(WORDS)}, f"{some.choice(WORDS)} " * 200])
+    said = f"{some.choice(WORDS)} " * some.choice([1, 200])  # short, or kept apart
+    answer = {"q": said, "r": some.choice(WORDS), "pages": ["", 404]}
+    outputs = some.choice([None, {"q": some.choice(WORDS)}, answer, said])
     return {
         "name": some.choice(["retrieve", "call", "Call"]),
         "type": some.choice(["LLM", "TOOL"]),
@@ -168,15 +172,21 @@ def text_of(value: Anything) -> str | None:
     return None if value is None else str(value)
 
 
+def is_like(pattern: str, value: str, in_any_case: bool) -> bool:
+    """Whether the whole of a text is as a pattern of LIKE says."""
+    if in_any_case:
+        pattern, value = pattern.casefold(), value.casefold()
+    letters = {"%": ".*", "_": "."}
+    expression = "".join(letters.get(one, re.escape(one)) for one in pattern)
+    return re.fullmatch(expression, value, re.DOTALL) is not None
+
+
 def holds(operator: str, value: Anything, wanted: Anything) -> bool:
     """One comparison; with what is missing none holds, but IS NULL."""
     if operator in ("IS NULL", "IS NOT NULL"):
         return (value is None) is (operator == "IS NULL")
     if operator in ("LIKE", "ILIKE"):
-        inside = str(wanted).strip("%")
-        if operator == "ILIKE" and value is not None:
-            return inside.casefold() in value.casefold()
-        return value is not None and inside in value
+        return value is not None and is_like(str(wanted), str(value), operator == "ILIKE")
     if value is None:
         return False
     if operator in ("IN", "NOT IN"):
@@ -191,8 +201,9 @@ def span_texts(span: dict[str, Anything]) -> str:
     """All of a span that is searched."""
     if "text" in span:
         return str(span["text"])
-    parts = [orjson.dumps(span[key]).decode() for key in ("inputs", "outputs", "attributes")]
-    span["text"] = "\n".join([*parts, span["why"]])
+    values = (span["inputs"], span["outputs"], span["attributes"] or None)
+    parts = ["" if value is None else orjson.dumps(value).decode() for value in values]
+    span["text"] = "\n".join([*parts, "", span["why"]])  # no events
     return str(span["text"])
 
 
@@ -200,6 +211,11 @@ def of_span(span: dict[str, Anything], one: Comparison) -> bool:
     """Whether a comparison holds for a span."""
     if one.subject == "span":
         value = span_texts(span) if one.key == "content" else span[one.key]
+        return holds(one.operator, value, one.value)
+    if one.key in VALUES:
+        value = span[VALUES[one.key]]
+        if value is not None:
+            value = orjson.dumps(value).decode()
         return holds(one.operator, value, one.value)
     if one.operator in ("IS NULL", "IS NOT NULL"):
         return (one.key not in span["attributes"]) is (one.operator == "IS NULL")
@@ -257,6 +273,33 @@ def value_of(trace: One, subject: str, key: str) -> Anything:
     }[key]
 
 
+def across(some: random.Random) -> str:
+    """A pattern that may match more than one part of a large value, or what joins them."""
+    one, other = some.choices(WORDS, k=2)
+    return some.choice(
+        [
+            f"%{one}%{other}%",
+            f'%"q":"{one}%',
+            f'%"r":"{one}"%',
+            f'%{one} ","r":"{other}%',
+            f'%{one}_"%{other}%',
+            f'%content":"{one} %content":"{other}%',
+            f'%}},{{"role":"user","content":"{one}%',
+            '%}]}%"}%',
+            "%,404]}%",
+            "%[%",
+            "%404%",
+            "%c1%",
+            "%c1_%",
+            "%1%",
+            f'"{one}%',
+            f"{one}%",
+            f'%{one} "',
+            f'{{"q":%,"r":"{one}%',
+        ]
+    )
+
+
 def comparison(some: random.Random, traces: list[One]) -> Comparison:
     """Any comparison: what it asks for, many have, or few, or none."""
     one = some.choice(traces)
@@ -266,6 +309,8 @@ def comparison(some: random.Random, traces: list[One]) -> Comparison:
     equal = some.choice(["=", "!="])
     several = some.choice(["IN", "NOT IN"])
     number = some.choice([">", "<", "=", "!="])
+    value = some.choice([*VALUES])
+    pattern = across(some)
     key = some.choice(["env", "a.b", 'quo"te', "ключ", "wide", "nothing"])
     attribute = some.choice(["n", "temperature", "a.b", "wide", "nothing"])
     member = some.choice([SESSION, RUN, "user", "mlflow.traceInputs", "nothing"])
@@ -275,6 +320,10 @@ def comparison(some: random.Random, traces: list[One]) -> Comparison:
             Comparison("trace", "text", like, f"%{word}%"),
             Comparison("trace", "text", like, f"%{word}%"),
             Comparison("span", "content", like, f"%{word}%"),
+            Comparison("trace", "text", like, pattern),
+            Comparison("span", "content", like, pattern),
+            Comparison("attribute", value, like, some.choice([pattern, f"%{word}%"])),
+            Comparison("attribute", value, null),
             Comparison("span", "name", some.choice(["=", "!=", "LIKE", "ILIKE"]), "call"),
             Comparison("span", "type", several, ("LLM", "AGENT")),
             Comparison("span", "status", equal, "ERROR"),
@@ -399,6 +448,32 @@ def test_each_filter_finds_what_a_plain_look_finds(stored: tuple[SQLiteStore, li
         for offset in range(0, len(wanted) + 1, limit):
             found += store.find(TraceQuery(query.condition, (), limit, offset))
         assert found == wanted, (limit, query)
+
+
+@pytest.mark.parametrize("size", [5, 3000])
+@pytest.mark.parametrize("field", ["text", *VALUES])
+def test_a_pattern_finds_a_value_of_any_size(tmp_path: Path, field: str, size: int) -> None:
+    """Small values stand in their span, large ones in parts: no pattern may tell them apart."""
+    some = random.Random(1)
+    one = make(1, some)
+    value = {"q": "apple " + "z" * size, "pages": [f"page {'y' * size}", 404], "r": "banana"}
+    one.spans = [{**make_span(some, False), "inputs": value, "outputs": value, "attributes": {}}]
+    store = SQLiteStore(tmp_path / "s.db")
+    store.write([update_of(one)])
+    subject = "trace" if field == "text" else "attribute"
+    patterns = ["%apple%banana%", '%"q":"apple%', '%z","pages":["page%', "%,404],%", '%y"_404]%']
+    strange = ["%c1%", '%c_",%', "%l1%", "apple%", '"apple%', "%banana%apple%page%apple%404%c%"]
+    for way in ("as it is written", "indexed"):
+        if way == "indexed":
+            maintain(store)
+        for pattern in (*patterns, *strange, "%apple%", "%banana%"):
+            is_meant = pattern not in strange
+            for operator in ("LIKE", "ILIKE"):
+                which = Comparison(subject, field, operator, pattern)
+                found = store.find(TraceQuery(which))
+                assert found == [1] * is_meant, (way, which)
+                assert store.find(TraceQuery(Not(which))) == [1] * (not is_meant), (way, which)
+    store.close()
 
 
 @pytest.mark.usefixtures("way")

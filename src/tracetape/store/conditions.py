@@ -14,6 +14,7 @@ import orjson
 from tracetape.entities import names as wire
 from tracetape.store import query as q
 from tracetape.store.fulltext import like_to_glob, parts_json, text_in_span_sql, text_sql
+from tracetape.store.whole import pieces_json, whole_sql
 
 __all__ = [
     "NAME_OF",
@@ -71,8 +72,8 @@ _OBJECTS = {"tag": "t.tags", "metadata": "t.metadata"}
 _SPAN = {"name": "s.name", "type": "s.type", "status": "s.status"}
 _SPAN_ATTRIBUTES = {
     wire.SPAN_TYPE: "s.type",
-    wire.SPAN_INPUTS: "s.inputs",
-    wire.SPAN_OUTPUTS: "s.outputs",
+    wire.SPAN_INPUTS: whole_sql("s.inputs"),
+    wire.SPAN_OUTPUTS: whole_sql("s.outputs"),
 }
 # In nanoseconds, of a bound in milliseconds: whether the whole of its millisecond is meant.
 _BOUNDS = {">": (">=", True), ">=": (">=", False), "<": ("<", False), "<=": ("<", True)}
@@ -203,6 +204,7 @@ def add_functions(connection: sqlite3.Connection) -> None:
     """What SQLite lacks: regular expressions, and letters beyond ASCII in ILIKE."""
     connection.create_function("tracetape_rlike", 2, _rlike, deterministic=True)
     connection.create_function("tracetape_parts", 2, parts_json, deterministic=True)
+    connection.create_function("tracetape_pieces", 1, pieces_json, deterministic=True)
     connection.create_function("tracetape_fold", 1, _fold, deterministic=True)
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from tracetape.store.briefs import late_parts_sql
 from tracetape.store.contents import parts_of
+from tracetape.store.whole import certain_texts, is_in_one_part, span_text_sql
 
 __all__ = [
     "index_some",
@@ -155,6 +156,8 @@ def text_in_span_sql(
     del indexed
     variants = _escaped(pattern)
     values = _bound(variants, operator)
+    if not is_in_one_part(pattern):
+        return _in_whole(values, operator, function)
     in_span = _compared(f"({_SPAN_TEXT})", operator, function, len(values))
     in_content = _compared("c.data", operator, function, len(values))
     return (
@@ -208,6 +211,13 @@ def text_sql(
         indexed: the pattern without that, as it is looked for in the index, which has the texts
             as they are: folded, ``ß`` would be an ``ss`` that stands nowhere in it.
     """
+    if not is_in_one_part(pattern):
+        return _spans_by_whole("s.id", pattern, operator, function, indexed)
+    return _spans_by_parts(pattern, operator, function, indexed)
+
+
+def _spans_by_parts(pattern: str, operator: str, function: str | None, indexed: str | None) -> _Sql:
+    """A query for the ids of the spans with a part, or a text of their own, that matches."""
     places, (contents, of_contents) = _places(pattern, operator, function, indexed)
     spans = " UNION ALL ".join(f"SELECT s.id FROM {place}" for place, _ in places)
     return (
@@ -245,6 +255,9 @@ def text_in_traces_sql(
         kinds: of spans that are looked at, a list in SQL; None: all.
         condition: the same of a span ``s``.
     """
+    if not is_in_one_part(pattern):
+        text, found = _spans_by_whole("s.trace", pattern, operator, function, indexed)
+        return f"{text} AND s.trace > 0 AND {condition[0]}", [*found, *condition[1]]
     places, (contents, of_contents) = _places(pattern, operator, function, indexed)
     in_span, of_span = text_in_span_sql(pattern, operator, function)
     where, values = condition
@@ -273,6 +286,33 @@ def text_in_traces_sql(
         )
         """,
         [*parameters, *([*values, *of_span] * len(late)), *of_contents],
+    )
+
+
+def _spans_by_whole(
+    column: str, pattern: str, operator: str, function: str | None, indexed: str | None
+) -> _Sql:
+    """A query for a column of the spans whose whole text a pattern matches."""
+    conditions: list[str] = []
+    values: list[Any] = []
+    for text in certain_texts(pattern if indexed is None else indexed):
+        # Folding goes letter by letter: a part of the folded pattern is this part, folded.
+        folded = text if function is None else text.casefold()
+        spans, of_spans = _spans_by_parts(f"%{folded}%", operator, function, f"%{text}%")
+        conditions.append(f"s.id IN ({spans})")
+        values += of_spans
+    in_whole, of_whole = _in_whole(_bound(_escaped(pattern), operator), operator, function)
+    where = " AND ".join([*conditions, in_whole])
+    return f"SELECT {column} FROM spans s WHERE {where}", [*values, *of_whole]
+
+
+def _in_whole(values: list[str], operator: str, function: str | None) -> _Sql:
+    compared = _compared("w.text", operator, function, len(values))
+    # Materialized: the text is joined once, not for each of the values.
+    return (
+        f"EXISTS (WITH w (text) AS MATERIALIZED (SELECT {span_text_sql()}) "
+        f"SELECT 1 FROM w WHERE {compared})",
+        [*values],
     )
 
 

@@ -190,6 +190,7 @@ def test_exceptions_lose_the_credentials_that_they_name(text: str) -> None:
         ("Driver=x;PWD={hunter};Port=1", "Driver=x;PWD={*};Port=1"),
         ("password: swordfish", "password: *"),
         ("{user: ada, password: swordfish}", "{user: ada, password: *}"),
+        ("no route (password: swordfish) to db", "no route (password: *) to db"),
         ("password: HUNTER\nuser: ada", "password: *\nuser: ada"),
         ("D(password='swordfish', api_key='abc')", "D(password='*', api_key='*')"),
         ("{'password': 'abc', 'x-api-key': 'd'}", "{'password': '*', 'x-api-key': '*'}"),

@@ -142,7 +142,8 @@ def _unquoted(lower: str, text: str, at: int, start: int) -> tuple[int, int] | N
         run = _SHORT_RUN.match(text, start)
         if run is not None:
             after = text[run.end() : run.end() + 8].lstrip(" \t")
-            if not after or after[0] in _ENDS:
+            closed = run[0].rstrip(".:!?").endswith(tuple(_CLOSING))
+            if not after or after[0] in _ENDS or closed:
                 return _trimmed(run)
     word = _WORD.match(text, start)
     return None if word is None else word.span("value")

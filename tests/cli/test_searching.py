@@ -50,6 +50,53 @@ def test_no_trace_is_like_this(two_traces: None, store_path: Path) -> None:
     assert " match." in call(store_path, "ls", "--filter", "name = 'x'")
 
 
+def test_columns_of_tail_are_aligned(two_traces: None, store_path: Path) -> None:
+    """Each cell ends under its name, also behind empty ones."""
+    usage = {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}
+    with tracetape.start_span("with tokens", span_type="LLM") as span:
+        span.set_attribute("mlflow.chat.tokenUsage", usage)
+    tracetape.flush()
+    header, *lines = call(store_path, "tail", "--once").splitlines()
+    assert header == call(store_path, "tail", "--once", "--limit", "1").splitlines()[0]
+    assert header.split() == call(store_path, "ls").splitlines()[0].split()
+    good, bad, tokens = lines
+    for line, column, cell in [
+        (good, "spans", "1"),
+        (bad, "spans", "1"),
+        (bad, "errors", "1"),
+        (tokens, "tokens", "5 → 7"),
+    ]:
+        assert line[: header.index(column) + len(column)].endswith(f" {cell}")
+
+
+def test_tail_waits_for_the_store(
+    start_python: Callable[..., subprocess.Popen[str]], store_path: Path
+) -> None:
+    """It says so once, and goes on when a program makes it; another's file is an error."""
+    process = start_python(
+        "import sys; from tracetape.cli import main; main(sys.argv[1:])",
+        "tail", "--store", str(store_path), PYTHONUNBUFFERED="1",
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    assert said.startswith("tracetape: waiting for the first trace in ")
+    assert not store_path.exists()
+    with tracetape.start_span("first"):
+        pass
+    tracetape.flush()
+    process.stdout.readline()
+    assert "first" in process.stdout.readline()
+
+
+def test_tail_waits_for_no_wrong_store(tmp_path: Path) -> None:
+    """A folder, or another program's file, never becomes one."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("no database, but longer than the header of one " * 9)
+    assert "is a folder" in call(tmp_path / "folder", "tail")
+    assert "not a database" in call(tmp_path / "notes.txt", "tail")
+
+
 def test_tail_shows_traces_as_they_begin_and_end(
     start_python: Callable[..., subprocess.Popen[str]], store_path: Path
 ) -> None:
@@ -62,6 +109,7 @@ def test_tail_shows_traces_as_they_begin_and_end(
         "tail", "--store", str(store_path), PYTHONUNBUFFERED="1",
     )  # fmt: skip
     assert process.stdout is not None
+    assert process.stdout.readline().split()[0] == "id"
     assert "before" in process.stdout.readline()
     with tracetape.start_span("long"):
         line = process.stdout.readline()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -15,8 +16,21 @@ if TYPE_CHECKING:
     from tracetape.entities import TraceInfo
     from tracetape.store.query import Condition
 
-__all__ = ["ls", "trace_line", "with_text"]
+__all__ = ["TraceLines", "ls", "with_text"]
 
+# The columns, and how wide they are at least in `tail`, which does not know the lines to come.
+_WIDTHS = {
+    "id": 8,
+    "when": 8,
+    "name": 4,
+    "state": 7,
+    "duration": 8,
+    "spans": 5,
+    "tokens": 11,
+    "errors": 6,
+}
+_RIGHT = ("when", "duration", "spans", "tokens", "errors")
+_NAME = 40  # columns of a name, where there is room; a longer one moves what follows
 _ID = 8  # digits of an id that are shown; more where two of the list begin alike
 
 
@@ -97,12 +111,11 @@ def _print_table(infos: list[TraceInfo]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("id", no_wrap=True)
-    table.add_column("when", no_wrap=True, justify="right")
-    table.add_column("name", no_wrap=True, overflow="ellipsis", ratio=1)
-    table.add_column("state", no_wrap=True)
-    for name in ("duration", "spans", "tokens", "errors"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in _WIDTHS:
+        if name == "name":
+            table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1)
+        else:
+            table.add_column(name, no_wrap=True, justify="right" if name in _RIGHT else "left")
     digits = _digits([info.trace_id.removeprefix("tr-") for info in infos])
     for info in infos:
         table.add_row(*_cells(info, digits))
@@ -127,11 +140,44 @@ def _cells(info: TraceInfo, digits: int) -> list[Text]:
     ]
 
 
-def trace_line(info: TraceInfo) -> Text:
-    """A trace on one line."""
-    from rich.text import Text
+class TraceLines:
+    """Traces on lines of their own, in columns that grow with what comes."""
 
-    return Text("  ").join(cell for cell in _cells(info, _ID) if cell.plain)
+    def __init__(self, width: int) -> None:
+        """Nothing was shown yet; `width` is that of the output."""
+        self._width = width
+        self._widths = dict(_WIDTHS)
+        self._is_headed = False
+
+    def of(self, infos: list[TraceInfo]) -> Iterator[Text]:
+        """A line for each; the names of the columns come before the first."""
+        from rich.text import Text
+
+        rows = [_cells(info, _ID) for info in infos]
+        for row in rows:
+            for name, cell in zip(_WIDTHS, row, strict=True):
+                if name != "name":
+                    self._widths[name] = max(self._widths[name], cell.cell_len)
+        if rows and not self._is_headed:
+            self._is_headed = True
+            rows.insert(0, [Text(name, style="dim") for name in _WIDTHS])
+        for row in rows:
+            yield self._aligned(row)
+
+    def _aligned(self, cells: list[Text]) -> Text:
+        from rich.text import Text
+
+        others = sum(self._widths.values()) - self._widths["name"] + 2 * (len(cells) - 1)
+        room = max(_WIDTHS["name"], self._width - others)
+        for (name, wanted), cell in zip(self._widths.items(), cells, strict=True):
+            if name == "name":
+                cell.truncate(room, overflow="ellipsis")
+                cell.pad_right(max(0, min(_NAME, room) - cell.cell_len))
+            elif name in _RIGHT:
+                cell.pad_left(wanted - cell.cell_len)
+            else:
+                cell.pad_right(wanted - cell.cell_len)
+        return Text("  ").join(cells)
 
 
 def _digits(ids: list[str]) -> int:

@@ -6,8 +6,9 @@ import time
 
 import click
 
-from tracetape.cli.common import console, opened, store_option
-from tracetape.cli.listing import trace_line, with_text
+from tracetape.cli.common import console, opened, shown_place, store_option
+from tracetape.cli.listing import TraceLines, with_text
+from tracetape.cli.output import echo
 
 __all__ = ["tail"]
 
@@ -32,7 +33,8 @@ def tail(
 ) -> None:
     """Show the latest traces, a line each, and those that come, until Ctrl-C.
 
-    A trace is shown when it begins, and again when it ends, or when its process is gone.
+    A trace is shown when it begins, and again when it ends, or when its process is gone. Where
+    there is no store yet, the command waits for it.
     """
     from tracetape.store.filters import parse_filter
     from tracetape.store.query import TraceQuery
@@ -42,19 +44,51 @@ def tail(
     shown: dict[str, str] = {}
     out = console()
     first = True
+    lines = TraceLines(out.width)
+    if not once:
+        _wait_for_store(store)
     with opened(store) as source:
         while True:
             # Long-running ones may end at any time: look at more than are new.
             query = TraceQuery(condition, limit=max(limit, 100))
             infos = [trace.info for trace in source.search(query, include_spans=False)]
+            news = []
             for index, info in reversed(list(enumerate(infos))):
                 now, _ = state(info)  # a process that died has left its traces unfinished
                 if shown.get(info.trace_id) == now:
                     continue
                 shown[info.trace_id] = now
                 if not first or index < limit:
-                    out.print(trace_line(info), no_wrap=True, overflow="ellipsis")
+                    news.append(info)
+            for line in lines.of(news):
+                out.print(line, no_wrap=True, overflow="ellipsis")
             if once:
                 return
             first = False
             time.sleep(_SECONDS)
+
+
+def _wait_for_store(url: str | None) -> None:
+    """Return once there is a store to read; say once that it is waited for.
+
+    Raises:
+        StoreError: what is there is none of ours, or cannot be read.
+    """
+    from tracetape.store import find_store, open_store
+    from tracetape.store.inspection import NoStoreError
+
+    told = False
+    while True:
+        # Each time anew: the program may make its store in this folder, or in one above.
+        store = find_store() if url is None else open_store(url, read_only=True)
+        try:
+            store.open()
+            return
+        except NoStoreError:
+            if not told:
+                place = shown_place(store.url)
+                echo(f"tracetape: waiting for the first trace in {place}", err=True)
+                told = True
+        finally:
+            store.close()
+        time.sleep(_SECONDS)

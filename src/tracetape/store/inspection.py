@@ -26,7 +26,7 @@ _OTHER = "name another store by tracetape.configure(store=…) or TRACETAPE_STOR
 
 
 class NoStoreError(StoreError):
-    """There is a file, and nothing in it yet: perhaps a program is about to make its store."""
+    """There is no file, or nothing in it yet: perhaps a program is about to make its store."""
 
 
 def check_file(path: Path, read_only: bool) -> None:

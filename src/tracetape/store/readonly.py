@@ -13,7 +13,7 @@ from tracetape.exceptions import StoreError
 from tracetape.store.causes import remedy_of
 from tracetape.store.conditions import add_functions
 from tracetape.store.connections import StoreConnection, connect, patiently
-from tracetape.store.inspection import SQLITE_ERRORS, check_file, check_schema, reason
+from tracetape.store.inspection import SQLITE_ERRORS, NoStoreError, check_file, check_schema, reason
 from tracetape.store.schema import VERSION, read_as_newest, version_of
 
 __all__ = ["look_into", "require_store"]
@@ -27,7 +27,7 @@ def require_store(path: Path) -> None:
     """
     check_file(path, read_only=True)
     if not path.exists():
-        raise StoreError(
+        raise NoStoreError(
             f"there is no trace store at {path}; run a program with tracetape "
             "first, or name its store by --store or TRACETAPE_STORE"
         )

@@ -110,3 +110,11 @@ def test_bodies_without_credentials_stay_byte_for_byte() -> None:
         answer = Response(200, "OK", [("content-type", kind)], [Chunk(body[:9]), Chunk(body[9:])])
         request = Request("POST", "https://x.test/", [("authorization", f"Bearer {KEY}")])
         assert cleaned_response(answer, credentials(request)).chunks == answer.chunks
+
+
+def test_a_body_with_more_levels_than_orjson_writes_is_cleaned() -> None:
+    """Its credential goes, all else stays to the byte."""
+    deep = b'{"d":' + b"[" * 300 + b"]" * 300 + b',"api_key":"%b"}'
+    found: list[str] = []
+    cleaned = clean_body(deep % b"abcdefgh12345678", "application/json", found)
+    assert (cleaned, found) == (deep % b"REDACTED", ["abcdefgh12345678"])

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
+from tracetape._json import dumps
 from tracetape.privacy.fields import clean_fields, may_hold_credentials
 from tracetape.privacy.names import is_secret
 from tracetape.privacy.pieces import conceal_pieces
@@ -53,7 +54,7 @@ def without_pieces(body: bytes, secrets: Secrets) -> bytes:
 
     def written(data: re.Match[bytes]) -> bytes:
         event = next(rest)
-        return data[0] if event is None else data[1] + orjson.dumps(event)
+        return data[0] if event is None else data[1] + dumps(event)
 
     return _DATA.sub(written, body)
 
@@ -109,7 +110,7 @@ def _clean_json(data: bytes, found: list[str]) -> bytes:
         cleaned = clean_fields(value, found, PLACEHOLDER)
     except RecursionError:
         return data
-    return data if cleaned == value else orjson.dumps(cleaned)
+    return data if cleaned == value else dumps(cleaned)
 
 
 def _clean_line(line: bytes, found: list[str]) -> bytes:

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import orjson
 
+from tracetape._json import dumps
 from tracetape.cassettes.interaction import Request
 from tracetape.cassettes.options import collection, names
 from tracetape.exceptions import InvalidValueError
@@ -119,7 +120,7 @@ class Matcher:
         value = self.json(request)
         if value is None:
             return request.body
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return dumps(value, orjson.OPT_SORT_KEYS)
 
     def _flat_fields(self) -> set[str]:
         """The volatile fields of a form."""

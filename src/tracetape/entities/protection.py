@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tracetape._json import dumps
 from tracetape._system import lasting_lock
 from tracetape.capture import decode, encode
+from tracetape.diagnostics import warn_once
 from tracetape.entities.identifiers import span_id_text, trace_id_text
 from tracetape.entities.json_text import json_text
 from tracetape.entities.names import UNREAD
@@ -38,6 +41,7 @@ _reading = lasting_lock()  # a reader's thread and the writing one may look at t
 _CHUNK_EVENT, _CHUNK = "mlflow.chunk.item.", "mlflow.chunk.value"  # a stream's, if they are kept
 _LARGE = 16 << 10  # bytes of JSON that a quick look saves the reading of
 _PATH = "path"  # the field that a call of an integration has, and nothing else
+_TOO_DEEP = "[dropped: too many levels to look for credentials]"
 _CONTENT_FIELDS = frozenset({"tools", "description", "function_name", "links"})
 
 
@@ -97,21 +101,41 @@ def _cleaned_call(span: Any) -> Any:
         data = getattr(span, f"_{name}")
         if data is not None:
             before = decode(data)
-            after = clean_fields(before, found, shapes=True)
-            if after is not before and after != before:
-                changed[name] = encode(after)
+            after = _cleaned(clean_fields, before, found, shapes=True)
+            if after is not before:
+                changed[name] = dumps(after)
     attributes = dict(span._attributes or {})
     cleaned = {key: _cleaned_attribute(key, item, found) for key, item in attributes.items()}
     if cleaned != attributes:
         changed["attributes"] = cleaned
     fields = dict(span._fields)
     if "tools" in fields:
-        tools = clean_fields(fields["tools"], found, shapes=True)
+        tools = _cleaned(clean_fields, fields["tools"], found, shapes=True)
         if tools != fields["tools"]:
             changed["fields"] = {**fields, "tools": tools}
     if found:
         span._trace.keep_from_records(those_that_tell(found))
     return _changed(span, changed)
+
+
+def _cleaned(clean: Callable[..., Any], value: Any, found: list[str], **how: Any) -> Any:
+    """`value` itself if `clean` finds nothing; what is too deep to look through is dropped."""
+    try:
+        after = clean(value, found, **how)
+        return value if after is value or after == value else after
+    except RecursionError:
+        pass
+    warn_once(
+        "too deep",
+        "tracetape: a value has too many levels to look for credentials in it: it is dropped,"
+        " there and wherever there is another",
+    )
+    if not isinstance(value, dict):
+        return _TOO_DEEP
+    return {
+        key: _TOO_DEEP if isinstance(item, (dict, list)) else clean({key: item}, found, **how)[key]
+        for key, item in value.items()
+    }
 
 
 def _cleaned_words(span: Any) -> Any:
@@ -122,9 +146,9 @@ def _cleaned_words(span: Any) -> Any:
         data = getattr(span, f"_{name}")
         if data is not None and (len(data) < _LARGE or may_hold_credentials(data)):
             before = decode(data)
-            after = clean_said_fields(before, found)
-            if after is not before and after != before:
-                changed[name] = encode(after)
+            after = _cleaned(clean_said_fields, before, found)
+            if after is not before:
+                changed[name] = dumps(after)
     if span._attributes:
         attributes = dict(span._attributes)
         cleaned = {key: _said_attribute(key, item, found) for key, item in attributes.items()}
@@ -138,16 +162,16 @@ def _cleaned_words(span: Any) -> Any:
 def _said_attribute(key: str, value: Any, found: list[str]) -> Any:
     if isinstance(value, bytes):
         before = decode(value)
-        after = clean_said_fields({key: before}, found)[key]
-        return value if after is before or after == before else encode(after)
+        after = _cleaned(clean_said_fields, {key: before}, found)[key]
+        return value if after is before else dumps(after)
     return clean_said_fields({key: value}, found)[key] if isinstance(value, str) else value
 
 
 def _cleaned_attribute(key: str, value: Any, found: list[str]) -> Any:
     if isinstance(value, bytes):
         before = decode(value)
-        after = clean_fields({key: before}, found, shapes=True)[key]
-        return value if after == before else encode(after)
+        after = _cleaned(clean_fields, {key: before}, found, shapes=True)[key]
+        return value if after is before else dumps(after)
     return clean_fields({key: value}, found, shapes=True)[key]
 
 
@@ -174,8 +198,8 @@ def _cleaned_event(name: Any, data: bytes) -> bytes:
     if _EXCEPTION_TYPE in before:
         after = {k: _cleaned_text(v) if isinstance(v, str) else v for k, v in before.items()}
     else:
-        after = clean_said_fields(before, [])
-    return data if after == before else encode(after)
+        after = _cleaned(clean_said_fields, before, [])
+    return data if after is before or after == before else dumps(after)
 
 
 def _cleaned_text(text: str) -> str:

@@ -136,7 +136,7 @@ class Redactor:
         except orjson.JSONDecodeError:
             return text
         after = self._walk(before, path)
-        return text if after == before else orjson.dumps(after).decode()
+        return text if after == before else encode(after).decode()
 
 
 def _expression(path: str) -> str:

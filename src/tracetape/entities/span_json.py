@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tracetape._json import dumps
 from tracetape.capture import decode, encode
 from tracetape.entities.constants import SpanStatusCode, SpanType
 from tracetape.entities.identifiers import (
@@ -170,10 +171,10 @@ def _read(text: Any) -> tuple[bytes, Any]:
     if type(text) is str and text:
         try:
             value = orjson.loads(text)
-            data = orjson.dumps(value)  # without the blanks
+            data = dumps(value)  # without the blanks
             if _EXPONENT not in data or _LONG_NUMBER.search(text) is None:
                 return data, value
-        except (TypeError, ValueError):  # no JSON, or deeper than orjson writes
+        except ValueError:  # no JSON
             pass
     data = _json_of(text)
     return data, decode(data)
@@ -187,7 +188,7 @@ def _json_of(text: Any) -> bytes:
         return b"null"  # as MLflow reads it
     if _LONG_NUMBER.search(text) is None:
         try:
-            return encode(orjson.loads(text))  # without the blanks
+            return dumps(orjson.loads(text))  # without the blanks
         except ValueError:
             pass
     try:

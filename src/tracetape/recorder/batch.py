@@ -64,8 +64,31 @@ def make_batch(
             batch.updates.append(_update(ended_here, opened_here))
         except Exception:  # noqa: BLE001 - a trace must not take others of its batch along
             internal_error("reading a trace's spans")
-            batch.unreadable += ended_here
+            _read_singly(batch, ended_here)
     return batch
+
+
+def _read_singly(batch: Batch, ended: list[LiveSpan]) -> None:
+    """A span that cannot be read must not take others of its trace along."""
+    readable = []
+    for span in ended if len(ended) > 1 else ():
+        try:
+            span.to_immutable_span({})
+            readable.append(span)
+        except Exception:  # noqa: BLE001, S112 - the fault was reported
+            continue
+    try:
+        if readable:
+            update = _update(readable, [])
+            root = readable[0]._trace.root
+            if root is not None and root in ended and root not in readable:
+                update.end_ns, update.state = root._end, state_of(root)  # it has ended
+            batch.updates.append(update)
+    except Exception:  # noqa: BLE001 - it is not the spans themselves that cannot be read
+        internal_error("reading a trace's spans")
+        readable = []
+    kept = set(map(id, readable))
+    batch.unreadable += [span for span in ended if id(span) not in kept]
 
 
 def _long_open(trace: LiveTrace, shown: Container[int]) -> list[LiveSpan]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tracetape._system import perf_counter
 from tracetape.diagnostics import warn_once
+from tracetape.entities.constants import SpanStatusCode
 from tracetape.entities.live_span import LiveSpan
 from tracetape.exceptions import StoreError
 from tracetape.recorder.batch import Batch, make_batch, make_beats
@@ -55,7 +58,7 @@ def write_next(recorder: Recorder) -> bool:
         _fit_batches(recorder, perf_counter() - began)
     except Exception:
         recorder.shown.update(span._span_id for span in batch.opened)
-        _write_singly(recorder, spans, batch.updates)
+        _write_singly(recorder, spans, batch.updates + changes)
         recorder.settle_changes(len(changes))
         raise
     if recorder.abandoned:
@@ -105,16 +108,45 @@ def _beats(recorder: Recorder, live: list[LiveTrace]) -> list[TraceUpdate]:
 
 
 def _write_singly(recorder: Recorder, spans: list[LiveSpan], updates: list[TraceUpdate]) -> None:
-    """A trace that no store can take must not take others of its batch along."""
-    written: set[int] = set()
-    for update in updates if len(updates) > 1 else ():
-        try:
-            if _write(recorder, [update]):
-                written.add(update.trace_id)
-        except Exception:  # noqa: BLE001, S112 - the caller raises the fault again
-            continue
-    recorder.settle([span for span in spans if span._trace_id in written], "written")
-    recorder.settle([span for span in spans if span._trace_id not in written], "lost")
+    """What no store can take must not take along others of its batch, nor of its trace."""
+    written: set[tuple[int, int]] = set()
+    for update in updates:
+        whole = len(updates) > 1 and _is_taken(recorder, update)
+        for part in [update] if whole else _parts(update):
+            if not whole and not _is_taken(recorder, part):
+                if not part.spans:
+                    break  # it is the trace itself that cannot be kept
+                continue
+            written.update((update.trace_id, span._span_id) for span in part.spans)
+    is_written = [(span._trace_id, span._span_id) in written for span in spans]
+    for counter, wanted in (("written", True), ("lost", False)):
+        counted = [s for s, done in zip(spans, is_written, strict=True) if done is wanted]
+        recorder.settle(counted, counter)
+
+
+def _parts(update: TraceUpdate) -> Iterator[TraceUpdate]:
+    """The trace without spans, and then each span by itself."""
+    if not update.spans:
+        return
+    yield replace(update, spans=[], span_count=0, error_count=0)
+    for span in update.spans:
+        has_ended = span._end is not None
+        failed = has_ended and span._status.status_code is SpanStatusCode.ERROR
+        yield replace(
+            update,
+            spans=[span],
+            span_count=int(has_ended),
+            error_count=int(failed),
+            sums=None,
+            attachments={},
+        )
+
+
+def _is_taken(recorder: Recorder, update: TraceUpdate) -> bool:
+    try:
+        return _write(recorder, [update])
+    except Exception:  # noqa: BLE001 - the caller raises the fault again
+        return False
 
 
 def _write(recorder: Recorder, updates: list[TraceUpdate]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from tracetape.diagnostics import internal_error
 from tracetape.store.splitting import MARK, Content, ContentList, Piece, references, split
 from tracetape.store.unreadable import UnreadableError, checked
 
@@ -73,7 +74,7 @@ class ContentWriter:
         split_ones = {
             index: pieces
             for index, value in enumerate(values)
-            if value is not None and len(value) >= 128 and (pieces := split(value.encode()))
+            if value is not None and len(value) >= 128 and (pieces := _split(value))
         }
         stored: list[str | bytes | None] = list(values)
         if split_ones:
@@ -83,6 +84,14 @@ class ContentWriter:
                 stored[index] = b"".join(map(batch.stored, pieces))
             batch.write()
         return stored
+
+
+def _split(value: str) -> list[Piece] | None:
+    try:
+        return split(value.encode())
+    except Exception:  # noqa: BLE001 - one that cannot be shared is kept whole
+        internal_error("sharing the parts of a value")
+        return None
 
 
 class _Batch:

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from tracetape._json import dumps
 from tracetape.capture import encode
 from tracetape.entities import Trace
 from tracetape.entities.json_text import json_texts
@@ -36,7 +37,7 @@ def trace_json(group: TraceGroup) -> Iterator[bytes]:
     assessed = group.reader.assessed([row[0] for row in group.rows])
     for row, rows, info, spans in zip(group.rows, group.spans, infos, traces, strict=True):
         if row[0] not in assessed:
-            yield orjson.dumps({"info": info, "data": {"spans": spans}})
+            yield dumps({"info": info, "data": {"spans": spans}})
         elif trace := group.reader.whole(row, rows):
             yield _encoded(trace)
 
@@ -97,8 +98,8 @@ def _attributes(columns: SpanColumns) -> list[dict[str, str]]:
     # What is no scalar gets its text with all others.
     pending: list[tuple[dict[str, str], str]] = []
     values: list[bytes] = []
-    dumps = orjson.dumps
-    types = {one: dumps(one).decode() for one in {*columns.types, *columns.trace_ids}}
+    of_text = orjson.dumps  # faster, and no text is too deep for it
+    types = {one: of_text(one).decode() for one in {*columns.types, *columns.trace_ids}}
     for trace_id, kind, fields, attributes, inputs, outputs in zip(
         columns.trace_ids,
         columns.types,
@@ -124,7 +125,7 @@ def _attributes(columns: SpanColumns) -> list[dict[str, str]]:
             if name in texts:
                 raise ValueError("an attribute stands in the place of another")
             if type(value) is str:
-                texts[name] = dumps(value).decode()
+                texts[name] = of_text(value).decode()
             elif type(value) is int:
                 texts[name] = str(value)
             else:

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from tracetape._json import dumps
 from tracetape.capture import encode
 from tracetape.entities import Span, Trace
 from tracetape.entities.names import NAME_OF_FIELD, SESSION, TRACE_ID, TRACE_NAME, USER
@@ -139,7 +140,7 @@ def _plain_rows(group: TraceGroup) -> list[list[_Row]]:
             inputs,
             outputs,
             _attributes(trace_id, fields, attributes),
-            orjson.dumps(events).decode(),
+            dumps(events).decode(),
         )
         for (
             trace_id, span_id, parent_id, name, kind, code, description, start, end, fields,
@@ -185,7 +186,7 @@ def _attributes(trace_id: str, fields: dict[str, Any], attributes: dict[str, Any
     shown: dict[str, Any] = {TRACE_ID: trace_id}
     shown.update((NAME_OF_FIELD[key], one) for key, one in fields.items() if key in NAME_OF_FIELD)
     shown.update(attributes)
-    return orjson.dumps({k: v for k, v in shown.items() if not k.startswith(_OF_SPAN)}).decode()
+    return dumps({k: v for k, v in shown.items() if not k.startswith(_OF_SPAN)}).decode()
 
 
 def _row(trace: Trace, span: Span) -> _Row:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from tracetape._json import dumps
 from tracetape.capture import encode
 from tracetape.capture.conversion import text_of
 from tracetape.entities import Span, SpanStatus, SpanStatusCode, TraceInfo, TraceState
@@ -338,7 +339,7 @@ def _attributes_json(attributes: dict[str, Any]) -> str:
 def _attributes_from_json(text: str) -> dict[str, Any]:
     # Scalars as they are; the rest as JSON, so that each access decodes its own copy.
     return {
-        key: orjson.dumps(value) if isinstance(value, (dict, list)) else value
+        key: dumps(value) if isinstance(value, (dict, list)) else value
         for key, value in _object(text).items()
     }
 
@@ -355,5 +356,5 @@ def _events_from_json(text: str) -> list[tuple[str, int, bytes]]:
         if type(event) is not list or len(event) != 3:
             raise UnreadableError(f"its event is {str(event)[:40]}")
         name, at, data = event
-        events.append((checked("event", name, str), checked("time", at, int), orjson.dumps(data)))
+        events.append((checked("event", name, str), checked("time", at, int), dumps(data)))
     return events

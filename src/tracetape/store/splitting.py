@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from tracetape._json import dumps
+
 __all__ = ["MARK", "Content", "ContentList", "Piece", "references", "split"]
 
 MARK = b"\x1f"
@@ -78,13 +80,13 @@ def _pieces(value: Any) -> tuple[list[Piece], list[bytes]]:
 
 def _piece(value: Any) -> Piece:
     if type(value) is list and value and type(value[0]) in (dict, str):
-        elements = tuple(map(orjson.dumps, value))
+        elements = tuple(map(dumps, value))
         size = sum(map(len, elements))
         if size >= _SPLIT and size >= _ELEMENT * len(elements):
             return ContentList(elements)
         data = _list_text(elements)
     else:
-        data = orjson.dumps(value)
+        data = dumps(value)
     return Content(data) if len(data) >= _WHOLE else data
 
 

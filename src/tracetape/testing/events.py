@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
+from tracetape._json import dumps
 
 __all__ = ["chat_events", "completion_events", "data_event", "response_events"]
 
@@ -97,7 +97,7 @@ def response_events(answer: Mapping[str, Any], count: int) -> list[bytes]:
 
 def data_event(value: Any) -> bytes:
     """One event without a name."""
-    return b"data: %b\n\n" % orjson.dumps(value)
+    return b"data: %b\n\n" % dumps(value)
 
 
 def _named(event: dict[str, Any]) -> bytes:

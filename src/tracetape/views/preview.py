@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
+from tracetape._json import dumps
 from tracetape.entities import Span, SpanType
 from tracetape.views.format import one_line
 
@@ -41,7 +40,7 @@ def output_preview(span: Span) -> str | None:
 def _short(value: Any) -> str | None:
     if value is None:
         return None
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else dumps(value).decode()
 
 
 def _content(message: dict[str, Any]) -> str:

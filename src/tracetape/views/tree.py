@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from tracetape._json import dumps
 from tracetape.entities import Span, SpanEvent, SpanStatusCode, SpanType, Trace, TraceInfo
 from tracetape.entities.liveness import is_unfinished
 from tracetape.views.branches import Branch, cut, folded, joined, stacked
@@ -160,7 +161,7 @@ def _handled(event: SpanEvent) -> str:
 
 def _whole(sign: str, value: object) -> Branch:
     if not isinstance(value, str):
-        value = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        value = dumps(value, orjson.OPT_INDENT_2).decode()
     return _text(f"{sign}: {value}", "dim")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tracetape.cassettes import Tape, check, save
+from tracetape.cassettes.body_cleaning import clean_body
 from tracetape.cassettes.cleaning import cleaned_request, cleaned_response, credentials
 from tracetape.cassettes.interaction import Chunk, Interaction, Request, Response
 from tracetape.cassettes.rewriting import scrub

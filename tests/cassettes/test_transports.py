@@ -46,6 +46,20 @@ def test_compressed_answers_are_stored_readable(server, tape, ask):
     assert stored["tracetape"]["encoding"]["content-encoding"] == "gzip"
 
 
+def test_a_body_that_cannot_be_unpacked_fails_in_replay_too(server, tape, ask):
+    """Which error it is depends on the library; it must be the same one."""
+    server.routes["/broken"] = lambda handler: handler.plain(
+        b"notgzip", 200, [("Content-Encoding", "gzip")]
+    )
+    with cassette(tape), pytest.raises(Exception) as first:
+        ask("GET", f"{server.url}/broken")
+    server.stop()
+    with cassette(tape, mode="none"), pytest.raises(Exception) as second:
+        ask("GET", f"{server.url}/broken")
+
+    assert type(second.value) is type(first.value)
+
+
 def test_redirects_are_two_interactions(server, tape, ask):
     """Each step of a redirect is on the tape, and the client follows it in replay."""
     server.routes["/from"] = lambda handler: handler.plain(

@@ -212,17 +212,20 @@ def _response(raw: Mapping[str, Any], ours: Mapping[str, Any], method: str) -> R
     body = from_stored(stored)
     dropped: tuple[str, ...] = ENCODING_HEADERS
     encoding = next((value for name, value in headers if name == "content-encoding"), "")
-    if encoding and is_known(encoding):
+    written = _mapping(ours.get("encoding"))
+    # We keep the header on no body but one that could not be decoded: the client is to fail again.
+    is_broken = any(str(name).lower() == "content-encoding" for name in written)
+    if encoding and is_known(encoding) and not is_broken:
         plain = decoded(body, encoding)
         body = body if plain is None else plain  # many tapes keep the header over a plain body
     elif encoding:
-        dropped = ENCODING_HEADERS[1:]  # nobody here can undo it: the client is to see it
+        dropped = ENCODING_HEADERS[1:]  # it cannot be undone here: the client is to see it
     wire = [(name, value) for name, value in headers if name in dropped]
     return Response(
         status=code,
         reason=reason,
         headers=[(name, value) for name, value in headers if name not in dropped],
         chunks=chunks(body, ours.get("chunks")),
-        encoding=[(str(k), str(v)) for k, v in _mapping(ours.get("encoding")).items()] or wire,
+        encoding=[(str(k), str(v)) for k, v in written.items()] or wire,
         cut=bool(ours.get("cut")),
     )

@@ -69,6 +69,22 @@ def test_columns_of_tail_are_aligned(two_traces: None, store_path: Path) -> None
         assert line[: header.index(column) + len(column)].endswith(f" {cell}")
 
 
+@pytest.mark.parametrize("command", [["ls"], ["tail", "--once"]])
+def test_a_long_name_gives_way(
+    store_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On 80 columns the name is cut, and no other cell."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with tracetape.start_span("a name " * 20):
+        pass
+    tracetape.flush()
+    header, line = call(store_path, *command).splitlines()
+    assert header.split()[-1] == "errors"
+    assert len(line) <= 80
+    assert " ago  a name" in line
+    assert "…  OK " in line
+
+
 def test_tail_waits_for_the_store(
     start_python: Callable[..., subprocess.Popen[str]], store_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TraceLines", "ls", "with_text"]
 
-# The columns, and how wide they are at least in `tail`, which does not know the lines to come.
+# The columns, and how wide they are at least: `tail` does not know the lines to come.
 _WIDTHS = {
     "id": 8,
     "when": 8,
@@ -30,7 +30,7 @@ _WIDTHS = {
     "errors": 6,
 }
 _RIGHT = ("when", "duration", "spans", "tokens", "errors")
-_NAME = 40  # columns of a name, where there is room; a longer one moves what follows
+_NAME = 40
 _ID = 8  # digits of an id that are shown; more where two of the list begin alike
 
 
@@ -108,18 +108,11 @@ def _plain(info: TraceInfo) -> dict[str, object]:
 
 
 def _print_table(infos: list[TraceInfo]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in _WIDTHS:
-        if name == "name":
-            table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1)
-        else:
-            table.add_column(name, no_wrap=True, justify="right" if name in _RIGHT else "left")
     digits = _digits([info.trace_id.removeprefix("tr-") for info in infos])
-    for info in infos:
-        table.add_row(*_cells(info, digits))
-    console().print(table)
+    out = console()
+    longest = max(len(info.name or "") for info in infos)
+    for line in TraceLines(out.width, digits, longest).of(infos):
+        out.print(line, no_wrap=True, overflow="ellipsis")
 
 
 def _cells(info: TraceInfo, digits: int) -> list[Text]:
@@ -143,9 +136,15 @@ def _cells(info: TraceInfo, digits: int) -> list[Text]:
 class TraceLines:
     """Traces on lines of their own, in columns that grow with what comes."""
 
-    def __init__(self, width: int) -> None:
-        """Nothing was shown yet; `width` is that of the output."""
-        self._width = width
+    def __init__(self, width: int, digits: int = _ID, name: int = _NAME) -> None:
+        """Nothing was shown yet.
+
+        Args:
+            width: of the output.
+            digits: of an id.
+            name: columns of a name, where there is room; a longer one moves what follows.
+        """
+        self._width, self._digits, self._name = width, digits, name
         self._widths = dict(_WIDTHS)
         self._is_headed = False
 
@@ -153,7 +152,7 @@ class TraceLines:
         """A line for each; the names of the columns come before the first."""
         from rich.text import Text
 
-        rows = [_cells(info, _ID) for info in infos]
+        rows = [_cells(info, self._digits) for info in infos]
         for row in rows:
             for name, cell in zip(_WIDTHS, row, strict=True):
                 if name != "name":
@@ -172,7 +171,7 @@ class TraceLines:
         for (name, wanted), cell in zip(self._widths.items(), cells, strict=True):
             if name == "name":
                 cell.truncate(room, overflow="ellipsis")
-                cell.pad_right(max(0, min(_NAME, room) - cell.cell_len))
+                cell.pad_right(max(0, min(max(self._name, _WIDTHS[name]), room) - cell.cell_len))
             elif name in _RIGHT:
                 cell.pad_left(wanted - cell.cell_len)
             else:

@@ -347,6 +347,33 @@ def test_a_tape_that_a_renamed_test_has_left_is_named(
     )
 
 
+def test_a_tape_that_other_testpaths_name_is_named_and_left_alone(
+    project: pytest.Pytester, server: Server
+) -> None:
+    """Whether the run misses it or records anew; the tape of another module is no such tape."""
+    project.makeini("[pytest]\ntestpaths = tests\n")
+    for name in ("test_it", "unit/test_it"):  # the second has its tape at another's old name
+        file = project.path / "tests" / f"{name}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        (file.parent / "__init__.py").touch()
+        file.write_text(
+            "import pytest\nfrom app import get\npytestmark = pytest.mark.cassette\n"
+            "def test_a():\n    get('a')\n"
+        )
+    old = project.path / "cassettes" / "tests" / "test_it" / "test_a.yaml"
+    recorded(old, server.url, "a")
+    before = old.read_bytes()
+    missed = project.runpytest_subprocess("--cassette-mode=none")
+    missed.assert_outcomes(failed=2)
+    named = "cassettes/tests/test_it/test_a.yaml has a similar name, and no test has it*"
+    missed.stdout.fnmatch_lines(["cassettes/test_it/test_a.yaml: mode none*", f"*{named}"])
+    assert missed.stdout.str().count("has a similar name") == 1
+    anew = project.runpytest_subprocess()
+    anew.assert_outcomes(passed=2)
+    anew.stdout.fnmatch_lines([f"cassettes/test_it/test_a.yaml: recorded anew. {named}"])
+    assert old.read_bytes() == before
+
+
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
 def test_tapes_that_blocks_have_opened_are_used(
     project: pytest.Pytester, server: Server, workers: tuple[str, ...]

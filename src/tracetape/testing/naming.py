@@ -13,7 +13,7 @@ import pytest
 
 from tracetape.exceptions import InvalidTypeError
 
-__all__ = ["LAYOUTS", "folder_of", "mark_of", "note", "own_name", "paths_of"]
+__all__ = ["LAYOUTS", "folder_of", "mark_of", "moved", "note", "own_name", "paths_of"]
 
 LAYOUTS = ("root", "beside")
 
@@ -116,11 +116,41 @@ def _as_pytest_recording(item: pytest.Item, folder: Path) -> Path:
     return folder / f"{test}.yaml"
 
 
+def moved(item: pytest.Item) -> Path | None:
+    """The file of a test's own cassette as another `testpaths` names it, if it is no other test's.
+
+    It is looked for when a test has no file under its present name.
+    """
+    config = item.config
+    if _is_beside(config) or not item.path.is_relative_to(config.rootpath):
+        return None
+    folder = folder_of(item)
+    own = _of_test(item, folder)
+    parts = item.path.relative_to(config.rootpath).with_suffix("").parts
+    for start in range(len(parts)):
+        module = Path(*parts[start:])
+        file = folder / module / own.name
+        if file != own and file.exists() and not _is_of_another(item, module):
+            return file
+    return None
+
+
+def _is_of_another(item: pytest.Item, module: Path) -> bool:
+    """Whether another module's tapes are in the folder that has the name of `module`."""
+    places = [(root / module).with_suffix(item.path.suffix) for root in _roots(item.config)]
+    return any(place != item.path and place.exists() for place in places)
+
+
+def _roots(config: pytest.Config) -> list[Path]:
+    """The folders below which modules are named: that above all of `testpaths`, and the root."""
+    paths = [os.path.abspath(config.rootpath / path) for path in config.getini("testpaths")]
+    return [*([Path(os.path.commonpath(paths))] if paths else []), config.rootpath]
+
+
 def _of_test(item: pytest.Item, folder: Path) -> Path:
     config = item.config
     module: Path = item.path.with_suffix("")
-    roots = [os.path.abspath(config.rootpath / path) for path in config.getini("testpaths")]
-    for root in [*([os.path.commonpath(roots)] if roots else []), config.rootpath]:
+    for root in _roots(config):
         if module.is_relative_to(root):
             module = module.relative_to(root)
             break

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tracetape.exceptions import InvalidTypeError
-from tracetape.testing.naming import LAYOUTS, folder_of, mark_of, note, paths_of
+from tracetape.testing.naming import LAYOUTS, folder_of, mark_of, moved, note, paths_of
 from tracetape.testing.unused import Usage
 from tracetape.testing.watching import Watch
 
@@ -223,6 +223,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         with suppress(InvalidTypeError):  # a wrong name is an error of its test, when that runs
             for path in () if marker is None else paths_of(item, marker.args):
                 config.stash[_USAGE].claim(path, folder_of(item))
+                if not path.exists() and (before := moved(item)) and before.name == path.name:
+                    config.stash[_USAGE].was_at(path, before)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

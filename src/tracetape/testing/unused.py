@@ -19,12 +19,21 @@ class Usage:
         self._claimed: set[str] = set()
         self._folders: set[str] = set()
         self._unrecorded: dict[str, list[str]] = {}
+        self._moved: dict[str, Path] = {}
 
     def claim(self, path: Path, folder: Path | None = None) -> None:
         """A test that was collected has this tape below `folder`, or something opened it."""
         if folder is not None:
             self._folders.add(str(folder))
         self._claimed.add(str(path))
+
+    def was_at(self, path: Path, before: Path) -> None:
+        """A test's tape does not exist, but one does that another `testpaths` names so."""
+        self._moved[str(path)] = before
+
+    def before(self, path: Path) -> Path | None:
+        """Where the missing tape of a test was under another `testpaths`."""
+        return self._moved.get(str(path))
 
     def played(self, path: Path, number: int, unplayed: Iterable[int]) -> None:
         """A test is done with a tape of `number` recordings, which it did not play all."""

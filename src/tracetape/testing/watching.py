@@ -105,8 +105,10 @@ class Watch:
             if not tape.file.exists():
                 what = "to be replayed" if tape.replays else "to be recorded"
                 yield f"  The file does not exist: it was {what}."
-                orphan = self._orphan(tape.file)
-                if orphan is not None:
+                before = self._usage.before(tape.file)
+                if before is not None:
+                    yield f"  {_moved(before)}"
+                elif (orphan := self._orphan(tape.file)) is not None:
                     yield f"  {orphan} has a similar name, and no collected test uses it."
             for text in one.texts():
                 yield from (f"  {line}" for line in text.splitlines())
@@ -125,9 +127,21 @@ class Watch:
     def _note(self, seen: Iterator[_Seen] | list[_Seen]) -> None:
         for one in seen:
             tape = one.tape
+            lines = []
+            before = self._usage.before(tape.file)
+            if before is not None and tape.recorded and before.exists():
+                lines.append(f"recorded anew. {_moved(before)}")
             if tape.unrecorded:
                 from tracetape.cassettes.missing import unrecorded_lines
 
-                self._usage.lacks(tape.file, unrecorded_lines(tape.unrecorded))
+                lines += unrecorded_lines(tape.unrecorded)
+            self._usage.lacks(tape.file, lines)
             if tape.replays and not tape.is_missing:
                 self._usage.played(tape.file, len(tape.interactions), tape.unplayed)
+
+
+def _moved(before: Path) -> str:
+    return (
+        f"{before} has a similar name, and no test has it: this test's, under other `testpaths`. "
+        "To use it, move it to the new name."
+    )

@@ -11,9 +11,16 @@ from typing import Any
 
 import pytest
 
-from tracetape.exceptions import InvalidTypeError
-
-__all__ = ["LAYOUTS", "folder_of", "mark_of", "moved", "note", "own_name", "paths_of"]
+__all__ = [
+    "LAYOUTS",
+    "WrongNameError",
+    "folder_of",
+    "mark_of",
+    "moved",
+    "note",
+    "own_name",
+    "paths_of",
+]
 
 LAYOUTS = ("root", "beside")
 
@@ -23,6 +30,10 @@ _NAMES = pytest.StashKey[dict[tuple[Path, str], set[str]]]()
 _SUFFIXES = (".yaml", ".yml", ".json")
 # A name that its file can have, but for the brackets; of others something is lost in it.
 _PLAIN = re.compile(r"[A-Za-z0-9_.]+(?:\[[A-Za-z0-9_.-]+\])?")
+
+
+class WrongNameError(TypeError):
+    """A mark names a cassette by what is no text."""
 
 
 def folder_of(item: pytest.Item) -> Path:
@@ -54,11 +65,11 @@ def paths_of(item: pytest.Item, names: tuple[Any, ...]) -> list[Path]:
     """The files of a test's cassettes, the one to record first.
 
     Raises:
-        InvalidTypeError: a name is no text; the error names the test.
+        WrongNameError: a name is no text; the error names the test.
     """
     for name in names:
         if not isinstance(name, (str, os.PathLike, type(None))):
-            raise InvalidTypeError(
+            raise WrongNameError(
                 f"{item.nodeid}: names of cassettes are texts, not {name!r}: write "
                 "@pytest.mark.cassette('NAME')"
             )

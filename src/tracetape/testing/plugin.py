@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tracetape.exceptions import InvalidTypeError
-from tracetape.testing.naming import LAYOUTS, folder_of, mark_of, moved, note, paths_of
+from tracetape.testing.naming import (
+    LAYOUTS,
+    WrongNameError,
+    folder_of,
+    mark_of,
+    moved,
+    note,
+    paths_of,
+)
 from tracetape.testing.unused import Usage
 from tracetape.testing.watching import Watch
 
@@ -220,7 +227,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Note which cassettes the tests have."""
     for item in items:
         marker = mark_of(item)
-        with suppress(InvalidTypeError):  # a wrong name is an error of its test, when that runs
+        with suppress(WrongNameError):  # a wrong name is an error of its test, when that runs
             for path in () if marker is None else paths_of(item, marker.args):
                 config.stash[_USAGE].claim(path, folder_of(item))
                 if not path.exists() and (before := moved(item)) and before.name == path.name:
@@ -306,7 +313,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 
             mode = policy.forced or marker.kwargs.get("mode") or policy.mode
             placeholders = None
-            with suppress(InvalidTypeError):  # told by the test's fixture
+            with suppress(WrongNameError):  # told by the test's fixture
                 placeholders = put_for_test(paths_of(item, marker.args), mode)
             if placeholders is not None:
                 stack.callback(placeholders.remove)

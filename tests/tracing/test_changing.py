@@ -309,3 +309,56 @@ def test_without_a_trace_nothing_is_refused(
     """There is nothing that it could be said of: a warning, as in MLflow."""
     tracetape.update_current_trace(**bad)
     assert "No active trace found" in caplog.text
+
+
+class Unsayable:
+    """A value of a program's whose own code fails."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"tags": {"a": Unsayable()}},
+        {"metadata": {"a": Unsayable()}},
+        {"tags": {Unsayable(): "a"}},
+        {"client_request_id": Unsayable()},
+        {"model_id": Unsayable()},
+        {"session_id": Unsayable()},
+        {"user": Unsayable()},
+    ],
+    ids=lambda said: next(iter(said)),
+)
+def test_a_value_that_cannot_be_told_as_text(
+    said: dict[str, Any], last_trace: Callable[[], Trace]
+) -> None:
+    """Its error stays away from the program; the type's name stands for it."""
+    with tracetape.start_span():
+        tracetape.update_current_trace(**said)
+    info = last_trace().info
+    told = [*info.tags.items(), *info.trace_metadata.items(), info.client_request_id]
+    assert "<Unsayable: str() failed>" in str(told)
+
+
+def test_a_tag_that_cannot_be_told_as_text() -> None:
+    """Of a finished trace, too."""
+    trace_id = finished()
+    tracetape.set_trace_tag(trace_id, "k", Unsayable())  # type: ignore[arg-type]
+    assert read(trace_id).info.tags["k"] == "<Unsayable: str() failed>"
+
+
+def test_an_exception_whose_own_text_cannot_be_told() -> None:
+    """The program gets its exception, not what the exception's code raises."""
+
+    class MineError(Exception):
+        def __str__(self) -> str:
+            raise SystemExit(3)
+
+    @tracetape.trace
+    def fail() -> None:
+        raise MineError
+
+    with pytest.raises(MineError):
+        fail()

@@ -9,6 +9,7 @@ from typing import Any
 from tracetape._lazy import loading
 from tracetape._system import wall_clock_ns
 from tracetape.capture import encode
+from tracetape.capture.conversion import text_of
 from tracetape.entities.json_text import json_text
 
 __all__ = ["SpanEvent"]
@@ -39,7 +40,7 @@ class SpanEvent:
         return cls(
             name="exception",
             attributes={
-                "exception.message": _text(exception),
+                "exception.message": text_of(exception),
                 "exception.type": type(exception).__name__,
                 "exception.stacktrace": _stacktrace(exception),
             },
@@ -60,13 +61,6 @@ class SpanEvent:
             from tracetape.entities.otel import event_to_proto
 
         return event_to_proto(self)
-
-
-def _text(exception: BaseException) -> str:
-    try:
-        return str(exception)
-    except Exception:  # noqa: BLE001 - __str__ is the user's code
-        return f"<{type(exception).__name__}: str() failed>"
 
 
 def _stacktrace(exception: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tracetape.capture.conversion import text_of
 from tracetape.diagnostics import logger
 from tracetape.entities import TraceState
 from tracetape.entities.names import SESSION, USER
@@ -67,7 +68,7 @@ def update_current_trace(
     named = {"mlflow.modelId": model_id, SESSION: session_id, USER: user}
     begun, of = span._trace.privacy, span.trace_id
     if client_request_id is not None:
-        client_request_id = str(client_request_id)
+        client_request_id = text_of(client_request_id)
         client_request_id = _text(protected_value(client_request_id, "id", begun=begun, of=of))
     told = _strings("metadata", {**(metadata or {}), **_said(named)})
     span._trace.describe(
@@ -105,7 +106,7 @@ def _texts(
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else str(value)
+    return value if isinstance(value, str) else text_of(value)
 
 
 def set_trace_tag(
@@ -126,7 +127,7 @@ def set_trace_tag(
         ValueError: both ids are given.
         TracetapeException: there is no such trace.
     """
-    _change_tag(one_id(trace_id, request_id), str(key), str(value))
+    _change_tag(one_id(trace_id, request_id), text_of(key), text_of(value))
 
 
 def delete_trace_tag(
@@ -148,7 +149,7 @@ def delete_trace_tag(
     trace = None if number is None else runtime.recorder.read(number)
     if trace is not None and key not in trace.info.tags:
         raise TracetapeException(f"No trace tag with key {key!r} for trace with ID {name!r}.")
-    _change_tag(name, str(key), None)
+    _change_tag(name, text_of(key), None)
 
 
 def _change_tag(name: str, key: str, value: str | None) -> None:
@@ -165,11 +166,11 @@ def _said(values: Mapping[str, str | None]) -> dict[str, str]:
 
 def _strings(what: str, values: Mapping[str, Any] | None) -> dict[str, str]:
     odd = [
-        f"{key} ({type(value).__name__})"
+        f"{text_of(key)} ({type(value).__name__})"
         for key, value in (values or {}).items()
         if not isinstance(value, str)
     ]
     if odd:  # the values themselves are nothing for a log
         names = ", ".join(odd)
         logger.warning("Values of %s must be strings; these are made strings: %s", what, names)
-    return {str(key): str(value) for key, value in (values or {}).items()}
+    return {text_of(key): text_of(value) for key, value in (values or {}).items()}

@@ -14,6 +14,7 @@ from tracetape.instrument import (
     Request,
     Result,
     failure_of_answer,
+    failure_of_page,
     failure_of_reasons,
 )
 from tracetape.instrument.chunks import (
@@ -25,6 +26,7 @@ from tracetape.instrument.chunks import (
     merged_counts,
     plain,
     says,
+    text_of,
 )
 
 __all__ = ["Management", "Messages", "normalised"]
@@ -52,6 +54,8 @@ class Messages(Extractor):
         """Nothing has come yet."""
         self._message: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
+        self._error: Failure | None = None
+        self._instead: dict[str, Any] = {}  # what came in the place of a message
 
     def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         """Parameters as attributes; the model, the tools and who is asked as fields."""
@@ -100,6 +104,11 @@ class Messages(Extractor):
             # Totals so far; what is left out is as the first event said.
             before = fields_of(self._message.get("usage"))
             self._message["usage"] = merged_counts(before, fields_of(said.get("usage")))
+        elif kind == "error" or not isinstance(kind, str) or get(chunk, "object") == "error":
+            said = fields_of(plain(chunk))
+            error = failure_of_answer(said, "content")
+            if error is not None:
+                self._error, self._instead = error, said
 
     def _continue(self, block: dict[str, Any], delta: Any) -> None:
         kind = str(get(delta, "type"))
@@ -108,7 +117,7 @@ class Messages(Extractor):
             text = block.get(key)
             if not isinstance(text, Text):
                 text = block[key] = Text([text] if text and isinstance(text, str) else [])
-            text.add(str(get(delta, source) or ""))
+            text.add(text_of(get(delta, source)))
         elif kind == "citations_delta":
             block["citations"] = [*items_of(block.get("citations")), plain(get(delta, "citation"))]
         elif kind == "signature_delta":
@@ -118,14 +127,16 @@ class Messages(Extractor):
         """The message, its model, usage and reason to stop."""
         if body is not None:
             if not isinstance(body, dict):
-                return Result(None)
+                return Result(None, error=failure_of_page(body))
             return Result(None, _fields(body), _failure(body))
+        if self._error is not None and not (self._message or self._blocks):
+            return Result(self._instead, error=self._error)
         blocks = [joined(block) for _, block in sorted(self._blocks.items())]
         for block in blocks:
             if "input" in block and isinstance(block["input"], str):
                 block["input"] = _parsed(block["input"])
         message = {**self._message, "content": blocks}
-        return Result(message, _fields(message), _failure(message))
+        return Result(message, _fields(message), _failure(message) or self._error)
 
 
 class Management(Extractor):
@@ -153,7 +164,7 @@ def normalised(usage: Mapping[str, Any]) -> dict[str, int]:
     counts = {
         "output_tokens": usage.get("output_tokens"),
         **{kind: usage.get(kind) for kind in _CACHED},
-        "reasoning_tokens": (usage.get("output_tokens_details") or {}).get("thinking_tokens"),
+        "reasoning_tokens": fields_of(usage.get("output_tokens_details")).get("thinking_tokens"),
     }
     found = {kind: n for kind, n in counts.items() if isinstance(n, int)}
     if isinstance(usage.get("input_tokens"), int):
@@ -168,7 +179,7 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
     for key, field in (("model", "model"), ("id", "response_id")):
         if isinstance(body.get(key), str):
             fields[field] = body[key]
-    if body.get("stop_reason"):
+    if text_of(body.get("stop_reason")):
         fields["finish_reasons"] = [body["stop_reason"]]
     usage = body.get("usage")
     if isinstance(usage, dict) and usage:

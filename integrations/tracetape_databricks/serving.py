@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
 from tracetape.instrument import Extractor, Request, Result
-from tracetape.instrument.chunks import joined, plain
+from tracetape.instrument.chunks import joined, plain, text_of
 from tracetape_openai.chat import ChatCompletions
 from tracetape_openai.completions import Completions
 from tracetape_openai.deltas import merge
@@ -70,7 +70,7 @@ class Chat(Invocation, ChatCompletions):
     def __init__(self) -> None:
         """Nothing has come yet."""
         super().__init__()
-        self._messages: dict[Any, dict[str, Any]] = {}
+        self._messages: dict[str, dict[str, Any]] = {}
 
     def chunk(self, chunk: Any) -> None:
         """A chunk of choices; or of one message, as `mlflow.types.agent.ChatAgentChunk` is."""
@@ -81,7 +81,7 @@ class Chat(Invocation, ChatCompletions):
         ):
             chunk = plain(chunk)
             delta = chunk.pop("delta")
-            merge(self._messages.setdefault(delta.get("id"), {}), delta)
+            merge(self._messages.setdefault(text_of(delta.get("id")), {}), delta)
             chunk["choices"] = []
         super().chunk(chunk)
 

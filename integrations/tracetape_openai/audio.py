@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from tracetape.entities import SpanType
 from tracetape.entities.attachment import Attachment
 from tracetape.instrument import Request, Result
-from tracetape.instrument.chunks import Text, decoded_base64, plain
+from tracetape.instrument.chunks import Text, decoded_base64, fields_of, plain, text_of
 from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["Speech", "Transcriptions", "Translations"]
@@ -31,10 +31,10 @@ class Transcriptions(ModelCall):
 
     def chunk(self, chunk: Any) -> None:
         """Take a part of the text, a segment, or the whole."""
-        event = plain(chunk)
+        event = fields_of(plain(chunk))
         kind = event.pop("type", None)
         if kind == "transcript.text.delta":
-            self._text.add(event.get("delta") or "")
+            self._text.add(text_of(event.get("delta")))
         elif kind == "transcript.text.segment":
             self._segments.append(event)
         elif kind == "transcript.text.done":
@@ -76,9 +76,9 @@ class Speech(ModelCall):
 
     def chunk(self, chunk: Any) -> None:
         """Take one of the events that are sent instead of a file, if they are asked for."""
-        event = plain(chunk)
+        event = fields_of(plain(chunk))
         if event.get("type") == "speech.audio.delta":
-            self._parts.append(event.get("audio") or "")
+            self._parts.append(text_of(event.get("audio")))
         elif event.get("type") == "speech.audio.done":
             self._done = event
 

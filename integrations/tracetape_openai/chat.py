@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument.chunks import Text, get, items_of, joined, joined_base64, says
+from tracetape.instrument.chunks import (
+    Text,
+    fields_of,
+    get,
+    items_of,
+    joined,
+    joined_base64,
+    says,
+)
 from tracetape_openai.choices import ChoicesCall
 from tracetape_openai.deltas import merge
 from tracetape_openai.tool_calls import in_order
@@ -47,28 +55,30 @@ class ChatCompletions(ChoicesCall):
 
     def chunk(self, chunk: Any) -> None:
         """Continue the choices by one chunk."""
-        if not (self._choices and self._only_text(chunk)):
+        if self._failed is not None or not (self._choices and self._only_text(chunk)):
             super().chunk(chunk)
 
     def _only_text(self, chunk: Any) -> bool:
         """Take the common chunk, one choice that continues its text, at a tenth of the price."""
         choices = getattr(chunk, "choices", None)
-        if not choices or len(choices) != 1 or getattr(chunk, "usage", None):
+        if type(choices) is not list or len(choices) != 1 or getattr(chunk, "usage", None):
             return False
         choice = choices[0]
-        delta = choice.delta
+        delta = getattr(choice, "delta", None)
+        index = getattr(choice, "index", None)
         if (
             delta is None
             or getattr(delta, "__pydantic_fields_set__", None) != _CONTENT
-            or choice.finish_reason is not None
+            or getattr(choice, "finish_reason", None) is not None
             or getattr(choice, "logprobs", None) is not None  # not in openai 1.0
             or getattr(choice, _EXTRA, None)
             or getattr(delta, _EXTRA, None)
             or ((extra := getattr(chunk, _EXTRA, None)) and extra.keys() != _OBFUSCATION)
-            or choice.index not in self._choices
+            or type(index) is not int
+            or index not in self._choices
         ):
             return False
-        text = self._choices[choice.index]["message"].get("content")
+        text = self._choices[index]["message"].get("content")
         if not isinstance(text, Text) or type(delta.content) is not str:
             return False
         text.add(delta.content)
@@ -115,7 +125,7 @@ class ChatCompletions(ChoicesCall):
                 message["tool_calls"] = in_order(message["tool_calls"])
             if choice["index"] in self._audio:
                 data = joined_base64(self._audio[choice["index"]])
-                message["audio"] = {**(message.get("audio") or {}), "data": data}
+                message["audio"] = {**fields_of(message.get("audio")), "data": data}
         return {"object": "chat.completion", "choices": choices}
 
 

@@ -10,9 +10,10 @@ from tracetape.instrument import (
     Result,
     failure_of_answer,
     failure_of_error,
+    failure_of_page,
     failure_of_reasons,
 )
-from tracetape.instrument.chunks import items_of, merged_counts, plain
+from tracetape.instrument.chunks import items_of, merged_counts, plain, text_of
 from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["ChoicesCall"]
@@ -29,6 +30,7 @@ class ChoicesCall(ModelCall):
         """Nothing has come yet."""
         self._head: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
+        self._failed: Failure | None = None  # what came last, in the place of a choice
 
     def usage_options(self, request: Request) -> dict[str, Any] | None:
         """``stream_options``, unless the user gave some himself."""
@@ -46,8 +48,11 @@ class ChoicesCall(ModelCall):
         if not isinstance(data, dict):
             return  # the user asked for something else than chunks
         data.pop("obfuscation", None)  # it only hides how long a chunk is
+        if "choices" not in data:
+            self._failed = failure_of_answer(data, "choices") or self._failed
         for choice in items_of(data.pop("choices", None)):
             if isinstance(choice, dict):
+                self._failed = None
                 self.continue_choice(_index_of(choice), choice)
         # The chunk with the usage has no choices; Databricks sends usage with every chunk; Azure
         # begins and ends with chunks whose id and model are empty.
@@ -61,10 +66,15 @@ class ChoicesCall(ModelCall):
     def result(self, body: Any | None) -> Result:
         """The answer, its model, usage and reasons to finish."""
         if body is None:
+            if self._failed is not None and not self._choices:
+                return Result(self._head, _fields(self._head), self._failed)
             body = {**self._head, **self.rebuilt()}
-            return Result(body, _fields(body), _failure(body))
+            fields = _fields(body)
+            # What is said after a reason to finish is a remark.
+            late = None if "finish_reasons" in fields else self._failed
+            return Result(body, fields, _failure(body) or late)
         if not isinstance(body, dict):
-            return Result(None)
+            return Result(None, error=failure_of_page(body))
         return Result(None, _fields(body), _failure(body))
 
     def continue_choice(self, index: int, delta: dict[str, Any]) -> None:
@@ -78,7 +88,8 @@ class ChoicesCall(ModelCall):
 
 def _fields(body: dict[str, Any]) -> dict[str, Any]:
     fields = answer_fields(body)
-    reasons = [choice["finish_reason"] for choice in _choices(body) if choice.get("finish_reason")]
+    reasons = [text_of(choice.get("finish_reason")) for choice in _choices(body)]
+    reasons = [reason for reason in reasons if reason]
     if reasons:
         fields["finish_reasons"] = reasons
     return fields
@@ -93,8 +104,7 @@ def _failure(body: dict[str, Any]) -> Failure | None:
 
 
 def _choices(body: dict[str, Any]) -> list[dict[str, Any]]:
-    choices = body.get("choices")
-    return [one for one in choices if isinstance(one, dict)] if isinstance(choices, list) else []
+    return [one for one in items_of(body.get("choices")) if isinstance(one, dict)]
 
 
 def _index_of(choice: dict[str, Any]) -> int:

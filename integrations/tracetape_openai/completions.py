@@ -36,7 +36,7 @@ class Completions(ChoicesCall):
     def result(self, body: Any | None) -> Result:
         """The answer; of a stream its text, as in MLflow, unless that would lose something."""
         result = super().result(body)
-        if body is None:
+        if body is None and "choices" in result.outputs:
             result.outputs = _text_of(result.outputs)
         return result
 

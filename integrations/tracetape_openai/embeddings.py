@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument import Request, Result, failure_of_answer, options
+from tracetape.instrument import Request, Result, failure_of_answer, failure_of_page, options
 from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["Embeddings"]
@@ -40,7 +40,7 @@ class Embeddings(ModelCall):
     def result(self, body: Any | None) -> Result:
         """The model and its usage."""
         if not isinstance(body, dict):
-            return Result(None)
+            return Result(None, error=failure_of_page(body))
         fields, failure = answer_fields(body), failure_of_answer(body, "data")
         if options.vectors or not isinstance(body.get("data"), list):
             return Result(None, fields, failure)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
 from tracetape.instrument import Result
-from tracetape.instrument.chunks import plain
+from tracetape.instrument.chunks import fields_of, plain
 from tracetape_openai.model_call import ModelCall, answer_fields
 
 __all__ = ["Images"]
@@ -33,7 +33,7 @@ class Images(ModelCall):
 
     def chunk(self, chunk: Any) -> None:
         """Take a whole image, or the newest sketch of one."""
-        event = plain(chunk)
+        event = fields_of(plain(chunk))
         if str(event.get("type", "")).endswith(".completed"):
             self._images.append(event)
             self._partial = None

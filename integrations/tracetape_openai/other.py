@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from tracetape.entities import Document, SpanType
 from tracetape.entities.attachment import Attachment
 from tracetape.instrument import Extractor, Request, Result
-from tracetape.instrument.chunks import plain
+from tracetape.instrument.chunks import fields_of, items_of, plain
 from tracetape_openai.model_call import ModelCall
 
 __all__ = ["Decisions", "Generic", "Management", "Moderations", "VectorStoreSearch"]
@@ -58,9 +58,9 @@ class VectorStoreSearch(Extractor):
 
 
 def _document(found: dict[str, Any]) -> Document:
-    parts = [part for part in found.get("content") or () if isinstance(part, dict)]
+    parts = [part for part in items_of(found.get("content")) if isinstance(part, dict)]
     metadata = {
-        **(found.get("attributes") or {}),
+        **fields_of(found.get("attributes")),
         "doc_uri": found.get("filename"),
         "score": found.get("score"),
     }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracetape.instrument import Failure, failure_of_error
-from tracetape.instrument.chunks import Text, get, joined, plain, says
+from tracetape.instrument import Failure, failure_of_answer, failure_of_error
+from tracetape.instrument.chunks import Text, fields_of, get, items_of, joined, plain, says, text_of
 
 __all__ = ["ResponseEvents"]
 
@@ -52,23 +52,32 @@ class ResponseEvents:
         self._response: dict[str, Any] = {}
         self._items: dict[int, dict[str, Any]] = {}
         self.error: Failure | None = None
+        self._instead: dict[str, Any] = {}  # what came in the place of a response
 
     def add(self, event: Any) -> None:
         """Take one event: the SDK's object, or a dictionary."""
         kind = get(event, "type")
-        if not isinstance(kind, str):
+        if not isinstance(kind, str) or get(event, "object") == "error":
+            self._other(event)
             return
         if kind in _HEADS or kind in _ENDS:
             response = plain(get(event, "response"))
             if isinstance(response, dict):
                 self._response = response
         elif kind == "error":
-            said = {key: value for key, value in plain(event).items() if key != "type"}
+            said = {key: value for key, value in fields_of(plain(event)).items() if key != "type"}
             self.error = failure_of_error(said) or Failure("the stream ended with an error")
         else:
             index = get(event, "output_index")
             if isinstance(index, int):
                 self._continue(kind, index, event)
+
+    def _other(self, event: Any) -> None:
+        """Take what is no event of a response: an error, if it says one."""
+        said = fields_of(plain(event))
+        error = failure_of_answer(said, "output")
+        if error is not None:
+            self.error, self._instead = error, said
 
     @staticmethod
     def is_head(event: Any) -> bool:
@@ -88,14 +97,14 @@ class ResponseEvents:
     @staticmethod
     def is_end(event: Any) -> bool:
         """Whether the response is over with this event."""
-        return get(event, "type") in _ENDS
+        return text_of(get(event, "type")) in _ENDS
 
     def response(self) -> dict[str, Any]:
         """The response as a plain answer has it, as far as it came; empty: nothing came."""
         if self._response.get("output"):
             return self._response
         items = [joined(item) for _, item in sorted(self._items.items())]
-        return {**self._response, "output": items} if self._response or items else {}
+        return {**self._response, "output": items} if self._response or items else self._instead
 
     def _continue(self, kind: str, index: int, event: Any) -> None:
         name, _, step = kind.rpartition(".")
@@ -108,9 +117,11 @@ class ResponseEvents:
                 if not isinstance(before, Text):
                     said = [before] if isinstance(before, str) and before else []
                     before = part[key] = Text(said)
-                before.add(str(get(event, "delta")))
+                before.add(text_of(get(event, "delta")))
             elif step == "done":
-                part[key] = get(event, key)
+                said_whole = get(event, key)
+                if isinstance(said_whole, str):
+                    part[key] = said_whole
         elif name == "response.output_item":
             item = plain(get(event, "item"))
             if isinstance(item, dict):
@@ -125,7 +136,8 @@ class ResponseEvents:
             part = _part(
                 self._item(index, "message"), "content", get(event, "content_index"), "output_text"
             )
-            part["annotations"] = [*(part.get("annotations") or ()), plain(event)["annotation"]]
+            annotation = plain(get(event, "annotation"))
+            part["annotations"] = [*items_of(part.get("annotations")), annotation]
         elif kind == "response.image_generation_call.partial_image":
             self._item(index, "image_generation_call")["result"] = get(event, "partial_image_b64")
 

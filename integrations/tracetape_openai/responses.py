@@ -6,7 +6,14 @@ from threading import RLock
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument import Failure, Request, Result, failure_of_answer, failure_of_error
+from tracetape.instrument import (
+    Failure,
+    Request,
+    Result,
+    failure_of_answer,
+    failure_of_error,
+    failure_of_page,
+)
 from tracetape_openai.model_call import ModelCall, answer_fields
 from tracetape_openai.response_events import ResponseEvents
 
@@ -82,7 +89,7 @@ class Responses(ModelCall):
             self._count(body, result)
             return result
         if not isinstance(body, dict):
-            return Result(None)
+            return Result(None, error=failure_of_page(body))
         result = Result(None, response_fields(body), _failure(body))
         self._count(body, result)
         return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tracetape.instrument.chunks import merged_counts
+from tracetape.instrument.chunks import items_of, merged_counts
 
 __all__ = ["normalised", "usage_of"]
 
@@ -86,7 +86,7 @@ def usage_of(body: Mapping[str, Any]) -> dict[str, Any]:
     the choices, where Kimi has it.
     """
     found: dict[str, Any] = {}
-    for choice in body.get("choices") or ():
+    for choice in items_of(body.get("choices")):
         usage = choice.get("usage") if isinstance(choice, Mapping) else None
         if isinstance(usage, Mapping):
             found = _added(found, usage) if found else dict(usage)

@@ -11,7 +11,7 @@ from typing import Any
 import anthropic
 import pytest
 from anthropic.resources.messages import Messages
-from anthropic_far_end import ASK, MESSAGE, FarEnd, events_of, http, sse, whole
+from anthropic_far_end import ASK, MESSAGE, TEXT, FarEnd, events_of, http, sse, whole
 
 import tracetape
 from tracetape.testing import CapturedTraces, capture
@@ -141,3 +141,59 @@ async def test_an_answer_that_the_users_model_refuses_is_kept(traces: CapturedTr
         assert span.status.status_code == "ERROR"
         assert span.outputs["content"][0]["text"] == wrong["text"]
         assert span.model_name == MESSAGE["model"]
+
+
+OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "description", "outputs"),
+    [
+        (
+            "application/json",
+            json.dumps(OVERLOADED).encode(),
+            "overloaded_error: Overloaded",
+            OVERLOADED,
+        ),
+        ("application/json", b'{"detail": "no model"}', "no model", {"detail": "no model"}),
+        (
+            "text/html",
+            b"<html>blocked</html>",
+            "the server sent a page in the place of an answer",
+            "<html>blocked</html>",
+        ),
+    ],
+    ids=["error", "detail", "page"],
+)
+async def test_an_error_in_the_place_of_a_stream(
+    kind: str, content: bytes, description: str, outputs: Any, traces: CapturedTraces
+) -> None:
+    """As the plain answer would be: ERROR with what it says, and what came is kept."""
+    far = FarEnd()
+    far.answers = [
+        http.Response(200, headers={"content-type": kind}, content=content) for _ in range(2)
+    ]
+    list(far.client().messages.create(**ASK, stream=True))
+    async for _ in await far.async_client().messages.create(**ASK, stream=True):
+        pass
+    assert len(traces) == 2
+    for trace in traces:
+        (span,) = trace.data.spans
+        assert (span.status.status_code, span.status.description) == ("ERROR", description)
+        assert span.outputs == outputs
+
+
+def test_an_event_error_that_is_read_raw(traces: CapturedTraces) -> None:
+    """Is the call's error, though no exception is raised; what came before is kept."""
+    far = FarEnd()
+    for before in (events_of(MESSAGE, whole)[:4], []):
+        body = sse([*before, OVERLOADED])
+        far.answers = [http.Response(200, headers=HEADERS, content=body)]
+        messages = far.client().messages.with_raw_response
+        messages.create(**ASK, stream=True).http_response.read()
+    kept, alone = sorted((trace.data.spans[0] for trace in traces), key=lambda s: s.start_time_ns)
+    for span in (kept, alone):
+        assert span.status.status_code == "ERROR"
+        assert span.status.description == "overloaded_error: Overloaded"
+    assert kept.outputs["content"] == [TEXT]
+    assert alone.outputs == OVERLOADED

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import openai
 import pytest
 from far_end import ASK, COMPLETION, FarEnd, chunk, events, http
 
@@ -159,3 +161,94 @@ def test_embeddings_that_are_none(name: str, far_end: FarEnd, traces: CapturedTr
     span = traces[0].data.spans[0]
     assert (span.status.status_code, span.status.description) == ("ERROR", description)
     assert span.events[0].attributes["exception.type"] == code
+
+
+PAGE = b"<html>blocked</html>"
+NO_ANSWER = "the server sent a page in the place of an answer"
+ENDPOINTS: dict[str, dict[str, Any]] = {
+    "/chat/completions": {"messages": []},
+    "/completions": {"prompt": "x"},
+    "/responses": {"input": "x"},
+}
+# Content type, body, code, description, outputs.
+INSTEAD: dict[str, tuple[str, bytes, str, str, Any]] = {
+    **{
+        f"JSON: {name}": (
+            "application/json",
+            json.dumps(TOLD[name][0]).encode(),
+            TOLD[name][1],
+            TOLD[name][2],
+            TOLD[name][0],
+        )
+        for name in ("error first", "detail", "vLLM")
+    },
+    "a page": ("text/html", PAGE, "Error", NO_ANSWER, PAGE.decode()),
+    **{
+        f"an event: {name}": (
+            "text/event-stream",
+            events(TOLD[name][0]),
+            TOLD[name][1],
+            TOLD[name][2],
+            TOLD[name][0],
+        )
+        for name in ("detail", "vLLM")
+    },
+    "an event error": (
+        "text/event-stream",
+        b'event: error\ndata: {"message": "boom", "code": 3}\n\n',
+        "3",
+        "3: boom",
+        {"message": "boom", "code": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("path", ENDPOINTS)
+@pytest.mark.parametrize("name", INSTEAD)
+async def test_an_error_in_the_place_of_a_stream(
+    name: str, path: str, is_async: bool, far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """As the plain answer would be: ERROR with code and message, and what came is kept."""
+    kind, content, code, description, outputs = INSTEAD[name]
+    far_end.answers = [http.Response(200, content=content, headers={"content-type": kind})]
+    asked: dict[str, Any] = {"model": "m", "stream": True, **ENDPOINTS[path]}
+    how = {"cast_to": object, "body": asked, "stream": True}
+    if is_async:
+        client = far_end.async_client()
+        async for _ in await client.post(path, stream_cls=openai.AsyncStream[Any], **how):
+            pass
+    else:
+        list(far_end.client().post(path, stream_cls=openai.Stream[Any], **how))
+    (trace,) = traces
+    (span,) = trace.data.spans
+    assert (span.status.status_code, span.status.description) == ("ERROR", description)
+    assert [event.attributes["exception.type"] for event in span.events] == [code]
+    assert span.outputs == outputs
+
+
+def test_an_error_after_the_first_words(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """Is the stream's error; what came before is kept."""
+    body = events(chunk({"role": "assistant", "content": "Pa"}), TOLD["vLLM"][0])
+    far_end.answers = [http.Response(200, content=body, headers=SSE)]
+    list(far_end.client().chat.completions.create(**ASK, stream=True))
+    span = traces[0].data.spans[0]
+    assert (span.status.status_code, span.status.description) == ("ERROR", TOLD["vLLM"][2])
+    assert span.outputs["choices"][0]["message"]["content"] == "Pa"
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "text/event-stream"])
+def test_a_stream_with_remarks_is_no_error(
+    kind: str, far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """Words before the first choice and after the last, whatever the server calls its stream."""
+    last = chunk({})
+    last["choices"][0]["finish_reason"] = "stop"
+    remark = {"message": "in the queue"}
+    body = events(remark, chunk({"role": "assistant", "content": "Pa"}), last, remark)
+    far_end.answers = [http.Response(200, content=body, headers={"content-type": kind})]
+    list(far_end.client().chat.completions.create(**ASK, stream=True))
+    span = traces[0].data.spans[0]
+    assert span.status.status_code is SpanStatusCode.OK
+    assert span.outputs["choices"][0]["message"]["content"] == "Pa"
+    assert span.get_attribute("tracetape.llm.chunk_count") == 4

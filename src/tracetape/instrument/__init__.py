@@ -7,6 +7,7 @@ from tracetape.instrument.outcomes import (
     Failure,
     failure_of_answer,
     failure_of_error,
+    failure_of_page,
     failure_of_reasons,
 )
 from tracetape.instrument.parsing import wrap_taking_a_chunk
@@ -26,6 +27,7 @@ __all__ = [
     "autolog_one",
     "failure_of_answer",
     "failure_of_error",
+    "failure_of_page",
     "failure_of_reasons",
     "is_installed",
     "options",

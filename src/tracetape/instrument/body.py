@@ -18,10 +18,11 @@ from tracetape.entities.live_span import LiveSpan
 from tracetape.instrument.byte_streams import ByteStream, class_for, library_of
 from tracetape.instrument.call import Call
 
-__all__ = ["watch_body"]
+__all__ = ["Body", "is_events", "watch_body"]
 
 _DONE = object()
 _ENCODING = "content-encoding"
+_EVENTS = "text/event-stream"
 _PART_BYTES = 100  # of a part beside its content
 _MAX_BYTES = 64 * 2**20  # of a body; a longer one, such as a file's content, is not copied
 
@@ -31,7 +32,7 @@ def watch_body(response: Any, call: Call) -> None:
     library = library_of(response)
     if library is None:
         raise TypeError(f"{type(response).__name__} is of no HTTP library that is known")
-    body = _Body(response, sys.modules[library], call.span)
+    body = Body(response, sys.modules[library], call.span)
     call.reads_at_end(body.rest)
     if response.is_closed:
         body.keep_whole(response.content)
@@ -40,7 +41,17 @@ def watch_body(response: Any, call: Call) -> None:
     response.stream = class_for(_Observed, library)(response.stream, body, call)
 
 
-class _Body:
+def is_events(headers: Any) -> bool:
+    """Whether the headers of a response say that its body is a stream of events."""
+    return _kind(headers) == _EVENTS
+
+
+def _kind(headers: Any) -> str:
+    kind: str = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind
+
+
+class Body:
     """Copies of the raw parts of a body that passed, when they did, and what they say."""
 
     __slots__ = (
@@ -77,9 +88,10 @@ class _Body:
             if not self._span._trace.dropped:  # there was room for it
                 return
             self._size = _MAX_BYTES + 1
-        self._let_go()
+        self.let_go()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Forget what was kept."""
         self._parts, self._times = [], []
         kept, self._kept = self._kept, 0
         self._span._grow(-kept)
@@ -97,12 +109,12 @@ class _Body:
         if self._size > _MAX_BYTES:
             return f"[a body of {self._size} bytes is not kept]", False
         parts = list(self._decoded())
-        self._let_go()
+        self.let_go()
         if not parts:
             return None, False
         data = b"".join(part for part, _ in parts)
-        kind = self._headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == "text/event-stream" or (not kind and data.startswith((b"data:", b"event:"))):
+        kind = _kind(self._headers)
+        if kind == _EVENTS or (not kind and data.startswith((b"data:", b"event:"))):
             return None, _read_events(data, parts, call)
         if kind.endswith("json") or (not kind and data[:1] in (b"{", b"[")):
             return _json_or_text(data), False
@@ -140,7 +152,7 @@ class _Body:
 class _Observed(ByteStream):
     """A response's stream of bytes, whose parts are kept as they pass."""
 
-    def __init__(self, stream: Any, body: _Body, call: Call) -> None:
+    def __init__(self, stream: Any, body: Body, call: Call) -> None:
         super().__init__(stream)
         self._body = body
         self._call = call
@@ -165,7 +177,7 @@ class _Passing(Iterator[bytes], AsyncIterator[bytes]):
 
     __slots__ = ("_call", "_keep", "_source")
 
-    def __init__(self, source: Any, body: _Body, call: Call) -> None:
+    def __init__(self, source: Any, body: Body, call: Call) -> None:
         self._source = source
         self._keep = body.keep
         self._call = call

@@ -148,6 +148,11 @@ class Call:
         return self._span
 
     @property
+    def has_chunks(self) -> bool:
+        """Whether a streamed chunk has come."""
+        return self._count > 0
+
+    @property
     def traceparent(self) -> str:
         """The header that makes what the server does a child of this call (W3C Trace Context)."""
         return f"00-{self._span._trace_id:032x}-{self._span._span_id:016x}-01"

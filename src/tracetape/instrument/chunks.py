@@ -21,6 +21,7 @@ __all__ = [
     "merged_counts",
     "plain",
     "says",
+    "text_of",
 ]
 
 _MANY = 4096
@@ -74,6 +75,11 @@ def items_of(value: Any) -> list[Any]:
 def fields_of(value: Any) -> dict[str, Any]:
     """The fields of an object; none of anything else that stands in its place."""
     return value if isinstance(value, dict) else {}
+
+
+def text_of(value: Any) -> str:
+    """A text; an empty one for anything else that stands in its place."""
+    return value if isinstance(value, str) else ""
 
 
 def merged_counts(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Failure", "failure_of_answer", "failure_of_error", "failure_of_reasons"]
+__all__ = [
+    "Failure",
+    "failure_of_answer",
+    "failure_of_error",
+    "failure_of_page",
+    "failure_of_reasons",
+]
 
 _MAX_CODE = 64
 # Reasons to finish that tell of a failure, or of content that was filtered. Reaching a limit
@@ -103,6 +109,13 @@ def failure_of_answer(body: Mapping[str, Any], content: str) -> Failure | None:
     if not details and errors and isinstance(errors, list):  # Cloudflare's
         return failure_of_error(errors[0])
     return failure_of_error(details)
+
+
+def failure_of_page(answer: Any) -> Failure | None:
+    """The failure that a page (HTML, XML) in the place of a model's JSON is: a proxy's, mostly."""
+    if isinstance(answer, str) and answer.lstrip("\ufeff \t\r\n").startswith("<"):
+        return Failure("the server sent a page in the place of an answer")
+    return None
 
 
 def failure_of_reasons(reasons: Iterable[Any]) -> Failure | None:

@@ -6,10 +6,12 @@ iterator of chunks, and the HTTP response, whose end is the stream's end too.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any
 from weakref import ref
 
+from tracetape.instrument.body import Body, is_events
 from tracetape.instrument.byte_streams import ByteStream, class_for, library_of
 from tracetape.instrument.call import Call
 
@@ -43,25 +45,38 @@ def is_watchable(stream: Any, sdk_class: type) -> bool:
 
 def watch_stream(stream: Any, call: Call) -> None:
     """Let `call` see each chunk of `stream`, and its end."""
-    observed = _Observed(stream._iterator, call)
-    vars(stream)[_ITERATOR] = observed
     response = stream.response
+    library = library_of(response)
+    unread = None
+    if library is not None and not is_events(response.headers):
+        unread = _Unread(Body(response, sys.modules[library], call.span))
+        call.reads_at_end(unread.rest)
+    observed = _Observed(stream._iterator, call, unread)
+    vars(stream)[_ITERATOR] = observed
     if getattr(response, "is_closed", False):
         # It is read already, and closes its stream of bytes no more.
+        content = vars(response).get("_content")
+        if unread is not None and isinstance(content, bytes):
+            unread.body.keep_whole(content)
         for name in ("close", "aclose"):
             setattr(response, name, _ClosingAgain(response, name, observed))
         return
-    library = library_of(response)
     if library is not None:
-        response.stream = class_for(_Closing, library)(response.stream, observed)
+        if unread is None:
+            response.stream = class_for(_Closing, library)(response.stream, observed)
+        else:
+            keeping = class_for(_Keeping, library)(response.stream, observed)
+            keeping._unread = unread
+            response.stream = keeping
 
 
 class _Observed(Iterator[Any], AsyncIterator[Any]):
     """The SDK's own iterator, each step of it seen by the call."""
 
-    __slots__ = ("__weakref__", "_call", "_source", "_take")
+    __slots__ = ("__weakref__", "_call", "_source", "_take", "_unread")
 
-    def __init__(self, source: Any, call: Call) -> None:
+    def __init__(self, source: Any, call: Call, unread: _Unread | None) -> None:
+        self._unread = unread
         self._source = source
         self._call = call
         self._take = call.chunk
@@ -82,7 +97,7 @@ class _Observed(Iterator[Any], AsyncIterator[Any]):
             self._call.ended("exhausted")
             raise
         except BaseException as exception:
-            self._call.failed(exception)
+            self._failed(exception)
             raise
 
     async def __anext__(self) -> Any:
@@ -95,11 +110,21 @@ class _Observed(Iterator[Any], AsyncIterator[Any]):
             self._call.ended("exhausted")
             raise
         except BaseException as exception:
-            self._call.failed(exception)
+            self._failed(exception)
             raise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)  # close() and aclose() of the generator
+
+    def _failed(self, exception: BaseException) -> None:
+        if self._unread is not None:  # the exception tells what was wrong with the body
+            self._unread.body.let_go()
+        self._call.failed(exception)
+
+    @property
+    def has_chunks(self) -> bool:
+        """Whether a chunk was given."""
+        return self._call.has_chunks
 
     def closed(self) -> None:
         """The response was closed: by the user, unless by the SDK in the midst of a step."""
@@ -129,6 +154,60 @@ class _Closing(ByteStream):
             await self._stream.aclose()
         finally:
             _closed(self._observed)
+
+
+class _Unread:
+    """The body of a response that is called no stream of events: the SDK may find none in it."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+
+    def rest(self, call: Call) -> tuple[Any, bool]:
+        """The body, as a plain answer; none if there were events in it."""
+        if call.has_chunks:
+            self.body.let_go()
+            return None, False
+        return self.body.rest(call)
+
+
+class _Keeping(_Closing):
+    """Keeps the parts that pass until the first event comes."""
+
+    _unread: _Unread  # set when it is made
+
+    def __iter__(self) -> Iterator[bytes]:
+        return _Kept(iter(self._stream), self._unread, self._observed)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Kept(aiter(self._stream), self._unread, self._observed)
+
+
+class _Kept(Iterator[bytes], AsyncIterator[bytes]):
+    """The parts as they pass; no generator, whose end the event loop would have to see to."""
+
+    __slots__ = ("_observed", "_source", "_unread")
+
+    def __init__(self, source: Any, unread: _Unread, observed: ref[_Observed]) -> None:
+        self._source = source
+        self._unread = unread
+        self._observed = observed
+
+    def __next__(self) -> bytes:
+        part: bytes = self._source.__next__()
+        self._keep(part)
+        return part
+
+    async def __anext__(self) -> bytes:
+        part: bytes = await self._source.__anext__()
+        self._keep(part)
+        return part
+
+    def _keep(self, part: bytes) -> None:
+        watching = self._observed()
+        if watching is not None and not watching.has_chunks:
+            self._unread.body.keep(part)
 
 
 class _ClosingAgain:

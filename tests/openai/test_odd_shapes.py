@@ -1,0 +1,164 @@
+"""Answers with fields of a wrong shape: such a field counts as absent, the rest is read."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from far_end import COMPLETION, USAGE, chunk
+from openai.types.chat import ChatCompletionChunk
+
+from tracetape.instrument import Extractor
+from tracetape_openai.audio import Speech, Transcriptions
+from tracetape_openai.chat import ChatCompletions
+from tracetape_openai.completions import Completions
+from tracetape_openai.embeddings import Embeddings
+from tracetape_openai.images import Images
+from tracetape_openai.other import Generic, VectorStoreSearch
+from tracetape_openai.responses import Responses
+
+ODD: list[Any] = [
+    None,
+    True,
+    -1,
+    10**40,
+    1e308,
+    "",
+    "x",
+    [],
+    {},
+    [None],
+    ["x", 5],
+    [[]],
+    {"type": 5},
+    [{"type": {}, "index": {}, "id": []}],
+]
+TOOL = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+DELTA = {"role": "assistant", "content": "He", "tool_calls": [TOOL], "audio": {"data": "AAAA"}}
+CHUNK: dict[str, Any] = {**chunk(DELTA), "usage": USAGE, "x_groq": {"usage": USAGE}}
+PART = {"type": "output_text", "text": "Hi", "annotations": [{"type": "file_citation"}]}
+ITEM = {"type": "message", "id": "m", "role": "assistant", "content": [PART]}
+RESPONSE: dict[str, Any] = {
+    "id": "r",
+    "model": "m",
+    "status": "incomplete",
+    "output": [ITEM],
+    "error": {"code": "c", "message": "m"},
+    "incomplete_details": {"reason": "max_output_tokens"},
+    "usage": {"input_tokens": 1, "output_tokens": 2, "input_tokens_details": {"cached_tokens": 1}},
+}
+PLACE = {"output_index": 0, "content_index": 0, "item_id": "m"}
+TEXT_COMPLETION = {"id": "1", "model": "m", "choices": [{"index": 0, "text": "a"}], "usage": USAGE}
+# Each extractor with a plain answer, or with the events of a stream.
+ANSWERS: dict[str, tuple[type[Extractor], Any]] = {
+    "chat": (ChatCompletions, {**COMPLETION, "usage": USAGE, "error": {"message": "m"}}),
+    "completions": (Completions, TEXT_COMPLETION),
+    "embeddings": (Embeddings, {"model": "m", "data": [{"embedding": [1.0]}], "usage": USAGE}),
+    "responses": (Responses, RESPONSE),
+    "images": (Images, {"data": [{"b64_json": "AAAA"}], "usage": USAGE}),
+    "search": (
+        VectorStoreSearch,
+        {"data": [{"file_id": "f", "content": [{"text": "a"}], "attributes": {"a": 1}}]},
+    ),
+}
+STREAMS: dict[str, tuple[type[Extractor], list[dict[str, Any]]]] = {
+    "chat": (ChatCompletions, [CHUNK, CHUNK]),
+    "completions": (Completions, [TEXT_COMPLETION, TEXT_COMPLETION]),
+    "responses": (
+        Responses,
+        [
+            {"type": "response.created", "response": {**RESPONSE, "output": []}},
+            {"type": "response.output_item.added", "item": ITEM, **PLACE},
+            {"type": "response.content_part.added", "part": PART, **PLACE},
+            {"type": "response.output_text.delta", "delta": "a", **PLACE},
+            {"type": "response.output_text.annotation.added", "annotation": {"a": 1}, **PLACE},
+            {"type": "response.output_text.done", "text": "a", **PLACE},
+            {"type": "error", "code": "c", "message": "m"},
+        ],
+    ),
+    "transcriptions": (
+        Transcriptions,
+        [
+            {"type": "transcript.text.delta", "delta": "a"},
+            {"type": "transcript.text.done", "text": "a", "usage": USAGE},
+        ],
+    ),
+    "speech": (Speech, [{"type": "speech.audio.delta", "audio": "AAAA"}]),
+    "images": (Images, [{"type": "image_generation.completed", "b64_json": "AAAA"}]),
+    "generic": (Generic, [{"a": 1}]),
+}
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    keys = value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)
+    for key in keys:
+        yield from _places(value[key], (*path, key))
+
+
+def _bent(value: Any) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
+    """`value` with each odd shape at each place in it."""
+    for path in _places(value):
+        for odd in ODD:
+            if not path:
+                continue
+            bent = copy.deepcopy(value)
+            inner = bent
+            for key in path[:-1]:
+                inner = inner[key]
+            inner[path[-1]] = odd
+            yield path, odd, bent
+
+
+def _read(extractor: Extractor, events: list[Any]) -> Any:
+    for event in events:
+        extractor.is_head(event)
+        extractor.is_hidden(event)
+        extractor.is_end(event)
+        extractor.chunk(event)
+    return extractor.result(None)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_field_of_a_plain_answer(name: str) -> None:
+    """Costs no other field: the model and the usage are read, unless they are what is odd."""
+    kind, answer = ANSWERS[name]
+    whole = kind().result(copy.deepcopy(answer)).fields
+    for path, odd, bent in _bent(answer):
+        fields = kind().result(bent).fields
+        for field, key in (("model", "model"), ("response_id", "id"), ("usage", "usage")):
+            if path[0] not in (key, "choices"):
+                assert fields.get(field) == whole.get(field), (path, odd)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_field_of_a_streams_event(name: str) -> None:
+    """Any event may be the odd one; all of it is read."""
+    kind, events = STREAMS[name]
+    for path, odd, bent in _bent(events):
+        try:
+            _read(kind(), bent)
+        except Exception as exception:
+            raise AssertionError(f"{odd!r} at {path}") from exception
+
+
+def test_choices_of_the_sdks_own_chunks() -> None:
+    """The SDK checks nothing: its object holds what the server sent."""
+    for path, odd, bent in _bent(chunk({"content": "a"})):
+        extractor = ChatCompletions()
+        events = [chunk({"role": "assistant", "content": "He"}), bent, chunk({"content": "y"})]
+        made = [ChatCompletionChunk.construct(**event) for event in events]
+        result = _read(extractor, made)
+        (first,) = (one for one in result.outputs["choices"] if one["index"] == 0)
+        assert first["message"]["content"].startswith("He"), (path, odd)
+
+
+def test_choices_that_are_a_number_cost_no_usage() -> None:
+    """The model, the usage and the error are read."""
+    body = {**TEXT_COMPLETION, "choices": 1e308, "error": {"code": "c", "message": "m"}}
+    result = Completions().result(body)
+    assert result.fields["model"] == "m"
+    assert result.fields["usage"]["total_tokens"] == 4
+    assert result.error == "c: m"

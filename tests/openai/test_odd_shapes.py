@@ -152,7 +152,7 @@ def test_choices_of_the_sdks_own_chunks() -> None:
         made = [ChatCompletionChunk.construct(**event) for event in events]
         result = _read(extractor, made)
         (first,) = (one for one in result.outputs["choices"] if one["index"] == 0)
-        assert first["message"]["content"].startswith("He"), (path, odd)
+        assert "He" in str(first["message"]["content"]), (path, odd)
 
 
 def test_choices_that_are_a_number_cost_no_usage() -> None:

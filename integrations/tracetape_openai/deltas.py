@@ -34,6 +34,8 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
         before = message.get(key)
         if value is None:
             message.setdefault(key, None)
+        elif isinstance(before, Text) and any(before) and not isinstance(value, (str, list)):
+            continue  # of a wrong shape: it does not replace the text
         elif isinstance(value, str) and key not in _WHOLE:
             if isinstance(before, Text):
                 before.add(value)

@@ -261,3 +261,23 @@ def test_a_folder_is_no_tape(tracetape_command: Tracetape, script: Script) -> No
     assert done.returncode == 2
     assert "is a directory" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_stream_that_is_open_at_the_end_is_in_the_report(
+    tracetape_command: Tracetape, script: Script
+) -> None:
+    """Also where the program fails: with what came so far."""
+    source = """
+import httpx2, openai
+chunk = b'{"id":"1","object":"chat.completion.chunk","created":1,"model":"m","choices":[]}'
+events = b"data: " + chunk + b"\\n\\ndata: " + chunk + b"\\n\\n"
+answer = httpx2.Response(200, content=events, headers={"content-type": "text/event-stream"})
+transport = httpx2.MockTransport(lambda request: answer)
+client = openai.OpenAI(api_key="k", http_client=httpx2.Client(transport=transport))
+stream = client.chat.completions.create(model="m", messages=[], stream=True)
+next(stream)
+raise RuntimeError
+"""
+    done = tracetape_command("run", "--show", script(source))
+    assert "Completions" in done.stdout
+    assert "1 trace in .tracetape/traces.db" in done.stderr

@@ -24,7 +24,7 @@ from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.instrument.options import options
 from tracetape.tracing.beginning import begin_span
 
-__all__ = ["Call", "begin_call", "call_of_chunk", "calling", "noticed"]
+__all__ = ["Call", "begin_call", "call_of_chunk", "calling", "end_streams", "noticed"]
 
 _COUNTED = 16  # chunks: what a stream holds is counted so often
 _CHUNK_BYTES = 128  # of one, about, as the extractor keeps it
@@ -402,6 +402,7 @@ class _Answer:
 
 
 @atexit.register  # after the recorder's own, and so run before it
-def _end_streams() -> None:
+def end_streams() -> None:
+    """End the streams that the program has not read to their end."""
     for call in list(_streaming):
         call.ended("exit")

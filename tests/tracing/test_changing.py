@@ -318,6 +318,16 @@ class Unsayable:
         raise RuntimeError("no text")
 
 
+def test_metadata_of_feedback_that_cannot_be_told_as_text() -> None:
+    """Its error stays away from the program, as that of a tag does."""
+    with tracetape.start_span() as span:
+        pass
+    tracetape.log_feedback(trace_id=span.trace_id, value=1, metadata={"a": Unsayable()})
+    trace = tracetape.get_trace(span.trace_id)
+    assert trace is not None
+    assert trace.info.assessments[0].metadata == {"a": "<Unsayable: str() failed>"}
+
+
 @pytest.mark.parametrize(
     "said",
     [

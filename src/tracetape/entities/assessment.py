@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracetape._system import wall_clock_ns
+from tracetape.capture.conversion import text_of
 from tracetape.entities.assessment_source import (
     AssessmentError,
     AssessmentSource,
@@ -103,7 +104,8 @@ class Assessment:
             "last_update_time": rfc3339(self.last_update_time_ms or 0),
             **self._value_fields(),
             "rationale": self.rationale,
-            "metadata": {key: str(value) for key, value in (self.metadata or {}).items()} or None,
+            "metadata": {key: text_of(value) for key, value in (self.metadata or {}).items()}
+            or None,
             "overrides": self.overrides,
             "valid": self.valid,
         }

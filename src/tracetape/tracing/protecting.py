@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from tracetape.capture import decode, encode
+from tracetape.capture.conversion import text_of
 from tracetape.entities import Assessment
 from tracetape.entities.assessment_source import AssessmentError
 from tracetape.entities.privacy import protected_value
@@ -63,4 +64,4 @@ def _error(error: AssessmentError, kept: Any) -> AssessmentError:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else str(value)
+    return value if isinstance(value, str) else text_of(value)

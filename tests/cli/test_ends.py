@@ -81,6 +81,7 @@ def test_ctrl_c_ends_tail(store_path: Path, shell: str, start_group: StartGroup)
     command = [sys.executable, "-m", "tracetape", "tail", "--store", str(store_path)]
     process = start_group(command, stderr=subprocess.PIPE)
     assert process.stdout is not None
+    assert process.stdout.readline().split()[0] == "id"
     assert "one" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

@@ -172,7 +172,7 @@ BODIES = """
         return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
     roots = [tracetape.start_span_no_context("call") for _ in range(60)]
-    bodies = [body._Body(SimpleNamespace(headers={}), None, root) for root in roots]
+    bodies = [body.Body(SimpleNamespace(headers={}), None, root) for root in roots]
     before = resident()
     for number in range(160):
         for one in bodies:

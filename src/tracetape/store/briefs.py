@@ -28,6 +28,7 @@ __all__ = [
     "brief_traces_sql",
     "late_parts_sql",
     "mark_changed",
+    "next_ids",
     "other_traces_sql",
     "remove_briefs",
     "unbriefed_spans",
@@ -84,7 +85,7 @@ def _brief_traces(connection: sqlite3.Connection) -> bool:
         ids = (orjson.dumps([key for (key,) in late]).decode(),)
         _take_traces(connection, f"id IN {_IDS}", ids)
         connection.execute(f"DELETE FROM late_traces WHERE trace IN {_IDS}", ids)
-    following = _advance(connection, "traces")
+    following = next_ids(connection, "briefed", "traces", _ROWS)
     if following:
         _take_traces(connection, "id > ? AND id <= ?", following)
     return bool(late or following)
@@ -143,7 +144,7 @@ def _brief_spans(connection: sqlite3.Connection, roots: dict[int, int]) -> bool:
         ids = (orjson.dumps([key for (key,) in late]).decode(),)
         _take(connection, f"s.id IN {_IDS}", ids, roots)
         connection.execute(f"DELETE FROM late_briefs WHERE span IN {_IDS}", ids)
-    following = _advance(connection, "spans")
+    following = next_ids(connection, "briefed", "spans", _ROWS)
     if following:
         connection.execute(
             "INSERT OR IGNORE INTO late_briefs "
@@ -236,16 +237,21 @@ def unbriefed_spans(connection: sqlite3.Connection) -> int:
     return max(0, int(left))
 
 
-def _advance(connection: sqlite3.Connection, table: str) -> tuple[int, int] | None:
-    """The next ids: above the first one, up to the second; None: there are none."""
-    (done,) = connection.execute("SELECT id FROM briefed WHERE name = ?", (table,)).fetchone()
+def next_ids(
+    connection: sqlite3.Connection, progress: str, table: str, most: int
+) -> tuple[int, int] | None:
+    """The next ids of a table to work on: above the first one, up to the second; None: none.
+
+    The table `progress` holds how far each table is done, and is brought up to date.
+    """
+    (done,) = connection.execute(f"SELECT id FROM {progress} WHERE name = ?", (table,)).fetchone()
     (last,) = connection.execute(
         f"SELECT max(id) FROM (SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT ?)",
-        (done, _ROWS),
+        (done, most),
     ).fetchone()
     if last is None:
         return None
-    connection.execute("UPDATE briefed SET id = ? WHERE name = ?", (last, table))
+    connection.execute(f"UPDATE {progress} SET id = ? WHERE name = ?", (last, table))
     return done, last
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from tracetape.store.briefs import late_parts_sql
+from tracetape.store.briefs import late_parts_sql, next_ids
 from tracetape.store.contents import parts_of
 from tracetape.store.whole import certain_texts, is_in_one_part, span_text_sql
 
@@ -57,7 +57,7 @@ def index_some(connection: sqlite3.Connection) -> bool:
     if late:
         connection.executemany(_INSERT_SPANS + "s.id = ?", late)
         connection.executemany("DELETE FROM late_spans WHERE span = ?", late)
-    spans = _advance(connection, "spans")
+    spans = next_ids(connection, "indexed", "spans", _ROWS)
     if spans:
         connection.execute(
             "INSERT INTO late_spans SELECT id FROM spans s "
@@ -65,7 +65,7 @@ def index_some(connection: sqlite3.Connection) -> bool:
             spans,
         )
         connection.execute(_INSERT_SPANS + "s.id > ? AND s.id <= ? AND s.end_ns IS NOT NULL", spans)
-    contents = _advance(connection, "contents")
+    contents = next_ids(connection, "indexed", "contents", _ROWS)
     if contents:
         connection.execute(
             "INSERT INTO contents_text (rowid, text) "
@@ -127,19 +127,6 @@ def merge_some(connection: sqlite3.Connection, begin: bool) -> bool:
         )
         more |= connection.total_changes - changes > 1
     return more
-
-
-def _advance(connection: sqlite3.Connection, table: str) -> tuple[int, int] | None:
-    """The next ids to index: above the first one, up to the second; None: there are none."""
-    (done,) = connection.execute("SELECT id FROM indexed WHERE name = ?", (table,)).fetchone()
-    (last,) = connection.execute(
-        f"SELECT max(id) FROM (SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT ?)",
-        (done, _ROWS),
-    ).fetchone()
-    if last is None:
-        return None
-    connection.execute("UPDATE indexed SET id = ? WHERE name = ?", (last, table))
-    return done, last
 
 
 def _escaped(pattern: str) -> list[str]:

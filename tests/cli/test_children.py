@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tracetape.cli.programs import Command
+
 Tracetape = Callable[..., subprocess.CompletedProcess[str]]
 Script = Callable[..., str]
 StartGroup = Callable[..., "subprocess.Popen[str]"]
@@ -146,3 +148,23 @@ def test_ctrl_c_is_the_commands_to_handle(start_group: StartGroup) -> None:
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate(timeout=30)[0] == "tidied up\n"
     assert process.returncode == 4
+
+
+def test_ctrl_c_that_arrives_with_the_commands_end_keeps_its_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The system reports the status only once."""
+    wait = os.waitpid
+
+    def wait_and_interrupt(process: int, options: int) -> tuple[int, int]:
+        ended = wait(process, options)
+        if ended[0]:
+            signal.raise_signal(signal.SIGINT)
+        return ended
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(os, "waitpid", wait_and_interrupt)
+        assert Command("sh", ["-c", "exit 4"]).run() == 4
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType
@@ -112,17 +114,32 @@ class Command:
 
     def run(self) -> int:
         """Run it to its end; gives its exit status, as a shell counts those of signals."""
-        try:
-            process = subprocess.Popen(self._command)  # noqa: S603 - the user's own
-        except OSError as error:
-            name = self._command[0]
-            raise InvalidValueError(f"{name} cannot be run: {error.strerror}") from error
-        while True:
+        with _leaving_ctrl_c_to_the_command():
             try:
-                status = process.wait()
-            except KeyboardInterrupt:
-                continue  # the command got it too, and decides what becomes of it
-            return status if status >= 0 else 128 - status
+                process = subprocess.Popen(self._command)  # noqa: S603 - the user's own
+            except OSError as error:
+                name = self._command[0]
+                raise InvalidValueError(f"{name} cannot be run: {error.strerror}") from error
+            status = process.wait()
+        return status if status >= 0 else 128 - status
+
+
+@contextmanager
+def _leaving_ctrl_c_to_the_command() -> Iterator[None]:
+    """Ignore Ctrl-C in this process, without ignoring it in the commands that start meanwhile.
+
+    A `KeyboardInterrupt` inside `Popen.wait` can lose the exit status: the system has reported it
+    by then, and reports it only once.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield  # SIGINT is ignored already, or the caller handles it
+        return
+    signal.signal(signal.SIGINT, lambda *_: None)  # a child starts with the default, not with this
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _is_script(name: str) -> bool:

@@ -18,8 +18,8 @@ from typing import Any
 import orjson
 
 from tracetape.entities import Feedback, Span, SpanStatus, TraceState
-from tracetape.entities.live_trace import TraceDetails
-from tracetape.entities.summary import preview, root_metadata
+from tracetape.live.live_trace import TraceDetails
+from tracetape.live.summary import preview, root_metadata
 from tracetape.store import SQLiteStore, TraceUpdate
 from tracetape.store.fields import parse_order_by
 from tracetape.store.filters import parse_filter

@@ -24,8 +24,8 @@ import chats
 import orjson
 
 from tracetape.entities import Span, SpanStatus, TraceState
-from tracetape.entities.live_trace import TraceDetails
-from tracetape.entities.summary import preview, root_metadata
+from tracetape.live.live_trace import TraceDetails
+from tracetape.live.summary import preview, root_metadata
 from tracetape.store import SQLiteStore, TraceUpdate
 from tracetape.store.filters import parse_filter
 from tracetape.store.query import TraceQuery

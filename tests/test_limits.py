@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import tracetape
-from tracetape.entities.media_policy import policy
 from tracetape.limits import parse_bytes, parse_flag, parse_seconds, timeout_seconds
+from tracetape.media.policy import policy
 from tracetape.tracing.runtime import runtime
 
 

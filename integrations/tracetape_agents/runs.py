@@ -13,9 +13,9 @@ from typing import Any
 
 from tracetape.diagnostics import internal_error
 from tracetape.entities import LiveSpan, SpanStatus, SpanStatusCode, SpanType
-from tracetape.tracing.beginning import begin_span
 from tracetape.tracing.current import Scope, current, current_span
 from tracetape.tracing.spans import span_scope
+from tracetape.tracing.start import begin_span
 from tracetape.tracing.threads import call_inside
 
 __all__ = ["claim_workflow", "fail_run", "run", "run_streamed"]

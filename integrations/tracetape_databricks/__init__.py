@@ -1,12 +1,12 @@
 """Databricks: serving endpoints, vector search and connections, by whichever client."""
 
 from tracetape.instrument import Integration, Target
-from tracetape_databricks.api import wrap_attempt, wrap_do, wrap_send
+from tracetape_databricks.api_client import wrap_attempt, wrap_do, wrap_send
+from tracetape_databricks.connections import wrap_http_request
 from tracetape_databricks.deployments import wrap_predict, wrap_predict_stream
-from tracetape_databricks.naming import provider
 from tracetape_databricks.needs import wrap_http_client
+from tracetape_databricks.providers import provider
 from tracetape_databricks.search_client import search_classes, wrap_search, wrap_search_async
-from tracetape_databricks.tools import wrap_http_request
 
 __all__ = ["INTEGRATION", "provider"]
 

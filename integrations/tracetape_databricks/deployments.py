@@ -7,7 +7,7 @@ from typing import Any
 
 from tracetape.instrument import Request, provider_of
 from tracetape.instrument.call import Call, begin_call, calling
-from tracetape_databricks.around import around, begin_guarded, parameters
+from tracetape_databricks.method_calls import around, begin_guarded, parameters
 from tracetape_databricks.serving import extractor_of
 
 __all__ = ["wrap_predict", "wrap_predict_stream"]

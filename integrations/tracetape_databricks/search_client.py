@@ -6,7 +6,7 @@ from typing import Any
 
 from tracetape.instrument import Request, is_installed, provider_of
 from tracetape.instrument.call import Call, begin_call
-from tracetape_databricks.around import around, around_async, keep_login_from_records
+from tracetape_databricks.method_calls import around, around_async, keep_login_from_records
 from tracetape_databricks.retrieval import IndexQuery
 
 __all__ = ["search_classes", "wrap_search", "wrap_search_async"]

@@ -12,8 +12,8 @@ from tracetape_openai.chat import ChatCompletions
 from tracetape_openai.completions import Completions
 from tracetape_openai.deltas import merge
 from tracetape_openai.embeddings import Embeddings
-from tracetape_openai.model_call import ModelCall
-from tracetape_openai.other import Generic
+from tracetape_openai.generic import Generic
+from tracetape_openai.model_calls import ModelCall
 from tracetape_openai.responses import Responses
 
 __all__ = ["SERVED_MODEL", "extractor_of"]

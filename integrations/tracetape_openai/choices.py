@@ -14,7 +14,7 @@ from tracetape.instrument import (
     failure_of_reasons,
 )
 from tracetape.instrument.chunks import items_of, merged_counts, plain, text_of
-from tracetape_openai.model_call import ModelCall, answer_fields
+from tracetape_openai.model_calls import ModelCall, answer_fields
 
 __all__ = ["ChoicesCall"]
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
 from tracetape.instrument import Request, Result, failure_of_answer, failure_of_page, options
-from tracetape_openai.model_call import ModelCall, answer_fields
+from tracetape_openai.model_calls import ModelCall, answer_fields
 
 __all__ = ["Embeddings"]
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from tracetape.entities import SpanType
 from tracetape.instrument import Result
 from tracetape.instrument.chunks import fields_of, plain
-from tracetape_openai.model_call import ModelCall, answer_fields
+from tracetape_openai.model_calls import ModelCall, answer_fields
 
 __all__ = ["Images"]
 

@@ -14,7 +14,7 @@ from tracetape.instrument import (
     failure_of_error,
     failure_of_page,
 )
-from tracetape_openai.model_call import ModelCall, answer_fields
+from tracetape_openai.model_calls import ModelCall, answer_fields
 from tracetape_openai.response_events import ResponseEvents
 
 __all__ = ["CompactedResponses", "Responses", "RetrievedResponses"]

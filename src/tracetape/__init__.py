@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         trace,
         update_current_trace,
     )
-    from tracetape.tracing.assessing import (
+    from tracetape.tracing.assessments import (
         delete_assessment,
         get_assessment,
         log_assessment,
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
         update_assessment,
     )
     from tracetape.tracing.client import Client, MlflowClient
-    from tracetape.tracing.deleting import delete_traces
+    from tracetape.tracing.deletion import delete_traces
     from tracetape.tracing.destination import (
         get_tracking_uri,
         set_experiment,
         set_tracking_uri,
     )
-    from tracetape.tracing.searching import search_sessions, search_traces
+    from tracetape.tracing.search import search_sessions, search_traces
 
 __all__ = [
     "Client",
@@ -114,11 +114,11 @@ _ELSEWHERE = {
     "TracetapeException": "tracetape.exceptions",
     "autolog": "tracetape.instrument",
     "cassette": "tracetape.cassettes",
-    "delete_traces": "tracetape.tracing.deleting",
-    "search_sessions": "tracetape.tracing.searching",
-    "search_traces": "tracetape.tracing.searching",
+    "delete_traces": "tracetape.tracing.deletion",
+    "search_sessions": "tracetape.tracing.search",
+    "search_traces": "tracetape.tracing.search",
     **dict.fromkeys(_DESTINATION, "tracetape.tracing.destination"),
-    **dict.fromkeys(_ASSESSING, "tracetape.tracing.assessing"),
+    **dict.fromkeys(_ASSESSING, "tracetape.tracing.assessments"),
 }
 _MODULES = ("anthropic", "entities", "openai", "testing", "tracing")
 _TRACING = set(__all__) - set(_ELSEWHERE) - set(_MODULES) - {"__version__"}

@@ -42,7 +42,7 @@ def _nothing(*_arguments: Any, **_named: Any) -> None:
 
 
 def _no_span(*_arguments: Any, **_named: Any) -> Any:
-    module = sys.modules.get("tracetape.entities.live_span")
+    module = sys.modules.get("tracetape.live.live_span")
     if module is None or is_half_loaded(module):
         return _NoSpan()
     return module.NoOpSpan()

@@ -9,7 +9,7 @@ import re
 from ipaddress import IPv6Address
 from typing import Any
 
-from tracetape.entities.redaction import HIDDEN
+from tracetape.privacy.redactor import HIDDEN
 from tracetape.privacy.shapes import without_secrets
 
 __all__ = ["personal_data", "secret_keys"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tracetape.cassettes import Tape, check, save
-from tracetape.cassettes.body_cleaning import clean_body
-from tracetape.cassettes.cleaning import cleaned_request, cleaned_response, credentials
-from tracetape.cassettes.interaction import Chunk, Interaction, Request, Response
+from tracetape.cassettes.file.model import Chunk, Interaction, Request, Response
+from tracetape.cassettes.record.body_scrub import clean_body
+from tracetape.cassettes.record.scrub import cleaned_request, cleaned_response, credentials
 from tracetape.cassettes.rewriting import scrub
 
 KEY = "cnry7Qx2Vb91LmZt4Kd0Wp"

@@ -125,7 +125,7 @@ def test_a_place_that_cannot_be_written_does_no_harm(
 
 def test_the_oldest_entries_go(folder: Path, large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache that only grows fills a disk."""
-    monkeypatch.setattr("tracetape.cassettes.cache._ENTRIES", 2)
+    monkeypatch.setattr("tracetape.cassettes.file.cache._ENTRIES", 2)
     text = large.read_text()
     entries = []
     for number in range(4):

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tracetape.cassettes import cassette, load
-from tracetape.cassettes.bodies import to_stored
+from tracetape.cassettes.file.bodies import to_stored
 
 TEXT = json.dumps({"text": "café " * 100}, ensure_ascii=False).encode()
 EVENTS = b"data: 1\n\ndata: 2\n\ndata: [DONE]\n\n"

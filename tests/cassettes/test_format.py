@@ -369,8 +369,8 @@ def test_broken_bytes_are_a_clear_error(tape, data):
 
 def test_bombs_are_refused(tape, monkeypatch):
     """A file, and a body on it, that would unpack to more than the limit."""
-    monkeypatch.setattr("tracetape.cassettes.bodies.MAX_BODY", 100_000)
-    monkeypatch.setattr("tracetape.cassettes.reading.MAX_BODY", 100_000)
+    monkeypatch.setattr("tracetape.cassettes.file.bodies.MAX_BODY", 100_000)
+    monkeypatch.setattr("tracetape.cassettes.file.load.MAX_BODY", 100_000)
     bomb = gzip.compress(b"\0" * 1_000_000)
     tape.write_bytes(bomb)
     with pytest.raises(CassetteFormatError, match="larger than 100,000 bytes unpacked"):
@@ -384,7 +384,7 @@ def test_bombs_are_refused(tape, monkeypatch):
 
 def test_aliases_that_repeat_too_much_are_refused(tape, monkeypatch):
     """vcrpy writes aliases, so some are fine."""
-    monkeypatch.setattr("tracetape.cassettes.reading.MAX_BODY", 10_000)
+    monkeypatch.setattr("tracetape.cassettes.file.load.MAX_BODY", 10_000)
     head = f"a: &a [{'x' * 1000}]\nb: [*a, *a]\nversion: 1\ninteractions: []\n"
     tape.write_text(head)
     assert load(tape).interactions == []

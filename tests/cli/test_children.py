@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tracetape.cli.programs import Command
+from tracetape.cli.run.programs import Command
 
 Tracetape = Callable[..., subprocess.CompletedProcess[str]]
 Script = Callable[..., str]

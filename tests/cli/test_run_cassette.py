@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tracetape.cassettes import Interaction, Request, Response, Tape, save
-from tracetape.cli.taping import open_tape
+from tracetape.cli.run.cassette import open_tape
 from tracetape.exceptions import InvalidValueError
 
 Tracetape = Callable[..., subprocess.CompletedProcess[str]]

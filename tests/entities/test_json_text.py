@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import tracetape
 from tracetape.capture import decode, encode
 from tracetape.entities import Trace
-from tracetape.entities.json_text import json_text, json_text_start
+from tracetape.formats.json_text import json_text, json_text_start
 
 JSON = st.recursive(
     st.none()

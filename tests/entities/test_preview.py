@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 import tracetape
-from tracetape.entities.summary import preview, root_metadata
+from tracetape.live.summary import preview, root_metadata
 
 
 def message(role: str, content: Any) -> dict[str, Any]:

@@ -30,9 +30,9 @@ from tracetape.entities import (
     TraceLocationType,
     TraceState,
 )
-from tracetape.entities.proto_messages import message_class
 from tracetape.entities.trace_location import InferenceTableLocation, UnityCatalog
 from tracetape.exceptions import IntegrationMissingError, TracetapeException
+from tracetape.formats.proto_messages import message_class
 
 UC_ID = f"trace:/main.traces/{7:032x}"
 LOCATIONS = [
@@ -194,7 +194,7 @@ def test_classes_of_an_imported_mlflow_are_used(monkeypatch: pytest.MonkeyPatch)
 
 def test_threads_may_ask_at_once() -> None:
     """The messages are registered once, also when they are asked for anew."""
-    from tracetape.entities import proto_messages
+    from tracetape.formats import proto_messages
 
     proto_messages._own_classes.cache_clear()
     start = threading.Barrier(8)
@@ -211,7 +211,7 @@ def test_threads_may_ask_at_once() -> None:
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error has the command that installs it."""
-    from tracetape.entities import proto_messages
+    from tracetape.formats import proto_messages
 
     proto_messages._own_classes.cache_clear()
     monkeypatch.setitem(sys.modules, "opentelemetry.proto.trace.v1.trace_pb2", None)

@@ -118,7 +118,7 @@ def test_durations_come_from_the_monotonic_clock(
     monkeypatch: pytest.MonkeyPatch, last_trace: Callable[[], Trace]
 ) -> None:
     """A wall clock that is set back while a trace runs moves none of its spans."""
-    from tracetape.entities import live_trace
+    from tracetape.live import live_trace
 
     with tracetape.start_span("root"):
         monkeypatch.setattr(live_trace, "wall_clock_ns", lambda: 0)

@@ -12,7 +12,7 @@ import pytest
 import tracetape
 from tracetape import TracetapeException
 from tracetape.entities import Span, SpanStatus, SpanType, Trace, TraceData, TraceState
-from tracetape.entities.summary import summarise
+from tracetape.live.summary import summarise
 
 
 def make_span(span_id: int, parent_id: int | None = None, start: int = 0, **other: Any) -> Span:

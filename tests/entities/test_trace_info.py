@@ -15,7 +15,7 @@ from tracetape.entities import (
     TraceState,
     UCSchemaLocation,
 )
-from tracetape.entities.timestamps import milliseconds_of, rfc3339
+from tracetape.formats.timestamps import milliseconds_of, rfc3339
 
 WHERE = TraceLocation.from_experiment_id("7")
 

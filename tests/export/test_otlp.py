@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 import tracetape
 from tracetape.cli import main
 from tracetape.exceptions import IntegrationMissingError, InvalidValueError
-from tracetape.export import otlp_exporter, send, workspace_exporter
+from tracetape.otlp import otlp_exporter, send, workspace_exporter
 
 
 class Receiver(ThreadingHTTPServer):

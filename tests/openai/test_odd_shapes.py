@@ -15,8 +15,8 @@ from tracetape_openai.audio import Speech, Transcriptions
 from tracetape_openai.chat import ChatCompletions
 from tracetape_openai.completions import Completions
 from tracetape_openai.embeddings import Embeddings
+from tracetape_openai.generic import Generic, VectorStoreSearch
 from tracetape_openai.images import Images
-from tracetape_openai.other import Generic, VectorStoreSearch
 from tracetape_openai.responses import Responses
 
 ODD: list[Any] = [

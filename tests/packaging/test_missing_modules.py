@@ -47,7 +47,7 @@ print(tracetape.flush(), tracetape.stats()["recorded"])
         ("tracetape_openai", "calls of openai are not traced", 0),
         ("tracetape_openai.chat", "calls of its endpoints are traced in part, or not at all", 2),
         (
-            "tracetape_openai.sockets",
+            "tracetape_openai.websockets",
             r"calls of (Responses|Realtime)Connection\.send are not traced",
             2,
         ),
@@ -93,7 +93,7 @@ def test_a_wrapper_that_is_missing_when_it_is_switched_on_again(
     program = (
         f"{WITHOUT}\nimport openai.resources.responses.responses\n{times}\ntracetape.autolog()"
     )
-    done = run_python(program, "tracetape_openai.sockets")
+    done = run_python(program, "tracetape_openai.websockets")
     assert done.stderr.count("\n") == 1
 
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import tracetape
-from tracetape.cassettes.tape import Tape, save
+from tracetape.cassettes.file.save import Tape, save
 from tracetape.cli.main import main
 from tracetape.store import open_store
 from tracetape.testing.snapshots import UPDATE, assert_snapshot

@@ -12,10 +12,11 @@ import tracetape
 from tracetape import diagnostics
 from tracetape._json import dumps
 from tracetape.entities import SpanEvent, Trace
-from tracetape.entities.live_span import LiveSpan
-from tracetape.store import contents, rows, writing
-from tracetape.store.lines import trace_json
-from tracetape.store.parquet import span_rows
+from tracetape.exchange.jsonl import trace_json
+from tracetape.exchange.parquet import span_rows
+from tracetape.live.live_span import LiveSpan
+from tracetape.store import dedup as contents
+from tracetape.store import rows, writing
 from tracetape.tracing.runtime import runtime
 from tracetape.views.preview import input_preview, output_preview
 

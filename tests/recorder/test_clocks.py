@@ -16,7 +16,7 @@ import time_machine
 
 import tracetape
 from tracetape.entities import Span, Trace
-from tracetape.entities.live_span import LiveSpan
+from tracetape.live.live_span import LiveSpan
 from tracetape.store.retention import parse_retention
 
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -50,7 +50,7 @@ def moment() -> Callable[[Span], None]:
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next trace reads the wall clock again, as one does that begins a second later."""
-    monkeypatch.setattr("tracetape.entities.live_trace._fresh_until", 0)
+    monkeypatch.setattr("tracetape.live.live_trace._fresh_until", 0)
 
 
 @clocks
@@ -65,7 +65,7 @@ def test_spans_have_the_true_time(
     with tracetape.start_span("before"):
         pass
     moment(last_trace().data.spans[0])
-    monkeypatch.setattr("tracetape.entities.live_trace._fresh_until", 0)
+    monkeypatch.setattr("tracetape.live.live_trace._fresh_until", 0)
     with tracetape.start_span("around"):
         with clock():
             with tracetape.start_span("below") as below:
@@ -74,7 +74,7 @@ def test_spans_have_the_true_time(
         moment(span)
         for event in span.events:
             assert span.start_time_ns - 10**9 <= event.timestamp <= span.start_time_ns + 20 * 10**9
-    monkeypatch.setattr("tracetape.entities.live_trace._fresh_until", 0)
+    monkeypatch.setattr("tracetape.live.live_trace._fresh_until", 0)
     with clock():
         with tracetape.start_span("inside"):
             pass

@@ -10,7 +10,8 @@ import pytest
 
 import tracetape
 from tracetape import diagnostics
-from tracetape.entities import SpanEvent, live_span, live_trace
+from tracetape.entities import SpanEvent
+from tracetape.live import live_span, live_trace
 from tracetape.recorder import Recorder, writing
 from tracetape.tracing import decorator
 from tracetape.tracing.runtime import runtime

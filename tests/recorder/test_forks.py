@@ -146,7 +146,7 @@ def test_locks_of_other_threads_are_free_in_the_child(program: Callable[..., str
 import contextlib
 from tracetape import diagnostics
 from importlib import import_module
-from tracetape.entities import live_span
+from tracetape.live import live_span
 from tracetape.tracing.runtime import runtime
 
 recorder = runtime.recorder

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tracetape.entities.liveness import is_unfinished, last_seen_ms
+from tracetape.live.liveness import is_unfinished, last_seen_ms
 from tracetape.store import open_store
 from tracetape.views import tree_text
 
@@ -229,7 +229,7 @@ def test_a_trace_that_is_written_while_it_runs_is_running(
         """
         import time
         import tracetape
-        from tracetape.entities.liveness import is_unfinished, last_seen_ms
+        from tracetape.live.liveness import is_unfinished, last_seen_ms
         from tracetape.recorder import writing
 
         writing._BEAT_SECONDS = 0.2

@@ -353,7 +353,7 @@ def test_the_store_is_pruned_by_itself(
     query: Query, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To what `retention` says, every ten minutes; here without that wait."""
-    monkeypatch.setattr("tracetape.store.upkeep._PRUNE_SECONDS", 0.0)
+    monkeypatch.setattr("tracetape.store.maintenance._PRUNE_SECONDS", 0.0)
     with tracetape.configure(retention="1s"):
         spans(5, "old")
         tracetape.flush()

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetape.entities.summary import token_sum
+from tracetape.live.summary import token_sum
 from tracetape.recorder.sums import Entry, Sum
 
 

@@ -271,8 +271,8 @@ def damaged(path: Path, random: Random) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Queries are given up soon, and nothing of the memory is taken that a test has not."""
-    monkeypatch.setattr("tracetape.store.watching.QUERY_SECONDS", QUERY_SECONDS)
-    monkeypatch.setattr("tracetape.store.contents._MOST_BYTES", 20_000_000)
+    monkeypatch.setattr("tracetape.store.deadlines.QUERY_SECONDS", QUERY_SECONDS)
+    monkeypatch.setattr("tracetape.store.dedup._MOST_BYTES", 20_000_000)
 
 
 def test_every_command_ends(

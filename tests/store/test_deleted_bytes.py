@@ -103,7 +103,7 @@ def test_a_program_that_writes_on_makes_it_go(
 ) -> None:  # fmt: skip
     """Once the reader is away: in idle time if it has deleted, else with what it writes."""
     monkeypatch.setattr("tracetape.cli.common._LOG_SECONDS", 0.0)
-    monkeypatch.setattr("tracetape.store.upkeep._LOG_SECONDS", 0.0)
+    monkeypatch.setattr("tracetape.store.maintenance._LOG_SECONDS", 0.0)
     writer = SQLiteStore(store_path)
     writer.write([update(make_span(trace_id=2), trace_id=2)])
     if by_command:

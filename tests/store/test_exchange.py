@@ -14,15 +14,15 @@ import orjson
 import pytest
 
 from tracetape.entities import Expectation, Feedback, Span, Trace, TraceState
-from tracetape.entities.names import TOKEN_USAGE
 from tracetape.exceptions import IntegrationMissingError, InvalidValueError
+from tracetape.exchange.importing import Imported, import_traces, read_traces
+from tracetape.exchange.jsonl import trace_json
+from tracetape.exchange.mlflow_store import count_traces, read_mlflow_store
+from tracetape.exchange.parquet import COLUMNS, write_parquet
+from tracetape.exchange.sources import open_source
+from tracetape.formats.names import TOKEN_USAGE
 from tracetape.store import SQLiteStore, TraceUpdate
-from tracetape.store.importing import Imported, import_traces, read_traces
-from tracetape.store.lines import trace_json
-from tracetape.store.mlflow_store import count_traces, read_mlflow_store
-from tracetape.store.parquet import COLUMNS, write_parquet
 from tracetape.store.query import TraceQuery
-from tracetape.store.sources import open_source
 
 # What the real MLflow wrote (its version stands in the files).
 MLFLOW = Path(__file__).parent / "data" / "mlflow.sql"

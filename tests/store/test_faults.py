@@ -18,7 +18,7 @@ import tracetape
 from tracetape.entities import Span
 from tracetape.exceptions import StoreError
 from tracetape.store import SQLiteStore, TraceUpdate, connections
-from tracetape.store.opening import set_aside
+from tracetape.store.database import set_aside
 
 Write = Callable[[SQLiteStore, int], None]
 
@@ -282,7 +282,7 @@ def test_a_disk_without_shared_memory(
         # This one of SQLite's file systems has no shared memory, as network mounts.
         return connect(f"{Path(database).as_uri()}?vfs=unix-dotfile", uri=True)
 
-    monkeypatch.setattr("tracetape.store.opening.connect", without)
+    monkeypatch.setattr("tracetape.store.database.connect", without)
     store = SQLiteStore(tmp_path / "s.db")
     write(store, 1)
     write(store, 2)

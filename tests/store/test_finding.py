@@ -15,11 +15,11 @@ import orjson
 import pytest
 
 from tracetape.entities import Feedback, Span, SpanStatus, TraceState
-from tracetape.entities.live_trace import TraceDetails
+from tracetape.live.live_trace import TraceDetails
 from tracetape.store import SQLiteStore, TraceUpdate, schema
-from tracetape.store.conditions import select_traces
 from tracetape.store.finding import Finder
 from tracetape.store.query import All, Any, Comparison, Condition, Not, Order, TraceQuery
+from tracetape.store.sql import select_traces
 
 TRACES = 100
 WORDS = [f"{a}{b}" for a in ("river", "stone", "Cloud", "größe") for b in ("one", "two", "six")]

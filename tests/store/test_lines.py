@@ -13,11 +13,11 @@ import pytest
 
 from tracetape.capture import encode
 from tracetape.entities import Feedback, Span, SpanStatus, TraceState
-from tracetape.entities.json_text import json_text, json_texts
-from tracetape.entities.live_trace import TraceDetails
+from tracetape.exchange.jsonl import trace_json
+from tracetape.exchange.parquet import span_rows, write_parquet
+from tracetape.formats.json_text import json_text, json_texts
+from tracetape.live.live_trace import TraceDetails
 from tracetape.store import SQLiteStore, TraceUpdate
-from tracetape.store.lines import trace_json
-from tracetape.store.parquet import span_rows, write_parquet
 from tracetape.store.query import TraceQuery
 from tracetape.store.reading import TraceGroup
 

@@ -16,9 +16,9 @@ import pytest
 import tracetape
 from tracetape.entities import Expectation, Span, TraceState
 from tracetape.entities.attachment import Attachment
-from tracetape.entities.live_trace import TraceDetails
-from tracetape.entities.liveness import PROCESS, signs_of_life
 from tracetape.exceptions import InvalidValueError
+from tracetape.live.live_trace import TraceDetails
+from tracetape.live.liveness import PROCESS, signs_of_life
 from tracetape.store import SQLiteStore, TraceUpdate
 from tracetape.store.filters import parse_filter
 from tracetape.store.pruning import live_bytes

@@ -11,8 +11,8 @@ import orjson
 import pytest
 
 from tracetape.entities import Span, TraceState
-from tracetape.entities.live_trace import TraceDetails
-from tracetape.entities.names import SESSION
+from tracetape.formats.names import SESSION
+from tracetape.live.live_trace import TraceDetails
 from tracetape.store import SQLiteStore, TraceUpdate, schema
 from tracetape.store.filters import parse_filter
 from tracetape.store.query import Comparison, TraceQuery

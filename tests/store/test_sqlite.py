@@ -15,12 +15,12 @@ import pytest
 
 from tracetape import TracetapeException
 from tracetape.entities import Span, SpanEvent, SpanStatus, TraceState
-from tracetape.entities.live_trace import TraceDetails
 from tracetape.exceptions import StoreError
+from tracetape.live.live_trace import TraceDetails
 from tracetape.store import SQLiteStore, TraceUpdate
-from tracetape.store.conditions import select_traces
 from tracetape.store.query import Comparison, Order, TraceQuery
 from tracetape.store.schema import VERSION
+from tracetape.store.sql import select_traces
 
 ROOT, CHILD = 0xA, 0xB
 

@@ -17,8 +17,8 @@ from tracetape.cli import main
 from tracetape.exceptions import StoreError
 from tracetape.store import SQLiteStore
 from tracetape.store.connections import connect
+from tracetape.store.deadlines import watched
 from tracetape.store.statements import rows_in_time
-from tracetape.store.watching import watched
 
 ENDLESS = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max({}) FROM r"
 
@@ -53,7 +53,7 @@ def test_a_query_that_would_never_end(
     what: str, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is given up with an error, and the connection can be used again."""
-    monkeypatch.setattr("tracetape.store.watching.QUERY_SECONDS", 0.05)
+    monkeypatch.setattr("tracetape.store.deadlines.QUERY_SECONDS", 0.05)
     with pytest.raises(StoreError, match="given up after"), watched(connection):
         connection.execute(ENDLESS.format(what)).fetchall()
     with watched(connection):

@@ -16,9 +16,9 @@ from tracetape.cassettes import Interaction, Tape, cassette, load, save
 from tracetape.cassettes.rewriting import write
 from tracetape.entities import Span
 from tracetape.exceptions import CassetteError, InvalidValueError
+from tracetape.exchange.from_trace import calls_of, interactions_of
 from tracetape.instrument import autolog
 from tracetape.testing import capture, replay_calls
-from tracetape.testing.from_trace import calls_of, interactions_of
 from tracetape.tracing.runtime import runtime
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -19,10 +19,10 @@ from tracetape import start_span
 from tracetape.cassettes import cassette
 from tracetape.cassettes.rewriting import write
 from tracetape.exceptions import CassetteError, CassetteMissError, InvalidValueError
+from tracetape.exchange.from_trace import calls_of, interactions_of
 from tracetape.instrument import autolog
 from tracetape.store import SQLiteStore
 from tracetape.testing import CapturedTraces, capture
-from tracetape.testing.from_trace import calls_of, interactions_of
 from tracetape.tracing.runtime import runtime
 
 URL = "https://far.end/v1"

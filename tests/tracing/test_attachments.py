@@ -15,7 +15,7 @@ import tracetape
 from tracetape.capture import encode
 from tracetape.entities import Span
 from tracetape.entities.attachment import Attachment
-from tracetape.entities.media import take_media
+from tracetape.media.extraction import take_media
 from tracetape.tracing.attachments import get_attachment
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4

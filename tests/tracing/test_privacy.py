@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import tracetape
 from tracetape.entities import Span, SpanStatusCode
-from tracetape.entities.privacy import policy
-from tracetape.entities.redaction import HIDDEN, Redactor
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
+from tracetape.privacy.levels import policy
+from tracetape.privacy.redactor import HIDDEN, Redactor
 from tracetape.redaction import personal_data, secret_keys
 
 SECRET = "the-secret"

@@ -273,7 +273,7 @@ def test_fields_are_extracted_into_columns() -> None:
 
 def test_a_list_where_pandas_is_missing(traces: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """And a clear error for who asks for a table."""
-    monkeypatch.setattr("tracetape.tracing.searching.has_pandas", lambda: False)
+    monkeypatch.setattr("tracetape.tracing.search.has_pandas", lambda: False)
     assert isinstance(tracetape.search_traces(flush=True), list)
     with pytest.raises(InvalidValueError, match="pip install pandas"):
         tracetape.search_traces(return_type="pandas")
@@ -317,7 +317,7 @@ def test_deprecated_arguments_warn(name: str) -> None:
 
 def test_searching_loads_nothing_before_it_is_used(run_python: Any) -> None:
     """`import tracetape` stays cheap."""
-    source = "import sys, tracetape; assert 'tracetape.tracing.searching' not in sys.modules"
+    source = "import sys, tracetape; assert 'tracetape.tracing.search' not in sys.modules"
     run_python(source)
     assert "tracetape" in sys.modules
 

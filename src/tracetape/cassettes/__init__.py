@@ -2,10 +2,10 @@
 
 from tracetape.cassettes.cassette import Cassette, cassette
 from tracetape.cassettes.context import bypass
-from tracetape.cassettes.interaction import Chunk, Interaction, RecordedError, Request, Response
-from tracetape.cassettes.player import MODES, Player
-from tracetape.cassettes.secrets import Finding, check
-from tracetape.cassettes.tape import Tape, load, save
+from tracetape.cassettes.file.model import Chunk, Interaction, RecordedError, Request, Response
+from tracetape.cassettes.file.save import Tape, load, save
+from tracetape.cassettes.record.secrets import Finding, check
+from tracetape.cassettes.session import MODES, Player
 
 __all__ = [
     "MODES",

@@ -16,11 +16,11 @@ from tracetape._system import lasting_lock
 from tracetape.cassettes import children, network, transports
 from tracetape.cassettes.advice import IN_PROGRAM, IN_PYTEST, Advice
 from tracetape.cassettes.context import close_player, is_here, open_player
+from tracetape.cassettes.foreign_options import named_options, unknown_mode, unknown_option
 from tracetape.cassettes.matching import Comparison, Matcher
 from tracetape.cassettes.options import check_kinds
-from tracetape.cassettes.placeholders import Placeholders
-from tracetape.cassettes.player import MODES, BeforeRecord, Player, Scrub
-from tracetape.cassettes.theirs import named_options, unknown_mode, unknown_option
+from tracetape.cassettes.replay.placeholders import Placeholders
+from tracetape.cassettes.session import MODES, BeforeRecord, Player, Scrub
 from tracetape.exceptions import CassetteError, InvalidTypeError, InvalidValueError
 
 __all__ = ["Cassette", "cassette"]

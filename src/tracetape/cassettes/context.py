@@ -11,7 +11,7 @@ from tracetape._system import lasting_lock
 from tracetape.exceptions import CassetteError
 
 if TYPE_CHECKING:
-    from tracetape.cassettes.player import Player
+    from tracetape.cassettes.session import Player
 
 __all__ = [
     "all_players",

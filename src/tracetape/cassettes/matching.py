@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 import orjson
 
 from tracetape._json import dumps
-from tracetape.cassettes.interaction import Request
+from tracetape.cassettes.file.model import Request
 from tracetape.cassettes.options import collection, names
 from tracetape.exceptions import InvalidValueError
 

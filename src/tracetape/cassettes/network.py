@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracetape.cassettes.context import is_seen, players_of_sockets
-from tracetape.cassettes.missing import printable
+from tracetape.cassettes.miss import printable
 from tracetape.cassettes.patching import Patches
 
 __all__ = ["block", "is_local", "unblock"]

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tracetape.cassettes.cleaning import (
+from tracetape.cassettes.file.model import OURS, Chunk, Interaction, Response
+from tracetape.cassettes.file.save import Tape, load, rendered, save
+from tracetape.cassettes.record.scrub import (
     PLACEHOLDER,
     cleaned_request,
     cleaned_response,
     cleaned_text,
     credentials,
 )
-from tracetape.cassettes.interaction import OURS, Chunk, Interaction, Response
-from tracetape.cassettes.secrets import check, findings
-from tracetape.cassettes.tape import Tape, load, rendered, save
+from tracetape.cassettes.record.secrets import check, findings
 from tracetape.exceptions import CassetteError
 from tracetape.privacy.shapes import without_secrets
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tracetape.entities.document import Document
     from tracetape.entities.event import SpanEvent
     from tracetape.entities.link import Link
-    from tracetape.entities.live_span import LiveSpan, NoOpSpan
     from tracetape.entities.log_level import SpanLogLevel
     from tracetape.entities.session import Session
     from tracetape.entities.span import Span
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
         UCSchemaLocation,
         UnityCatalog,
     )
+    from tracetape.live.live_span import LiveSpan, NoOpSpan
 
 __all__ = [
     "Assessment",
@@ -79,7 +79,6 @@ _MODULES = {
     "document": ("Document",),
     "event": ("SpanEvent",),
     "link": ("Link",),
-    "live_span": ("LiveSpan", "NoOpSpan"),
     "log_level": ("SpanLogLevel",),
     "session": ("Session",),
     "span": ("Span",),
@@ -99,7 +98,12 @@ _MODULES = {
 
 __getattr__ = lazy_names(
     __name__,
-    {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names},
+    {
+        **{name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names},
+        # MLflow's names; spans that still run live a floor higher.
+        "LiveSpan": "tracetape.live.live_span",
+        "NoOpSpan": "tracetape.live.live_span",
+    },
 )
 
 

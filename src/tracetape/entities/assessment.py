@@ -17,8 +17,8 @@ from tracetape.entities.assessment_value import (
     FeedbackValue,
     IssueReferenceValue,
 )
-from tracetape.entities.timestamps import milliseconds_of, rfc3339
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
+from tracetape.formats.timestamps import milliseconds_of, rfc3339
 
 __all__ = ["Assessment", "Expectation", "Feedback", "IssueReference"]
 
@@ -138,7 +138,7 @@ class Assessment:
         Raises:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
-        from tracetape.entities.proto_convert import assessment_to_proto
+        from tracetape.formats.mlflow_proto import assessment_to_proto
 
         return assessment_to_proto(self)
 
@@ -149,7 +149,7 @@ class Assessment:
         Raises:
             InvalidValueError: it is of no known kind, or of another one than is asked for.
         """
-        from tracetape.entities.proto_convert import assessment_from_proto
+        from tracetape.formats.mlflow_proto import assessment_from_proto
 
         return cls.from_dictionary(assessment_from_proto(proto))
 

@@ -85,14 +85,14 @@ class AssessmentSource:
         Raises:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
-        from tracetape.entities.proto_convert import source_to_proto
+        from tracetape.formats.mlflow_proto import source_to_proto
 
         return source_to_proto(self)
 
     @classmethod
     def from_proto(cls, proto: Any) -> AssessmentSource:
         """The source of such a message."""
-        from tracetape.entities.proto_convert import source_from_proto
+        from tracetape.formats.mlflow_proto import source_from_proto
 
         return source_from_proto(proto)
 
@@ -152,14 +152,14 @@ class AssessmentError:
         Raises:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
-        from tracetape.entities.proto_convert import error_to_proto
+        from tracetape.formats.mlflow_proto import error_to_proto
 
         return error_to_proto(self)
 
     @classmethod
     def from_proto(cls, proto: Any) -> AssessmentError:
         """The error of such a message."""
-        from tracetape.entities.proto_convert import error_from_proto
+        from tracetape.formats.mlflow_proto import error_from_proto
 
         return error_from_proto(proto)
 

@@ -42,14 +42,14 @@ class FeedbackValue:
 
     def to_proto(self) -> Any:
         """An ``mlflow.assessments.Feedback``."""
-        from tracetape.entities.proto_convert import feedback_to_proto
+        from tracetape.formats.mlflow_proto import feedback_to_proto
 
         return feedback_to_proto(self)
 
     @classmethod
     def from_proto(cls, proto: Any) -> FeedbackValue:
         """The value of an ``mlflow.assessments.Feedback``."""
-        from tracetape.entities.proto_convert import feedback_from_proto
+        from tracetape.formats.mlflow_proto import feedback_from_proto
 
         return feedback_from_proto(proto)
 
@@ -127,7 +127,7 @@ class ExpectationValue:
         Raises:
             InvalidValueError: the value has no JSON.
         """
-        from tracetape.entities.proto_convert import expectation_to_proto
+        from tracetape.formats.mlflow_proto import expectation_to_proto
 
         return expectation_to_proto(self)
 
@@ -138,7 +138,7 @@ class ExpectationValue:
         Raises:
             InvalidValueError: its form is unknown.
         """
-        from tracetape.entities.proto_convert import expectation_from_proto
+        from tracetape.formats.mlflow_proto import expectation_from_proto
 
         return expectation_from_proto(proto)
 
@@ -164,7 +164,7 @@ class IssueReferenceValue:
 
     def to_proto(self) -> Any:
         """An ``mlflow.assessments.IssueReference``."""
-        from tracetape.entities.proto_convert import issue_to_proto
+        from tracetape.formats.mlflow_proto import issue_to_proto
 
         return issue_to_proto(self)
 

@@ -10,7 +10,7 @@ from tracetape._lazy import loading
 from tracetape._system import wall_clock_ns
 from tracetape.capture import encode
 from tracetape.capture.conversion import text_of
-from tracetape.entities.json_text import json_text
+from tracetape.formats.json_text import json_text
 
 __all__ = ["SpanEvent"]
 
@@ -58,7 +58,7 @@ class SpanEvent:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
         with loading:
-            from tracetape.entities.otel import event_to_proto
+            from tracetape.formats.otel import event_to_proto
 
         return event_to_proto(self)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracetape.capture import decode, encode
-from tracetape.entities.identifiers import parse_span_id, parse_trace_id
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
+from tracetape.formats.ids import parse_span_id, parse_trace_id
 
 __all__ = ["Link", "checked_link"]
 

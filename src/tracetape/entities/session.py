@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import overload
 
-from tracetape.entities.names import SESSION
 from tracetape.entities.trace import Trace
+from tracetape.formats.names import SESSION
 
 __all__ = ["Session"]
 

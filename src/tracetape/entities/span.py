@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from tracetape._lazy import loading
 from tracetape.capture import decode, encode
 from tracetape.entities.event import SpanEvent
-from tracetape.entities.identifiers import span_id_text, trace_id_text
-from tracetape.entities.names import (
+from tracetape.entities.status import SpanStatus
+from tracetape.exceptions import InvalidValueError
+from tracetape.formats.ids import span_id_text, trace_id_text
+from tracetape.formats.names import (
     FOREIGN_TRACE_ID,
     LINKS,
     LOG_LEVEL,
@@ -18,8 +20,6 @@ from tracetape.entities.names import (
     SPAN_TYPE,
     TRACE_ID,
 )
-from tracetape.entities.status import SpanStatus
-from tracetape.exceptions import InvalidValueError
 
 # Readers only need these: a program that makes spans does not load them.
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ class Span:
     def to_dict(self) -> dict[str, Any]:
         """The span as MLflow's trace JSON has it (schema 3): ids in base64, attributes as JSON."""
         with loading:
-            from tracetape.entities.span_json import span_to_dict
+            from tracetape.formats.mlflow_json import span_to_dict
 
         return span_to_dict(self)
 
@@ -300,7 +300,7 @@ class Span:
             InvalidValueError: it is no such dictionary, or its ids are missing.
         """
         with loading:
-            from tracetape.entities.span_json import span_values
+            from tracetape.formats.mlflow_json import span_values
 
         try:
             return cls(**span_values(data))
@@ -318,7 +318,7 @@ class Span:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
         with loading:
-            from tracetape.entities.otel import span_to_proto
+            from tracetape.formats.otel import span_to_proto
 
         return span_to_proto(self)
 
@@ -343,7 +343,7 @@ class Span:
             InvalidValueError: it has no ids.
         """
         with loading:
-            from tracetape.entities.otel import values_from_proto
+            from tracetape.formats.otel import values_from_proto
 
         del resource
         return cls(**values_from_proto(otel_proto_span, location_id, preserve_request_id))

@@ -44,7 +44,7 @@ class SpanStatus:
             IntegrationMissingError: the package opentelemetry-api is absent.
         """
         with loading:
-            from tracetape.entities.otel import status_to_otel
+            from tracetape.formats.otel import status_to_otel
 
         return status_to_otel(self)
 
@@ -56,7 +56,7 @@ class SpanStatus:
             InvalidValueError: its code is none of UNSET, OK, ERROR.
         """
         with loading:
-            from tracetape.entities.otel import status_from_otel
+            from tracetape.formats.otel import status_from_otel
 
         return status_from_otel(otel_status)
 
@@ -67,7 +67,7 @@ class SpanStatus:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
         with loading:
-            from tracetape.entities.otel import status_to_proto
+            from tracetape.formats.otel import status_to_proto
 
         return status_to_proto(self)
 
@@ -75,7 +75,7 @@ class SpanStatus:
     def from_otel_proto_status(cls, otel_proto_status: Any) -> SpanStatus:
         """The status that a ``Status`` message of OpenTelemetry's protobuf stands for."""
         with loading:
-            from tracetape.entities.otel import status_from_proto
+            from tracetape.formats.otel import status_from_proto
 
         return status_from_proto(otel_proto_status)
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from tracetape._lazy import loading
 from tracetape.capture import encode
 from tracetape.entities.constants import SpanStatusCode
-from tracetape.entities.json_text import json_text
 from tracetape.entities.span import Span
 from tracetape.entities.trace_data import TraceData
 from tracetape.entities.trace_info import TraceInfo
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
+from tracetape.formats.json_text import json_text
 
 if TYPE_CHECKING:
     from tracetape.entities.assessment import Assessment
@@ -133,8 +133,8 @@ class Trace:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
         with loading:
-            from tracetape.entities.proto_location import uc_place
-            from tracetape.entities.proto_messages import message_class
+            from tracetape.formats.proto_location import uc_place
+            from tracetape.formats.proto_messages import message_class
 
         place = uc_place(self.info.trace_location)
         return message_class("Trace" if place is None else "UcTrace")(
@@ -146,7 +146,7 @@ class Trace:
     def from_proto(cls, proto: Any) -> Trace:
         """The trace of such a message."""
         with loading:
-            from tracetape.entities.proto_location import uc_place
+            from tracetape.formats.proto_location import uc_place
 
         info = TraceInfo.from_proto(proto.trace_info)
         place = uc_place(info.trace_location)

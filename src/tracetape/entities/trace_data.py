@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from tracetape.entities.json_text import json_text
-from tracetape.entities.names import INTERMEDIATE_OUTPUTS
 from tracetape.entities.span import Span
 from tracetape.exceptions import InvalidTypeError
+from tracetape.formats.json_text import json_text
+from tracetape.formats.names import INTERMEDIATE_OUTPUTS
 
 __all__ = ["TraceData"]
 

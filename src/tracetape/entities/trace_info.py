@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from tracetape._lazy import loading
 from tracetape.capture.conversion import text_of
 from tracetape.entities.constants import TraceState
-from tracetape.entities.names import COST, TOKEN_USAGE, TRACE_NAME
-from tracetape.entities.timestamps import milliseconds_of, rfc3339
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
+from tracetape.formats.names import COST, TOKEN_USAGE, TRACE_NAME
+from tracetape.formats.timestamps import milliseconds_of, rfc3339
 
 if TYPE_CHECKING:
     from tracetape.entities.assessment import Assessment
@@ -184,7 +184,7 @@ class TraceInfo:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
         with loading:
-            from tracetape.entities.proto_convert import info_to_proto
+            from tracetape.formats.mlflow_proto import info_to_proto
 
         return info_to_proto(self)
 
@@ -192,7 +192,7 @@ class TraceInfo:
     def from_proto(cls, proto: Any) -> TraceInfo:
         """The info of such a message, or of MLflow 2's ``TraceInfo``."""
         with loading:
-            from tracetape.entities.proto_convert import info_from_proto
+            from tracetape.formats.mlflow_proto import info_from_proto
 
         return info_from_proto(proto)
 

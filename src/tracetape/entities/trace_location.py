@@ -62,7 +62,7 @@ class MlflowExperimentLocation:
         Raises:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
-        from tracetape.entities.proto_messages import message_class
+        from tracetape.formats.proto_messages import message_class
 
         return message_class("MlflowExperimentLocation")(experiment_id=self.experiment_id)
 
@@ -93,7 +93,7 @@ class InferenceTableLocation:
         Raises:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
-        from tracetape.entities.proto_messages import message_class
+        from tracetape.formats.proto_messages import message_class
 
         return message_class("InferenceTableLocation")(full_table_name=self.full_table_name)
 
@@ -249,14 +249,14 @@ class TraceLocation:
         Raises:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
-        from tracetape.entities.proto_location import location_to_proto
+        from tracetape.formats.proto_location import location_to_proto
 
         return location_to_proto(self)
 
     @classmethod
     def from_proto(cls, proto: Any) -> TraceLocation:
         """The location of such a message."""
-        from tracetape.entities.proto_location import location_from_proto
+        from tracetape.formats.proto_location import location_from_proto
 
         return location_from_proto(proto)
 

@@ -14,9 +14,9 @@ import orjson
 
 from tracetape._lazy import loading
 from tracetape._system import perf_counter_ns
-from tracetape.entities.live_span import LiveSpan
 from tracetape.instrument.byte_streams import ByteStream, class_for, library_of
 from tracetape.instrument.call import Call
+from tracetape.live.live_span import LiveSpan
 
 __all__ = ["Body", "is_events", "watch_body"]
 

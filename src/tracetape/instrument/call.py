@@ -16,13 +16,13 @@ from tracetape._system import perf_counter_ns
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error
 from tracetape.entities.event import SpanEvent
-from tracetape.entities.json_text import json_text
-from tracetape.entities.live_span import LiveSpan
+from tracetape.formats.json_text import json_text
 from tracetape.instrument.chunks import plain
 from tracetape.instrument.credentials import secrets_of_exception
 from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.instrument.options import options
-from tracetape.tracing.beginning import begin_span
+from tracetape.live.live_span import LiveSpan
+from tracetape.tracing.start import begin_span
 
 __all__ = ["Call", "begin_call", "call_of_chunk", "calling", "end_streams", "noticed"]
 

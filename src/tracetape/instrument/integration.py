@@ -33,7 +33,7 @@ class Result:
 
     Attributes:
         outputs: the answer's JSON; a stream's in the shape of the plain answer.
-        fields: neutral fields by name (`tracetape.entities.names`).
+        fields: neutral fields by name (`tracetape.formats.names`).
         error: why the answer is none, though the HTTP call went well: the span's status is ERROR,
             and it has an event ``exception``. A `Failure` brings the provider's code with it.
     """

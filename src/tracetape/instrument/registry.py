@@ -8,7 +8,6 @@ from types import NoneType
 from typing import Any
 
 from tracetape._modules import is_installed, load
-from tracetape.entities.privacy import checked_level
 from tracetape.exceptions import IntegrationMissingError, InvalidTypeError, InvalidValueError
 from tracetape.instrument.credentials import remember_environment
 from tracetape.instrument.integration import Integration
@@ -16,6 +15,7 @@ from tracetape.instrument.options import options
 from tracetape.instrument.patching import Patch
 from tracetape.instrument.providers import register_provider
 from tracetape.limits import checked_flag
+from tracetape.privacy.levels import checked_level
 from tracetape.tracing.runtime import is_disabled, runtime
 
 __all__ = [

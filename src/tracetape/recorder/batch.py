@@ -9,15 +9,15 @@ from tracetape._system import wall_clock_ns
 from tracetape.diagnostics import internal_error
 from tracetape.entities.attachment import Attachment
 from tracetape.entities.constants import SpanStatusCode
-from tracetape.entities.live_span import LiveSpan
-from tracetape.entities.live_trace import LiveTrace, TraceDetails
-from tracetape.entities.liveness import PROCESS, SEEN, signs_of_life
-from tracetape.entities.privacy import protected
-from tracetape.entities.protection import secrets_of_trace
-from tracetape.entities.summary import preview, root_metadata, state_of
-from tracetape.entities.surroundings import whereabouts
+from tracetape.live.live_span import LiveSpan
+from tracetape.live.live_trace import LiveTrace, TraceDetails
+from tracetape.live.liveness import PROCESS, SEEN, signs_of_life
+from tracetape.live.summary import preview, root_metadata, state_of
+from tracetape.privacy.levels import protected
 from tracetape.recorder.inherited import Inherited
+from tracetape.recorder.protection import secrets_of_trace
 from tracetape.recorder.sums import Sum
+from tracetape.recorder.surroundings import whereabouts
 from tracetape.store import TraceUpdate
 
 __all__ = ["LONG_OPEN_NS", "Batch", "make_batch", "make_beats"]

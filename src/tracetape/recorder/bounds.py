@@ -12,8 +12,8 @@ from tracetape.diagnostics import warn_once
 from tracetape.entities.constants import SpanStatusCode
 
 if TYPE_CHECKING:
-    from tracetape.entities.live_span import LiveSpan
-    from tracetape.entities.live_trace import LiveTrace
+    from tracetape.live.live_span import LiveSpan
+    from tracetape.live.live_trace import LiveTrace
     from tracetape.store import TraceUpdate
 
 __all__ = ["Bounds", "RecorderStats", "runs_event_loop"]

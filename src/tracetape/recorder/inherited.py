@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tracetape.entities.live_span import LiveSpan
-from tracetape.entities.live_trace import LiveTrace, SpanSink
+from tracetape.live.live_span import LiveSpan
+from tracetape.live.live_trace import LiveTrace, SpanSink
 
 __all__ = ["Inherited"]
 

@@ -110,16 +110,16 @@ def load_by_parts() -> Iterator[None]:
         import tracetape.entities.trace_info
     yield
     with loading:
-        import tracetape.entities.summary
+        import tracetape.live.summary
     yield
     with loading:
-        import tracetape.entities.liveness
-        import tracetape.entities.protection
+        import tracetape.live.liveness
+        import tracetape.recorder.protection
     yield
     # Few spans need these; but when one does, the program may have no file left to open.
     with loading:
         import tracetape.capture.walker
-        import tracetape.entities.media
+        import tracetape.media.extraction
     yield
     with loading:
         import tracetape.store.query
@@ -137,7 +137,7 @@ def load_by_parts() -> Iterator[None]:
         import tracetape.store.fulltext
     yield
     with loading:
-        import tracetape.store.opening
+        import tracetape.store.database
     yield
     with loading:
         import tracetape.store.rows

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tracetape.entities import Span, Trace, TraceData, TraceInfo, TraceState
-from tracetape.entities.live_trace import LiveTrace, TraceDetails
-from tracetape.entities.summary import summarise
-from tracetape.entities.surroundings import whereabouts
+from tracetape.live.live_trace import LiveTrace, TraceDetails
+from tracetape.live.summary import summarise
+from tracetape.recorder.surroundings import whereabouts
 from tracetape.store import Store
 
 __all__ = ["read_trace"]

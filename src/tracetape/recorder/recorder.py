@@ -13,14 +13,14 @@ from tracetape._forks import look_for_fork
 from tracetape._lazy import loading
 from tracetape._system import Bell, is_green, new_lock, perf_counter
 from tracetape.diagnostics import internal_error, log_rest, logger, warn_once
-from tracetape.entities.live_span import LiveSpan
-from tracetape.entities.live_trace import LiveTrace, TraceDetails
-from tracetape.entities.surroundings import look_around
 from tracetape.exceptions import StoreError
+from tracetape.live.live_span import LiveSpan
+from tracetape.live.live_trace import LiveTrace, TraceDetails
 from tracetape.recorder import lifecycle
 from tracetape.recorder.bounds import Bounds, RecorderStats, change_bytes, runs_event_loop
 from tracetape.recorder.inherited import Inherited
 from tracetape.recorder.loading import load_by_parts, may_load_in_a_thread, shield
+from tracetape.recorder.surroundings import look_around
 from tracetape.recorder.worker import Worker
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from tracetape._system import perf_counter
 from tracetape.diagnostics import warn_once
 from tracetape.entities.constants import SpanStatusCode
-from tracetape.entities.live_span import LiveSpan
 from tracetape.exceptions import StoreError
+from tracetape.live.live_span import LiveSpan
 from tracetape.recorder.batch import Batch, make_batch, make_beats
 from tracetape.store.protocol import TraceUpdate
 
 if TYPE_CHECKING:
-    from tracetape.entities.live_trace import LiveTrace
+    from tracetape.live.live_trace import LiveTrace
     from tracetape.recorder.recorder import Recorder
 
 __all__ = ["write_next"]

@@ -17,8 +17,8 @@ from typing import Any
 
 import orjson
 
-from tracetape.entities import names as wire
-from tracetape.store.contents import parts_of
+from tracetape.formats import names as wire
+from tracetape.store.dedup import parts_of
 
 __all__ = [
     "BRIEFLESS",

@@ -17,7 +17,7 @@ from tracetape._system import lasting_lock, new_lock, pause, perf_counter, this_
 from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
 from tracetape.privacy.files import open_private
-from tracetape.store.watching import WatchedConnection
+from tracetape.store.deadlines import WatchedConnection
 
 __all__ = [
     "BUSY_SECONDS",

@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 
 import orjson
 
-from tracetape.entities import names as wire
+from tracetape.formats import names as wire
 from tracetape.store import query as q
 from tracetape.store.briefs import (
     BRIEFLESS,
@@ -25,7 +25,8 @@ from tracetape.store.briefs import (
     unsure_traces_sql,
     wide_spans_sql,
 )
-from tracetape.store.conditions import (
+from tracetape.store.fulltext import text_in_traces_sql
+from tracetape.store.sql import (
     NAME_OF,
     assessed_traces_sql,
     brief_sql,
@@ -35,7 +36,6 @@ from tracetape.store.conditions import (
     span_sql,
     text_of,
 )
-from tracetape.store.fulltext import text_in_traces_sql
 from tracetape.store.statements import checked_rows, each_row, rows_in_time
 
 __all__ = ["Finder", "TooWideError", "is_brief"]

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from tracetape.store.briefs import late_parts_sql, next_ids
-from tracetape.store.contents import parts_of
+from tracetape.store.dedup import parts_of
 from tracetape.store.whole import certain_texts, is_in_one_part, span_text_sql
 
 __all__ = [

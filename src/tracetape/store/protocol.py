@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tracetape.entities import Span, Trace, TraceInfo, TraceState
 from tracetape.entities.attachment import Attachment
-from tracetape.entities.live_trace import TraceDetails
+from tracetape.live.live_trace import TraceDetails
 from tracetape.store.query import Condition, TraceQuery
 
 if TYPE_CHECKING:

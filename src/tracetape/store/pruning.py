@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from tracetape.entities.liveness import PROCESS, is_gone
+from tracetape.live.liveness import PROCESS, is_gone
 from tracetape.store.attachments import remove_attachments
 from tracetape.store.briefs import remove_briefs
-from tracetape.store.contents import parts_of
+from tracetape.store.dedup import parts_of
 from tracetape.store.fulltext import unindex_contents, unindex_spans
 
 __all__ = ["live_bytes", "oldest_traces", "remove_traces"]

@@ -11,7 +11,7 @@ import orjson
 
 from tracetape.entities import Span, Trace, TraceData, TraceInfo, TraceState
 from tracetape.store.assessments import add_assessments
-from tracetape.store.contents import ContentReader
+from tracetape.store.dedup import ContentReader
 from tracetape.store.query import TraceQuery
 from tracetape.store.rows import (
     SPAN_COLUMNS,

@@ -11,10 +11,10 @@ from typing import Any
 from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
 from tracetape.store.causes import remedy_of
-from tracetape.store.conditions import add_functions
 from tracetape.store.connections import StoreConnection, connect, patiently
 from tracetape.store.inspection import SQLITE_ERRORS, NoStoreError, check_file, check_schema, reason
 from tracetape.store.schema import VERSION, read_as_newest, version_of
+from tracetape.store.sql import add_functions
 
 __all__ = ["look_into", "require_store"]
 

@@ -14,10 +14,10 @@ from tracetape._json import dumps
 from tracetape.capture import encode
 from tracetape.capture.conversion import text_of
 from tracetape.entities import Span, SpanStatus, SpanStatusCode, TraceInfo, TraceState
-from tracetape.entities.live_trace import TraceDetails
 from tracetape.entities.span import span_id_text
-from tracetape.entities.summary import make_info
-from tracetape.store.contents import ContentReader
+from tracetape.live.live_trace import TraceDetails
+from tracetape.live.summary import make_info
+from tracetape.store.dedup import ContentReader
 from tracetape.store.protocol import COST_KINDS, MAX_TIME, TOKEN_KINDS, TraceUpdate
 from tracetape.store.unreadable import UnreadableError, checked
 

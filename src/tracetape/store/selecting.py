@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tracetape.diagnostics import logger
-from tracetape.entities.names import SESSION
-from tracetape.store.conditions import select_traces
+from tracetape.formats.names import SESSION
 from tracetape.store.finding import Finder, TooWideError
 from tracetape.store.fulltext import unindexed_texts
 from tracetape.store.query import All, Comparison, Condition, Not, TraceQuery
+from tracetape.store.sql import select_traces
 from tracetape.store.statements import checked_rows, rows_in_time
 
 __all__ = ["selected"]

@@ -6,8 +6,8 @@ import sqlite3
 
 import orjson
 
-from tracetape.store.conditions import SESSION_OF, condition_sql
 from tracetape.store.query import Condition
+from tracetape.store.sql import SESSION_OF, condition_sql
 from tracetape.store.statements import rows_of
 
 __all__ = ["newest_sessions"]

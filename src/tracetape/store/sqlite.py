@@ -25,9 +25,11 @@ from tracetape.store.assessments import (
 from tracetape.store.attachments import read_attachment
 from tracetape.store.causes import cause_of, remedy_of
 from tracetape.store.connections import Connection, ForkWaitsError, begin_writing
-from tracetape.store.contents import ContentWriter
+from tracetape.store.database import is_damage, open_file, open_memory, set_aside
+from tracetape.store.deadlines import watched
+from tracetape.store.dedup import ContentWriter
 from tracetape.store.inspection import SQLITE_ERRORS, reason
-from tracetape.store.opening import is_damage, open_file, open_memory, set_aside
+from tracetape.store.maintenance import Upkeep
 from tracetape.store.protocol import TraceUpdate
 from tracetape.store.query import Condition, TraceQuery
 from tracetape.store.reading import TraceGroup, TraceReader
@@ -36,8 +38,6 @@ from tracetape.store.retention import Retention
 from tracetape.store.selecting import selected
 from tracetape.store.sessions import newest_sessions
 from tracetape.store.unreadable import Unreadable, text_or_damaged
-from tracetape.store.upkeep import Upkeep
-from tracetape.store.watching import watched
 from tracetape.store.writing import write_trace, write_updates
 
 if TYPE_CHECKING:

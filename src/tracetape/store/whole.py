@@ -11,7 +11,7 @@ import re
 
 import orjson
 
-from tracetape.store.contents import parts_of
+from tracetape.store.dedup import parts_of
 from tracetape.store.splitting import MARK
 
 __all__ = ["certain_texts", "is_in_one_part", "pieces_json", "span_text_sql", "whole_sql"]

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from tracetape.entities.names import SESSION
+from tracetape.formats.names import SESSION
 from tracetape.store.attachments import write_attachments
 from tracetape.store.briefs import mark_changed
-from tracetape.store.contents import ContentWriter, parts_of
+from tracetape.store.dedup import ContentWriter, parts_of
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 from tracetape.store.rows import SPAN_COLUMNS, TRACE_COLUMNS, span_row, update_row
 

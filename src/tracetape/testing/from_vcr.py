@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tracetape.cassettes.theirs import INSTEAD
+from tracetape.cassettes.foreign_options import INSTEAD
 
 if TYPE_CHECKING:
     from tracetape.cassettes import Player

@@ -14,7 +14,7 @@ import pytest
 from tracetape.testing.unused import tapes_below
 
 if TYPE_CHECKING:
-    from tracetape.cassettes.placeholders import Placeholders
+    from tracetape.cassettes.replay.placeholders import Placeholders
 
 __all__ = [
     "asks_for_credentials",
@@ -85,7 +85,7 @@ def _put(files: list[Path], *, is_missing: bool = False) -> Placeholders | None:
     if not files and not is_missing:
         return None
     from tracetape.cassettes import Interaction, Request
-    from tracetape.cassettes.placeholders import Placeholders
+    from tracetape.cassettes.replay.placeholders import Placeholders
 
     found = {address for file in files for address in _addresses(file)}
     requests = [Interaction(Request("", address)) for address in sorted(found)]

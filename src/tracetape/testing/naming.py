@@ -200,7 +200,7 @@ def _plain(test: str) -> str:
 
 
 def _is_device(name: str) -> bool:
-    from tracetape.cassettes.filenames import is_reserved
+    from tracetape.cassettes.file.filenames import is_reserved
 
     return is_reserved(name)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tracetape._terminal import visible_json
 from tracetape.entities import Span, Trace, TraceData
-from tracetape.entities.summary import summarise
+from tracetape.live.summary import summarise
 from tracetape.testing.capturing import CapturedTrace
 
 __all__ = ["skeleton"]

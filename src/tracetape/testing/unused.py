@@ -91,6 +91,6 @@ class Usage:
 
 def tapes_below(folder: Path) -> list[Path]:
     """All files that are tapes by their names, sorted."""
-    from tracetape.cassettes.filenames import tapes_at  # not in projects that ask for none
+    from tracetape.cassettes.file.filenames import tapes_at  # not in projects that ask for none
 
     return tapes_at(folder) if folder.is_dir() else []

@@ -132,7 +132,7 @@ class Watch:
             if before is not None and tape.recorded and before.exists():
                 lines.append(f"recorded anew. {_moved(before)}")
             if tape.unrecorded:
-                from tracetape.cassettes.missing import unrecorded_lines
+                from tracetape.cassettes.miss import unrecorded_lines
 
                 lines += unrecorded_lines(tape.unrecorded)
             self._usage.lacks(tape.file, lines)

@@ -6,7 +6,6 @@ from tracetape._lazy import lazy_names
 
 if TYPE_CHECKING:
     from tracetape.tracing import attachments, config, constant, distributed
-    from tracetape.tracing.changing import delete_trace_tag, set_trace_tag, update_current_trace
     from tracetape.tracing.chat_tools import set_span_chat_tools
     from tracetape.tracing.configuration import (
         TracingConfig,
@@ -26,13 +25,8 @@ if TYPE_CHECKING:
         set_experiment_trace_location,
         unset_experiment_trace_location,
     )
-    from tracetape.tracing.merging import add_trace, log_trace
+    from tracetape.tracing.finished_traces import add_trace, log_trace
     from tracetape.tracing.reading import get_last_active_trace_id, get_trace
-    from tracetape.tracing.scopes import (
-        context,
-        get_tracing_context_headers_for_http_request,
-        set_tracing_context_from_http_request_headers,
-    )
     from tracetape.tracing.spans import (
         get_active_trace_id,
         get_current_active_span,
@@ -40,6 +34,16 @@ if TYPE_CHECKING:
         start_span_no_context,
     )
     from tracetape.tracing.threads import carry
+    from tracetape.tracing.trace_context import (
+        context,
+        get_tracing_context_headers_for_http_request,
+        set_tracing_context_from_http_request_headers,
+    )
+    from tracetape.tracing.trace_updates import (
+        delete_trace_tag,
+        set_trace_tag,
+        update_current_trace,
+    )
 
 __all__ = [
     "TracingConfig",
@@ -79,7 +83,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "changing": ("delete_trace_tag", "set_trace_tag", "update_current_trace"),
+    "trace_updates": ("delete_trace_tag", "set_trace_tag", "update_current_trace"),
     "chat_tools": ("set_span_chat_tools",),
     "configuration": (
         "TracingConfig",
@@ -99,9 +103,9 @@ _MODULES = {
         "set_experiment_trace_location",
         "unset_experiment_trace_location",
     ),
-    "merging": ("add_trace", "log_trace"),
+    "finished_traces": ("add_trace", "log_trace"),
     "reading": ("get_last_active_trace_id", "get_trace"),
-    "scopes": (
+    "trace_context": (
         "context",
         "get_tracing_context_headers_for_http_request",
         "set_tracing_context_from_http_request_headers",

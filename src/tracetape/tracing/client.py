@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from tracetape.diagnostics import logger, warn_once
 from tracetape.entities import LiveSpan, NoOpSpan, SpanStatus, SpanType, Trace, TraceState
-from tracetape.entities.live_span import NO_OP_TRACE_ID
-from tracetape.entities.live_trace import LiveTrace
-from tracetape.entities.names import SOURCE_RUN
 from tracetape.exceptions import InvalidValueError, TracetapeException
-from tracetape.tracing import assessing, changing
+from tracetape.formats.names import SOURCE_RUN
+from tracetape.live.live_span import NO_OP_TRACE_ID
+from tracetape.live.live_trace import LiveTrace
+from tracetape.tracing import assessments as assessing
+from tracetape.tracing import trace_updates as changing
 from tracetape.tracing.current import current_span
-from tracetape.tracing.deleting import delete_traces
+from tracetape.tracing.deletion import delete_traces
 from tracetape.tracing.paging import PagedList, offset_of, token_of
 from tracetape.tracing.reading import number_of, one_id
 from tracetape.tracing.runtime import runtime
-from tracetape.tracing.searching import find_traces
+from tracetape.tracing.search import find_traces
 from tracetape.tracing.spans import start_span_no_context
 
 if TYPE_CHECKING:

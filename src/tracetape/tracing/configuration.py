@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from tracetape._lazy import loading
 from tracetape.diagnostics import faults
-from tracetape.entities.media_policy import policy
-from tracetape.entities.privacy import Privacy, checked_level
-from tracetape.entities.privacy import policy as privacy
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
 from tracetape.limits import checked_flag, timeout_seconds
+from tracetape.media.policy import policy
+from tracetape.privacy.levels import Privacy, checked_level
+from tracetape.privacy.levels import policy as privacy
 from tracetape.store import Store
 from tracetape.tracing.runtime import Processor, attachment_bytes, checked_ratio, runtime
 
 if TYPE_CHECKING:
-    from tracetape.entities.redaction import RedactionRule
+    from tracetape.privacy.redactor import RedactionRule
 
 __all__ = [
     "TracingConfig",
@@ -187,7 +187,7 @@ def configure(
     redactor = None
     if redact is not None:
         with loading:
-            from tracetape.entities.redaction import Redactor
+            from tracetape.privacy.redactor import Redactor
 
         if isinstance(redact, (str, bytes)) or not isinstance(redact, Iterable):
             raise InvalidTypeError(f"redact takes a list of rules, not {redact!r}: [{redact!r}]")

@@ -5,7 +5,7 @@ After ``mlflow.tracing.constant``, as far as there is something of the name here
 
 from __future__ import annotations
 
-from tracetape.entities import names
+from tracetape.formats import names
 
 __all__ = ["CostKey", "SpanAttributeKey", "TokenUsageKey", "TraceMetadataKey", "TraceTagKey"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import NamedTuple, TypeAlias
 
-from tracetape.entities.live_span import LiveSpan
+from tracetape.live.live_span import LiveSpan
 
 __all__ = ["EXPERIMENT", "Place", "Remote", "Scope", "current", "current_span", "place", "settings"]
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 from tracetape.capture import encode
 from tracetape.diagnostics import internal_error
 from tracetape.entities.constants import SpanType
-from tracetape.entities.live_span import LiveSpan, NoOpSpan
 from tracetape.exceptions import InvalidTypeError
+from tracetape.live.live_span import LiveSpan, NoOpSpan
 from tracetape.tracing.arguments import binder
-from tracetape.tracing.beginning import Extras, experiment_of
 from tracetape.tracing.generators import (
     Reducer,
     Run,
@@ -23,6 +22,7 @@ from tracetape.tracing.generators import (
 )
 from tracetape.tracing.runtime import checked_ratio, runtime
 from tracetape.tracing.spans import SpanScope, span_scope
+from tracetape.tracing.start import Extras, experiment_of
 
 if TYPE_CHECKING:
     from typing import TypeAlias

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from tracetape.diagnostics import logger, warn_once
-from tracetape.entities.names import EXPERIMENT_NAME, TRACKING_URI
 from tracetape.entities.trace_location import (
     MlflowExperimentLocation,
     UCSchemaLocation,
     UnityCatalog,
 )
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
+from tracetape.formats.names import EXPERIMENT_NAME, TRACKING_URI
 from tracetape.privacy.urls import clean_text
 from tracetape.tracing.current import EXPERIMENT, Scope, current
 from tracetape.tracing.runtime import Destination, runtime

@@ -7,9 +7,9 @@ from typing import Any
 
 from tracetape.diagnostics import logger
 from tracetape.entities import Trace
-from tracetape.entities.live_span import NO_OP_TRACE_ID
 from tracetape.entities.span import trace_id_text
 from tracetape.exceptions import InvalidValueError
+from tracetape.live.live_span import NO_OP_TRACE_ID
 from tracetape.tracing.runtime import runtime
 
 __all__ = ["get_last_active_trace_id", "get_trace", "number_of", "one_id"]

@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Any
 from tracetape._forks import RECORDERS, at_fork
 from tracetape._lazy import loading
 from tracetape.diagnostics import logger
-from tracetape.entities.media_policy import policy
-from tracetape.entities.privacy import OPEN, Privacy, checked_level
-from tracetape.entities.privacy import policy as privacy
 from tracetape.exceptions import (
     InvalidTypeError,
     InvalidValueError,
@@ -21,11 +18,14 @@ from tracetape.exceptions import (
     TracetapeException,
 )
 from tracetape.limits import from_environment, parse_bytes, parse_flag
+from tracetape.media.policy import policy
+from tracetape.privacy.levels import OPEN, Privacy, checked_level
+from tracetape.privacy.levels import policy as privacy
 from tracetape.recorder import Recorder, load_ahead
 from tracetape.store.address import path_of
 
 if TYPE_CHECKING:
-    from tracetape.entities.live_span import LiveSpan
+    from tracetape.live.live_span import LiveSpan
     from tracetape.store import Store
     from tracetape.store.retention import Retention
     from tracetape.tracing.otel import OtelContext

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from tracetape._system import perf_counter_ns
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanType
-from tracetape.entities.live_span import NOT_BEGUN, LiveSpan, NoOpSpan
-from tracetape.entities.live_trace import begin_trace
-from tracetape.tracing.beginning import (
+from tracetape.live.live_span import NOT_BEGUN, LiveSpan, NoOpSpan
+from tracetape.live.live_trace import begin_trace
+from tracetape.tracing.current import Scope, current, current_span, settings
+from tracetape.tracing.runtime import runtime
+from tracetape.tracing.start import (
     Extras,
     begin,
     begin_at,
     begin_below,
     experiment_of,
 )
-from tracetape.tracing.current import Scope, current, current_span, settings
-from tracetape.tracing.runtime import runtime
 
 if TYPE_CHECKING:
     from tracetape.entities.link import Link

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from tracetape._system import wall_clock_ns
 from tracetape._terminal import clean
 from tracetape.entities import TraceInfo, TraceState
-from tracetape.entities.liveness import is_unfinished, last_seen_ms
+from tracetape.live.liveness import is_unfinished, last_seen_ms
 
 __all__ = [
     "ago",

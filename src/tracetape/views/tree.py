@@ -10,7 +10,7 @@ import orjson
 
 from tracetape._json import dumps
 from tracetape.entities import Span, SpanEvent, SpanStatusCode, SpanType, Trace, TraceInfo
-from tracetape.entities.liveness import is_unfinished
+from tracetape.live.liveness import is_unfinished
 from tracetape.views.branches import Branch, cut, folded, joined, stacked
 from tracetape.views.format import (
     clean,

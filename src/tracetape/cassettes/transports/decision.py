@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tracetape.cassettes.context import players
-from tracetape.cassettes.interaction import Interaction, Request
-from tracetape.cassettes.player import Player
-from tracetape.cassettes.recording import Recording
+from tracetape.cassettes.file.model import Interaction, Request
+from tracetape.cassettes.record.recording import Recording
+from tracetape.cassettes.session import Player
 from tracetape.cassettes.transports import retries
 
 __all__ = ["Played", "concerned", "decide"]

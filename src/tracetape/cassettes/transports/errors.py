@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from tracetape.cassettes.interaction import RecordedError
+from tracetape.cassettes.file.model import RecordedError
 
 __all__ = ["httpx_error", "requests_error", "urllib3_error"]
 

@@ -9,8 +9,8 @@ from functools import lru_cache, wraps
 from typing import Any
 
 from tracetape.cassettes.context import seen
-from tracetape.cassettes.interaction import Chunk, RecordedError, Request
-from tracetape.cassettes.recording import Recording
+from tracetape.cassettes.file.model import Chunk, RecordedError, Request
+from tracetape.cassettes.record.recording import Recording
 from tracetape.cassettes.transports.decision import Played, concerned, decide
 from tracetape.cassettes.transports.errors import httpx_error
 from tracetape.cassettes.transports.mocks import count_for_respx, respx_answers

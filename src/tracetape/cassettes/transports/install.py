@@ -11,8 +11,8 @@ from tracetape._modules import is_installed
 from tracetape.cassettes.patching import Patches
 from tracetape.cassettes.transports import elsewhere, httpx_family, requests_adapter, retries
 from tracetape.cassettes.transports.mocks import RealSend
+from tracetape.cassettes.transports.sightings import Watch
 from tracetape.cassettes.transports.sockets import patch_websockets
-from tracetape.cassettes.transports.watching import Watch
 
 __all__ = ["install", "uninstall"]
 

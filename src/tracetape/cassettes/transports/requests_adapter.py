@@ -10,8 +10,8 @@ from functools import lru_cache, wraps
 from typing import Any
 
 from tracetape.cassettes.context import seen
-from tracetape.cassettes.interaction import RecordedError, Request, Response
-from tracetape.cassettes.recording import Recording
+from tracetape.cassettes.file.model import RecordedError, Request, Response
+from tracetape.cassettes.record.recording import Recording
 from tracetape.cassettes.transports.decision import Played, concerned, decide
 from tracetape.cassettes.transports.errors import requests_error, urllib3_error
 from tracetape.cassettes.transports.mocks import is_of_responses, is_refusal_of_responses

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tracetape.cassettes.recording import Recording
+from tracetape.cassettes.record.recording import Recording
 
 __all__ = ["Tee"]
 

@@ -1,0 +1,1 @@
+"""The file of a cassette: its model, reading, writing."""

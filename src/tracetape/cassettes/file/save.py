@@ -1,0 +1,189 @@
+"""The tape file: YAML in vcrpy's version-1 shape, read and written whole or bit by bit."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tracetape.cassettes.file import yaml_text as yamltext
+from tracetape.cassettes.file.bodies import to_stored
+from tracetape.cassettes.file.cache import cached, keep
+from tracetape.cassettes.file.filenames import beside
+from tracetape.cassettes.file.load import parsed
+from tracetape.cassettes.file.model import END, OURS, WHOLE, Interaction
+from tracetape.cassettes.file.timing import sizes
+from tracetape.exceptions import CassetteError, CassetteFormatError
+from tracetape.privacy.files import open_private, private_mode
+
+__all__ = ["Draft", "Tape", "load", "rendered", "save"]
+
+
+class Tape:
+    """The contents of a file."""
+
+    def __init__(self, interactions: list[Interaction], *, incomplete: bool = False) -> None:
+        """Hold `interactions`; `incomplete`: the recording did not come to its end."""
+        self.interactions = interactions
+        self.incomplete = incomplete
+
+
+def load(path: str | os.PathLike[str]) -> Tape:
+    """Read a tape: YAML or JSON, plain or packed by gzip, ours, vcrpy's or one of its kin's.
+
+    Nothing in it is executed: tags that make objects are refused, and so are bombs. Large ones are
+    kept in the user's cache as they were parsed; ``TRACETAPE_CACHE`` names another folder, and an
+    empty one keeps nothing.
+
+    Raises:
+        CassetteFormatError: it is no tape that we can read.
+        CassetteError: it cannot be read at all.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise CassetteError(f"the cassette {path} cannot be read: {error}") from error
+    found = cached(data)
+    if found is None:
+        try:
+            found = parsed(data)
+        except CassetteFormatError as error:
+            raise CassetteFormatError(f"{path} is not a usable cassette: {error}") from error
+        keep(data, found)
+    interactions, incomplete = found
+    return Tape(interactions, incomplete=incomplete)
+
+
+def save(path: str | os.PathLike[str], tape: Tape, *, ends: bool = True) -> None:
+    """Write a tape; a reader sees the old file or the new one, never half of it.
+
+    Args:
+        path: the file.
+        tape: its contents.
+        ends: nothing is put behind it: its last line says that nothing is missing.
+
+    Raises:
+        CassetteError: it cannot be written.
+    """
+    _write(Path(path), rendered(tape, ends=ends))
+
+
+def _write(path: Path, text: str) -> None:
+    draft = beside(path, ".", f".{os.getpid()}.{threading.get_ident()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open_private(draft) as file:
+                file.write(text.encode())
+            draft.chmod(private_mode(path))
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise CassetteError(f"the cassette {path} cannot be written: {error}") from error
+
+
+def rendered(tape: Tape, *, ends: bool = True) -> str:
+    """The text of a tape's file; `ends` as of `save`."""
+    head = "version: 1\n"
+    ours = ["end"] * ends + ["incomplete"] * tape.incomplete
+    if ours:
+        head += f"{OURS}:\n" + "".join(f"  {name}: true\n" for name in ours)
+    text = "".join([head, "interactions:", "\n" if tape.interactions else " []\n"])
+    text += "".join(_text(one) for one in tape.interactions)
+    return f"{text}{END}: true\n" if ends else text
+
+
+class Draft:
+    """The file while it is being recorded: what ended is in it, come what may.
+
+    Attributes:
+        path: the file.
+
+    Each interaction is put behind those that are there; only the last `save` sorts them. A line
+    behind each says that it is whole: who is killed while writing leaves a part of the next.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is written yet."""
+        self.path = path
+        self._begun = False
+
+    def add(self, interactions: list[Interaction]) -> None:
+        """Write the last of `interactions`, or all if the file is not there yet.
+
+        Raises:
+            CassetteError: it cannot be written.
+        """
+        if not self._begun or not self.path.exists():
+            tape = Tape(interactions, incomplete=True)
+            _write(self.path, f"{rendered(tape, ends=False)}{WHOLE}\n")
+            self._begun = True
+            return
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                end = file.tell()
+                try:
+                    data = f"{_text(interactions[-1])}{WHOLE}\n".encode()
+                    while data:
+                        data = data[file.write(data) :]
+                except OSError:
+                    file.truncate(end)  # a full disk must not cost what is there
+                    raise
+        except OSError as error:
+            raise CassetteError(f"the cassette {self.path} cannot be written: {error}") from error
+
+    def remove(self) -> None:
+        """Take the file away, where one was written."""
+        with suppress(OSError):
+            self.path.unlink()
+
+
+def _text(one: Interaction) -> str:
+    lines = [*yamltext.lines(_stored(one), 2)]
+    lines[0] = "-" + lines[0][1:]
+    return "\n".join(lines) + "\n"
+
+
+def _stored(one: Interaction) -> dict[str, Any]:
+    request, response, error = one.request, one.response, one.error
+    ours: dict[str, Any] = {}
+    stored: dict[str, Any] = {
+        "request": {
+            "method": request.method,
+            "uri": request.url,
+            "headers": _grouped(request.headers),
+            "body": to_stored(request.body, request.header("content-type")) or None,
+        },
+        "response": None,
+    }
+    if response is not None:
+        body = to_stored(response.body, response.header("content-type"))
+        stored["response"] = {
+            "status": {"code": response.status, "message": response.reason},
+            "headers": _grouped(response.headers),
+            "body": {"string": body},
+        }
+        verbatim = body if isinstance(body, bytes) else body.encode()
+        # A pretty-printed body has no parts to speak of, and one part says nothing.
+        if verbatim == response.body and (len(response.chunks) > 1 or response.is_event_stream):
+            ours["chunks"] = sizes(response.chunks)
+        if response.encoding:
+            ours["encoding"] = dict(sorted(response.encoding))
+        if response.cut:
+            ours["cut"] = True
+    if error is not None:
+        ours["error"] = {"type": error.type, "message": error.message}
+    if ours:
+        stored[OURS] = ours
+    return stored
+
+
+def _grouped(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for name, value in sorted(headers, key=lambda pair: pair[0]):
+        grouped.setdefault(name, []).append(value)
+    return grouped

@@ -1,0 +1,1 @@
+"""Recording interactions, and what of them must not reach the file."""

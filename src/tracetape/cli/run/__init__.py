@@ -1,0 +1,1 @@
+"""`tracetape run`: any program, traced, with no change to its code."""

@@ -1,0 +1,146 @@
+"""What a run left behind: its traces, and one line that says where they are."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracetape._system import wall_clock_ns
+from tracetape._terminal import plural
+from tracetape.cli.common import numeric_id, shown_place
+from tracetape.cli.output import echo
+from tracetape.cli.show import print_trace
+from tracetape.diagnostics import faults
+from tracetape.entities import TraceInfo
+from tracetape.exceptions import StoreError
+from tracetape.store import Store, open_store, writer_url
+from tracetape.tracing.runtime import runtime
+
+if TYPE_CHECKING:
+    from tracetape.cassettes import Player
+
+__all__ = ["Report"]
+
+_MAX_TREES = 5
+_FLUSH_SECONDS = 10.0
+
+
+class Report:
+    """Made before the run, printed after it.
+
+    Attributes:
+        player: the tape, if there is one.
+    """
+
+    def __init__(self) -> None:
+        """Remember when and where the run began."""
+        self._began = wall_clock_ns() // 1_000_000
+        self._folder = Path.cwd()
+        self._command = _own_command(self._folder)
+        self._readers = open_store(writer_url()).url  # what `ls` would read
+        self._enabled = runtime.enabled
+        self.player: Player | None = None
+
+    def print(self, *, show: bool) -> None:
+        """Print the trees if wished, and on stderr the line."""
+        runtime.recorder.flush(_FLUSH_SECONDS)  # a store that fails must not hold up the end
+        store = self._store()
+        infos = self._traces(store)
+        if show and infos:
+            self._print_trees(store, infos)
+        if self.player is not None:
+            _say(_of_tape(self.player))
+        self._print_losses()
+        self._print_place(store, infos)
+
+    def _store(self) -> Store:
+        """Where this process wrote; else where its children did."""
+        if runtime.recorder.as_dict()["recorded"]:
+            return runtime.recorder.store
+        return open_store(writer_url(), read_only=True)
+
+    def _traces(self, store: Store) -> list[TraceInfo]:
+        """Those that began since we did, oldest first."""
+        limit = 100
+        try:
+            infos = store.list_traces(limit)
+            while len(infos) == limit and infos[-1].request_time >= self._began:
+                limit *= 10
+                infos = store.list_traces(limit)
+        except StoreError as error:
+            if runtime.recorder.as_dict()["recorded"]:
+                _say(str(error))
+            return []  # else no process of this run has made a store
+        return [info for info in infos if info.request_time >= self._began][::-1]
+
+    def _print_trees(self, store: Store, infos: list[TraceInfo]) -> None:
+        if len(infos) > _MAX_TREES:
+            echo(f"… {len(infos) - 1} earlier traces: `{self._command} ls` lists them\n")
+            infos = infos[-1:]
+        for info in infos:
+            trace = store.get_trace(numeric_id(info))
+            if trace is not None:
+                print_trace(trace)
+                echo()
+
+    def _print_losses(self) -> None:
+        stats = runtime.recorder.as_dict()
+        lost = stats["lost"] + stats["dropped_spans"] + stats["queued"]
+        if lost:
+            _say(f"{plural(lost, 'span')} could not be kept")
+        failures = sum(faults().values())
+        if failures:
+            _say(f"{plural(failures, 'internal error')}, see the log: traces may lack parts")
+
+    def _print_place(self, store: Store, infos: list[TraceInfo]) -> None:
+        if not infos:
+            off = "tracing is off (TRACETAPE_DISABLED)"
+            _say("no traces were recorded" if self._enabled else off)
+        elif store.url == "memory://":
+            _say(f"{plural(len(infos), 'trace')} in memory only, and gone now")
+        else:
+            place = shown_place(store.url, self._folder)
+            named = "" if store.url == self._readers else f" --store {shlex.quote(place)}"
+            them = "it" if len(infos) == 1 else "them"
+            look = ", ".join(
+                f"{self._command} {command}{named}"
+                for command in (["show"] if len(infos) == 1 else ["ls", "show"])
+            )
+            _say(f"{plural(len(infos), 'trace')} in {place} — look at {them} with: {look}")
+
+
+def _own_command(folder: Path) -> str:
+    """What a user types in `folder` to run us: our name, or its path where it is not on PATH."""
+    if shutil.which("tracetape"):
+        return "tracetape"
+    beside = shutil.which("tracetape", path=str(Path(sys.executable).parent))
+    if beside is None:
+        return shlex.join([sys.executable, "-m", "tracetape"])
+    path = Path(beside)
+    return shlex.quote(str(path.relative_to(folder) if path.is_relative_to(folder) else path))
+
+
+def _of_tape(player: Player) -> str:
+    played = f"replayed {plural(player.played, 'interaction')} from {player.path}"
+    recorded = f"recorded {plural(player.recorded, 'interaction')} to {player.path}"
+    told = []
+    if player.played and player.recorded:
+        told.append(f"{played}, and recorded {player.recorded:,} new")
+    elif player.played or player.recorded:
+        told.append(recorded if player.recorded else played)
+    if player.misses:
+        told.append(f"{plural(len(player.misses), 'request')} not found on {player.path}")
+    if player.refused:
+        told.append(f"{plural(len(player.refused), 'connection')} refused")
+    if player.rejected:
+        told.append(f"{plural(player.rejected, 'interaction')} not recorded")
+    return (
+        "; ".join(told) or f"the program made no request that {player.path} could answer or record"
+    )
+
+
+def _say(text: str) -> None:
+    echo(f"tracetape: {text}", err=True)

@@ -1,0 +1,1 @@
+"""Files and other stores: JSONL, Parquet, MLflow's database, cassettes from traces."""

@@ -1,0 +1,255 @@
+"""Traces from elsewhere: MLflow's trace JSON and JSONL, and how they get into a store."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tracetape.entities import SpanStatusCode, Trace, TraceData, TraceState
+from tracetape.entities.attachment import Attachment
+from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
+from tracetape.formats.ids import parse_trace_id
+from tracetape.formats.names import COST, SCHEMA_VERSION, TOKEN_USAGE, TRACE_NAME
+from tracetape.live.live_trace import TraceDetails
+from tracetape.live.summary import summarise
+from tracetape.store.protocol import TraceUpdate
+from tracetape.store.sqlite import SQLiteStore
+
+__all__ = ["Imported", "import_traces", "number_for", "read_traces", "update_of"]
+
+_SCHEME = b"mlflow-attachment://"
+_REFERENCE = re.compile(_SCHEME + rb"([0-9a-fA-F-]{36})")
+_BOM = b"\xef\xbb\xbf"  # which some editors put before UTF-8
+_BATCH, _BATCH_BYTES = 150, 1_000_000  # traces in one transaction, and about how much of them
+_SPAN_BYTES = 500  # of a span without its values, about
+_REASONS = 20  # that are kept
+_REASON = 300  # characters
+_OURS = (SCHEMA_VERSION, TOKEN_USAGE, COST)  # made anew when a trace is read
+
+
+@dataclass
+class Imported:
+    """What became of the traces so far.
+
+    Attributes:
+        added: now in the store.
+        known: were there already, and stay as they are.
+        refused: how many could not be read.
+        reasons: why, of the first ones.
+        missing: attachments to which traces refer, and whose content is not there.
+    """
+
+    added: int = 0
+    known: int = 0
+    refused: int = 0
+    reasons: list[str] = field(default_factory=list)
+    missing: int = 0
+
+    def refuse(self, reason: str) -> None:
+        """One could not be read."""
+        self.refused += 1
+        if len(self.reasons) < _REASONS:
+            self.reasons.append(reason if len(reason) <= _REASON else f"{reason[:_REASON]}…")
+
+
+def import_traces(
+    store: SQLiteStore,
+    traces: Iterable[Trace | TracetapeException],
+    attachment: Callable[[str], Attachment | None] = lambda _: None,
+) -> Iterator[Imported]:
+    """Write traces that are not there yet; yields the counts after each batch, and at the end.
+
+    Args:
+        store: where to.
+        traces: what was read; errors are counted.
+        attachment: gives the media to which the traces refer, by id.
+    """
+    counts = Imported()
+    batch: list[tuple[int, Trace]] = []
+    size = 0
+    for trace in traces:
+        if isinstance(trace, TracetapeException):
+            counts.refuse(str(trace))
+            continue
+        batch.append((number_for(trace), trace))
+        size += _size(trace)
+        if len(batch) == _BATCH or size >= _BATCH_BYTES:
+            _write(store, batch, counts, attachment)
+            yield counts
+            batch, size = [], 0
+    _write(store, batch, counts, attachment)
+    yield counts
+
+
+def _write(
+    store: SQLiteStore,
+    batch: list[tuple[int, Trace]],
+    counts: Imported,
+    attachment: Callable[[str], Attachment | None],
+) -> None:
+    new: dict[int, Trace] = {}
+    known = store.known([number for number, _ in batch])
+    for number, trace in batch:
+        if number in new or number in known:
+            counts.known += 1
+        else:
+            new[number] = trace
+    updates = []
+    for number, trace in new.items():
+        update = update_of(trace, number)
+        for name in _references(trace):
+            found = attachment(name)
+            if found is None:
+                counts.missing += 1
+            else:
+                update.attachments[name] = found
+        updates.append(update)
+    try:
+        store.write(updates)
+    except StoreError:
+        raise
+    except Exception:  # noqa: BLE001 - one of them is to blame
+        new = _written_singly(store, updates, new, counts)
+    for number, trace in new.items():
+        if trace.info.assessments:
+            for index, one in enumerate(trace.info.assessments):
+                one.assessment_id = one.assessment_id or f"a-{number:032x}-{index}"
+            store.assess(number, trace.info.assessments)
+    counts.added += len(new)
+
+
+def _written_singly(
+    store: SQLiteStore, updates: list[TraceUpdate], new: dict[int, Trace], counts: Imported
+) -> dict[int, Trace]:
+    """One that no store can take must not take the others along; those that were written."""
+    written = {}
+    for update in updates:
+        try:
+            store.write([update])
+            written[update.trace_id] = new[update.trace_id]
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a strange trace leads to
+            name = new[update.trace_id].info.trace_id
+            counts.refuse(f"{name}: {type(error).__name__}: {error}")
+    return written
+
+
+def _size(trace: Trace) -> int:
+    spans = trace.data.spans
+    return sum(_SPAN_BYTES + len(one._inputs or b"") + len(one._outputs or b"") for one in spans)
+
+
+def _references(trace: Trace) -> list[str]:
+    """The ids of the attachments to which a trace's inputs and outputs refer."""
+    found: dict[str, None] = {}
+    for span in trace.data.spans:
+        for data in (span._inputs, span._outputs):
+            if data is not None and _SCHEME in data:
+                found.update(dict.fromkeys(name.decode() for name in _REFERENCE.findall(data)))
+    return list(found)
+
+
+def number_for(trace: Trace) -> int:
+    """The 128-bit id under which a trace is kept: its own, or one made of MLflow 2's."""
+    try:
+        return parse_trace_id(trace.info.trace_id)
+    except ValueError:
+        digest = hashlib.blake2b(trace.info.trace_id.encode(), digest_size=16).digest()
+        return int.from_bytes(digest, "big")
+
+
+def update_of(trace: Trace, number: int) -> TraceUpdate:
+    """What a store is told of a finished trace."""
+    info, spans = trace.info, trace.data.spans
+    root = next((span for span in spans if span._parent_id is None), None)
+    start = min((span._start for span in spans), default=info.request_time * 1_000_000)
+    end = None if root is None else root._end
+    if end is None and info.execution_duration is not None:
+        end = start + info.execution_duration * 1_000_000
+    name = info.name if root is None else root._name
+    running = info.state is TraceState.IN_PROGRESS
+    tags = {k: v for k, v in info.tags.items() if (k, v) != (TRACE_NAME, name)}
+    return TraceUpdate(
+        number,
+        start,
+        spans,
+        state=info.state,
+        name=name,
+        end_ns=None if running else end,
+        request_preview=info.request_preview,
+        response_preview=info.response_preview,
+        span_count=len(spans),
+        error_count=sum(s._status.status_code is SpanStatusCode.ERROR for s in spans),
+        sums={**_numbers(info.token_usage), **_numbers(info.cost)},
+        details=TraceDetails(
+            tags=dict(tags),
+            metadata={k: v for k, v in info.trace_metadata.items() if k not in _OURS},
+            client_request_id=info.client_request_id,
+            experiment_id=info.experiment_id,
+        ),
+    )
+
+
+def _numbers(sums: Any) -> dict[str, float]:
+    """What of sums from elsewhere are any."""
+    items = sums.items() if isinstance(sums, dict) else ()
+    return {
+        str(key): value
+        for key, value in items
+        if type(value) in (int, float) and abs(value) < 2**63  # neither NaN nor infinite
+    }
+
+
+def read_traces(path: Path) -> Iterator[Trace | TracetapeException]:
+    """The traces of a file, one by one; what is none comes as the error that says so.
+
+    A JSONL file has a trace a line; a JSON file one trace, a list of them, an object with
+    ``traces``, or the spans alone, as in MLflow's ``traces.json``.
+
+    Raises:
+        InvalidValueError: the file is none of these.
+        OSError: it cannot be read.
+    """
+    data = path.read_bytes() if path.suffix != ".jsonl" else None
+    if data is not None:
+        try:
+            value = orjson.loads(data.removeprefix(_BOM))
+        except orjson.JSONDecodeError:
+            data = None  # a trace a line, whatever the file is called
+        else:
+            many = value.get("traces") if isinstance(value, dict) else value
+            for number, one in enumerate(many if isinstance(many, list) else [value], 1):
+                yield _trace(one, f"{path}, trace {number}")
+            return
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            text = line.removeprefix(_BOM) if number == 1 else line
+            if text.strip():
+                yield _line(text, f"{path}, line {number}")
+
+
+def _line(line: bytes, where: str) -> Trace | TracetapeException:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return InvalidValueError(f"{where}: {error}")
+    return _trace(value, where)
+
+
+def _trace(value: Any, where: str) -> Trace | TracetapeException:
+    try:
+        if isinstance(value, dict) and "spans" in value and "info" not in value:
+            data = TraceData.from_dict(value)
+            if not data.spans:
+                raise InvalidValueError("there are no spans")
+            return Trace(summarise(data.spans[0]._trace_id, data.spans), data)
+        return Trace.from_dict(value)
+    except TracetapeException as error:
+        return InvalidValueError(f"{where}: {error}")

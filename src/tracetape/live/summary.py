@@ -1,0 +1,168 @@
+"""What the spans of a trace say of it as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tracetape.capture import encode
+from tracetape.entities.constants import SpanStatusCode, TraceState
+from tracetape.entities.span import Span
+from tracetape.entities.trace_info import TraceInfo, location_of
+from tracetape.formats.ids import trace_id_text
+from tracetape.formats.json_text import json_text, json_text_start
+from tracetape.formats.names import (
+    COST,
+    ROOT_INPUTS,
+    ROOT_OUTPUTS,
+    SCHEMA_VERSION,
+    TOKEN_USAGE,
+    TRACE_NAME,
+)
+from tracetape.live.preview import preview
+
+__all__ = ["SCHEMA", "make_info", "preview", "root_metadata", "state_of", "summarise", "token_sum"]
+
+_METADATA = 250  # characters of one value, as in MLflow
+SCHEMA = "3"  # of MLflow's trace JSON
+
+
+def state_of(root: Span) -> TraceState:
+    """The state of a trace with this root."""
+    if root._end is None:
+        return TraceState.IN_PROGRESS
+    failed = root._status.status_code is SpanStatusCode.ERROR
+    return TraceState.ERROR if failed else TraceState.OK
+
+
+def token_sum(usages: Iterable[tuple[int, Sequence[int], dict[str, Any]]]) -> dict[str, Any]:
+    """Tokens, or costs, of a trace from (span id, ids of the spans above it, the span's own).
+
+    The spans below one that has its own are left out: it counts them already.
+    """
+    entries = list(usages)
+    own = {span_id for span_id, _, _ in entries}
+    total: dict[str, Any] = {}
+    for _, above, usage in entries:
+        if own.isdisjoint(above):
+            for kind, n in usage.items():
+                if isinstance(n, (int, float)):  # the user may have set anything
+                    total[kind] = total.get(kind, 0) + n
+    return total
+
+
+def root_metadata(root: Span) -> dict[str, str]:
+    """What MLflow keeps of an ended root span in its trace's metadata; empty text for nothing."""
+    return {ROOT_INPUTS: _shortened(root._inputs), ROOT_OUTPUTS: _shortened(root._outputs)}
+
+
+def make_info(
+    trace_id: str,
+    *,
+    state: TraceState,
+    start_ns: int,
+    end_ns: int | None = None,
+    name: str | None = None,
+    request_preview: str | None = None,
+    response_preview: str | None = None,
+    tokens: dict[str, int] | None = None,
+    cost: dict[str, float] | None = None,
+    tags: dict[str, str] | None = None,
+    metadata: dict[str, str] | None = None,
+    client_request_id: str | None = None,
+    experiment_id: str | None = None,
+    span_count: int = 0,
+    error_count: int = 0,
+) -> TraceInfo:
+    """A trace's info from neutral values: MLflow's names for them stand here.
+
+    Args:
+        trace_id: ``tr-`` and 32 hexadecimal digits.
+        state: the state.
+        start_ns: when it began, ns since the epoch.
+        end_ns: when it ended; None while it runs.
+        name: the root's name; a tag ``mlflow.traceName`` that the user set wins.
+        request_preview: the beginning of the request.
+        response_preview: the beginning of the response.
+        tokens: their sums; None or empty: there are none.
+        cost: their sums, likewise.
+        tags: the user's.
+        metadata: the user's, and `root_metadata`.
+        client_request_id: the id that the caller's own system has for it.
+        experiment_id: MLflow's experiment, if any.
+        span_count: spans so far.
+        error_count: spans with status ERROR.
+    """
+    sums = {TOKEN_USAGE: tokens, COST: cost}
+    duration = None if end_ns is None else end_ns - start_ns
+    return TraceInfo(
+        trace_id,
+        location_of(experiment_id),
+        start_ns // 1_000_000,
+        state,
+        request_preview,
+        response_preview,
+        client_request_id,
+        None if duration is None else duration // 1_000_000,
+        {
+            SCHEMA_VERSION: SCHEMA,
+            **(metadata or {}),
+            **{key: json_text(encode(value)) for key, value in sums.items() if value},
+        },
+        {**({} if name is None else {TRACE_NAME: name}), **(tags or {})},
+        span_count=span_count,
+        error_count=error_count,
+        duration_ns=duration,
+    )
+
+
+def summarise(trace_id: int, spans: Sequence[Span]) -> TraceInfo:
+    """What `spans` say of their trace."""
+    root = next((span for span in spans if span._parent_id is None), None)
+    return make_info(
+        trace_id_text(trace_id),
+        state=TraceState.IN_PROGRESS if root is None else state_of(root),
+        start_ns=min((span._start for span in spans), default=0),
+        end_ns=None if root is None else root._end,
+        name=None if root is None else root._name,
+        request_preview=None if root is None else preview(root._inputs),
+        response_preview=None if root is None else preview(root._outputs, "assistant"),
+        tokens=_field_sum(spans, "usage"),
+        cost=_field_sum(spans, "cost"),
+        metadata=None if root is None or root._end is None else root_metadata(root),
+        span_count=len(spans),
+        error_count=sum(span._status.status_code is SpanStatusCode.ERROR for span in spans),
+    )
+
+
+def _field_sum(spans: Sequence[Span], field: str) -> dict[str, Any]:
+    parents = {span._span_id: span._parent_id for span in spans}
+    own = {
+        span._span_id: span._fields[field]
+        for span in spans
+        if span._fields and isinstance(span._fields.get(field), dict)
+    }
+    counted: dict[int, bool] = {}  # whether the span itself, or one above it, has its own
+
+    def is_counted(span_id: int | None) -> bool:
+        way: dict[int, None] = {}
+        while span_id is not None and span_id not in counted and span_id not in way:
+            if span_id in own:
+                counted[span_id] = True
+                break
+            way[span_id] = None
+            span_id = parents.get(span_id)
+        found = span_id is not None and counted.get(span_id, False)
+        counted.update(dict.fromkeys(way, found))
+        return found
+
+    return token_sum(
+        (span_id, (), usage)
+        for span_id, usage in own.items()
+        if parents[span_id] == span_id or not is_counted(parents[span_id])
+    )
+
+
+def _shortened(data: bytes | None) -> str:
+    text = "" if data is None else json_text_start(data, _METADATA + 1)
+    return text if len(text) <= _METADATA else f"{text[: _METADATA - 3]}..."

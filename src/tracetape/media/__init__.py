@@ -1,0 +1,1 @@
+"""Base64 media, taken out of values."""

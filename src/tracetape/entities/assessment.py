@@ -140,7 +140,7 @@ class Assessment:
         """
         from tracetape.formats.mlflow_proto import assessment_to_proto
 
-        return assessment_to_proto(self)
+        return assessment_to_proto(self.to_dictionary())
 
     @classmethod
     def from_proto(cls, proto: Any) -> Assessment:

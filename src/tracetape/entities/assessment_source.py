@@ -87,14 +87,14 @@ class AssessmentSource:
         """
         from tracetape.formats.mlflow_proto import source_to_proto
 
-        return source_to_proto(self)
+        return source_to_proto(self.to_dictionary())
 
     @classmethod
     def from_proto(cls, proto: Any) -> AssessmentSource:
         """The source of such a message."""
         from tracetape.formats.mlflow_proto import source_from_proto
 
-        return source_from_proto(proto)
+        return cls.from_dictionary(source_from_proto(proto))
 
     to_dict = to_dictionary
     from_dict = from_dictionary
@@ -154,14 +154,14 @@ class AssessmentError:
         """
         from tracetape.formats.mlflow_proto import error_to_proto
 
-        return error_to_proto(self)
+        return error_to_proto(self.to_dictionary())
 
     @classmethod
     def from_proto(cls, proto: Any) -> AssessmentError:
         """The error of such a message."""
         from tracetape.formats.mlflow_proto import error_from_proto
 
-        return error_from_proto(proto)
+        return cls.from_dictionary(error_from_proto(proto))
 
     to_dict = to_dictionary
     from_dict = from_dictionary

@@ -44,14 +44,14 @@ class FeedbackValue:
         """An ``mlflow.assessments.Feedback``."""
         from tracetape.formats.mlflow_proto import feedback_to_proto
 
-        return feedback_to_proto(self)
+        return feedback_to_proto(self.to_dictionary())
 
     @classmethod
     def from_proto(cls, proto: Any) -> FeedbackValue:
         """The value of an ``mlflow.assessments.Feedback``."""
         from tracetape.formats.mlflow_proto import feedback_from_proto
 
-        return feedback_from_proto(proto)
+        return cls.from_dictionary(feedback_from_proto(proto))
 
 
 @dataclass
@@ -115,7 +115,8 @@ class ExpectationValue:
         if "value" in data:
             return cls(data["value"])
         if "serialized_value" in data:
-            return cls(json.loads(data["serialized_value"]["value"]))
+            text = data["serialized_value"]
+            return cls.of_serialized(text.get("serialization_format", _JSON_FORMAT), text["value"])
         raise InvalidValueError(
             "Either 'value' or 'serialized_value' must be present in the dictionary "
             "representation of an Expectation."
@@ -129,7 +130,7 @@ class ExpectationValue:
         """
         from tracetape.formats.mlflow_proto import expectation_to_proto
 
-        return expectation_to_proto(self)
+        return expectation_to_proto(self.to_dictionary())
 
     @classmethod
     def from_proto(cls, proto: Any) -> ExpectationValue:
@@ -140,7 +141,7 @@ class ExpectationValue:
         """
         from tracetape.formats.mlflow_proto import expectation_from_proto
 
-        return expectation_from_proto(proto)
+        return cls.from_dictionary(expectation_from_proto(proto))
 
 
 @dataclass
@@ -166,7 +167,7 @@ class IssueReferenceValue:
         """An ``mlflow.assessments.IssueReference``."""
         from tracetape.formats.mlflow_proto import issue_to_proto
 
-        return issue_to_proto(self)
+        return issue_to_proto(self.to_dictionary())
 
     @classmethod
     def from_proto(cls, proto: Any) -> IssueReferenceValue:

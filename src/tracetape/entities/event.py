@@ -60,7 +60,7 @@ class SpanEvent:
         with loading:
             from tracetape.formats.otel import event_to_proto
 
-        return event_to_proto(self)
+        return event_to_proto(self.name, self.timestamp, self.attributes)
 
 
 def _stacktrace(exception: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from tracetape._lazy import loading
 from tracetape.capture import decode, encode
 from tracetape.entities.event import SpanEvent
-from tracetape.entities.status import SpanStatus
+from tracetape.entities.status import SpanStatus, status_of
 from tracetape.exceptions import InvalidValueError
 from tracetape.formats.ids import span_id_text, trace_id_text
 from tracetape.formats.names import (
@@ -290,7 +290,18 @@ class Span:
         with loading:
             from tracetape.formats.mlflow_json import span_to_dict
 
-        return span_to_dict(self)
+        links = [link.to_dict() for link in self.links] if self._fields else []
+        return span_to_dict(
+            trace_id=self._trace_id,
+            span_id=self._span_id,
+            parent_id=self._parent_id,
+            name=self._name,
+            times=(self._start, self._end),
+            status=(self._status.status_code.value, self._status.description),
+            events=self._events or (),
+            named=self._named_values(),
+            links=links,
+        )
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Span:
@@ -303,7 +314,7 @@ class Span:
             from tracetape.formats.mlflow_json import span_values
 
         try:
-            return cls(**span_values(data))
+            return cls._of(span_values(data))
         except Exception as error:
             # Whatever it is that the dictionary lacks.
             raise InvalidValueError(
@@ -320,7 +331,17 @@ class Span:
         with loading:
             from tracetape.formats.otel import span_to_proto
 
-        return span_to_proto(self)
+        return span_to_proto(
+            trace_id=self._trace_id,
+            span_id=self._span_id,
+            parent_id=self._parent_id,
+            name=self.name,
+            times=(self.start_time_ns, self.end_time_ns),
+            status=(self.status.status_code.value, self.status.description),
+            attributes=self.attributes,
+            events=[(each.name, each.timestamp, each.attributes) for each in self.events],
+            links=[(each.trace_id, each.span_id, each.attributes) for each in self.links],
+        )
 
     @classmethod
     def from_otel_proto(
@@ -346,7 +367,12 @@ class Span:
             from tracetape.formats.otel import values_from_proto
 
         del resource
-        return cls(**values_from_proto(otel_proto_span, location_id, preserve_request_id))
+        return cls._of(values_from_proto(otel_proto_span, location_id, preserve_request_id))
+
+    @classmethod
+    def _of(cls, values: dict[str, Any]) -> Span:
+        """The span of plain values; its status is a code's name and a description."""
+        return cls(**{**values, "status": status_of(*values["status"])})
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not Span or type(other) is not Span:

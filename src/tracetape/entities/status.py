@@ -9,7 +9,7 @@ from tracetape._lazy import loading
 from tracetape.entities.constants import SpanStatusCode
 from tracetape.exceptions import InvalidValueError
 
-__all__ = ["OK", "UNSET", "SpanStatus", "status_from"]
+__all__ = ["OK", "UNSET", "SpanStatus", "status_from", "status_of"]
 
 
 @dataclass
@@ -46,7 +46,7 @@ class SpanStatus:
         with loading:
             from tracetape.formats.otel import status_to_otel
 
-        return status_to_otel(self)
+        return status_to_otel(self.status_code.value, self.description)
 
     @classmethod
     def from_otel_status(cls, otel_status: Any) -> SpanStatus:
@@ -58,7 +58,7 @@ class SpanStatus:
         with loading:
             from tracetape.formats.otel import status_from_otel
 
-        return status_from_otel(otel_status)
+        return status_of(*status_from_otel(otel_status))
 
     def to_otel_proto_status(self) -> Any:
         """A ``Status`` message of OpenTelemetry's protobuf.
@@ -69,7 +69,7 @@ class SpanStatus:
         with loading:
             from tracetape.formats.otel import status_to_proto
 
-        return status_to_proto(self)
+        return status_to_proto(self.status_code.value, self.description)
 
     @classmethod
     def from_otel_proto_status(cls, otel_proto_status: Any) -> SpanStatus:
@@ -77,11 +77,20 @@ class SpanStatus:
         with loading:
             from tracetape.formats.otel import status_from_proto
 
-        return status_from_proto(otel_proto_status)
+        return status_of(*status_from_proto(otel_proto_status))
 
 
 UNSET = SpanStatus(SpanStatusCode.UNSET)
 OK = SpanStatus(SpanStatusCode.OK)
+
+
+def status_of(code: str, description: str = "") -> SpanStatus:
+    """The status with a code of this name.
+
+    Raises:
+        InvalidValueError: no code has this name.
+    """
+    return SpanStatus(code, description)  # type: ignore[arg-type]  # __post_init__ takes names
 
 
 def status_from(value: SpanStatus | SpanStatusCode | str) -> SpanStatus:
@@ -92,4 +101,4 @@ def status_from(value: SpanStatus | SpanStatusCode | str) -> SpanStatus:
     """
     if isinstance(value, SpanStatus):
         return SpanStatus(value.status_code, value.description)
-    return SpanStatus(value)  # type: ignore[arg-type]  # __post_init__ takes names
+    return status_of(value)

@@ -133,10 +133,10 @@ class Trace:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
         with loading:
-            from tracetape.formats.proto_location import uc_place
+            from tracetape.formats.mlflow_proto import uc_place
             from tracetape.formats.proto_messages import message_class
 
-        place = uc_place(self.info.trace_location)
+        place = uc_place(self.info.trace_location.to_dict())
         return message_class("Trace" if place is None else "UcTrace")(
             trace_info=self.info.to_proto(),
             spans=[span.to_otel_proto() for span in self.data.spans],
@@ -146,10 +146,10 @@ class Trace:
     def from_proto(cls, proto: Any) -> Trace:
         """The trace of such a message."""
         with loading:
-            from tracetape.formats.proto_location import uc_place
+            from tracetape.formats.mlflow_proto import uc_place
 
         info = TraceInfo.from_proto(proto.trace_info)
-        place = uc_place(info.trace_location)
+        place = uc_place(info.trace_location.to_dict())
         return cls._of(info, TraceData([Span.from_otel_proto(one, place) for one in proto.spans]))
 
     @classmethod

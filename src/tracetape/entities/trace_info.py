@@ -186,7 +186,7 @@ class TraceInfo:
         with loading:
             from tracetape.formats.mlflow_proto import info_to_proto
 
-        return info_to_proto(self)
+        return info_to_proto(self.to_dict())
 
     @classmethod
     def from_proto(cls, proto: Any) -> TraceInfo:
@@ -194,7 +194,7 @@ class TraceInfo:
         with loading:
             from tracetape.formats.mlflow_proto import info_from_proto
 
-        return info_from_proto(proto)
+        return cls.from_dict(info_from_proto(proto))
 
     def _amounts(self, key: str) -> dict[str, Any] | None:
         text = self.trace_metadata.get(key)

@@ -249,16 +249,16 @@ class TraceLocation:
         Raises:
             IntegrationMissingError: the package opentelemetry-proto is absent.
         """
-        from tracetape.formats.proto_location import location_to_proto
+        from tracetape.formats.mlflow_proto import location_to_proto
 
-        return location_to_proto(self)
+        return location_to_proto(self.to_dict())
 
     @classmethod
     def from_proto(cls, proto: Any) -> TraceLocation:
         """The location of such a message."""
-        from tracetape.formats.proto_location import location_from_proto
+        from tracetape.formats.mlflow_proto import location_from_proto
 
-        return location_from_proto(proto)
+        return cls.from_dict(location_from_proto(proto))
 
     @classmethod
     def from_experiment_id(cls, experiment_id: str) -> TraceLocation:

@@ -1,1 +1,1 @@
-"""Outside forms of what is recorded: names, ids, times, MLflow's JSON and protobuf, OpenTelemetry."""
+"""Outside forms: names, ids, times, MLflow's JSON and protobuf, OpenTelemetry."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import orjson
 
 from tracetape._json import dumps
 from tracetape.capture import decode, encode
-from tracetape.entities.constants import SpanStatusCode, SpanType
-from tracetape.entities.link import Link
-from tracetape.entities.status import SpanStatus
 from tracetape.exceptions import InvalidValueError
 from tracetape.formats.ids import (
     base64_of,
@@ -31,9 +29,6 @@ from tracetape.formats.names import (
     TRACE_ID,
 )
 
-if TYPE_CHECKING:
-    from tracetape.entities.span import Span
-
 __all__ = ["as_field", "content_values", "span_to_dict", "span_values"]
 
 # More digits than a 64-bit number has: orjson would read it as a float.
@@ -41,34 +36,44 @@ _LONG_NUMBER = re.compile(r"\d{19}")
 # Such a float, and others.
 _EXPONENT = b"e+" if b"e+" in orjson.dumps(1e30) else b"e"
 _MAPPINGS = ("usage", "cost")
+_CODE_PREFIX = "STATUS_CODE_"  # of the status codes' names
+_UNKNOWN = "UNKNOWN"  # the type of a span whose type nobody said
 
 
-def span_to_dict(span: Span) -> dict[str, Any]:
-    """The dictionary of a span in schema 3."""
-    status = span._status
-    parent = span._parent_id
+def span_to_dict(
+    *,
+    trace_id: int,
+    span_id: int,
+    parent_id: int | None,
+    name: str,
+    times: tuple[int, int | None],
+    status: tuple[str, str],
+    events: Iterable[tuple[str, int, bytes]],
+    named: dict[str, Any],
+    links: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """The dictionary of a span in schema 3; `named` are its attributes under MLflow's names."""
+    code, description = status
+    start, end = times
     return {
-        "trace_id": base64_of(span._trace_id, 16),
-        "span_id": base64_of(span._span_id, 8),
-        "parent_span_id": None if parent is None else base64_of(parent, 8),
-        "name": span._name,
-        "start_time_unix_nano": span._start,
-        "end_time_unix_nano": span._end,
+        "trace_id": base64_of(trace_id, 16),
+        "span_id": base64_of(span_id, 8),
+        "parent_span_id": None if parent_id is None else base64_of(parent_id, 8),
+        "name": name,
+        "start_time_unix_nano": start,
+        "end_time_unix_nano": end,
         "events": [
-            {"name": name, "time_unix_nano": at, "attributes": decode(data)}
-            for name, at, data in span._events or ()
+            {"name": event, "time_unix_nano": at, "attributes": decode(data)}
+            for event, at, data in events
         ],
-        "status": {
-            "code": status.status_code.to_otel_proto_status_code_name(),
-            "message": status.description,
-        },
-        "attributes": {key: json_text_of(value) for key, value in span._named_values().items()},
-        "links": [link.to_dict() for link in span.links] if span._fields else [],
+        "status": {"code": _CODE_PREFIX + code, "message": description},
+        "attributes": {key: json_text_of(value) for key, value in named.items()},
+        "links": links,
     }
 
 
 def span_values(data: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `Span` for a dictionary of any schema.
+    """The arguments of `Span` for a dictionary of any schema; its status as code and description.
 
     Raises:
         Exception: something is missing or of a wrong kind.
@@ -83,11 +88,8 @@ def _from_3(data: dict[str, Any]) -> dict[str, Any]:
     trace_id = parse_trace_id(data["trace_id"])
     parent = data["parent_span_id"]
     code = data["status"]["code"]
-    status = SpanStatus(
-        # 3.5.0 has the bare code.
-        SpanStatusCode(code.removeprefix("STATUS_CODE_")),
-        data["status"].get("message") or "",
-    )
+    # 3.5.0 has the bare code.
+    status = code.removeprefix(_CODE_PREFIX), data["status"].get("message") or ""
     end = data.get("end_time_unix_nano")
     return {
         "trace_id": trace_id,
@@ -120,7 +122,7 @@ def _from_2(data: dict[str, Any]) -> dict[str, Any]:
             (event["name"], int(event["timestamp"]), encode(event.get("attributes") or {}))
             for event in data.get("events") or ()
         ],
-        "status": SpanStatus(data["status_code"], data["status_message"] or ""),
+        "status": (data["status_code"], data["status_message"] or ""),
         **content_values(trace_id, data["attributes"], data.get("links")),
     }
 
@@ -130,7 +132,7 @@ def content_values(
 ) -> dict[str, Any]:
     """The arguments of `Span` that attributes under MLflow's names, as JSON text, stand for."""
     inputs = outputs = None
-    span_type: str = SpanType.UNKNOWN
+    span_type = _UNKNOWN
     fields: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
     for key, text in named.items():
@@ -143,13 +145,17 @@ def content_values(
             if value != trace_id_text(trace_id):
                 fields[FOREIGN_TRACE_ID] = str(value)
         elif key == SPAN_TYPE:
-            span_type = str(value or SpanType.UNKNOWN)
+            span_type = str(value or _UNKNOWN)
         elif (field := as_field(key, value)) is not None:
             fields[field] = value
         else:
             attributes[key] = data
     if links:
-        fields[LINKS] = [Link.from_dict(link).to_dict() for link in links]
+        fields[LINKS] = [
+            {key: link[key] for key in ("trace_id", "span_id")}
+            | {"attributes": link.get("attributes")}
+            for link in links
+        ]
     return {
         "span_type": span_type,
         "inputs": inputs,

@@ -5,20 +5,18 @@ OpenTelemetry is no dependency of ours: its modules are imported on use, by name
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
 from tracetape.capture import encode
-from tracetape.entities.constants import SpanStatusCode
-from tracetape.entities.event import SpanEvent
-from tracetape.entities.span import Span
-from tracetape.entities.status import SpanStatus
 from tracetape.exceptions import IntegrationMissingError, InvalidValueError
 from tracetape.formats.ids import parse_span_id, parse_trace_id, trace_id_text
 from tracetape.formats.mlflow_json import content_values
 from tracetape.formats.names import TRACE_ID
 
 __all__ = [
+    "CODE_PREFIX",
     "event_to_proto",
     "package_module",
     "span_to_proto",
@@ -29,80 +27,91 @@ __all__ = [
     "values_from_proto",
 ]
 
+CODE_PREFIX = "STATUS_CODE_"  # of the status codes' names
+_CODES = ("UNSET", "OK", "ERROR")
 _I64 = 1 << 63
 
 
-def status_to_otel(status: SpanStatus) -> Any:
+def status_to_otel(code: str, description: str) -> Any:
     """An ``opentelemetry.trace.Status``, which keeps a description only of an error."""
     api = package_module("opentelemetry.trace", "opentelemetry-api")
     # OpenTelemetry warns about a description of anything but an error, and drops it.
-    dropped = status.status_code is not SpanStatusCode.ERROR and status.description
-    return api.Status(
-        api.StatusCode[status.status_code.value], None if dropped else status.description
-    )
+    dropped = code != "ERROR" and description
+    return api.Status(api.StatusCode[code], None if dropped else description)
 
 
-def status_from_otel(otel_status: Any) -> SpanStatus:
-    """The status that an ``opentelemetry.trace.Status`` stands for."""
+def status_from_otel(otel_status: Any) -> tuple[str, str]:
+    """The code and description of an ``opentelemetry.trace.Status``.
+
+    Raises:
+        InvalidValueError: its code is none of UNSET, OK, ERROR.
+    """
     name = getattr(otel_status.status_code, "name", otel_status.status_code)
-    try:
-        code = SpanStatusCode(name)
-    except ValueError:
-        raise InvalidValueError(f"Got invalid status code from OpenTelemetry: {name}") from None
-    return SpanStatus(code, otel_status.description or "")
+    if name not in _CODES:
+        raise InvalidValueError(f"Got invalid status code from OpenTelemetry: {name}")
+    return name, otel_status.description or ""
 
 
-def status_to_proto(status: SpanStatus) -> Any:
+def status_to_proto(code: str, description: str) -> Any:
     """A ``trace_pb2.Status``."""
     proto = _trace_pb2().Status()
     # Messages take the names of their enums' values only by way of the enum.
-    proto.code = proto.StatusCode.Value(status.status_code.to_otel_proto_status_code_name())
-    if status.description:
-        proto.message = status.description
+    proto.code = proto.StatusCode.Value(CODE_PREFIX + code)
+    if description:
+        proto.message = description
     return proto
 
 
-def status_from_proto(proto: Any) -> SpanStatus:
-    """The status that a ``trace_pb2.Status`` stands for."""
-    name = proto.StatusCode.Name(proto.code)
-    code = SpanStatusCode.from_otel_proto_status_code_name(name)
-    return SpanStatus(code, proto.message or "")
+def status_from_proto(proto: Any) -> tuple[str, str]:
+    """The code and description of a ``trace_pb2.Status``."""
+    return proto.StatusCode.Name(proto.code).removeprefix(CODE_PREFIX), proto.message or ""
 
 
-def event_to_proto(event: SpanEvent) -> Any:
+def event_to_proto(name: str, timestamp: int, attributes: Mapping[str, Any]) -> Any:
     """A ``trace_pb2.Span.Event``."""
     proto = _trace_pb2().Span.Event()
-    proto.name = event.name
-    proto.time_unix_nano = event.timestamp
-    _add_attributes(proto, event.attributes)
+    proto.name = name
+    proto.time_unix_nano = timestamp
+    _add_attributes(proto, attributes)
     return proto
 
 
-def span_to_proto(span: Span) -> Any:
-    """A ``trace_pb2.Span``."""
+def span_to_proto(
+    *,
+    trace_id: int,
+    span_id: int,
+    parent_id: int | None,
+    name: str,
+    times: tuple[int, int | None],
+    status: tuple[str, str],
+    attributes: Mapping[str, Any],
+    events: Iterable[tuple[str, int, Mapping[str, Any]]],
+    links: Iterable[tuple[str, str, Mapping[str, Any] | None]],
+) -> Any:
+    """A ``trace_pb2.Span``; a link is its trace's id, its span's id, and attributes."""
     proto = _trace_pb2().Span()
-    proto.trace_id = span._trace_id.to_bytes(16, "big")
-    proto.span_id = span._span_id.to_bytes(8, "big")
-    if span._parent_id is not None:
-        proto.parent_span_id = span._parent_id.to_bytes(8, "big")
-    proto.name = span.name
-    proto.start_time_unix_nano = span.start_time_ns
-    if span.end_time_ns is not None:
-        proto.end_time_unix_nano = span.end_time_ns
-    proto.status.CopyFrom(status_to_proto(span.status))
-    _add_attributes(proto, span.attributes)
-    for event in span.events:
-        proto.events.append(event_to_proto(event))
-    for link in span.links:
+    proto.trace_id = trace_id.to_bytes(16, "big")
+    proto.span_id = span_id.to_bytes(8, "big")
+    if parent_id is not None:
+        proto.parent_span_id = parent_id.to_bytes(8, "big")
+    proto.name = name
+    proto.start_time_unix_nano, end = times
+    if end is not None:
+        proto.end_time_unix_nano = end
+    proto.status.CopyFrom(status_to_proto(*status))
+    _add_attributes(proto, attributes)
+    for event in events:
+        proto.events.append(event_to_proto(*event))
+    for linked_trace, linked_span, of_link in links:
         added = proto.links.add()
-        added.trace_id = parse_trace_id(link.trace_id).to_bytes(16, "big")
-        added.span_id = parse_span_id(link.span_id).to_bytes(8, "big")
-        _add_attributes(added, link.attributes or {})
+        added.trace_id = parse_trace_id(linked_trace).to_bytes(16, "big")
+        added.span_id = parse_span_id(linked_span).to_bytes(8, "big")
+        _add_attributes(added, of_link or {})
     return proto
 
 
 def values_from_proto(proto: Any, location_id: str | None, keep_id: bool = False) -> dict[str, Any]:
-    """The arguments of `Span` for a ``trace_pb2.Span``.
+    """The arguments of `Span` for a ``trace_pb2.Span``; its status as code and description.
 
     Args:
         proto: the message.
@@ -151,7 +160,7 @@ def _attributes(proto: Any) -> dict[str, Any]:
     return {pair.key: _value_of(pair.value) for pair in proto.attributes}
 
 
-def _add_attributes(proto: Any, attributes: dict[str, Any]) -> None:
+def _add_attributes(proto: Any, attributes: Mapping[str, Any]) -> None:
     for key, value in attributes.items():
         pair = proto.attributes.add()
         pair.key = key

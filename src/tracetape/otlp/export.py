@@ -19,7 +19,6 @@ from tracetape.capture import encode
 from tracetape.exceptions import ExportError, IntegrationMissingError, InvalidValueError
 from tracetape.formats.ids import parse_span_id, parse_trace_id
 from tracetape.formats.names import SESSION, TRACE_ID, USER
-from tracetape.formats.otel import status_to_otel
 from tracetape.privacy.names import MARK
 from tracetape.privacy.texts import clean_said
 from tracetape.privacy.urls import secrets_in_url
@@ -163,7 +162,7 @@ def readable(span: Span, trace: Trace) -> ReadableSpan:
         attributes=attributes,
         events=events,
         links=links,
-        status=status_to_otel(span.status),
+        status=span.status.to_otel_status(),
         start_time=span.start_time_ns,
         end_time=span.end_time_ns,
     )

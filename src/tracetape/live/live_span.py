@@ -27,7 +27,7 @@ from tracetape.formats.names import (
 )
 from tracetape.live.live_trace import LiveTrace
 from tracetape.media.policy import may_hold_media
-from tracetape.privacy.levels import checked_level, protected
+from tracetape.privacy.levels import checked_level
 
 if TYPE_CHECKING:
     from tracetape.entities.attachment import Attachment
@@ -327,6 +327,9 @@ class LiveSpan(Span):
         """
         if self._fields and UNREAD in self._fields:
             self._read()
+        with loading:
+            from tracetape.live.protection import protected
+
         shown = protected(self)
         return Span(
             trace_id=self._trace_id,

@@ -18,7 +18,6 @@ __all__ = [
     "Privacy",
     "checked_level",
     "policy",
-    "protected",
     "protected_value",
 ]
 
@@ -65,20 +64,6 @@ def checked_level(level: Any, name: str = "capture") -> str:
     if level not in LEVELS:
         raise InvalidValueError(f"{name} must be one of {', '.join(LEVELS)}, got {level!r}")
     return str(level)
-
-
-def protected(span: Any) -> Any:
-    """What of a live span may leave it: the span itself, if nothing is to be hidden."""
-    with loading:
-        from tracetape.recorder.protection import protect, without_credentials
-
-    hidden = policy.now is not OPEN or span._trace.privacy is not None
-    if not hidden:
-        hidden = span._fields is not None and "capture" in span._fields
-        hidden = hidden or (span._attributes is not None and CAPTURE in span._attributes)
-    # First: a rule must not get to see a credential.
-    view = without_credentials(span)
-    return protect(view) if hidden else view
 
 
 def protected_value(value: Any, *where: str, begun: Privacy | None = None, of: str = "") -> Any:

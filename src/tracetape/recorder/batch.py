@@ -12,10 +12,9 @@ from tracetape.entities.constants import SpanStatusCode
 from tracetape.live.live_span import LiveSpan
 from tracetape.live.live_trace import LiveTrace, TraceDetails
 from tracetape.live.liveness import PROCESS, SEEN, signs_of_life
+from tracetape.live.protection import protected, secrets_of_trace
 from tracetape.live.summary import preview, root_metadata, state_of
-from tracetape.privacy.levels import protected
 from tracetape.recorder.inherited import Inherited
-from tracetape.recorder.protection import secrets_of_trace
 from tracetape.recorder.sums import Sum
 from tracetape.recorder.surroundings import whereabouts
 from tracetape.store import TraceUpdate

@@ -114,7 +114,7 @@ def load_by_parts() -> Iterator[None]:
     yield
     with loading:
         import tracetape.live.liveness
-        import tracetape.recorder.protection
+        import tracetape.live.protection
     yield
     # Few spans need these; but when one does, the program may have no file left to open.
     with loading:

@@ -17,7 +17,7 @@ from tracetape.formats.ids import span_id_text, trace_id_text
 from tracetape.formats.json_text import json_text
 from tracetape.formats.names import UNREAD
 from tracetape.privacy.fields import clean_fields, clean_said_fields, may_hold_credentials
-from tracetape.privacy.levels import CAPTURE, LEVELS, Privacy, policy
+from tracetape.privacy.levels import CAPTURE, LEVELS, OPEN, Privacy, policy
 from tracetape.privacy.names import MARK
 from tracetape.privacy.pieces import conceal_pieces
 from tracetape.privacy.texts import clean_said
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tracetape.live.live_trace import LiveTrace
     from tracetape.privacy.redactor import Redactor
 
-__all__ = ["protect", "secrets_of_trace", "without_credentials"]
+__all__ = ["protect", "protected", "secrets_of_trace", "without_credentials"]
 
 # Of what an exception says, only this is no content.
 _EXCEPTION_TYPE = "exception.type"
@@ -43,6 +43,17 @@ _LARGE = 16 << 10  # bytes of JSON that a quick look saves the reading of
 _PATH = "path"  # the field that a call of an integration has, and nothing else
 _TOO_DEEP = "[dropped: too many levels to look for credentials]"
 _CONTENT_FIELDS = frozenset({"tools", "description", "function_name", "links"})
+
+
+def protected(span: Any) -> Any:
+    """What of a live span may leave it: the span itself, if nothing is to be hidden."""
+    hidden = policy.now is not OPEN or span._trace.privacy is not None
+    if not hidden:
+        hidden = span._fields is not None and "capture" in span._fields
+        hidden = hidden or (span._attributes is not None and CAPTURE in span._attributes)
+    # First: a rule must not get to see a credential.
+    view = without_credentials(span)
+    return protect(view) if hidden else view
 
 
 def protect(span: Any) -> Any:

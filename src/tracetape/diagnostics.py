@@ -6,13 +6,14 @@ import logging
 import os
 import sys
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Any
 
 from tracetape._system import is_green, is_own_thread, lasting_lock
 from tracetape._terminal import clean
-from tracetape.privacy.values import concealed
 
 __all__ = [
+    "conceal_with",
     "faults",
     "forget_faults",
     "internal_error",
@@ -27,6 +28,15 @@ __all__ = [
 _PREFIX = "tracetape: "  # whoever reads a program's log sees who speaks
 
 
+_conceal: Callable[[str], str] = str
+
+
+def conceal_with(conceal: Callable[[str], str]) -> None:
+    """Pass each line through `conceal`, once secrets can be known."""
+    global _conceal
+    _conceal = conceal
+
+
 class _WithoutSecrets(logging.Filter):
     """What we log, tracebacks included, holds no known secret and nothing a terminal obeys."""
 
@@ -34,11 +44,11 @@ class _WithoutSecrets(logging.Filter):
         """Change the record, which always passes."""
         try:
             text = record.getMessage()
-            if (cleaned := clean(concealed(text))) != text:
+            if (cleaned := clean(_conceal(text))) != text:
                 record.msg, record.args = cleaned, None
             if record.exc_info and not record.exc_text:
                 text = logging.Formatter().formatException(record.exc_info)
-                if (cleaned := clean(concealed(text))) != text:
+                if (cleaned := clean(_conceal(text))) != text:
                     record.exc_text = cleaned
         except Exception:  # noqa: BLE001 - the handlers say it when they meet it
             return True

@@ -69,7 +69,7 @@ def test_beside_a_reader_it_is_said_that_it_may_still_be_there(
     store_path: Path, left: Left, reader: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Deleting waits for a moment only; later it can be made sure of."""
-    monkeypatch.setattr("tracetape.cli.common._LOG_SECONDS", 0.1)
+    monkeypatch.setattr("tracetape.cli.shared.stores._LOG_SECONDS", 0.1)
     said = delete(store_path)
     assert "may still stand in the file, or in traces.db-wal" in said
     assert "`tracetape prune --optimize`" in said
@@ -102,7 +102,7 @@ def test_a_program_that_writes_on_makes_it_go(
     update: Callable[..., TraceUpdate],
 ) -> None:  # fmt: skip
     """Once the reader is away: in idle time if it has deleted, else with what it writes."""
-    monkeypatch.setattr("tracetape.cli.common._LOG_SECONDS", 0.0)
+    monkeypatch.setattr("tracetape.cli.shared.stores._LOG_SECONDS", 0.0)
     monkeypatch.setattr("tracetape.store.maintenance._LOG_SECONDS", 0.0)
     writer = SQLiteStore(store_path)
     writer.write([update(make_span(trace_id=2), trace_id=2)])

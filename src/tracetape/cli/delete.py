@@ -7,8 +7,14 @@ import sys
 import click
 
 from tracetape._terminal import plural
-from tracetape.cli.common import find_trace, opened_to_change, shown_place, store_option, tell_rest
-from tracetape.cli.output import echo
+from tracetape.cli.shared.output import echo
+from tracetape.cli.shared.stores import (
+    find_trace,
+    opened_to_change,
+    shown_place,
+    store_option,
+    tell_rest,
+)
 
 __all__ = ["delete"]
 

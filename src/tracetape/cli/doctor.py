@@ -13,8 +13,8 @@ import click
 
 from tracetape._terminal import visible_line
 from tracetape._version import __version__
-from tracetape.cli.common import console, shown_place
-from tracetape.cli.output import echo
+from tracetape.cli.shared.output import echo
+from tracetape.cli.shared.stores import console, shown_place
 from tracetape.exceptions import TracetapeException
 from tracetape.privacy.names import MARK, is_credential
 from tracetape.privacy.shapes import without_secrets

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import click
 
 from tracetape._terminal import plural, visible_line
-from tracetape.cli.common import (
+from tracetape.cli.shared.output import echo
+from tracetape.cli.shared.stores import (
     find_trace,
     opened,
     shown_place,
     store_option,
     tell_unreadable_of,
 )
-from tracetape.cli.output import echo
 from tracetape.exceptions import TracetapeException
 from tracetape.privacy.files import replacing
 from tracetape.privacy.urls import clean_text

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracetape.cli.common import console, opened, shown_place, store_option
-from tracetape.cli.output import echo, echo_json
+from tracetape.cli.shared.output import echo, echo_json
+from tracetape.cli.shared.stores import console, opened, shown_place, store_option
 
 if TYPE_CHECKING:
     from rich.text import Text

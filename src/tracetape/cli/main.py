@@ -10,15 +10,15 @@ import click
 from tracetape._terminal import visible, visible_line
 from tracetape._version import __version__
 from tracetape.cli.cassette import cassette
-from tracetape.cli.common import tell_unreadable
 from tracetape.cli.delete import delete
 from tracetape.cli.doctor import doctor
-from tracetape.cli.ends import INTERRUPTED, notice_closed_output, of_output
 from tracetape.cli.exchange import export, import_
 from tracetape.cli.ls import ls
-from tracetape.cli.output import echo
 from tracetape.cli.prune import prune
 from tracetape.cli.run.command import run
+from tracetape.cli.shared.ends import INTERRUPTED, notice_closed_output, of_output
+from tracetape.cli.shared.output import echo
+from tracetape.cli.shared.stores import tell_unreadable
 from tracetape.cli.show import show
 from tracetape.cli.tail import tail
 from tracetape.exceptions import TracetapeException

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from tracetape._terminal import plural
-from tracetape.cli.common import opened_to_change, shown_place, store_option, tell_rest
-from tracetape.cli.output import echo, echo_over
+from tracetape.cli.shared.output import echo, echo_over
+from tracetape.cli.shared.stores import opened_to_change, shown_place, store_option, tell_rest
 
 __all__ = ["prune"]
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from tracetape.cli.common import console, find_trace, opened, store_option
-from tracetape.cli.output import echo_json
+from tracetape.cli.shared.output import echo_json
+from tracetape.cli.shared.stores import find_trace, opened, print_trace, store_option
 
-if TYPE_CHECKING:
-    from tracetape.entities import Trace
-
-__all__ = ["print_trace", "show"]
+__all__ = ["show"]
 
 
 @click.command(name="show", short_help="Show a trace as a tree.")
@@ -32,10 +27,3 @@ def show(trace_id: str | None, full: bool, as_json: bool, store: str | None) -> 
         echo_json(trace.to_json(pretty=True))
     else:
         print_trace(trace, full=full)
-
-
-def print_trace(trace: Trace, *, full: bool = False) -> None:
-    """Print the tree, in colours on a terminal."""
-    from tracetape.views import render_tree
-
-    console().print(render_tree(trace, full=full))

@@ -6,9 +6,9 @@ import time
 
 import click
 
-from tracetape.cli.common import console, opened, shown_place, store_option
 from tracetape.cli.ls import TraceLines, with_text
-from tracetape.cli.output import echo
+from tracetape.cli.shared.output import echo
+from tracetape.cli.shared.stores import console, opened, shown_place, store_option
 
 __all__ = ["tail"]
 

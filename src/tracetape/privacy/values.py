@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from tracetape._system import lasting_lock
+from tracetape.diagnostics import conceal_with
 from tracetape.privacy.forms import Form, forms_of
 from tracetape.privacy.names import MARK, is_credential_header, is_telling
 from tracetape.privacy.urls import secrets_in_url
@@ -192,6 +193,9 @@ def known(own: frozenset[str] | None = None) -> Secrets:
 def concealed(text: str) -> str:
     """`text` without the newest secrets of the process."""
     return known().text(text) if _recent else text
+
+
+conceal_with(concealed)  # before this module is loaded nothing is known
 
 
 def secrets_in_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[str]:

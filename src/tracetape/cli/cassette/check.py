@@ -8,7 +8,7 @@ import click
 
 from tracetape._terminal import plural, visible_line
 from tracetape.cli.cassette.files import paths_argument, tape_files
-from tracetape.cli.output import echo
+from tracetape.cli.shared.output import echo
 
 __all__ = ["check_command"]
 

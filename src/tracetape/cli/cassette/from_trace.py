@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from tracetape._terminal import plural, visible_line
-from tracetape.cli.common import find_trace, opened, store_option
-from tracetape.cli.output import echo
+from tracetape.cli.shared.output import echo
+from tracetape.cli.shared.stores import find_trace, opened, store_option
 
 __all__ = ["from_trace_command"]
 

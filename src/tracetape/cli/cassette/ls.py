@@ -10,8 +10,8 @@ import click
 
 from tracetape._terminal import plural, visible, visible_line
 from tracetape.cli.cassette.files import paths_argument, tape_files
-from tracetape.cli.common import console
-from tracetape.cli.output import echo
+from tracetape.cli.shared.output import echo
+from tracetape.cli.shared.stores import console
 
 if TYPE_CHECKING:
     from tracetape.cassettes import Interaction

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-from tracetape.cli.ends import INTERRUPTED
+from tracetape.cli.shared.ends import INTERRUPTED
 from tracetape.diagnostics import told_missing
 
 __all__ = ["execute", "guarded"]

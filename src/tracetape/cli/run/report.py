@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from tracetape._system import wall_clock_ns
 from tracetape._terminal import plural
-from tracetape.cli.common import numeric_id, shown_place
-from tracetape.cli.output import echo
-from tracetape.cli.show import print_trace
+from tracetape.cli.shared.output import echo
+from tracetape.cli.shared.stores import numeric_id, print_trace, shown_place
 from tracetape.diagnostics import faults
 from tracetape.entities import TraceInfo
 from tracetape.exceptions import StoreError

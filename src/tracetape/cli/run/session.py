@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from tracetape.cli.output import echo
 from tracetape.cli.run.children import trace_children
 from tracetape.cli.run.report import Report
+from tracetape.cli.shared.output import echo
 from tracetape.exceptions import TracetapeException
 from tracetape.store import open_store
 from tracetape.tracing.runtime import runtime

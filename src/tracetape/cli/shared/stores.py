@@ -17,7 +17,7 @@ from tracetape.exceptions import TracetapeException
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tracetape.entities import TraceInfo
+    from tracetape.entities import Trace, TraceInfo
     from tracetape.store import SQLiteStore
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "numeric_id",
     "opened",
     "opened_to_change",
+    "print_trace",
     "shown_place",
     "store_option",
     "tell_rest",
@@ -70,7 +71,7 @@ def tell_unreadable_of(store: SQLiteStore) -> None:
 
 def tell_unreadable(context: click.Context) -> bool:
     """Say what of the stores could not be read; whether there is anything."""
-    from tracetape.cli.output import echo
+    from tracetape.cli.shared.output import echo
     from tracetape.views.format import one_line
 
     told = False
@@ -104,7 +105,7 @@ def opened_to_change(url: str | None) -> Iterator[SQLiteStore]:
 
 def tell_rest(store: SQLiteStore) -> None:
     """Say if what was removed may still stand in the file, or in the log beside it."""
-    from tracetape.cli.output import echo
+    from tracetape.cli.shared.output import echo
 
     if not store.empty_log(_LOG_SECONDS):
         place = shown_place(store.url)
@@ -171,3 +172,10 @@ def console() -> Console:
         reconfigure(errors="replace")  # what its encoding cannot say is no reason to fail
     width = None if sys.stdout.isatty() else shutil.get_terminal_size((_PIPE_WIDTH, 0)).columns
     return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def print_trace(trace: Trace, *, full: bool = False) -> None:
+    """Print the tree, in colours on a terminal."""
+    from tracetape.views import render_tree
+
+    console().print(render_tree(trace, full=full))

@@ -12,7 +12,7 @@ from tracetape.instrument.outcomes import (
 )
 from tracetape.instrument.parsing import wrap_taking_a_chunk
 from tracetape.instrument.providers import provider_of
-from tracetape.instrument.registry import autolog, autolog_one
+from tracetape.instrument.registry import autolog, autolog_one, register
 from tracetape.instrument.template import Template
 
 __all__ = [
@@ -32,5 +32,6 @@ __all__ = [
     "is_installed",
     "options",
     "provider_of",
+    "register",
     "wrap_taking_a_chunk",
 ]

@@ -59,7 +59,7 @@ def _find(name: str) -> Finding:
 
 
 def _without_part(name: str) -> Finding:
-    return Finding(name, name, None, [], [], [], "tracetape's own part for it is missing")
+    return Finding(name, name, None, [], [], [], registry.problem(name))
 
 
 def _inspect(name: str) -> Finding:

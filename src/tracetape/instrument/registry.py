@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import NoneType
 from typing import Any
 
@@ -14,6 +14,7 @@ from tracetape.instrument.integration import Integration
 from tracetape.instrument.options import options
 from tracetape.instrument.patching import Patch
 from tracetape.instrument.providers import register_provider
+from tracetape.instrument.third_party import third_party
 from tracetape.limits import checked_flag
 from tracetape.privacy.levels import checked_level
 from tracetape.tracing.runtime import is_disabled, runtime
@@ -26,6 +27,8 @@ __all__ = [
     "names",
     "packages",
     "patches",
+    "problem",
+    "register",
 ]
 
 # Our own; their modules are imported when an integration is first switched on.
@@ -50,6 +53,7 @@ _MLFLOW_KEYWORDS = frozenset(
 )
 
 _patches: dict[str, list[Patch]] = {}
+_wants: Callable[[str], bool] | None = None  # of the last `autolog`: which integrations are on
 
 
 def autolog(
@@ -75,6 +79,9 @@ def autolog(
     A library that is not installed is no error; an integration of ours that cannot be imported
     is one warning. Calling it twice is calling it once; the options
     are those of the last call. The keywords of ``mlflow.autolog`` are taken too.
+
+    Integrations of others are switched on with ours: those that `tracetape.instrument.register`
+    took, and those that installed distributions name as entry points ``tracetape.integrations``.
 
     Args:
         disable: switch everything off instead, and put the originals back.
@@ -132,21 +139,44 @@ def autolog(
     levels = {"*": capture} if isinstance(capture, str) else dict(capture or {})
     for level in levels.values():
         checked_level(level)
+    known = names()
     for name in (*exclude, *(levels.keys() - {"*"})):
-        if name not in _MODULES:
+        if name not in known:
             raise InvalidValueError(
-                f"there is no integration {name!r}: choose from {', '.join(sorted(_MODULES))}"
+                f"there is no integration {name!r}: choose from {', '.join(known)}"
             )
     options.propagate, options.stream_usage = propagate, stream_usage
     options.chunk_events = chunk_events
     options.all_requests, options.vectors = all_requests, vectors
     options.text_column, options.capture = text_column, levels
     off = {*exclude, *exclude_flavors}
-    for name in _MODULES:
+    global _wants
+    if disable or not log_traces:
+        _wants = None
+    else:
+        _wants = lambda name: name not in off and (threads or name != "threads")  # noqa: E731
+    for name in known:
         if name not in off:
-            on = not disable and log_traces and (threads or name != "threads")
-            _switch(name, on=on)
+            _switch(name, on=_wants is not None and _wants(name))
     _get_ready()
+
+
+def register(integration: Integration) -> None:
+    """Make an integration of your own known; it is on at once if `autolog` was called.
+
+    A distribution does not need this: `autolog` finds it by its entry point in the group
+    ``tracetape.integrations``. One with the same name as an earlier one replaces that.
+
+    Raises:
+        InvalidTypeError: it is not an `Integration`.
+        InvalidValueError: tracetape has an integration of this name.
+    """
+    third_party.add(integration, frozenset(_MODULES))
+    for patch in _patches.pop(integration.name, ()):
+        patch.switch_off()
+    if _wants is not None and _wants(integration.name):
+        _switch(integration.name, on=True)
+        _get_ready()
 
 
 def autolog_one(name: str, *beside: str, disable: bool = False, log_traces: bool = True) -> None:
@@ -219,15 +249,22 @@ def _get_ready() -> None:
 
 
 def names() -> list[str]:
-    """Names of all integrations."""
-    return sorted(_MODULES)
+    """Names of all integrations, those of others included."""
+    return sorted({*_MODULES, *third_party.names()})
 
 
 def integration(name: str) -> Integration | None:
     """The integration of this name; None with one warning if it cannot be imported."""
+    if name not in _MODULES:
+        return third_party.find(name)
     module = load(_MODULES[name], f"calls of {name} are not traced")
     found: Integration | None = None if module is None else module.INTEGRATION
     return found
+
+
+def problem(name: str) -> str:
+    """Why there is no integration of this name, though it is known."""
+    return third_party.problem(name) or "tracetape's own part for it is missing"
 
 
 def patches(name: str) -> list[Patch]:
@@ -238,5 +275,5 @@ def patches(name: str) -> list[Patch]:
 def packages() -> frozenset[str]:
     """Packages without whose import there is nothing to trace."""
     # What everybody imports tells nothing.
-    found = filter(None, map(integration, _MODULES))
+    found = filter(None, map(integration, names()))
     return frozenset(one.package for one in found) - sys.stdlib_module_names

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 import tracetape
+import tracetape.agents
 import tracetape.anthropic
+import tracetape.databricks
 import tracetape.openai
 from tracetape import tracing
 from tracetape.cassettes import cassette
@@ -60,7 +62,12 @@ _WRONG: list[tuple[Callable[..., Any], str, list[Any], str]] = [
     (tracetape.autolog, "capture", [5, ["none"]], 'write capture={"openai": "metadata"}'),
     *[
         (one.autolog, name, ["no", 0], f"write {name}=False")
-        for one in (tracetape.openai, tracetape.anthropic)
+        for one in (
+            tracetape.agents,
+            tracetape.anthropic,
+            tracetape.databricks,
+            tracetape.openai,
+        )
         for name in ("disable", "log_traces")
     ],
     (_trace, "sampling_ratio_override", ["0.5", True], "write sampling_ratio_override=0.1"),

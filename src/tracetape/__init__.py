@@ -8,7 +8,7 @@ from tracetape._lazy import lazy_names
 from tracetape._version import __version__
 
 if TYPE_CHECKING:
-    from tracetape import anthropic, entities, openai, testing, tracing
+    from tracetape import agents, anthropic, databricks, entities, openai, testing, tracing
     from tracetape.cassettes import cassette
     from tracetape.exceptions import TracetapeException
     from tracetape.instrument import autolog
@@ -57,12 +57,14 @@ __all__ = [
     "TracetapeException",
     "__version__",
     "add_trace",
+    "agents",
     "anthropic",
     "autolog",
     "carry",
     "cassette",
     "configure",
     "context",
+    "databricks",
     "delete_assessment",
     "delete_trace_tag",
     "delete_traces",
@@ -120,7 +122,7 @@ _ELSEWHERE = {
     **dict.fromkeys(_DESTINATION, "tracetape.tracing.destination"),
     **dict.fromkeys(_ASSESSING, "tracetape.tracing.assessments"),
 }
-_MODULES = ("anthropic", "entities", "openai", "testing", "tracing")
+_MODULES = ("agents", "anthropic", "databricks", "entities", "openai", "testing", "tracing")
 _TRACING = set(__all__) - set(_ELSEWHERE) - set(_MODULES) - {"__version__"}
 __getattr__ = lazy_names(
     __name__, {**dict.fromkeys(_TRACING, "tracetape.tracing"), **_ELSEWHERE}, _MODULES

@@ -140,7 +140,13 @@ _INSTEAD: dict[str, Callable[..., Any]] = {
     "trace": _traced_later,
     "update_current_trace": _nothing,
 }
-_MODULES = ("tracetape.anthropic", "tracetape.openai", "tracetape.tracing")
+_MODULES = (
+    "tracetape.agents",
+    "tracetape.anthropic",
+    "tracetape.databricks",
+    "tracetape.openai",
+    "tracetape.tracing",
+)
 
 
 class Absent:

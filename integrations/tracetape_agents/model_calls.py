@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tracetape._system import wall_clock_ns
 from tracetape.entities import LiveSpan, SpanStatus, SpanStatusCode, SpanType
-from tracetape.instrument.call import noticed
-from tracetape.tracing.current import current_span
-from tracetape.tracing.spans import start_span_no_context
+from tracetape.instrument import current_span, noticed, start_span_no_context, wall_clock_ns
 
 __all__ = ["KINDS", "begins", "ends"]
 

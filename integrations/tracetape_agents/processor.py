@@ -13,10 +13,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
-from tracetape.diagnostics import internal_error
 from tracetape.entities import LiveSpan, SpanStatus, SpanStatusCode, SpanType
-from tracetape.tracing.spans import start_span
-from tracetape.tracing.trace_updates import update_current_trace
+from tracetape.instrument import internal_error, start_span, update_current_trace
 from tracetape_agents import model_calls
 from tracetape_agents.runs import claim_workflow, fail_run
 

@@ -11,12 +11,16 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from tracetape.diagnostics import internal_error
 from tracetape.entities import LiveSpan, SpanStatus, SpanStatusCode, SpanType
-from tracetape.tracing.current import Scope, current, current_span
-from tracetape.tracing.spans import span_scope
-from tracetape.tracing.start import begin_span
-from tracetape.tracing.threads import call_inside
+from tracetape.instrument import (
+    Scope,
+    begin_span,
+    call_inside,
+    current,
+    current_span,
+    internal_error,
+    span_scope,
+)
 
 __all__ = ["claim_workflow", "fail_run", "run", "run_streamed"]
 

@@ -6,19 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tracetape.capture import decode, encode
 from tracetape.entities import SpanType
 from tracetape.instrument import (
     Extractor,
     Failure,
     Request,
     Result,
+    Text,
+    decode,
+    encode,
     failure_of_answer,
     failure_of_page,
     failure_of_reasons,
-)
-from tracetape.instrument.chunks import (
-    Text,
     fields_of,
     get,
     items_of,

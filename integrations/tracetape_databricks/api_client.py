@@ -7,11 +7,17 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tracetape._lazy import loading
-from tracetape._system import perf_counter_ns
-from tracetape.diagnostics import internal_error
-from tracetape.instrument import Extractor, Request, provider_of
-from tracetape.instrument.call import Call, begin_call, calling
+from tracetape.instrument import (
+    Call,
+    Extractor,
+    Request,
+    begin_call,
+    calling,
+    internal_error,
+    loading,
+    perf_counter_ns,
+    provider_of,
+)
 from tracetape_databricks.method_calls import around, keep_login_from_records
 from tracetape_databricks.retrieval import IndexQuery, IndexScan
 from tracetape_databricks.serving import SERVED_MODEL, extractor_of

@@ -7,12 +7,20 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument import Extractor, Request, Result, provider_of
-from tracetape.instrument.call import Call, begin_call
-from tracetape.instrument.credentials import of_request
-from tracetape.privacy.names import MARK, is_secret_in_query
-from tracetape.privacy.urls import clean_text, secrets_in_url
-from tracetape.privacy.values import those_that_tell
+from tracetape.instrument import (
+    MARK,
+    Call,
+    Extractor,
+    Request,
+    Result,
+    begin_call,
+    clean_text,
+    is_secret_in_query,
+    of_request,
+    provider_of,
+    secrets_in_url,
+    those_that_tell,
+)
 from tracetape_databricks.method_calls import around, keep_login_from_records
 
 __all__ = ["wrap_http_request"]

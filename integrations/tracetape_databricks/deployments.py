@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tracetape.instrument import Request, provider_of
-from tracetape.instrument.call import Call, begin_call, calling
+from tracetape.instrument import Call, Request, begin_call, calling, provider_of
 from tracetape_databricks.method_calls import around, begin_guarded, parameters
 from tracetape_databricks.serving import extractor_of
 

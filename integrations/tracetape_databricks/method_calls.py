@@ -6,10 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from tracetape.diagnostics import internal_error
-from tracetape.instrument.call import Call, calling
-from tracetape.instrument.credentials import ClientSecrets
-from tracetape.tracing.runtime import runtime
+from tracetape.instrument import Call, ClientSecrets, calling, internal_error, runtime
 
 __all__ = [
     "Answer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tracetape.diagnostics import package_missing
+from tracetape.instrument import package_missing
 
 __all__ = ["wrap_http_client"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracetape.instrument import Request, is_installed, provider_of
-from tracetape.instrument.call import Call, begin_call
+from tracetape.instrument import Call, Request, begin_call, is_installed, provider_of
 from tracetape_databricks.method_calls import around, around_async, keep_login_from_records
 from tracetape_databricks.retrieval import IndexQuery
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument import Extractor, Request, Result
-from tracetape.instrument.chunks import joined, plain, text_of
+from tracetape.instrument import Extractor, Request, Result, joined, plain, text_of
 from tracetape_openai.chat import ChatCompletions
 from tracetape_openai.completions import Completions
 from tracetape_openai.deltas import merge

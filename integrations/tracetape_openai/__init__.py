@@ -67,7 +67,7 @@ def _socket_targets() -> list[Target]:
             f"openai.resources.{module}",
             f"{'Async' if is_async else ''}{name}Connection",
             method,
-            _lazily("sockets", wrapper, is_async=is_async),
+            _lazily("websockets", wrapper, is_async=is_async),
             optional=True,
         )
         for module, name in (

@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
 from tracetape.entities.attachment import Attachment
-from tracetape.instrument import Request, Result
-from tracetape.instrument.chunks import Text, decoded_base64, fields_of, plain, text_of
+from tracetape.instrument import Request, Result, Text, decoded_base64, fields_of, plain, text_of
 from tracetape_openai.model_calls import ModelCall, answer_fields
 
 __all__ = ["Speech", "Transcriptions", "Translations"]

@@ -5,15 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument.chunks import (
-    Text,
-    fields_of,
-    get,
-    items_of,
-    joined,
-    joined_base64,
-    says,
-)
+from tracetape.instrument import Text, fields_of, get, items_of, joined, joined_base64, says
 from tracetape_openai.choices import ChoicesCall
 from tracetape_openai.deltas import merge
 from tracetape_openai.tool_calls import in_order

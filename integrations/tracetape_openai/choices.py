@@ -12,8 +12,11 @@ from tracetape.instrument import (
     failure_of_error,
     failure_of_page,
     failure_of_reasons,
+    items_of,
+    merged_counts,
+    plain,
+    text_of,
 )
-from tracetape.instrument.chunks import items_of, merged_counts, plain, text_of
 from tracetape_openai.model_calls import ModelCall, answer_fields
 
 __all__ = ["ChoicesCall"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument import Result
-from tracetape.instrument.chunks import get, items_of, joined
+from tracetape.instrument import Result, get, items_of, joined
 from tracetape_openai.choices import ChoicesCall
 from tracetape_openai.deltas import merge
 

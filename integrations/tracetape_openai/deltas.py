@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracetape.instrument.chunks import Text, merged_counts
+from tracetape.instrument import Text, merged_counts
 from tracetape_openai.tool_calls import is_repeated, place_of, whole_name
 
 __all__ = ["merge"]

@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 from tracetape.entities import Document, SpanType
 from tracetape.entities.attachment import Attachment
-from tracetape.instrument import Extractor, Request, Result
-from tracetape.instrument.chunks import fields_of, items_of, plain
+from tracetape.instrument import Extractor, Request, Result, fields_of, items_of, plain
 from tracetape_openai.model_calls import ModelCall
 
 __all__ = ["Decisions", "Generic", "Management", "Moderations", "VectorStoreSearch"]

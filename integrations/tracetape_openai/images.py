@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tracetape.entities import SpanType
-from tracetape.instrument import Result
-from tracetape.instrument.chunks import fields_of, plain
+from tracetape.instrument import Result, fields_of, plain
 from tracetape_openai.model_calls import ModelCall, answer_fields
 
 __all__ = ["Images"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from tracetape.capture import decode, encode
-from tracetape.instrument import Extractor, Request, Result, failure_of_error
+from tracetape.instrument import Extractor, Request, Result, decode, encode, failure_of_error
 from tracetape_openai.usage import normalised, usage_of
 
 __all__ = ["ModelCall", "answer_fields", "chat_tools"]

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracetape.instrument import Failure, failure_of_answer, failure_of_error
-from tracetape.instrument.chunks import Text, fields_of, get, items_of, joined, plain, says, text_of
+from tracetape.instrument import (
+    Failure,
+    Text,
+    failure_of_answer,
+    failure_of_error,
+    fields_of,
+    get,
+    items_of,
+    joined,
+    plain,
+    says,
+    text_of,
+)
 
 __all__ = ["ResponseEvents"]
 

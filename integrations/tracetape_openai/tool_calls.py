@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tracetape.instrument.chunks import Text
+from tracetape.instrument import Text
 
 __all__ = ["in_order", "is_repeated", "place_of", "whole_name"]
 

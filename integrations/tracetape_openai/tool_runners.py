@@ -10,16 +10,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from tracetape.capture import encode
-from tracetape.diagnostics import internal_error
 from tracetape.entities import LiveSpan, SpanType
-from tracetape.tracing.generators import (
+from tracetape.instrument import (
     Run,
     begin_run,
+    encode,
+    internal_error,
+    span_scope,
+    start_span,
     traced_async_generator,
     traced_generator,
 )
-from tracetape.tracing.spans import span_scope, start_span
 
 __all__ = ["wrap_execute", "wrap_iterate", "wrap_run"]
 

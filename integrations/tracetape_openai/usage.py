@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tracetape.instrument.chunks import items_of, merged_counts
+from tracetape.instrument import items_of, merged_counts
 
 __all__ = ["normalised", "usage_of"]
 

@@ -14,13 +14,20 @@ from weakref import ref
 
 import orjson
 
-from tracetape.capture import decode, encode
-from tracetape.diagnostics import internal_error
 from tracetape.entities.attachment import Attachment
-from tracetape.instrument import Request, provider_of
-from tracetape.instrument.call import Call, begin_call
-from tracetape.instrument.chunks import decoded_base64, get
-from tracetape.privacy.values import secrets_of_request, those_that_tell
+from tracetape.instrument import (
+    Call,
+    Request,
+    begin_call,
+    decode,
+    decoded_base64,
+    encode,
+    get,
+    internal_error,
+    provider_of,
+    secrets_of_request,
+    those_that_tell,
+)
 from tracetape_openai.responses import Responses
 
 __all__ = ["RealtimeResponses", "wrap_close", "wrap_receive", "wrap_send"]

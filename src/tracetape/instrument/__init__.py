@@ -1,8 +1,11 @@
 """The public seam for integrations: tables of targets, extractors with three verbs."""
 
+from typing import TYPE_CHECKING
+
+from tracetape._lazy import lazy_names
 from tracetape._modules import is_installed
+from tracetape.instrument.autolog_options import options
 from tracetape.instrument.integration import Extractor, Integration, Request, Result, Target
-from tracetape.instrument.options import options
 from tracetape.instrument.outcomes import (
     Failure,
     failure_of_answer,
@@ -15,23 +18,179 @@ from tracetape.instrument.providers import provider_of
 from tracetape.instrument.registry import autolog, autolog_one, register
 from tracetape.instrument.template import Template
 
+if TYPE_CHECKING:
+    from tracetape._lazy import loading
+    from tracetape._system import perf_counter_ns, wall_clock_ns
+    from tracetape.capture import decode, encode
+    from tracetape.diagnostics import internal_error, package_missing
+    from tracetape.instrument.call import Call, begin_call, calling, noticed
+    from tracetape.instrument.chunks import (
+        Text,
+        decoded_base64,
+        fields_of,
+        get,
+        items_of,
+        joined,
+        joined_base64,
+        merged_counts,
+        plain,
+        says,
+        text_of,
+    )
+    from tracetape.instrument.credentials import ClientSecrets, of_request
+    from tracetape.privacy.names import MARK, is_secret_in_query
+    from tracetape.privacy.urls import clean_text, secrets_in_url
+    from tracetape.privacy.values import secrets_of_request, those_that_tell
+    from tracetape.tracing.current import Scope, current, current_span
+    from tracetape.tracing.generators import (
+        Run,
+        begin_run,
+        traced_async_generator,
+        traced_generator,
+    )
+    from tracetape.tracing.runtime import runtime
+    from tracetape.tracing.spans import span_scope, start_span, start_span_no_context
+    from tracetape.tracing.start import begin_span
+    from tracetape.tracing.threads import call_inside
+    from tracetape.tracing.trace_updates import update_current_trace
+
 __all__ = [
+    "MARK",
+    "Call",
+    "ClientSecrets",
     "Extractor",
     "Failure",
     "Integration",
     "Request",
     "Result",
+    "Run",
+    "Scope",
     "Target",
     "Template",
+    "Text",
     "autolog",
     "autolog_one",
+    "begin_call",
+    "begin_run",
+    "begin_span",
+    "call_inside",
+    "calling",
+    "clean_text",
+    "current",
+    "current_span",
+    "decode",
+    "decoded_base64",
+    "encode",
     "failure_of_answer",
     "failure_of_error",
     "failure_of_page",
     "failure_of_reasons",
+    "fields_of",
+    "get",
+    "internal_error",
     "is_installed",
+    "is_secret_in_query",
+    "items_of",
+    "joined",
+    "joined_base64",
+    "loading",
+    "merged_counts",
+    "noticed",
+    "of_request",
     "options",
+    "package_missing",
+    "perf_counter_ns",
+    "plain",
     "provider_of",
     "register",
+    "runtime",
+    "says",
+    "secrets_in_url",
+    "secrets_of_request",
+    "span_scope",
+    "start_span",
+    "start_span_no_context",
+    "text_of",
+    "those_that_tell",
+    "traced_async_generator",
+    "traced_generator",
+    "update_current_trace",
+    "wall_clock_ns",
     "wrap_taking_a_chunk",
 ]
+
+# What integrations need of the rest of the package, loaded when one asks for it.
+_HELPERS = {
+    "tracetape._lazy": ("loading",),
+    "tracetape._system": (
+        "perf_counter_ns",
+        "wall_clock_ns",
+    ),
+    "tracetape.capture": (
+        "decode",
+        "encode",
+    ),
+    "tracetape.diagnostics": (
+        "internal_error",
+        "package_missing",
+    ),
+    "tracetape.instrument.call": (
+        "Call",
+        "begin_call",
+        "calling",
+        "noticed",
+    ),
+    "tracetape.instrument.chunks": (
+        "Text",
+        "decoded_base64",
+        "fields_of",
+        "get",
+        "items_of",
+        "joined",
+        "joined_base64",
+        "merged_counts",
+        "plain",
+        "says",
+        "text_of",
+    ),
+    "tracetape.instrument.credentials": (
+        "ClientSecrets",
+        "of_request",
+    ),
+    "tracetape.privacy.names": (
+        "MARK",
+        "is_secret_in_query",
+    ),
+    "tracetape.privacy.urls": (
+        "clean_text",
+        "secrets_in_url",
+    ),
+    "tracetape.privacy.values": (
+        "secrets_of_request",
+        "those_that_tell",
+    ),
+    "tracetape.tracing.current": (
+        "Scope",
+        "current",
+        "current_span",
+    ),
+    "tracetape.tracing.generators": (
+        "Run",
+        "begin_run",
+        "traced_async_generator",
+        "traced_generator",
+    ),
+    "tracetape.tracing.runtime": ("runtime",),
+    "tracetape.tracing.spans": (
+        "span_scope",
+        "start_span",
+        "start_span_no_context",
+    ),
+    "tracetape.tracing.start": ("begin_span",),
+    "tracetape.tracing.threads": ("call_inside",),
+    "tracetape.tracing.trace_updates": ("update_current_trace",),
+}
+
+__getattr__ = lazy_names(
+    __name__, {name: module for module, names in _HELPERS.items() for name in names}
+)

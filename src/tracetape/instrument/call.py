@@ -17,10 +17,10 @@ from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error
 from tracetape.entities.event import SpanEvent
 from tracetape.formats.json_text import json_text
+from tracetape.instrument.autolog_options import options
 from tracetape.instrument.chunks import plain
 from tracetape.instrument.credentials import secrets_of_exception
 from tracetape.instrument.integration import Extractor, Request, Result
-from tracetape.instrument.options import options
 from tracetape.live.live_span import LiveSpan
 from tracetape.tracing.start import begin_span
 

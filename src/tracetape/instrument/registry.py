@@ -9,9 +9,9 @@ from typing import Any
 
 from tracetape._modules import is_installed, load
 from tracetape.exceptions import IntegrationMissingError, InvalidTypeError, InvalidValueError
+from tracetape.instrument.autolog_options import options
 from tracetape.instrument.credentials import remember_environment
 from tracetape.instrument.integration import Integration
-from tracetape.instrument.options import options
 from tracetape.instrument.patching import Patch
 from tracetape.instrument.providers import register_provider
 from tracetape.instrument.third_party import third_party

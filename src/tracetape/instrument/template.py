@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from tracetape.capture.conversion import is_sentinel
 from tracetape.capture.encoding import holds_odd_float
 from tracetape.diagnostics import internal_error
+from tracetape.instrument.autolog_options import options
 from tracetape.instrument.body import watch_body
 from tracetape.instrument.byte_streams import library_of
 from tracetape.instrument.call import Call, begin_call, calling
@@ -22,7 +23,6 @@ from tracetape.instrument.credentials import ClientSecrets, of_request
 from tracetape.instrument.endpoints import Endpoints, ExtractorRef, is_below, path_below, resolve
 from tracetape.instrument.files import described_files
 from tracetape.instrument.integration import Extractor, Request, Target
-from tracetape.instrument.options import options
 from tracetape.instrument.providers import provider_of, provider_of_client
 from tracetape.instrument.streams import is_watchable, watch_stream
 from tracetape.privacy.values import those_that_tell

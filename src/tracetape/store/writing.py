@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from tracetape.entities.names import SESSION
 from tracetape.store.attachments import write_attachments
 from tracetape.store.briefs import mark_changed
@@ -69,7 +71,14 @@ _INSERT_SPAN = f"""
 _WRITE_SPAN = f"""{_INSERT_SPAN}
     ON CONFLICT (trace, span_id) DO UPDATE SET
         {", ".join(f"{c} = excluded.{c}" for c in SPAN_COLUMNS)}
-        WHERE excluded.end_ns IS NOT NULL OR spans.end_ns IS NULL
+        WHERE spans.end_ns IS NULL
+"""
+# The index of texts and the briefs have what an ended span had first: it stays so.
+_ENDED = """
+    SELECT s.trace, s.span_id FROM json_each(?) j
+    CROSS JOIN spans s ON s.trace = json_extract(j.value, '$[0]')
+        AND s.span_id = json_extract(j.value, '$[1]')
+    WHERE s.end_ns IS NOT NULL
 """
 _WRITE_USE = "INSERT OR IGNORE INTO uses (part, span) VALUES (?, ?)"
 _ID = 1 + SPAN_COLUMNS.index("span_id")  # in a row, after the trace's
@@ -88,7 +97,7 @@ def write_updates(
         for key, update in zip(keys, updates, strict=True)
         for span in update.spans
     ]
-    rows = _shared(connection, rows, contents)
+    rows = _shared(connection, _not_ended_before(connection, rows, new), contents)
     for key, update in zip(keys, updates, strict=True):
         if update.attachments:
             write_attachments(connection, key, update.attachments.values())
@@ -117,6 +126,29 @@ def write_trace(connection: sqlite3.Connection, update: TraceUpdate) -> int:
     write = _WRITE_PART if update.is_part else _WRITE_TRACE
     ((key,),) = connection.execute(write, row).fetchall()
     return int(key)
+
+
+def _not_ended_before(
+    connection: sqlite3.Connection, rows: list[_Row], new: set[int]
+) -> list[_Row]:
+    """The rows, without those of spans whose end is known: what comes later is the same, or late.
+
+    Args:
+        connection: in a transaction.
+        rows: of spans.
+        new: the traces of which no span can be there.
+    """
+    again = [(row[0], row[_ID]) for row in rows if row[_END] is not None and row[0] not in new]
+    listed = orjson.dumps(again).decode()
+    ended = set(connection.execute(_ENDED, (listed,)).fetchall() if again else ())
+    left = []
+    for row in rows:
+        if row[_END] is not None:
+            if (row[0], row[_ID]) in ended:
+                continue
+            ended.add((row[0], row[_ID]))
+        left.append(row)
+    return left
 
 
 def _shared(

@@ -10,7 +10,7 @@ from typing import Any
 from tracetape.capture.conversion import text_of
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
 
-__all__ = ["AssessmentError", "AssessmentSource", "AssessmentSourceType"]
+__all__ = ["SOURCE_NUMBERS", "AssessmentError", "AssessmentSource", "AssessmentSourceType"]
 
 
 class AssessmentSourceType:
@@ -33,7 +33,18 @@ class AssessmentSourceType:
     def __str__(self) -> str:
         return self._source_type
 
+    @classmethod
+    def from_proto(cls, proto_source_type: int) -> str:
+        """The type of this number in MLflow's protobuf.
 
+        Raises:
+            IndexError: there is none.
+        """
+        return SOURCE_NUMBERS[proto_source_type]
+
+
+# In the order of MLflow's protobuf.
+SOURCE_NUMBERS = ("SOURCE_TYPE_UNSPECIFIED", "HUMAN", "LLM_JUDGE", "CODE")
 _SOURCE_TYPES = ["SOURCE_TYPE_UNSPECIFIED", "LLM_JUDGE", "HUMAN", "CODE"]
 
 
@@ -75,9 +86,9 @@ class AssessmentSource:
         return fields
 
     @classmethod
-    def from_dictionary(cls, data: dict[str, Any]) -> AssessmentSource:
+    def from_dictionary(cls, source_dict: dict[str, Any]) -> AssessmentSource:
         """What `to_dictionary` gave."""
-        return cls(data["source_type"], data.get("source_id"))
+        return cls(source_dict["source_type"], source_dict.get("source_id"))
 
     def to_proto(self) -> Any:
         """An ``mlflow.assessments.AssessmentSource`` of protobuf.
@@ -142,9 +153,11 @@ class AssessmentError:
         return {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
-    def from_dictionary(cls, data: dict[str, Any]) -> AssessmentError:
+    def from_dictionary(cls, error_dict: dict[str, Any]) -> AssessmentError:
         """What `to_dictionary` gave."""
-        return cls(data["error_code"], data.get("error_message"), data.get("stack_trace"))
+        return cls(
+            error_dict["error_code"], error_dict.get("error_message"), error_dict.get("stack_trace")
+        )
 
     def to_proto(self) -> Any:
         """An ``mlflow.assessments.AssessmentError`` of protobuf.

@@ -6,7 +6,11 @@ from typing import Any
 
 from tracetape.capture import decode, encode
 from tracetape.entities.assessment import Assessment
-from tracetape.entities.assessment_source import AssessmentError, AssessmentSource
+from tracetape.entities.assessment_source import (
+    SOURCE_NUMBERS,
+    AssessmentError,
+    AssessmentSource,
+)
 from tracetape.entities.assessment_value import (
     ExpectationValue,
     FeedbackValue,
@@ -46,7 +50,6 @@ _KEY = _METADATA = 250
 _TAG = 4096
 _STACK = 10_000
 _STACK_CUT = "[Stack trace is truncated]\n...\n"
-_SOURCES = ("SOURCE_TYPE_UNSPECIFIED", "HUMAN", "LLM_JUDGE", "CODE")
 
 
 def info_to_proto(info: TraceInfo) -> Any:
@@ -166,7 +169,7 @@ def assessment_from_proto(proto: Any) -> dict[str, Any]:
 def source_to_proto(source: AssessmentSource) -> Any:
     """An ``AssessmentSource``."""
     proto = message_class("AssessmentSource")()
-    proto.source_type = _SOURCES.index(source.source_type)
+    proto.source_type = SOURCE_NUMBERS.index(source.source_type)
     if source.source_id is not None:
         proto.source_id = source.source_id
     return proto
@@ -174,7 +177,7 @@ def source_to_proto(source: AssessmentSource) -> Any:
 
 def source_from_proto(proto: Any) -> AssessmentSource:
     """The source of an ``AssessmentSource``."""
-    return AssessmentSource(_SOURCES[proto.source_type], proto.source_id or None)
+    return AssessmentSource(SOURCE_NUMBERS[proto.source_type], proto.source_id or None)
 
 
 def error_to_proto(error: AssessmentError) -> Any:

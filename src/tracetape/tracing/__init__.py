@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tracetape._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from tracetape.tracing import attachments, config, constant, distributed
+    from tracetape.tracing import attachments, config, constant, destination, distributed
     from tracetape.tracing.changing import delete_trace_tag, set_trace_tag, update_current_trace
     from tracetape.tracing.chat_tools import set_span_chat_tools
     from tracetape.tracing.configuration import (
@@ -51,6 +51,7 @@ __all__ = [
     "constant",
     "context",
     "delete_trace_tag",
+    "destination",
     "disable",
     "distributed",
     "enable",
@@ -118,7 +119,7 @@ _MODULES = {
 __getattr__ = lazy_names(
     __name__,
     {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names},
-    ("attachments", "config", "constant", "distributed"),
+    ("attachments", "config", "constant", "destination", "distributed"),
 )
 
 

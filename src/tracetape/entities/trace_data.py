@@ -95,7 +95,12 @@ class TraceData:
             raise InvalidTypeError(
                 f"TraceData.from_dict() expects a dictionary. Got: {type(d).__name__}"
             )
-        return cls([Span.from_dict(span) for span in d.get("spans") or ()])
+        spans = d.get("spans") or ()
+        if not isinstance(spans, (list, tuple)):
+            raise InvalidTypeError(
+                f"The spans of a trace must be a list. Got: {type(spans).__name__}"
+            )
+        return cls([Span.from_dict(span) for span in spans])
 
     def _root(self) -> Span | None:
         return next((span for span in self.spans if span.parent_id is None), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -16,7 +16,10 @@ from tracetape.store.contents import ContentWriter, parts_of
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 from tracetape.store.rows import SPAN_COLUMNS, TRACE_COLUMNS, span_row, update_row
 
-__all__ = ["write_trace", "write_updates"]
+if TYPE_CHECKING:
+    from tracetape.store.new_traces import NewTrace
+
+__all__ = ["insert_traces", "write_trace", "write_updates"]
 
 _Row = tuple[Any, ...]
 
@@ -64,6 +67,10 @@ _WRITE_PART = f"""{_UPSERT}
         {", ".join(f"{c} = coalesce(traces.{c}, excluded.{c})" for c in _OF_ROOT)}
     RETURNING id
 """
+_INSERT_NEW = f"""
+    INSERT INTO traces (id, {", ".join(TRACE_COLUMNS)}, session)
+    VALUES (?, {", ".join("?" * len(TRACE_COLUMNS))}, ?)
+"""
 _INSERT_SPAN = f"""
     INSERT INTO spans (id, trace, {", ".join(SPAN_COLUMNS)})
     VALUES (?, ?, {", ".join("?" * len(SPAN_COLUMNS))})
@@ -106,6 +113,20 @@ def write_updates(
     is_first = [times[row[0], row[_ID]] == 1 for row in rows]
     _insert_spans(connection, [row for row, first in zip(rows, is_first, strict=True) if first])
     _merge_spans(connection, [row for row, first in zip(rows, is_first, strict=True) if not first])
+
+
+def insert_traces(
+    connection: sqlite3.Connection, traces: Sequence[NewTrace], contents: ContentWriter
+) -> None:
+    """Add traces that are not there, none twice, within a transaction."""
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
+    numbered = list(enumerate(traces, last + 1))
+    connection.executemany(_INSERT_NEW, [(key, *one.row, one.session) for key, one in numbered])
+    for key, one in numbered:
+        if one.attachments:
+            write_attachments(connection, key, one.attachments.values())
+    rows = [(key, *row) for key, one in numbered for row in one.spans]
+    _insert_spans(connection, _shared(connection, rows, contents))
 
 
 def _write_traces(

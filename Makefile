@@ -65,7 +65,7 @@ packaged: ## a program made with PyInstaller, Nuitka, zipapp and shiv, and run; 
 	$(PYTHON) scripts/packaged.py $(WAY)
 
 soak: $(VENV)/.dev ## long trials: kill -9 at any moment, 16 × 50,000 spans, 1,000,000 spans at full speed, a tape of 10,000
-	TRACETAPE_SOAK=1 $(BIN)/python -m pytest tests/soak -v --durations 0
+	TRACETAPE_SOAK=1 $(BIN)/python -m pytest tests/soak tests/recorder/test_memory.py -v --durations 0
 
 bench: ## what a span costs, beside OpenTelemetry and MLflow, each in an environment of its own
 	$(PYTHON) benchmarks/run.py

@@ -1,6 +1,6 @@
 """Each extra and each dependency group alone, in an environment of its own, does what it is for.
 
-`make packaging` runs it; the environments are in .packaging/. Arguments choose: `plain databricks`.
+`make packaging` runs it; the environments are in .packaging/. Arguments choose: `plain group-dev`.
 The extras are those of the wheel. Versions are those of constraints/; --newest takes the newest.
 """
 
@@ -74,6 +74,12 @@ def group(name: str, *commands: tuple[str, ...], project: bool = False) -> Case:
     return Case(("--group", name, *(("tracetape",) if project else ())), commands)
 
 
+# They read the pyproject.toml of the folder in which they run.
+AT_ROOT = {"hatchling", "mypy", "ruff"}
+COLLECT = ("-m", "pytest", "--collect-only", "-qq", str(ROOT))
+# The servers that `make record` starts, which load the model's and the index's libraries.
+SERVERS = ("record", "model_server", "workspace_front")
+HELP = tuple((str(ROOT / "scripts" / f"{name}.py"), "--help") for name in SERVERS)
 PARQUET = ("-m", "tracetape", "export", "--parquet", "spans.parquet")
 CASES = {
     "plain": Case(("tracetape",), PLAIN),
@@ -82,13 +88,14 @@ CASES = {
     "anthropic": extra("anthropic", ("-c", TRACED.format("anthropic", "anthropic"))),
     "parquet": extra("parquet", PLAIN[0], PARQUET),
     "otlp": extra("otlp", ("-c", EXPORT_OTLP)),
-    "group demo": group("demo", *EXAMPLES, project=True),
-    "group test": group("test", ("-m", "pytest", "--collect-only", "-qq", str(ROOT)), project=True),
-    "group matrix": group("matrix", ("-c", "import httpx, hypothesis, pytest_asyncio, websockets")),
-    "group lint": group("lint", ("-m", "ruff", "check", str(ROOT)), ("-m", "mypy", "--version")),
-    "group build": group("build", ("-m", "hatchling", "version")),
-    "group mlflow": group("mlflow", ("-c", "import mlflow; mlflow.start_span")),
-    "group record": group("record", ("-c", "import duckdb, xllamacpp")),
+    "group-demo": group("demo", *EXAMPLES, project=True),
+    "group-test": group("test", COLLECT, project=True),
+    "group-matrix": group("matrix", ("-c", "import httpx, hypothesis, pytest_asyncio, websockets")),
+    "group-lint": group("lint", ("-m", "ruff", "check", str(ROOT)), ("-m", "mypy", "--version")),
+    "group-build": group("build", ("-m", "hatchling", "version")),
+    "group-mlflow": group("mlflow", ("-c", "import mlflow; mlflow.start_span")),
+    "group-dev": group("dev", COLLECT, ("-m", "mypy"), ("-m", "ruff", "check"), project=True),
+    "group-record": group("record", *HELP),
 }
 
 
@@ -131,7 +138,7 @@ def pip(python: Path, *arguments: str) -> None:
 
 def limits(name: str, newest: bool) -> list[str]:
     """The arguments of pip that hold the versions."""
-    kind = "mlflow-" if name == "group mlflow" else "py"
+    kind = "mlflow-" if name == "group-mlflow" else "py"
     path = ROOT / "constraints" / f"{kind}{sys.version_info[0]}.{sys.version_info[1]}.txt"
     return [] if newest or not path.exists() else ["--constraint", str(path)]
 
@@ -156,7 +163,7 @@ def wheel(newest: bool) -> Path:
 
 def attempt(name: str, built: Path, newest: bool) -> None:
     """Install what a case names, and run its commands; the first that fails raises."""
-    folder = FOLDER / name.replace(" ", "-")
+    folder = FOLDER / name
     python = environment(folder)
     wanted = limits(name, newest)
     pip(python, *wanted, "--upgrade", "pip>=25.1")
@@ -164,7 +171,7 @@ def attempt(name: str, built: Path, newest: bool) -> None:
     pip(python, *wanted, *install)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TRACETAPE_", "PYTHON"))}
     for command in CASES[name].commands:
-        place = ROOT if "hatchling" in command else folder
+        place = ROOT if AT_ROOT & set(command) else folder
         run([str(python), *command], place, env=inherited)
 
 

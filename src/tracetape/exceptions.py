@@ -10,7 +10,8 @@ The tree::
         ├── StoreError                the store cannot be opened, read or written
         └── CassetteError             a tape cannot be read, written or matched
             ├── CassetteFormatError   the file is no tape that we can read
-            └── CassetteMissError     the request is not on the tape
+            ├── CassetteMissError     the request is not on the tape
+            └── NetworkBlockedError   the test may not reach the network; also a RuntimeError
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = [
     "IntegrationMissingError",
     "InvalidTypeError",
     "InvalidValueError",
+    "NetworkBlockedError",
     "StoreError",
     "TracetapeException",
 ]
@@ -68,3 +70,7 @@ class CassetteFormatError(CassetteError):
 
 class CassetteMissError(CassetteError):
     """In replay, a request is not on the tape."""
+
+
+class NetworkBlockedError(CassetteError, RuntimeError):
+    """A test that must not reach the network tries to; pytest-recording raises a RuntimeError."""

@@ -263,6 +263,12 @@ def test_lone_surrogates_are_shown_escaped() -> None:
     assert decode(encode([{"x": 1}, "\ud800", Note("\ud800")]))[2]["text"] == "\\ud800"
 
 
+def test_halves_that_stand_together_are_one_character() -> None:
+    """As where two parts of a stream are joined; a half that is left over stays an escape."""
+    assert decode(encode("a\ud83d\ude00b")) == "a😀b"
+    assert decode(encode({"\ud83d\ude00": ["\ud83d\ud83d\ude00"]})) == {"😀": ["\\ud83d😀"]}
+
+
 class _Cyclic:
     def __init__(self) -> None:
         self.me = self

@@ -147,6 +147,14 @@ def test_a_type_of_sources_is_checked_by_calling_it() -> None:
         AssessmentSourceType("robot")
 
 
+def test_a_type_of_sources_by_its_number_in_mlflows_protobuf() -> None:
+    """Each has one; there are four."""
+    names = ["SOURCE_TYPE_UNSPECIFIED", "HUMAN", "LLM_JUDGE", "CODE"]
+    assert [AssessmentSourceType.from_proto(number) for number in range(4)] == names
+    with pytest.raises(IndexError):
+        AssessmentSourceType.from_proto(4)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -14,6 +14,7 @@ from tracetape.entities import (
     TraceLocationType,
     TraceState,
     UCSchemaLocation,
+    UnityCatalog,
 )
 from tracetape.formats.timestamps import milliseconds_of, rfc3339
 
@@ -216,6 +217,17 @@ def test_a_schema_names_its_tables() -> None:
     assert place.full_otel_logs_table_name == "main.traces.mlflow_experiment_trace_otel_logs"
     named = UCSchemaLocation.from_dict({**place.to_dict(), "otel_spans_table_name": "spans"})
     assert named.full_otel_spans_table_name == "main.traces.spans"
+
+
+def test_a_prefix_names_its_tables_once_the_server_has_said_them() -> None:
+    """Each with its catalog and schema, as the server says it."""
+    place = UnityCatalog("main", "agents", "chat")
+    tables = ("otel_spans", "otel_logs", "annotations")
+    assert [getattr(place, f"full_{table}_table_name") for table in tables] == [None] * 3
+    said = {f"{table}_table_name": f"main.agents.chat_{table}" for table in tables}
+    again = UnityCatalog.from_dict({**place.to_dict(), **said})
+    for table in tables:
+        assert getattr(again, f"full_{table}_table_name") == f"main.agents.chat_{table}"
 
 
 def test_two_locations_or_another_type_are_clear_errors() -> None:

@@ -96,6 +96,8 @@ def test_spans_in_protobuf() -> None:
     again.attributes.add(key="mlflow.traceRequestId").value.string_value = "tr-abc"
     assert Span.from_otel_proto(again) == finished
     assert Span.from_otel_proto(again, preserve_request_id=True).trace_id == "tr-abc"
+    with pytest.raises(TypeError, match="positional"):
+        Span.from_otel_proto(again, "main.traces", object())  # type: ignore[misc]
     placed = Span.from_otel_proto(again, "main.traces")
     assert placed.trace_id == f"trace:/main.traces/{span.trace_id[3:]}"
 

@@ -10,8 +10,14 @@ from types import ModuleType
 
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 SCRIPT = Path(__file__).parents[2] / "scripts" / "packaging.py"
-CASE = "its case"
+CASE = "its-case"
 
 
 @pytest.fixture
@@ -23,7 +29,7 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "packaging_script", module)
     spec.loader.exec_module(module)
-    (tmp_path / "its-case").mkdir()
+    (tmp_path / CASE).mkdir()
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     monkeypatch.setattr(module, "environment", lambda folder: Path(sys.executable))
     monkeypatch.setattr(module, "wheel", lambda newest: tmp_path / "tracetape.whl")
@@ -48,7 +54,7 @@ def main(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[..., i
 def test_a_case_that_works(main: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     """One line, and nothing of what its commands print."""
     assert main("print('one')", "print('two')") == 0
-    assert capsys.readouterr().out.startswith("its case         works (")
+    assert capsys.readouterr().out.startswith("its-case         works (")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +75,7 @@ def test_a_command_that_fails(
     for text in said:
         assert text in printed
     assert "next" not in printed
-    assert "its case         FAILS (" in printed
+    assert "its-case         FAILS (" in printed
 
 
 def test_a_command_that_hangs(
@@ -99,3 +105,11 @@ def test_an_installation_that_fails(
     monkeypatch.setattr(script, "pip", lambda python, *arguments: script.run(fails))
     assert main("print('never')") == 1
     assert "  | no such package" in capsys.readouterr().out
+
+
+def test_each_extra_and_group_has_a_case(script: ModuleType) -> None:
+    """By a name without blanks, so that `make packaging ONLY="group-dev plain"` can choose it."""
+    known = tomllib.loads(PROJECT.read_text("utf-8"))
+    extras = set(known["project"]["optional-dependencies"])
+    groups = {f"group-{name}" for name in known["dependency-groups"]}
+    assert script.CASES.keys() == {"plain"} | extras | groups

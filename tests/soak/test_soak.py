@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
+import inspect
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,12 +33,12 @@ FULL = os.environ.get("TRACETAPE_SOAK") == "1"
 KILLS = 200 if FULL else 4
 PROCESSES, EACH = (16, 50_000) if FULL else (4, 1_000)
 TRACES = 100_000 if FULL else 200  # of ten spans
-# How long before its end a span must have ended to be in the file for sure: while its process gets
-# the processor. It says so by a thread that asks for it each hundredth of a second: where others
-# have it, the turns of these 200 ms take longer.
-DURABLE_SECONDS, TURN_SECONDS = 0.2, 0.01
+# How long before its end a span must have ended to be in the file for sure, in time of its process:
+# what its threads waited for a processor, which others had, does not count.
+DURABLE_SECONDS = 0.2
 # The first batch of a process waits until what writes is loaded.
 YOUNG_SECONDS = 1.0
+LONGEST_SECONDS = 5.0 if FULL else 2.5  # of a process, though it had less time
 PATIENCE = 3600 if FULL else 120
 
 
@@ -43,21 +48,46 @@ def store(store_path: Path) -> dict[str, str]:
     return {"TRACETAPE_STORE": f"sqlite:///{store_path}"}
 
 
+def waited(process: int | str) -> float:
+    """Seconds in which threads of a process were ready to run, and others had the processors."""
+    found = 0
+    for name in glob.glob(f"/proc/{process}/task/*/schedstat"):  # none where there is no Linux
+        with contextlib.suppress(OSError), open(name) as file:  # one that ends
+            found += int(file.read().split()[1])
+    return found / 1e9
+
+
+def live_for(process: int, seconds: float) -> None:
+    """Wait so long, in the time of the process; where others have the processors, a bit longer."""
+    began, before = time.monotonic(), waited(process)
+    last = began + LONGEST_SECONDS
+    while (now := time.monotonic()) < last and now - began - waited(process) + before < seconds:
+        time.sleep(0.01)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Hold a process, and come back when none of its threads is under way any more."""
+    process.send_signal(signal.SIGSTOP)
+    for name in glob.glob(f"/proc/{process.pid}/task/*/stat"):
+        while Path(name).read_text().rpartition(")")[2].split()[0] not in "Tt":
+            time.sleep(0.001)
+
+
 # Notes what has ended in a file of its own, which the kernel keeps whatever becomes of the process.
-NOTING = """
-    import os, sys, threading, time, tracetape
+NOTING = inspect.getsource(waited) + textwrap.dedent("""
+    import contextlib, glob, os, sys, threading, time, tracetape
 
     notes = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def note(span):
         os.write(notes, f"{span.trace_id} {span.span_id} {time.time()}\\n".encode())
 
-    def take_turns():
+    def note_waiting():
         while True:
+            os.write(notes, f"waited {waited('self')}\\n".encode())
             time.sleep(0.01)
-            os.write(notes, b"turn\\n")
 
-    threading.Thread(target=take_turns, daemon=True).start()
+    threading.Thread(target=note_waiting, daemon=True).start()
     while True:
         with tracetape.start_span("root") as root:
             root.set_inputs({"question": "what? " * 20})
@@ -66,13 +96,15 @@ NOTING = """
             note(step)
         note(root)
         time.sleep(0.001)
-"""
+""")
 
 
-def test_kill_at_any_moment(start_python: Start, store: dict[str, str], tmp_path: Path) -> None:
+def test_kill_at_any_moment(
+    start_python: Start, store: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The store always opens; what ended 200 ms before is there, and nothing is half."""
     chance = random.Random(7)
-    ended = 0
+    ended = checked = 0
     path = Path(store["TRACETAPE_STORE"].removeprefix("sqlite:///"))
     for run in range(KILLS):
         notes = tmp_path / f"notes-{run}"
@@ -80,29 +112,57 @@ def test_kill_at_any_moment(start_python: Start, store: dict[str, str], tmp_path
         while not notes.exists():
             assert process.poll() is None
             time.sleep(0.01)
-        time.sleep(chance.uniform(0.0, 2.5))
-        process.kill()
+        live_for(process.pid, chance.uniform(0.0, 2.5))
         killed = time.time()
+        stop(process)
+        ages = Ages(notes, killed, waited(process.pid))
+        process.kill()
         process.wait(20)
-        due, noted, first = set(), 0, killed
-        text = notes.read_text()
-        turns = text.count("turn\n")
-        for line in text.splitlines(keepends=True):
-            if line == "turn\n":
-                turns -= 1
-            elif line.endswith("\n"):  # not one that the kill cut short
-                trace_id, span_id, at = line.split()
-                noted += 1
-                first = min(first, float(at))
-                needed = max(DURABLE_SECONDS, first + YOUNG_SECONDS - float(at))
-                if killed - float(at) > needed and turns > needed / TURN_SECONDS:
-                    due.add((trace_id, span_id))
-        there = spans_of(path, noted + 10)  # the newest: those of this run are among them
+        there = spans_of(path, len(ages) + 10)  # the newest: those of this run are among them
+        due = ages.due()
         assert due <= there.keys(), f"run {run}: {len(due - there.keys())} spans are lost"
-        ended += noted
+        ended += len(ages)
+        checked += len(due)
+    if FULL:
+        with capsys.disabled():
+            sys.stdout.write(f"{ended} spans ended, {checked} of them had to be in the file\n")
+        assert checked > KILLS
     assert ended > KILLS
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+class Ages:
+    """How long before the end of a process its spans have ended, in its own time."""
+
+    def __init__(self, notes: Path, killed: float, waited: float) -> None:
+        """Read what it has noted.
+
+        Args:
+            notes: the file.
+            killed: when it was held.
+            waited: what it had to wait until then.
+        """
+        self._now = killed - waited
+        self._ends: dict[tuple[str, str], float] = {}
+        before = 0.0
+        for line in notes.read_text().splitlines(keepends=True):
+            first, *others = line.split()
+            if not line.endswith("\n"):
+                break  # the end cut it short
+            if first == "waited":
+                before = float(others[0])
+            else:
+                self._ends[first, others[0]] = float(others[1]) - before
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def due(self) -> set[tuple[str, str]]:
+        """Those that must be in the file."""
+        if not self._ends or self._now - min(self._ends.values()) < YOUNG_SECONDS:
+            return set()
+        return {one for one, end in self._ends.items() if self._now - end > DURABLE_SECONDS}
 
 
 def spans_of(path: Path, limit: int) -> dict[tuple[str, str], str]:

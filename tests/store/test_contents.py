@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sqlite3
@@ -34,11 +35,17 @@ def read_back(
 ) -> Callable[..., list[bytes | None]]:
     """What the store gives for these inputs, kept as outputs too."""
 
+    numbers = itertools.count(1)
+
     def read(*values: bytes) -> list[bytes | None]:
+        number = next(numbers)
         store = SQLiteStore(tmp_path / "s.db")
-        spans = [make_span(n + 1, inputs=value, outputs=value) for n, value in enumerate(values)]
-        store.write([update(*spans)])
-        trace = store.get_trace(1)
+        spans = [
+            make_span(n + 1, inputs=value, outputs=value, trace_id=number)
+            for n, value in enumerate(values)
+        ]
+        store.write([update(*spans, trace_id=number)])
+        trace = store.get_trace(number)
         store.close()
         assert trace is not None
         by_id = {span._span_id: span for span in trace.data.spans}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sqlite3
@@ -146,6 +147,32 @@ def test_an_open_span_is_completed_later(store: SQLiteStore) -> None:
     assert trace is not None
     assert [slots(span) for span in trace.data.spans] == [slots(ended)]
     assert (trace.info.state, trace.info.span_count, trace.info.name) == ("OK", 1, "step")
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_the_first_end_of_a_span_is_the_one_that_counts(tmp_path: Path, size: int) -> None:
+    """In one batch or two: the index of texts and the briefs know no other, and all is deleted."""
+    store = SQLiteStore(tmp_path / "s.db")
+    first, second = (b'"%s"' % (word * size) for word in (b"giraffe ", b"zebra "))
+    ended, again = make_span(inputs=first), make_span(inputs=second)
+    store.write([update(ended, end_ns=9, state=TraceState.OK), update(again)])
+    for _ in range(2):
+        texts = [Comparison("trace", "text", "LIKE", f"%{one}%") for one in ("giraffe", "zebra")]
+        assert [len(store.find(TraceQuery(text))) for text in texts] == [1, 0]
+        trace = store.get_trace(1)
+        assert trace is not None
+        assert [slots(span) for span in trace.data.spans] == [slots(ended)]
+        while store.maintain(1):
+            pass
+        store.write([update(again)])
+    store.delete([1])
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "s.db")) as connection:
+        for table in ("spans", "contents", "uses", "lists", "late_spans", "brief_spans"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+        for table in ("spans_text", "contents_text"):
+            left = f"SELECT rowid FROM {table} WHERE {table} MATCH ?"
+            assert not [*connection.execute(left, ('"gir" OR "zeb"',))]
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])

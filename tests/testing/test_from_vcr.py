@@ -101,31 +101,20 @@ def test_what_has_no_counterpart_and_a_tape_that_no_test_has_are_named(
     )
     (moved.path / "tests" / "test_marks.py").write_text(
         "import pytest\n@pytest.mark.vcr(before_record_request=print)\ndef test_before(): pass\n"
-        "@pytest.mark.block_network\ndef test_blocked(): pass\n"
-        "@pytest.mark.vcr\n@pytest.mark.block_network\ndef test_both(): pass\n"
         "@pytest.mark.cassette(record_mode='none')\ndef test_ours(): pass\n"
         "@pytest.mark.cassette(7)\ndef test_number(): pass\n"
     )
     outcome = moved.runpytest_subprocess("--cassette-unused")
-    outcome.assert_outcomes(passed=8, errors=5)
+    outcome.assert_outcomes(passed=7, errors=4)
     outcome.stdout.fnmatch_lines(
         [
             "*the fixture vcr_cassette_dir is not supported: use the ini options cassette_dir*",
             "tests/test_marks.py::test_before: *'before_record_request' is not supported: use *",
-            "tests/test_marks.py::test_blocked: *block_network is not supported here: in replay *",
             "*unknown option 'record_mode' of a cassette, which is vcrpy's: use mode='none'*",
             "*test_number: *names of cassettes are texts, not 7: *",
             "tests/cassettes/test_web/old.yaml: no collected test uses it",
         ]
     )
-
-
-@pytest.mark.parametrize("option", ["--block-network", "--allowed-hosts=a.example"])
-def test_options_of_its_command_line_say_what_to_write(moved: pytest.Pytester, option: str) -> None:
-    """Instead of being unknown."""
-    outcome = moved.runpytest_subprocess(option)
-    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
-    outcome.stderr.fnmatch_lines([f"*{option.partition('=')[0]} is not supported, leave it out: *"])
 
 
 def test_names_of_files_are_those_of_pytest_recording() -> None:

@@ -41,6 +41,14 @@ PLACES: dict[str, tuple[Any, str]] = {
         {"audio": {"id": "audio_1", "data": ENCODED, "expires_at": 1, "transcript": "Hi"}},
         "audio/wav",
     ),
+    "audio that says nothing of itself": (
+        {"result": {"audio": {"id": "audio_1", "data": ENCODED}, "transcript": "Hi"}},
+        "audio/wav",
+    ),
+    "audio of a message, as MP3": (
+        {"type": "input_audio", "input_audio": {"data": ENCODED, "format": "mp3"}},
+        "audio/mpeg",
+    ),
     "image of the image API": ({"created": 1, "data": [{"b64_json": ENCODED}]}, "image/png"),
     "image made by Responses": (
         {"output": [{"type": "image_generation_call", "result": ENCODED}]},

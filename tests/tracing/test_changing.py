@@ -235,15 +235,15 @@ def test_the_name_of_a_trace_can_be_changed() -> None:
     assert read(trace_id, flush=True).info.tags["mlflow.traceName"] == "after"
 
 
-def test_the_older_name_of_the_argument(caplog: pytest.LogCaptureFixture) -> None:
-    """`request_id` is taken, with a warning."""
+def test_the_older_name_of_the_argument(recwarn: pytest.WarningsRecorder) -> None:
+    """`request_id` is taken, with a warning at the line that says it."""
     trace_id = finished()
     tracetape.set_trace_tag(request_id=trace_id, key="c", value="1")
     tracetape.delete_trace_tag(request_id=trace_id, key="a")
     tags = read(trace_id).info.tags
     assert (tags["c"], "a" in tags) == ("1", False)
-    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
-    assert "request_id is deprecated" in caplog.text
+    assert [(each.category, each.filename) for each in recwarn] == [(FutureWarning, __file__)] * 2
+    assert "'request_id' is deprecated" in str(recwarn[0].message)
 
 
 CHANGES: list[Any] = [

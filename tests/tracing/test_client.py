@@ -99,7 +99,7 @@ def test_a_trace_by_hand(client: Client) -> None:
 def test_below_a_span_of_the_fluent_api(client: Client, last_trace: Callable[[], Trace]) -> None:
     """And a trace by hand is no place for one."""
     with tracetape.start_span("root") as root:
-        child = client.start_span("child", request_id=root.trace_id, parent_id=root.span_id)
+        child = client.start_span("child", root.trace_id, root.span_id)
         assert tracetape.get_current_active_span() is root
         child.set_inputs(1)
         child.end()
@@ -220,9 +220,34 @@ def test_an_unknown_trace(client: Client) -> None:
 def test_a_running_trace_is_read(client: Client) -> None:
     """As it is now."""
     root = client.start_trace("root", inputs=1)
-    trace = client.get_trace(request_id=root.trace_id)
+    trace = client.get_trace(root.trace_id)
     assert (trace.info.state, trace.data.request) == (TraceState.IN_PROGRESS, "1")
-    client.end_trace(request_id=root.trace_id)
+    client.end_trace(root.trace_id)
+
+
+def test_the_older_name_of_a_traces_id(client: Client, recwarn: pytest.WarningsRecorder) -> None:
+    """Every method takes it, and warns at the line that says it."""
+    root = client.start_trace("root")
+    ids = {"request_id": root.trace_id}
+    child = client.start_span("child", parent_id=root.span_id, **ids)
+    client.end_span(span_id=child.span_id, **ids)
+    client.set_trace_tag(key="a", value="1", **ids)
+    client.set_trace_tag(key="b", value="2", **ids)
+    client.delete_trace_tag(key="a", **ids)
+    client.end_trace(**ids)
+    trace = client.get_trace(**ids)
+    assert [(each.category, each.filename) for each in recwarn] == [(FutureWarning, __file__)] * 7
+    assert "'request_id' is deprecated" in str(recwarn[0].message)
+    assert tree(trace) == {"root": None, "child": "root"}
+    assert trace.info.tags == {"mlflow.traceName": "root", "b": "2"}
+
+
+def test_the_older_name_of_the_places_of_a_search(client: Client) -> None:
+    """It warns at the line that says it."""
+    finished("t")
+    with pytest.warns(FutureWarning, match="`experiment_ids` parameter is deprecated") as warned:
+        found = client.search_traces(experiment_ids=["0"], flush=True)
+    assert (len(found), warned[0].filename) == (1, __file__)
 
 
 def test_pages(client: Client) -> None:
@@ -255,6 +280,7 @@ def test_pages_of_a_search_in_text(client: Client) -> None:
     assert third.token is None
 
 
+@pytest.mark.filterwarnings("ignore:The `experiment_ids` parameter is deprecated:FutureWarning")
 def test_bad_searches(client: Client) -> None:
     """Each says what is wrong."""
     for token in ("xx", "####", "LTE=", 5):
@@ -274,7 +300,7 @@ def test_tags(client: Client) -> None:
     """Of a running trace and of one that has ended."""
     root = client.start_trace("root")
     client.set_trace_tag(root.trace_id, "a", "1")
-    client.set_trace_tag(request_id=root.trace_id, key="b", value="2")
+    client.set_trace_tag(root.trace_id, "b", "2")
     client.end_trace(root.trace_id)
     client.delete_trace_tag(root.trace_id, "a")
     tags = client.get_trace(root.trace_id, flush=True).info.tags

@@ -17,6 +17,7 @@ from tracetape.entities import (
     UnityCatalog,
 )
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
+from tracetape.tracing.destination import Databricks, MlflowExperiment
 
 LastTrace = Callable[[], Trace]
 
@@ -103,6 +104,62 @@ def test_a_destination_of_a_context_only(last_trace: LastTrace) -> None:
     assert last_trace().info.experiment_id == "0"
 
 
+@pytest.mark.parametrize("context_local", [False, True])
+def test_the_older_names_of_destinations(last_trace: LastTrace, context_local: bool) -> None:
+    """Programs of MLflow 2 and 3.4 say them; each warns at the line that makes one."""
+
+    def said(**named: str) -> Trace:
+        kind = Databricks if "experiment_name" in named else MlflowExperiment
+        with pytest.warns(FutureWarning, match=rf"{kind.__name__}`` is deprecated") as warned:
+            place = kind(**named)
+        assert warned[0].filename == __file__
+        tracing.set_destination(place, context_local=context_local)
+        work()
+        return last_trace()
+
+    def in_context() -> None:
+        assert said(experiment_id="7").info.experiment_id == "7"
+        assert said().info.experiment_id == "7"
+        named = said(experiment_name="support bot").info
+        assert named.trace_metadata["tracetape.experiment"] == "support bot"
+
+    copy_context().run(in_context)
+    tracing.reset()
+
+
+@pytest.mark.parametrize(("text", "number"), [("7", "7"), ("main.agents", "0"), (" ", "0")])
+def test_the_environment_names_the_experiment(
+    text: str,
+    number: str,
+    last_trace: LastTrace,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What the program says wins; tables of Unity Catalog are refused with one warning."""
+    monkeypatch.setenv("TRACETAPE_TRACING_DESTINATION", text)
+    tracing.reset()
+    for _ in range(2):
+        work()
+    assert last_trace().info.experiment_id == number
+    assert caplog.text.count("over OTLP") == ("." in text)
+    tracetape.set_experiment(experiment_id="8")
+    work()
+    assert last_trace().info.experiment_id == "8"
+
+
+def test_a_root_that_names_its_experiment_keeps_the_name(last_trace: LastTrace) -> None:
+    """As an attribute, as in MLflow; nothing that only lives in the experiment has it."""
+    with tracetape.start_span("root", trace_destination=MlflowExperimentLocation("7")):
+        work()
+    root, child = last_trace().data.spans
+    assert root.attributes[tracing.constant.SpanAttributeKey.EXPERIMENT_ID] == "7"
+    assert root.to_dict()["attributes"]["mlflow.experimentId"] == '"7"'
+    assert "mlflow.experimentId" not in child.attributes
+    tracetape.set_experiment(experiment_id="8")
+    work()
+    assert "mlflow.experimentId" not in last_trace().data.spans[0].attributes
+
+
 def test_set_experiment_does_not_switch_tracing_on() -> None:
     """Nor off."""
     tracing.disable()
@@ -150,13 +207,17 @@ def test_places_that_only_databricks_has(caplog: pytest.LogCaptureFixture) -> No
     with pytest.raises(InvalidValueError, match="UnityCatalog table-prefix destinations"):
         tracing.set_destination(UnityCatalog("main", "agents", "chat"))
     tracing.set_destination(UCSchemaLocation("main", "agents"))
+    assert "Passing `UCSchemaLocation`" in caplog.text
     assert "OTLP" in caplog.text
     with pytest.raises(InvalidTypeError, match="Invalid destination type: str"):
         tracing.set_destination("0")
-    for name in (
-        "set_databricks_monitoring_sql_warehouse_id",
-        "set_experiment_trace_location",
-        "unset_experiment_trace_location",
-    ):
+    schema = UCSchemaLocation("main", "agents")
+    for name, named in {
+        "set_databricks_monitoring_sql_warehouse_id": {"sql_warehouse_id": "w"},
+        "set_experiment_trace_location": {"location": schema, "sql_warehouse_id": "w"},
+        "unset_experiment_trace_location": {"location": schema},
+    }.items():
         with pytest.raises(InvalidValueError, match=f"The `{name}` API is only supported on"):
-            getattr(tracing, name)(UCSchemaLocation("main", "agents"))
+            getattr(tracing, name)(**named, experiment_id="7")
+        with pytest.raises(TypeError, match="unexpected keyword"):
+            getattr(tracing, name)(**named, experiment="7")

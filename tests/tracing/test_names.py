@@ -18,11 +18,12 @@ def test_every_name_that_is_exported_loads() -> None:
 
 def test_modules_that_programs_of_mlflows_import() -> None:
     """Their names are as there, with the same values where MLflow's wire format has them."""
-    from tracetape.tracing import attachments, config, constant, distributed
+    from tracetape.tracing import attachments, config, constant, destination, distributed
 
     assert tracing.attachments.Attachment is attachments.Attachment
     assert tracing.config.get_config is tracing.get_config
     assert config.TracingConfig is tracing.TracingConfig
+    assert tracing.destination.Databricks is destination.Databricks
     name = "get_tracing_context_headers_for_http_request"
     assert getattr(distributed, name) is getattr(tracing, name)
     assert tracing.constant.SpanAttributeKey.CHAT_USAGE == "mlflow.chat.tokenUsage"

@@ -220,14 +220,15 @@ def test_stats_tell_what_became_of_the_spans(store_path: Path) -> None:
     assert {key: stats[key] for key in expected} == expected
 
 
-def test_the_older_name_of_the_argument(caplog: pytest.LogCaptureFixture) -> None:
-    """`request_id` is taken, with a warning; both names are refused."""
+def test_the_older_name_of_the_argument() -> None:
+    """`request_id` is taken, with a warning at the line that says it; both names are refused."""
     with tracetape.start_span() as span:
         pass
-    trace = tracetape.get_trace(request_id=span.trace_id)
+    with pytest.warns(FutureWarning, match="'request_id' is deprecated") as warned:
+        trace = tracetape.get_trace(request_id=span.trace_id)
+    assert warned[0].filename == __file__
     assert trace is not None
     assert trace.info.trace_id == span.trace_id
     assert trace.info.experiment_id == "0"
-    assert "request_id is deprecated" in caplog.text
     with pytest.raises(ValueError, match="Cannot specify both 'request_id'"):
         tracetape.get_trace(span.trace_id, request_id=span.trace_id)

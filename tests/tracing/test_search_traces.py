@@ -157,6 +157,13 @@ def test_letters_that_are_two_in_capitals_are_found_in_the_index() -> None:
     for _ in range(2):
         assert sorted(found("trace.text ILIKE '%straße%'")) == ["Die Straße ist lang", "STRASSE"]
         assert found("trace.text ILIKE '%ﬁnance%'") == ["ﬁnance office"]
+        for text in ("STRASSE", "Strasse", "TRASS", "asse", "SSE"):
+            both = ["Die Straße ist lang", "STRASSE"]
+            assert sorted(found(f"trace.text ILIKE '%{text}%'")) == both, text
+            assert sorted(found(f"name ILIKE '%{text}%'")) == both, text
+            assert sorted(found(f"span.attributes.mlflow.spanInputs ILIKE '%{text}%'")) == both
+        assert found("trace.text ILIKE '%FINANCE%'") == ["ﬁnance office"]
+        assert sorted(found("NOT trace.text ILIKE '%FIN%'")) == both
         build_index()
 
 

@@ -74,13 +74,13 @@ _LOCAL = ("localhost", "ip6-localhost", "", "0.0.0.0", "::", "::1")  # noqa: S10
 
 
 class _Guard:
-    """Refuses what leaves this machine, as long as the tape of the parent replays.
+    """Refuses what leaves this machine, as long as the parent's tape replays, or a block stands.
 
     It hears from Python itself what is asked of sockets, gevent's included, and changes nothing.
     """
 
     def __init__(self, file: str) -> None:
-        self._file = file  # the tape, and the hosts that it allows; gone when it is closed
+        self._file = file  # why, the remedy, and the hosts that are allowed; gone with the tape
         self._addresses: set[str] = set()
 
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
@@ -107,18 +107,17 @@ class _Guard:
     def _outside(self, host: str, port: object, *, is_lookup: bool) -> None:
         try:
             with open(self._file, encoding="utf-8") as file:
-                tape, advice, *allowed = file.read().splitlines()
+                why, remedy, *allowed = file.read().splitlines()
         except (OSError, ValueError):
             return  # the tape is closed
-        name = f"[{host}]" if ":" in host else host
-        if name.lower() in allowed or f"{name}:{port}".lower() in allowed:
+        name = (f"[{host}]" if ":" in host else host).lower()
+        if any(_fits(one, name) or _fits(one, f"{name}:{port}") for one in allowed):
             if is_lookup:
                 self._allow(host, port)
             return
         raise _refusal(
-            f"a connection to {host!a} was refused: the cassette {tape} is being replayed by the "
-            "process that started this one, and nothing may reach the network. Give this process "
-            f"a cassette of its own, or reach the host for real with {advice}."
+            f"a connection to {host!a} was refused: {why}, and nothing may reach the network. "
+            f"To reach the host for real, use {remedy}."
         )
 
     def _allow(self, host: str, port: Any) -> None:
@@ -170,6 +169,14 @@ class _Notes(_Guard):
             pass  # a full disk: the program goes on
         finally:
             os.close(descriptor)
+
+
+def _fits(allowed: str, place: str) -> bool:
+    if "*" not in allowed:
+        return allowed == place
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(place, allowed)
 
 
 def _internet() -> tuple[int, ...]:

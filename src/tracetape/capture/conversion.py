@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["MAX_BUFFER", "UnencodableError", "convert", "is_sentinel", "text_of"]
+__all__ = ["MAX_BUFFER", "UnencodableError", "convert", "is_sentinel", "text_of", "utf8_text"]
 
 MAX_BUFFER = 1024  # bytes of a binary value that are shown; more is summarised by its size
 _MAX_CACHED_TYPES = 2048  # classes made at run time must not pile up in the cache
@@ -47,6 +47,21 @@ def text_of(value: Any) -> str:
         return str.__str__(str(value))
     except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - __str__ is the user's code
         return f"<{type(value).__name__}: str() failed>"
+
+
+def utf8_text(text: str) -> str:
+    """`text` as a plain str that UTF-8 can hold.
+
+    Two halves of a character (surrogates) that stand together are that character: a stream may
+    bring each in a part of its own. A half that stands alone is shown as its escape.
+    """
+    text = str.__str__(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        return whole.encode("utf-8", "backslashreplace").decode()
+    return text
 
 
 _SENTINEL_NAMES = {"NotGiven", "Omit"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from tracetape.capture.conversion import convert, is_sentinel, text_of
+from tracetape.capture.conversion import convert, is_sentinel, text_of, utf8_text
 
 __all__ = ["encode_safely", "walk_for_odd_float"]
 
@@ -29,7 +29,7 @@ def encode_safely(value: Any) -> bytes:
     try:
         return orjson.dumps(_walk(value, (), 0))
     except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - the user's objects may raise anything
-        return orjson.dumps(_clean(_repr(value)))
+        return orjson.dumps(utf8_text(_repr(value)))
 
 
 def walk_for_odd_float(value: Any, depth: int = 0) -> bool:
@@ -74,7 +74,7 @@ def _walk(value: Any, above: tuple[int, ...], depth: int) -> Any:
     if issubclass(cls, Enum):
         return _walk(value.value, above, depth + 1)
     if issubclass(cls, str):
-        return _clean(value)
+        return utf8_text(value)
     if issubclass(cls, int):
         # JSON readers, orjson among them, lose digits beyond 64 bits: kept as text.
         return int(value) if _MIN_INT <= value <= _MAX_INT else text_of(int(value))
@@ -97,7 +97,7 @@ def _walk(value: Any, above: tuple[int, ...], depth: int) -> Any:
     try:
         converted = convert(value)
     except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - the user's objects may raise anything
-        return _clean(text_of(value))
+        return utf8_text(text_of(value))
     if type(converted) is orjson.Fragment:
         if walk_for_odd_float(value):  # pydantic, too, writes null
             shown = cls.__pydantic_serializer__.to_python(value, warnings=False)
@@ -108,7 +108,7 @@ def _walk(value: Any, above: tuple[int, ...], depth: int) -> Any:
 
 def _key(key: Any) -> str:
     if issubclass(type(key), str):
-        return _clean(key)
+        return utf8_text(key)
     if key is None or issubclass(type(key), (int, float)):
         return json.dumps(key).strip('"')
     raise _Unwalkable
@@ -118,11 +118,6 @@ def _odd_float(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     return "Infinity" if value > 0 else "-Infinity"
-
-
-def _clean(text: str) -> str:
-    """`text` as a plain str without lone surrogates, which UTF-8 cannot hold."""
-    return str.__str__(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _repr(value: Any) -> str:

@@ -180,7 +180,7 @@ class Cassette:
             player.is_open = True
             if open_player(player, scope):
                 transports.install()
-                network.block()
+                network.watch()
             children.update()
             if placeholders is not None:
                 placeholders.put()
@@ -213,7 +213,7 @@ class Cassette:
                 if placeholders is not None:
                     placeholders.remove()
                 if close_player(player):
-                    network.unblock()
+                    network.unwatch(tapes=True)
                     transports.uninstall()
                 children.update()
                 if player.records:

@@ -1,7 +1,7 @@
-"""Python processes that are started while a tape is open.
+"""Python processes that are started while a tape is open, or the network of a test is blocked.
 
-In replay they stay off the network. While a tape records, they note what they connect to: a tape
-has no requests of theirs, and its end says so.
+They stay off the network then. While a tape records, they note what they connect to: a tape has no
+requests of theirs, and its end says so.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from tracetape.cassettes.blocking import block_of_here
 from tracetape.cassettes.context import all_players
 
 __all__ = ["collect", "update"]
@@ -85,24 +86,40 @@ _replay, _record = _Guard(_REPLAY), _Guard(_RECORD)
 
 
 def update() -> None:
-    """Called after tapes have opened or closed: a child cannot tell which of them is meant."""
+    """Called after tapes or blocks have come or gone: a child cannot tell which is meant."""
     tapes = all_players()
     records = any(tape.records for tape in tapes)
-    text = ""
-    if tapes and not records:
-        allowed = sorted({host for tape in tapes for host in tape.passed_hosts})
-        name = str(tapes[-1].path).replace("\n", " ")
-        text = "\n".join([name, tapes[-1].advice.allow, *allowed])
-    for guard, stands in ((_replay, tapes and not records), (_record, records)):
+    text = "" if records else _rules()
+    for guard, stands in ((_replay, text), (_record, records)):
         if not stands:
             guard.fall()
-    for guard, stands in ((_replay, tapes and not records), (_record, records)):
+    for guard, stands in ((_replay, text), (_record, records)):
         if not stands:
             continue
         try:
             guard.stand(text)
         except (OSError, ValueError):  # a full disk is no reason to stop the program
             guard.fall()
+
+
+def _rules() -> str:
+    """Why children stay off the network, how to allow a host, and the hosts; empty: they need not.
+
+    A line each.
+    """
+    tapes, block = all_players(), block_of_here()
+    allowed = {host for tape in tapes for host in tape.passed_hosts}
+    if block is not None:
+        allowed.update(block.allowed)
+    if tapes:
+        name = str(tapes[-1].path).replace("\n", " ")
+        why = f"the cassette {name} is being replayed by the process that started this one"
+        remedy = f"{tapes[-1].advice.allow}, or give this process a cassette of its own"
+    elif block is not None:
+        why, remedy = f"{block.reason}, in the process that started this one", block.remedy
+    else:
+        return ""
+    return "\n".join([why, remedy, *sorted(allowed)])
 
 
 def collect() -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "bypass",
     "close_player",
     "decides",
+    "is_bypassed",
     "is_here",
     "is_seen",
     "open_player",
@@ -124,6 +125,11 @@ def seen() -> Iterator[None]:
         yield
     finally:
         _seen.set(before)
+
+
+def is_bypassed() -> bool:
+    """Whether what is asked here goes to the network expressly."""
+    return _bypassed.get()
 
 
 def is_seen() -> bool:

@@ -1,4 +1,7 @@
-"""In replay, sockets connect to this machine only; what is asked for elsewhere fails at once."""
+"""In replay, sockets connect to this machine only; what is asked for elsewhere fails at once.
+
+So do those of a test whose network is blocked.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,49 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tracetape.cassettes.context import is_seen, players_of_sockets
+from tracetape._system import lasting_lock
+from tracetape.cassettes.blocking import block_of_here
+from tracetape.cassettes.context import is_bypassed, is_seen, players_of_sockets
 from tracetape.cassettes.miss import printable
 from tracetape.cassettes.patching import Patches
 
-__all__ = ["block", "is_local", "unblock"]
+__all__ = ["is_local", "unwatch", "watch"]
 
 _LOCAL = {"localhost", "ip6-localhost", "", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 _patches = Patches()
 # Addresses of hosts that a tape allows: a connection is made to an address, not to a name.
 _allowed: set[str] = set()
 _names: dict[str, str] = {}  # of addresses that were looked up
+_lock = lasting_lock()
+_watchers = 0  # the open tapes together are one, each block is another
 
 
-def block() -> None:
-    """Watch all connections of this process; the open tapes say which are refused."""
+def watch() -> None:
+    """Watch all connections of this process: the open tapes, or a block, say which are refused."""
+    global _watchers
+    with _lock:
+        _watchers += 1
+        if _watchers == 1:
+            _patch()
+
+
+def unwatch(*, tapes: bool = False) -> None:
+    """No longer for one; the last one puts the originals back.
+
+    Args:
+        tapes: all are closed, and what they allowed is so no more.
+    """
+    global _watchers
+    with _lock:
+        _watchers -= 1
+        if tapes:
+            _allowed.clear()
+        if not _watchers:
+            _patches.undo()
+            _names.clear()
+
+
+def _patch() -> None:
     _patches.wrap(socket.socket, "connect", _checked)
     _patches.wrap(socket.socket, "connect_ex", _checked)
     _patches.wrap(socket.socket, "sendto", _checked_datagram)
@@ -30,13 +61,6 @@ def block() -> None:
     _patches.wrap(socket, "getaddrinfo", _checked_lookup)
     for name in ("gethostbyname", "gethostbyname_ex"):
         _patches.wrap(socket, name, _checked_name)
-
-
-def unblock() -> None:
-    """Put the originals back."""
-    _patches.undo()
-    _allowed.clear()
-    _names.clear()
 
 
 def _checked(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,11 +98,11 @@ def _check_address(connection: socket.socket, address: Any, *, is_connection: bo
 def _checked_lookup(original: Callable[..., Any]) -> Callable[..., Any]:
     def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
         # Looking a name up is the first that goes out; without a network it may take minutes.
-        is_allowed = _check(host, port)
+        allowed = _check(host, port)
         found = original(host, port, *args, **kwargs)
         addresses = [str(address[0]) for *_, address in found]
-        if is_allowed:
-            _allowed.update(addresses)
+        if allowed is not None:
+            allowed.update(addresses)
         if isinstance(host, str):
             _names.update(dict.fromkeys(addresses, host))
         return found
@@ -88,37 +112,44 @@ def _checked_lookup(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _checked_name(original: Callable[..., Any]) -> Callable[..., Any]:
     def gethostbyname(host: Any) -> Any:
-        is_allowed = _check(host)
+        allowed = _check(host)
         found = original(host)
-        if is_allowed:
-            _allowed.update([found] if isinstance(found, str) else found[2])
+        if allowed is not None:
+            allowed.update([found] if isinstance(found, str) else found[2])
         return found
 
     return gethostbyname
 
 
-def _check(host: Any, port: Any = None, *, is_connection: bool = False) -> bool:
-    """Whether a tape allows the host by name, with the port or without.
+def _check(host: Any, port: Any = None, *, is_connection: bool = False) -> set[str] | None:
+    """Where to note the addresses of a host that is allowed by name, with the port or without.
 
-    While one records all goes its way, and a connection is noted that no request has announced.
+    While a tape records all goes its way, and a connection is noted that no request has announced.
 
     Raises:
         CassetteMissError: all tapes that are concerned forbid it.
+        NetworkBlockedError: there are none, and the network is blocked.
     """
     tapes = players_of_sockets()
-    if not tapes:
-        return False
+    block = None if is_bypassed() else block_of_here()
+    if not tapes and block is None:
+        return None
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
     place = _bracketed(text) if port is None else f"{_bracketed(text)}:{port}"
     if any(tape.passes(f"//{place}") for tape in tapes):
-        return True
-    if text in _allowed or is_local(text):
-        return False
+        return _allowed
+    if block is not None and block.passes(_bracketed(text), port):
+        return block.addresses
+    if text in _allowed or is_local(text) or (block is not None and text in block.addresses):
+        return None
+    if not tapes:
+        assert block is not None
+        raise block.refusal(printable(text))
     recording = next((tape for tape in tapes if tape.records), None)
     if recording is not None:
         if is_connection and not is_seen():
             recording.not_recorded_connection(f"{_bracketed(_names.get(text, text))}:{port}")
-        return False
+        return None
     raise tapes[0].refuse_connection(
         f"a connection to {printable(text)} was refused: the cassette {tapes[0].path} is being "
         "replayed, and nothing may reach the network. Cassettes hold requests of httpx2, httpx and "

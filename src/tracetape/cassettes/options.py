@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from tracetape.exceptions import InvalidValueError
 
-__all__ = ["check_kinds", "collection", "hosts", "names", "renamed"]
+__all__ = ["check_kinds", "collection", "hosts", "is_host", "names", "renamed"]
 
 _HOST = re.compile(r"(?:\[[\da-f:.%]+\]|\w(?:[\w.-]*[\w.])?)(?::\d{1,5})?", re.IGNORECASE)
 _BEGINNING = re.compile(r"[a-z][a-z\d+.-]*://[^/?#\s]+[^?#\s]*", re.IGNORECASE)
@@ -88,7 +88,7 @@ def hosts(option: str, values: Any) -> set[str]:
     """
     found = names(option, values, "localhost")
     for value in found:
-        if not _HOST.fullmatch(value) and not _is_address(value):
+        if not is_host(value):
             host = urlsplit(value).netloc.rpartition("@")[2] if "://" in value else ""
             hint = host if _HOST.fullmatch(host) else "localhost:8080"
             raise InvalidValueError(
@@ -96,6 +96,11 @@ def hosts(option: str, values: Any) -> set[str]:
                 f"patterns and networks are not supported: write for example {hint!r}"
             )
     return {value.lower() for value in found}
+
+
+def is_host(value: str) -> bool:
+    """Whether a text is a host's name or address, with or without a port."""
+    return _HOST.fullmatch(value) is not None or _is_address(value)
 
 
 def renamed(pairs: Any) -> dict[str, str]:

@@ -112,20 +112,20 @@ class Assessment:
         return {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
-    def from_dictionary(cls, data: dict[str, Any]) -> Assessment:
+    def from_dictionary(cls, d: dict[str, Any]) -> Assessment:
         """The assessment of MLflow's JSON, as an object of its kind.
 
         Raises:
             InvalidValueError: it is of no known kind, or something is missing.
         """
-        kind = next((kind for key, kind in _KINDS.items() if data.get(key)), None)
+        kind = next((kind for key, kind in _KINDS.items() if d.get(key)), None)
         if kind is None:
-            raise InvalidValueError(f"Unknown assessment type: {data.get('assessment_name')}")
+            raise InvalidValueError(f"Unknown assessment type: {d.get('assessment_name')}")
         if not issubclass(kind, cls):
             wanted = next(key for key, each in _KINDS.items() if each is cls)
             raise InvalidValueError(f"`{wanted}` must exist in the dictionary.")
         try:
-            return kind._from_json(data)
+            return kind._from_json(d)
         except KeyError as error:
             raise InvalidValueError(f"An assessment without {error}.") from None
 

@@ -33,6 +33,17 @@ class AssessmentSourceType:
     def __str__(self) -> str:
         return self._source_type
 
+    @classmethod
+    def from_proto(cls, proto_source_type: int) -> str:
+        """The type of this number in MLflow's protobuf.
+
+        Raises:
+            IndexError: there is none.
+        """
+        from tracetape.formats.mlflow_proto import SOURCE_TYPES
+
+        return SOURCE_TYPES[proto_source_type]
+
 
 _SOURCE_TYPES = ["SOURCE_TYPE_UNSPECIFIED", "LLM_JUDGE", "HUMAN", "CODE"]
 
@@ -75,9 +86,9 @@ class AssessmentSource:
         return fields
 
     @classmethod
-    def from_dictionary(cls, data: dict[str, Any]) -> AssessmentSource:
+    def from_dictionary(cls, source_dict: dict[str, Any]) -> AssessmentSource:
         """What `to_dictionary` gave."""
-        return cls(data["source_type"], data.get("source_id"))
+        return cls(source_dict["source_type"], source_dict.get("source_id"))
 
     def to_proto(self) -> Any:
         """An ``mlflow.assessments.AssessmentSource`` of protobuf.
@@ -142,9 +153,11 @@ class AssessmentError:
         return {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
-    def from_dictionary(cls, data: dict[str, Any]) -> AssessmentError:
+    def from_dictionary(cls, error_dict: dict[str, Any]) -> AssessmentError:
         """What `to_dictionary` gave."""
-        return cls(data["error_code"], data.get("error_message"), data.get("stack_trace"))
+        return cls(
+            error_dict["error_code"], error_dict.get("error_message"), error_dict.get("stack_trace")
+        )
 
     def to_proto(self) -> Any:
         """An ``mlflow.assessments.AssessmentError`` of protobuf.

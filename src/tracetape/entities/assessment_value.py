@@ -35,10 +35,10 @@ class FeedbackValue:
         return fields
 
     @classmethod
-    def from_dictionary(cls, data: dict[str, Any]) -> FeedbackValue:
+    def from_dictionary(cls, d: dict[str, Any]) -> FeedbackValue:
         """What `to_dictionary` gave."""
-        error = data.get("error")
-        return cls(data["value"], AssessmentError.from_dictionary(error) if error else None)
+        error = d.get("error")
+        return cls(d["value"], AssessmentError.from_dictionary(error) if error else None)
 
     def to_proto(self) -> Any:
         """An ``mlflow.assessments.Feedback``."""
@@ -106,16 +106,16 @@ class ExpectationValue:
         return {"value": self.value} if self.is_plain else {"serialized_value": self.serialized()}
 
     @classmethod
-    def from_dictionary(cls, data: dict[str, Any]) -> ExpectationValue:
+    def from_dictionary(cls, d: dict[str, Any]) -> ExpectationValue:
         """What `to_dictionary` gave.
 
         Raises:
             InvalidValueError: there is no value.
         """
-        if "value" in data:
-            return cls(data["value"])
-        if "serialized_value" in data:
-            text = data["serialized_value"]
+        if "value" in d:
+            return cls(d["value"])
+        if "serialized_value" in d:
+            text = d["serialized_value"]
             return cls.of_serialized(text.get("serialization_format", _JSON_FORMAT), text["value"])
         raise InvalidValueError(
             "Either 'value' or 'serialized_value' must be present in the dictionary "
@@ -159,9 +159,9 @@ class IssueReferenceValue:
         return {"issue_name": self.issue_name}
 
     @classmethod
-    def from_dictionary(cls, data: dict[str, Any]) -> IssueReferenceValue:
+    def from_dictionary(cls, d: dict[str, Any]) -> IssueReferenceValue:
         """What `to_dictionary` gave."""
-        return cls(data["issue_name"])
+        return cls(d["issue_name"])
 
     def to_proto(self) -> Any:
         """An ``mlflow.assessments.IssueReference``."""

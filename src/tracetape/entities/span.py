@@ -348,17 +348,18 @@ class Span:
         cls,
         otel_proto_span: Any,
         location_id: str | None = None,
-        resource: Any = None,
+        *,
         preserve_request_id: bool = False,
+        resource: Any = None,
     ) -> Span:
         """The span of a message of OpenTelemetry's protobuf.
 
         Args:
             otel_proto_span: an ``opentelemetry.proto.trace.v1.trace_pb2.Span``.
             location_id: where the trace is in Unity Catalog, which its id then names.
-            resource: no meaning here: a span does not keep who sent it.
             preserve_request_id: the trace has the id of the attribute ``mlflow.traceRequestId``,
                 if the message has one; else the id is the message's own.
+            resource: no meaning here: a span does not keep who sent it.
 
         Raises:
             InvalidValueError: it has no ids.

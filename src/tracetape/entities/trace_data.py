@@ -84,18 +84,23 @@ class TraceData:
         return {"spans": [span.to_dict() for span in self.spans]}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> TraceData:
+    def from_dict(cls, d: dict[str, Any]) -> TraceData:
         """The spans of MLflow's trace JSON, of schema 3 or 2.
 
         Raises:
             InvalidTypeError: it is no dictionary.
             InvalidValueError: a span cannot be read.
         """
-        if not isinstance(data, dict):
+        if not isinstance(d, dict):
             raise InvalidTypeError(
-                f"TraceData.from_dict() expects a dictionary. Got: {type(data).__name__}"
+                f"TraceData.from_dict() expects a dictionary. Got: {type(d).__name__}"
             )
-        return cls([Span.from_dict(span) for span in data.get("spans") or ()])
+        spans = d.get("spans") or ()
+        if not isinstance(spans, (list, tuple)):
+            raise InvalidTypeError(
+                f"The spans of a trace must be a list. Got: {type(spans).__name__}"
+            )
+        return cls([Span.from_dict(span) for span in spans])
 
     def _root(self) -> Span | None:
         return next((span for span in self.spans if span.parent_id is None), None)

@@ -155,19 +155,19 @@ class TraceInfo:
         return {name: value for name, value in fields.items() if value not in (None, {}, [])}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> TraceInfo:
+    def from_dict(cls, d: dict[str, Any]) -> TraceInfo:
         """What MLflow's trace JSON says of a trace, in schema 3 or 2.
 
         Raises:
             InvalidTypeError: it is no dictionary.
             InvalidValueError: something is missing, or of a wrong kind.
         """
-        if not isinstance(data, dict):
+        if not isinstance(d, dict):
             raise InvalidTypeError(
-                f"TraceInfo.from_dict() expects a dictionary. Got: {type(data).__name__}"
+                f"TraceInfo.from_dict() expects a dictionary. Got: {type(d).__name__}"
             )
         try:
-            return _from_2(data) if "request_id" in data else _from_3(data)
+            return _from_2(d) if "request_id" in d else _from_3(d)
         except Exception as error:
             # Whatever it is that the dictionary lacks.
             raise InvalidValueError(

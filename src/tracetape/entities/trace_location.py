@@ -52,9 +52,9 @@ class MlflowExperimentLocation:
         return {"experiment_id": self.experiment_id}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> MlflowExperimentLocation:
+    def from_dict(cls, d: dict[str, Any]) -> MlflowExperimentLocation:
         """What `to_dict` gave."""
-        return cls(data["experiment_id"])
+        return cls(d["experiment_id"])
 
     def to_proto(self) -> Any:
         """The message of this place in MLflow's protobuf.
@@ -83,9 +83,9 @@ class InferenceTableLocation:
         return {"full_table_name": self.full_table_name}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> InferenceTableLocation:
+    def from_dict(cls, d: dict[str, Any]) -> InferenceTableLocation:
         """What `to_dict` gave."""
-        return cls(data["full_table_name"])
+        return cls(d["full_table_name"])
 
     def to_proto(self) -> Any:
         """The message of this place in MLflow's protobuf.
@@ -138,14 +138,14 @@ class UCSchemaLocation:
         )
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> UCSchemaLocation:
+    def from_dict(cls, d: dict[str, Any]) -> UCSchemaLocation:
         """What `to_dict` gave."""
-        location = cls(data["catalog_name"], data["schema_name"])
+        location = cls(d["catalog_name"], d["schema_name"])
         location._otel_spans_table_name = (
-            data.get("otel_spans_table_name") or location._otel_spans_table_name
+            d.get("otel_spans_table_name") or location._otel_spans_table_name
         )
         location._otel_logs_table_name = (
-            data.get("otel_logs_table_name") or location._otel_logs_table_name
+            d.get("otel_logs_table_name") or location._otel_logs_table_name
         )
         return location
 
@@ -160,7 +160,7 @@ class UnityCatalog:
     catalog_name: str
     schema_name: str
     table_prefix: str | None = None
-    # Set by the server.
+    # Set by the server, each with catalog and schema.
     _otel_spans_table_name: str | None = field(default=None, repr=False, compare=False)
     _otel_logs_table_name: str | None = field(default=None, repr=False, compare=False)
     _annotations_table_name: str | None = field(default=None, repr=False, compare=False)
@@ -181,6 +181,21 @@ class UnityCatalog:
             raise InvalidValueError("table_prefix is required but was not set.")
         return f"{self.schema_location}.{self.table_prefix}"
 
+    @property
+    def full_otel_spans_table_name(self) -> str | None:
+        """The table of spans with catalog and schema; None until the server has said it."""
+        return self._otel_spans_table_name
+
+    @property
+    def full_otel_logs_table_name(self) -> str | None:
+        """The table of logs with catalog and schema; None until the server has said it."""
+        return self._otel_logs_table_name
+
+    @property
+    def full_annotations_table_name(self) -> str | None:
+        """The table of annotations with catalog and schema; None until the server has said it."""
+        return self._annotations_table_name
+
     def to_dict(self) -> dict[str, Any]:
         """As in MLflow's JSON."""
         return _given(
@@ -193,15 +208,15 @@ class UnityCatalog:
         )
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> UnityCatalog:
+    def from_dict(cls, d: dict[str, Any]) -> UnityCatalog:
         """What `to_dict` gave."""
         return cls(
-            data["catalog_name"],
-            data["schema_name"],
-            data.get("table_prefix"),
-            data.get("otel_spans_table_name"),
-            data.get("otel_logs_table_name"),
-            data.get("annotations_table_name"),
+            d["catalog_name"],
+            d["schema_name"],
+            d.get("table_prefix"),
+            d.get("otel_spans_table_name"),
+            d.get("otel_logs_table_name"),
+            d.get("annotations_table_name"),
         )
 
 
@@ -238,10 +253,10 @@ class TraceLocation:
         return {"type": TraceLocationType(self.type).value, **places}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> TraceLocation:
+    def from_dict(cls, d: dict[str, Any]) -> TraceLocation:
         """What `to_dict` gave."""
-        places = {name: kind.from_dict(data[name]) for name, kind in _PLACES if data.get(name)}
-        return cls(TraceLocationType(data["type"]), **places)
+        places = {name: kind.from_dict(d[name]) for name, kind in _PLACES if d.get(name)}
+        return cls(TraceLocationType(d["type"]), **places)
 
     def to_proto(self) -> Any:
         """A ``TraceLocation`` of MLflow's protobuf; in Unity Catalog, of Databricks' own.

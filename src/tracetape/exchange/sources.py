@@ -12,9 +12,10 @@ from pathlib import Path
 from tracetape.entities import Trace
 from tracetape.entities.attachment import Attachment
 from tracetape.exceptions import InvalidValueError, TracetapeException
-from tracetape.exchange.importing import read_traces
+from tracetape.exchange.importing import read_new_traces
 from tracetape.exchange.mlflow_store import count_traces, read_mlflow_store
 from tracetape.store.inspection import SQLITE_ERRORS, reason
+from tracetape.store.new_traces import NewTrace
 from tracetape.store.query import TraceQuery
 from tracetape.store.schema import APPLICATION_ID
 from tracetape.store.sqlite import SQLiteStore
@@ -46,7 +47,7 @@ class Source:
         store: what is read, if it is a store of ours.
     """
 
-    traces: Iterable[Trace | TracetapeException]
+    traces: Iterable[Trace | NewTrace | TracetapeException]
     total: int | None = None
     attachment: Callable[[str], Attachment | None] = lambda _: None
     store: SQLiteStore | None = None
@@ -74,7 +75,7 @@ def open_source(path: Path) -> Source:
             raise InvalidValueError(f"{path} is {what}")
     if b"\0" in beginning:
         raise InvalidValueError(f"{path} is a binary file: {_WHAT}")
-    return Source(read_traces(path))
+    return Source(read_new_traces(path))
 
 
 def _database(path: Path) -> Source:

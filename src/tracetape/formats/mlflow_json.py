@@ -29,7 +29,7 @@ from tracetape.formats.names import (
     TRACE_ID,
 )
 
-__all__ = ["as_field", "content_values", "span_to_dict", "span_values"]
+__all__ = ["as_field", "content_values", "loses_digits", "span_to_dict", "span_values"]
 
 # More digits than a 64-bit number has: orjson would read it as a float.
 _LONG_NUMBER = re.compile(r"\d{19}")
@@ -178,12 +178,17 @@ def _read(text: Any) -> tuple[bytes, Any]:
         try:
             value = orjson.loads(text)
             data = dumps(value)  # without the blanks
-            if _EXPONENT not in data or _LONG_NUMBER.search(text) is None:
+            if not loses_digits(data, text):
                 return data, value
         except ValueError:  # no JSON
             pass
     data = _json_of(text)
     return data, decode(data)
+
+
+def loses_digits(data: bytes, text: str) -> bool:
+    """Whether the JSON `data` that was made of `text` may lack digits of a number in it."""
+    return _EXPONENT in data and _LONG_NUMBER.search(text) is not None
 
 
 def _json_of(text: Any) -> bytes:

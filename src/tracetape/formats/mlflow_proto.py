@@ -14,6 +14,7 @@ from tracetape.formats.proto_messages import message_class
 from tracetape.formats.timestamps import milliseconds_of, rfc3339
 
 __all__ = [
+    "SOURCE_TYPES",
     "assessment_from_proto",
     "assessment_to_proto",
     "error_from_proto",
@@ -39,7 +40,7 @@ _KEY = _METADATA = 250
 _TAG = 4096
 _STACK = 10_000
 _STACK_CUT = "[Stack trace is truncated]\n...\n"
-_SOURCES = ("SOURCE_TYPE_UNSPECIFIED", "HUMAN", "LLM_JUDGE", "CODE")
+SOURCE_TYPES = ("SOURCE_TYPE_UNSPECIFIED", "HUMAN", "LLM_JUDGE", "CODE")
 _STATES = ("STATE_UNSPECIFIED", "OK", "ERROR", "IN_PROGRESS")
 _LOCATIONS = (
     "TRACE_LOCATION_TYPE_UNSPECIFIED",
@@ -238,7 +239,7 @@ def assessment_from_proto(proto: Any) -> Fields:
 def source_to_proto(source: Fields) -> Any:
     """An ``AssessmentSource``."""
     proto = message_class("AssessmentSource")()
-    proto.source_type = _SOURCES.index(source["source_type"])
+    proto.source_type = SOURCE_TYPES.index(source["source_type"])
     if (source_id := source.get("source_id")) is not None:
         proto.source_id = source_id
     return proto
@@ -246,7 +247,7 @@ def source_to_proto(source: Fields) -> Any:
 
 def source_from_proto(proto: Any) -> Fields:
     """The dictionary of an ``AssessmentSource``."""
-    return {"source_type": _SOURCES[proto.source_type], "source_id": proto.source_id or None}
+    return {"source_type": SOURCE_TYPES[proto.source_type], "source_id": proto.source_id or None}
 
 
 def error_to_proto(error: Fields) -> Any:

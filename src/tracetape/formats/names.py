@@ -64,6 +64,7 @@ NAME_OF_FIELD = {
     "provider": "mlflow.llm.provider",
     "cost": "mlflow.llm.cost",
     "message_format": "mlflow.message.format",
+    "experiment_id": "mlflow.experimentId",
     "capture": "tracetape.capture",
     "request_model": "tracetape.llm.request_model",
     "provider_usage": "tracetape.llm.provider_usage",

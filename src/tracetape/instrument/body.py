@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterator
 from itertools import accumulate
 from typing import Any
 
-import orjson
-
 from tracetape._lazy import loading
 from tracetape._system import perf_counter_ns
 from tracetape.instrument.byte_streams import ByteStream, class_for, library_of
 from tracetape.instrument.call import Call
+from tracetape.instrument.events import DONE, json_or_text, may_be_events, read_events
 from tracetape.live.live_span import LiveSpan
 
-__all__ = ["Body", "is_events", "watch_body"]
+__all__ = ["Body", "watch_body"]
 
-_DONE = object()
 _ENCODING = "content-encoding"
 _EVENTS = "text/event-stream"
 _PART_BYTES = 100  # of a part beside its content
@@ -39,11 +36,6 @@ def watch_body(response: Any, call: Call) -> None:
         call.ended("exhausted")
         return
     response.stream = class_for(_Observed, library)(response.stream, body, call)
-
-
-def is_events(headers: Any) -> bool:
-    """Whether the headers of a response say that its body is a stream of events."""
-    return _kind(headers) == _EVENTS
 
 
 def _kind(headers: Any) -> str:
@@ -114,10 +106,12 @@ class Body:
             return None, False
         data = b"".join(part for part, _ in parts)
         kind = _kind(self._headers)
-        if kind == _EVENTS or (not kind and data.startswith((b"data:", b"event:"))):
-            return None, _read_events(data, parts, call)
-        if kind.endswith("json") or (not kind and data[:1] in (b"{", b"[")):
-            return _json_or_text(data), False
+        if kind == _EVENTS or may_be_events(data):  # some servers call it JSON, or text
+            is_whole = _take_events(data, parts, call)
+            if is_whole or call.has_chunks or (kind == _EVENTS and may_be_events(data)):
+                return None, is_whole
+        if kind.endswith("json") or kind == _EVENTS or (not kind and data[:1] in (b"{", b"[")):
+            return json_or_text(data), False
         if kind.startswith("text/"):
             return data.decode(errors="replace"), False
         with loading:
@@ -211,57 +205,11 @@ class _Passing(Iterator[bytes], AsyncIterator[bytes]):
         return part
 
 
-def _read_events(data: bytes, parts: list[tuple[bytes, int]], call: Call) -> bool:
+def _take_events(data: bytes, parts: list[tuple[bytes, int]], call: Call) -> bool:
     """Give each event to the call, with its time; whether the stream was there to its end."""
     ends = list(accumulate(len(part) for part, _ in parts))
-    for end, event in _events(data):
-        if event is _DONE:
+    for end, event in read_events(data):
+        if event is DONE:
             return True
         call.chunk(event, parts[min(bisect_left(ends, end), len(ends) - 1)][1])
     return False
-
-
-def _json_or_text(data: bytes) -> Any:
-    """JSON as it is; a body that was cut short, or that orjson refuses, otherwise."""
-    try:
-        orjson.loads(data)
-    except orjson.JSONDecodeError:
-        try:
-            return json.loads(data)  # lone surrogates, NaN
-        except (ValueError, RecursionError):
-            return data.decode(errors="replace")
-    return data
-
-
-def _events(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Where each server-sent event ends, and its JSON; one that is none is left out.
-
-    The mark that nothing more comes is `_DONE`.
-    """
-    parts: list[bytes] = []
-    end = 0
-    for line in (*data.splitlines(keepends=True), b"\n"):
-        end += len(line)
-        text = line.rstrip(b"\r\n")
-        if text.startswith(b"data:"):
-            parts.append(text[5:].strip())
-        elif not text and parts:
-            said = b"\n".join(parts)
-            parts.clear()
-            if said.startswith(b"[DONE]"):
-                yield end, _DONE
-            elif said:
-                event = _parsed(said)
-                if isinstance(event, dict):
-                    yield end, event
-
-
-def _parsed(text: bytes) -> Any:
-    """JSON values; None for what is no JSON, or was cut short."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        try:
-            return json.loads(text)  # lone surrogates, NaN
-        except (ValueError, RecursionError):
-            return None

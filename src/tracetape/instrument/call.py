@@ -19,7 +19,9 @@ from tracetape.entities.event import SpanEvent
 from tracetape.formats.json_text import json_text
 from tracetape.instrument.autolog_options import options
 from tracetape.instrument.chunks import plain
+from tracetape.instrument.copying import encoded
 from tracetape.instrument.credentials import secrets_of_exception
+from tracetape.instrument.events import DONE, may_be_events, read_events
 from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.live.live_span import LiveSpan
 from tracetape.tracing.start import begin_span
@@ -27,6 +29,7 @@ from tracetape.tracing.start import begin_span
 __all__ = ["Call", "begin_call", "call_of_chunk", "calling", "end_streams", "noticed"]
 
 _COUNTED = 16  # chunks: what a stream holds is counted so often
+_BEGINNING = 64  # characters of a text that tell whether it is a stream of events
 _CHUNK_BYTES = 128  # of one, about, as the extractor keeps it
 _P = ParamSpec("_P")
 # Reads what has come of a body: gives its chunks to the call, or gives back the plain answer; and
@@ -227,10 +230,13 @@ class Call:
         span = self._span
         if span._end is None:
             try:
-                if type(body) is str and body.lstrip().startswith("{"):
+                if type(body) is str:
+                    if self._takes_events(body):
+                        self._keep_stream("exhausted")
+                        return
                     body = _json_of(body)
                 if self._extractor.reads_later and isinstance(body, (bytes, dict)):
-                    span._keep_outputs(body if type(body) is bytes else encode(body))
+                    span._keep_outputs(body if type(body) is bytes else encoded(body))
                     span.set_unread(_Answer(self._extractor))
                 else:
                     self._read(body)
@@ -239,8 +245,18 @@ class Call:
             finally:
                 span._finish()
 
+    def _takes_events(self, text: str) -> bool:
+        """Take a stream that a server has called text, and whose events nobody has read."""
+        if self._count or not may_be_events(text[:_BEGINNING].encode(errors="replace")):
+            return False
+        for _, event in read_events(text.encode("utf-8", "surrogatepass")):
+            if event is DONE:
+                break
+            self.chunk(event)
+        return self._count > 0
+
     def _read(self, body: Any) -> None:
-        data = body if isinstance(body, bytes) else encode(body)
+        data = body if isinstance(body, bytes) else encoded(body)
         self._span._keep_outputs(data)
         is_content = isinstance(body, str) or hasattr(body, "__tracetape_json__")
         read = body if is_content else decode(data)
@@ -248,7 +264,7 @@ class Call:
             return
         result = self._extractor.result(read)
         if result.outputs is not None:
-            self._span._keep_outputs(encode(result.outputs))
+            self._span._keep_outputs(encoded(result.outputs))
         self._keep(result)
 
     @_guarded
@@ -302,7 +318,7 @@ class Call:
                 fields["time_to_first_token_ns"] = self._first - self._started
             result = self._extractor.result(None)
             self._span._grow(-self._held)
-            self._span._keep_outputs(encode(result.outputs))
+            self._span._keep_outputs(encoded(result.outputs))
             self._keep(result)
         self._span.set_fields(fields)
 
@@ -372,6 +388,8 @@ def _text_of(chunk: Any) -> str:
 
 def _json_of(text: str) -> Any:
     """JSON that a server has called something else, and the SDK so gives as text."""
+    if not text.lstrip("\ufeff \t\r\n").startswith("{"):
+        return text
     try:
         read = orjson.loads(text)
     except orjson.JSONDecodeError:

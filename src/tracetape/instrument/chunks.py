@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from typing import Any
 
+import orjson
+
 from tracetape.capture import decode, encode
+from tracetape.instrument.copying import MAX_LEVELS, copied
 
 __all__ = [
     "Text",
@@ -43,14 +45,16 @@ class Text(list[str]):
             self[:] = ["".join(self)]
 
 
-def joined(value: Any) -> Any:
+def joined(value: Any, level: int = 0) -> Any:
     """`value` with each `Text` in it as a string."""
     if isinstance(value, Text):
         return "".join(value)
+    if level >= MAX_LEVELS:
+        return copied(value, level)
     if isinstance(value, dict):
-        return {key: joined(item) for key, item in value.items()}
+        return {key: joined(item, level + 1) for key, item in value.items()}
     if isinstance(value, list):
-        return [joined(item) for item in value]
+        return [joined(item, level + 1) for item in value]
     return value
 
 
@@ -60,11 +64,16 @@ def plain(chunk: Any) -> Any:
     `exclude_unset`: what the provider did not send is not made up.
     """
     if isinstance(chunk, dict):
-        return deepcopy(chunk)  # the user's own, if he asked for dictionaries
+        return copied(chunk)  # the user's own, if he asked for dictionaries
     serializer = getattr(type(chunk), "__pydantic_serializer__", None)
     if serializer is None:
         return decode(encode(chunk))
-    return serializer.to_python(chunk, exclude_unset=True, by_alias=True, warnings=False)
+    try:
+        data = serializer.to_python(chunk, exclude_unset=True, by_alias=True, warnings=False)
+        orjson.dumps(data)  # takes a microsecond, and refuses what is deep
+    except Exception:  # noqa: BLE001 - also half a character in a name, and a user's serialiser
+        return copied(chunk)
+    return data
 
 
 def items_of(value: Any) -> list[Any]:
@@ -82,7 +91,9 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def merged_counts(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def merged_counts(
+    before: Mapping[str, Any], new: Mapping[str, Any], level: int = 0
+) -> dict[str, Any]:
     """Usage that comes in pieces, by key: the later one counts, but neither zero nor null does.
 
     Some servers say a part of it in each chunk, some end with a chunk of zeros.
@@ -90,8 +101,8 @@ def merged_counts(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str
     merged = dict(before)
     for key, value in new.items():
         known = merged.get(key)
-        if isinstance(known, Mapping) and isinstance(value, Mapping):
-            merged[key] = merged_counts(known, value)
+        if isinstance(known, Mapping) and isinstance(value, Mapping) and level < MAX_LEVELS:
+            merged[key] = merged_counts(known, value, level + 1)
         elif value or known is None:
             merged[key] = value
     return merged
@@ -102,17 +113,19 @@ def get(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
 
 
-def says(delta: Any) -> bool:
+def says(delta: Any, level: int = 0) -> bool:
     """Whether a part of an answer says something, and does not only announce what will come."""
     if isinstance(delta, str):
         return delta != ""
+    if level >= MAX_LEVELS:
+        return False  # nothing is said so deep down
     if isinstance(delta, (list, tuple)):
-        return any(says(item) for item in delta)
+        return any(says(item, level + 1) for item in delta)
     if not isinstance(delta, dict):
         if not hasattr(type(delta), "__pydantic_serializer__"):
             return False
         delta = plain(delta)
-    return any(says(value) for key, value in delta.items() if key not in _FRAME)
+    return any(says(value, level + 1) for key, value in delta.items() if key not in _FRAME)
 
 
 def decoded_base64(pieces: Iterable[str]) -> bytes | None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from itertools import chain
 from typing import Any
 from weakref import ref
 
-from tracetape.instrument.body import Body, is_events
+from tracetape.instrument.body import Body
 from tracetape.instrument.byte_streams import ByteStream, class_for, library_of
 from tracetape.instrument.call import Call
 
@@ -48,7 +49,7 @@ def watch_stream(stream: Any, call: Call) -> None:
     response = stream.response
     library = library_of(response)
     unread = None
-    if library is not None and not is_events(response.headers):
+    if library is not None:
         unread = _Unread(Body(response, sys.modules[library], call.span))
         call.reads_at_end(unread.rest)
     observed = _Observed(stream._iterator, call, unread)
@@ -61,13 +62,10 @@ def watch_stream(stream: Any, call: Call) -> None:
         for name in ("close", "aclose"):
             setattr(response, name, _ClosingAgain(response, name, observed))
         return
-    if library is not None:
-        if unread is None:
-            response.stream = class_for(_Closing, library)(response.stream, observed)
-        else:
-            keeping = class_for(_Keeping, library)(response.stream, observed)
-            keeping._unread = unread
-            response.stream = keeping
+    if library is not None and unread is not None:
+        keeping = class_for(_Keeping, library)(response.stream, observed)
+        keeping._unread = unread
+        response.stream = keeping
 
 
 class _Observed(Iterator[Any], AsyncIterator[Any]):
@@ -133,15 +131,26 @@ class _Observed(Iterator[Any], AsyncIterator[Any]):
             self._call.ended("closed")
 
 
-class _Closing(ByteStream):
-    """A response's stream of bytes; tells who watches that it is closed.
+class _Keeping(ByteStream):
+    """A response's stream of bytes: keeps the parts that pass until the first event comes.
 
-    The `.stream()` helpers close the response, and not the stream of chunks that they read.
+    It also tells who watches that it is closed: the `.stream()` helpers close the response, and
+    not the stream of chunks that they read.
     """
+
+    _unread: _Unread  # set when it is made
 
     def __init__(self, stream: Any, observed: _Observed) -> None:
         super().__init__(stream)
         self._observed = ref(observed)  # an abandoned stream is to be collected
+
+    def __iter__(self) -> Iterator[bytes]:
+        source = iter(self._stream)
+        # After the first event no code of ours stands in the way of a part.
+        return chain(_Kept(source, self._unread, self._observed), source)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Kept(aiter(self._stream), self._unread, self._observed)
 
     def close(self) -> None:
         try:
@@ -157,7 +166,7 @@ class _Closing(ByteStream):
 
 
 class _Unread:
-    """The body of a response that is called no stream of events: the SDK may find none in it."""
+    """The body of a response, in which the SDK may find no event."""
 
     __slots__ = ("body",)
 
@@ -172,42 +181,45 @@ class _Unread:
         return self.body.rest(call)
 
 
-class _Keeping(_Closing):
-    """Keeps the parts that pass until the first event comes."""
-
-    _unread: _Unread  # set when it is made
-
-    def __iter__(self) -> Iterator[bytes]:
-        return _Kept(iter(self._stream), self._unread, self._observed)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Kept(aiter(self._stream), self._unread, self._observed)
-
-
 class _Kept(Iterator[bytes], AsyncIterator[bytes]):
-    """The parts as they pass; no generator, whose end the event loop would have to see to."""
+    """The parts as they pass; no generator, whose end the event loop would have to see to.
 
-    __slots__ = ("_observed", "_source", "_unread")
+    A sync one is over when the first event has come; an async one then only passes on.
+    """
+
+    __slots__ = ("_next", "_observed", "_source", "_unread")
 
     def __init__(self, source: Any, unread: _Unread, observed: ref[_Observed]) -> None:
         self._source = source
         self._unread = unread
         self._observed = observed
+        self._next = self._keep_next
 
     def __next__(self) -> bytes:
+        if self._is_over():
+            raise StopIteration
         part: bytes = self._source.__next__()
-        self._keep(part)
+        self._unread.body.keep(part)
         return part
 
-    async def __anext__(self) -> bytes:
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._next()
+
+    async def _keep_next(self) -> bytes:
         part: bytes = await self._source.__anext__()
-        self._keep(part)
+        if self._is_over():
+            self._next = self._source.__anext__
+        else:
+            self._unread.body.keep(part)
         return part
 
-    def _keep(self, part: bytes) -> None:
+    def _is_over(self) -> bool:
+        """Whether nobody needs the parts any more; those that were kept are let go."""
         watching = self._observed()
         if watching is not None and not watching.has_chunks:
-            self._unread.body.keep(part)
+            return False
+        self._unread.body.let_go()
+        return True
 
 
 class _ClosingAgain:

@@ -16,9 +16,10 @@ from tracetape.capture.conversion import is_sentinel
 from tracetape.capture.encoding import holds_odd_float
 from tracetape.diagnostics import internal_error
 from tracetape.instrument.autolog_options import options
-from tracetape.instrument.body import watch_body
+from tracetape.instrument.body import Body, watch_body
 from tracetape.instrument.byte_streams import library_of
 from tracetape.instrument.call import Call, begin_call, calling
+from tracetape.instrument.copying import copied
 from tracetape.instrument.credentials import ClientSecrets, of_request
 from tracetape.instrument.endpoints import Endpoints, ExtractorRef, is_below, path_below, resolve
 from tracetape.instrument.files import described_files
@@ -32,6 +33,7 @@ __all__ = ["Template"]
 
 _REFUSALS = (400, 422)
 _MANY_SERVERS = 256
+_PARSING = frozenset({"parse", "_parse"})
 _RAW_RESPONSE = "x-stainless-raw-response"
 # What `parse()` adds to an answer: objects of the user's own models, whose serialisers are his.
 _PARSED: dict[str, Any] = {
@@ -297,10 +299,23 @@ class _Seam:
             if answer is None:
                 answer = getattr(exception, "completion", None)  # openai's LengthFinishReasonError
             answer = None if answer is None else _json(call.condensed(answer))
+            if answer is None:
+                self._read_refused(call, exception)
         except Exception:  # noqa: BLE001 - the guard
             answer = None
             internal_error("reading an answer")
         call.failed(exception, answer)
+
+    def _read_refused(self, call: Call, exception: BaseException) -> None:
+        """Let the call read a body that is not what its server calls it: the SDK gives up there."""
+        response = _unparsed(exception, self._template.module)
+        library = None if response is None else library_of(response)
+        content = None if library is None else vars(response).get("_content")
+        if library is not None and isinstance(content, bytes):
+            call.add_fields(self._request_id(response))
+            body = Body(response, sys.modules[library], call.span)
+            body.keep_whole(content)
+            call.reads_at_end(body.rest)
 
     def _request_id(self, response: Any) -> dict[str, Any]:
         value = response.headers.get(self._template.request_id)
@@ -379,12 +394,33 @@ def _json(result: Any) -> Any:
         how["exclude"] = _PARSED
     try:
         data: bytes = serializer.to_json(result, **how)
+        # pydantic writes NaN and infinities as null, which most answers have where no text is.
+        nulls = data.count(b"null")
+        if nulls <= sum(map(data.count, _NEVER_NUMBERS)) or not holds_odd_float(result):
+            return data
     except ValueError:  # pydantic's, for text that is no UTF-8, such as a lone surrogate
+        pass
+    try:
         return serializer.to_python(result, **how)
-    # pydantic writes NaN and infinities as null, which most answers have where there is no text.
-    if data.count(b"null") > sum(map(data.count, _NEVER_NUMBERS)) and holds_odd_float(result):
-        return serializer.to_python(result, **how)
-    return data
+    except Exception:  # noqa: BLE001 - 255 levels, half a character in a name
+        return copied(result)
+
+
+def _unparsed(exception: BaseException, module: str) -> Any:
+    """The HTTP response that an SDK was parsing when it met an exception; or None.
+
+    Nothing public tells: the SDK's own method has it, among those that the exception has passed.
+    """
+    found = None
+    step = exception.__traceback__
+    while step is not None:
+        frame, step = step.tb_frame, step.tb_next
+        if frame.f_code.co_name in _PARSING and str(frame.f_globals.get("__name__")).startswith(
+            f"{module}._"
+        ):
+            known = frame.f_locals
+            found = known.get("response") or getattr(known.get("self"), "http_response", None)
+    return found
 
 
 def _response_of(result: Any) -> Any:

@@ -143,10 +143,13 @@ def _cleaned(clean: Callable[..., Any], value: Any, found: list[str], **how: Any
     )
     if not isinstance(value, dict):
         return _TOO_DEEP
-    return {
-        key: _TOO_DEEP if isinstance(item, (dict, list)) else clean({key: item}, found, **how)[key]
-        for key, item in value.items()
-    }
+    kept: dict[str, Any] = {}
+    for key, item in value.items():
+        try:
+            kept[key] = clean({key: item}, found, **how)[key]
+        except RecursionError:
+            kept[key] = _TOO_DEEP
+    return kept
 
 
 def _cleaned_words(span: Any) -> Any:

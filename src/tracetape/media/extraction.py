@@ -66,6 +66,9 @@ def _media(value: Any) -> Iterator[tuple[str, str | None]]:
         for key, item in value.items():
             if place is not None and key == place[0]:
                 yield item, place[1]
+            elif key == "audio" and _is_bare_audio(item):
+                yield item["data"], "audio/wav"
+                yield from _media({name: part for name, part in item.items() if name != "data"})
             elif key in _BEDROCK and (content_type := _bedrock_type(key, item)):
                 yield item["source"]["bytes"], content_type
             else:
@@ -85,11 +88,23 @@ def _raw_media(value: dict[str, Any]) -> tuple[str, str] | None:
         key, content_type = "data", str(value.get("mime_type") or value.get("mimeType"))
     elif "data" in value and ("format" in value or "transcript" in value):
         audio = value.get("format")
-        key, content_type = "data", f"audio/{audio if isinstance(audio, str) else 'wav'}"
+        kind = _AUDIO.get(audio, audio) if isinstance(audio, str) else "wav"
+        key, content_type = "data", f"audio/{kind}"
     text = value.get(key)
     # Data URIs at such a place are found as such.
     is_raw = isinstance(text, str) and text and not text.startswith("data:")
     return (key, content_type) if is_raw else None
+
+
+_AUDIO = {"mp3": "mpeg"}  # where the media's type has another name than the format
+
+
+def _is_bare_audio(part: Any) -> bool:
+    """Whether it is an answer's sound that says neither its format nor its text."""
+    if not isinstance(part, dict) or _raw_media(part) is not None:
+        return False
+    text = part.get("data")
+    return isinstance(text, str) and text != "" and not text.startswith("data:")
 
 
 _BEDROCK = {"image": "image", "video": "video", "audio": "audio", "document": "application"}

@@ -10,6 +10,7 @@ import orjson
 
 from tracetape._lazy import loading
 from tracetape.capture import encode
+from tracetape.capture.conversion import utf8_text
 from tracetape.entities import TraceInfo
 from tracetape.store.unreadable import Unreadable, checked
 
@@ -39,7 +40,16 @@ def write_assessments(
         value = encode(one.value).decode() if isinstance(one, (Feedback, Expectation)) else None
         data = encode(one.to_dictionary()).decode()
         connection.execute(
-            _WRITE, (one.assessment_id, trace, kind, one.name, one.valid is not False, value, data)
+            _WRITE,
+            (
+                one.assessment_id,
+                trace,
+                kind,
+                utf8_text(one.name),
+                one.valid is not False,
+                value,
+                data,
+            ),
         )
 
 

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from tracetape.diagnostics import internal_error
-from tracetape.store.splitting import MARK, Content, ContentList, Piece, references, split
+from tracetape.store.splitting import MARK, Content, Piece, references, split
 from tracetape.store.unreadable import UnreadableError, checked
 
 __all__ = ["ContentReader", "ContentWriter", "parts_of"]
@@ -67,16 +67,21 @@ class ContentWriter:
             self.forget()
 
     def store(
-        self, connection: sqlite3.Connection, values: Sequence[str | None]
+        self, connection: sqlite3.Connection, values: Sequence[str | list[Piece] | None]
     ) -> list[str | bytes | None]:
-        """What to keep in place of each of these JSON values, their pieces being stored."""
+        """What to keep in place of each of these JSON values, their pieces being stored.
+
+        Values may come as pieces already.
+        """
         # Most are small; a character has at most four bytes.
-        split_ones = {
-            index: pieces
-            for index, value in enumerate(values)
-            if value is not None and len(value) >= 128 and (pieces := _split(value))
-        }
-        stored: list[str | bytes | None] = list(values)
+        split_ones: dict[int, list[Piece]] = {}
+        stored: list[str | bytes | None] = []
+        for index, value in enumerate(values):
+            if isinstance(value, list):
+                split_ones[index] = value
+            elif value is not None and len(value) >= 128 and (pieces := _split(value)):
+                split_ones[index] = pieces
+            stored.append(value if isinstance(value, str) else None)
         if split_ones:
             batch = _Batch(connection, self._contents, self._lists)
             batch.look_up(piece for pieces in split_ones.values() for piece in pieces)
@@ -117,11 +122,14 @@ class _Batch:
 
     def look_up(self, pieces: Iterable[Piece]) -> None:
         """Find out which contents are there already."""
+        digests = self._digests
         for piece in pieces:
-            for data in _contents_of(piece):
-                if data not in self._digests:
-                    self._digests[data] = blake2b(data, digest_size=16).digest()
-        unknown = [d for d in set(self._digests.values()) if d not in self._contents]
+            if isinstance(piece, bytes):
+                continue
+            for data in (piece.data,) if isinstance(piece, Content) else piece.elements:
+                if data not in digests:
+                    digests[data] = blake2b(data, digest_size=16).digest()
+        unknown = [d for d in set(digests.values()) if d not in self._contents]
         for at in range(0, len(unknown), _LOOKED_UP):
             some = unknown[at : at + _LOOKED_UP]
             self._contents.update(
@@ -133,11 +141,11 @@ class _Batch:
 
     def stored(self, piece: Piece) -> bytes:
         """What to keep in its place."""
+        if isinstance(piece, bytes):
+            return piece
         if isinstance(piece, Content):
-            return MARK + b"c%d" % self._content(piece.data) + MARK
-        if isinstance(piece, ContentList):
-            return MARK + b"l%d" % self._list(piece.elements) + MARK
-        return piece
+            return b"%bc%d%b" % (MARK, self._content(piece.data), MARK)
+        return b"%bl%d%b" % (MARK, self._list(piece.elements), MARK)
 
     def write(self) -> None:
         """Write what is new."""
@@ -181,12 +189,6 @@ class _Batch:
         self._next_list += 1
         self._new_lists.append((key, *link))
         return key
-
-
-def _contents_of(piece: Piece) -> tuple[bytes, ...]:
-    if isinstance(piece, Content):
-        return (piece.data,)
-    return piece.elements if isinstance(piece, ContentList) else ()
 
 
 class ContentReader:

@@ -6,7 +6,6 @@ which are then compared; what is not in it yet is compared all the same.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from typing import Any
 
@@ -14,11 +13,12 @@ import orjson
 
 from tracetape.store.briefs import late_parts_sql, next_ids
 from tracetape.store.dedup import parts_of
+from tracetape.store.patterns import like_sql
+from tracetape.store.trigrams import index_query
 from tracetape.store.whole import certain_texts, is_in_one_part, span_text_sql
 
 __all__ = [
     "index_some",
-    "like_to_glob",
     "merge_some",
     "parts_json",
     "text_in_span_sql",
@@ -33,9 +33,6 @@ _Sql = tuple[str, list[Any]]
 
 _ROWS = 100  # indexed at a time, so that other writers wait for 50 ms at most
 _MERGED = 500  # pages of the index at a time
-_TRIGRAMS = 4  # that are looked up: the rarest, as more cost more than they exclude
-_COMMON = {letter: rank for rank, letter in enumerate("zjqxkvbpgwymcfuldhrsinoate ")}
-_RUN = re.compile(r"[^%_]{3,}")
 
 # What of a span is searched; text that stands in `contents` is searched there.
 _PARTS = ("inputs", "outputs", "attributes", "events", "status_description")
@@ -136,17 +133,12 @@ def _escaped(pattern: str) -> list[str]:
     return list(dict.fromkeys((pattern, once, twice)))
 
 
-def text_in_span_sql(
-    pattern: str, operator: str, function: str | None, indexed: str | None = None
-) -> tuple[str, list[Any]]:
+def text_in_span_sql(pattern: str, operator: str) -> _Sql:
     """Whether a text stands in the span ``s``, without the index; arguments as of `text_sql`."""
-    del indexed
-    variants = _escaped(pattern)
-    values = _bound(variants, operator)
     if not is_in_one_part(pattern):
-        return _in_whole(values, operator, function)
-    in_span = _compared(f"({_SPAN_TEXT})", operator, function, len(values))
-    in_content = _compared("c.data", operator, function, len(values))
+        return _in_whole(pattern, operator)
+    in_span, of_span = _compared(f"({_SPAN_TEXT})", pattern, operator)
+    in_content, of_content = _compared("c.data", pattern, operator)
     return (
         f"""
         ({in_span} OR (typeof(s.inputs) = 'blob' OR typeof(s.outputs) = 'blob') AND EXISTS (
@@ -166,7 +158,7 @@ def text_in_span_sql(
             ) AND {in_content}
         ))
         """,
-        [*values, *values],
+        [*of_span, *of_content],
     )
 
 
@@ -177,35 +169,29 @@ def parts_json(*stored: object) -> str:
     ).decode()
 
 
-def _bound(variants: list[str], operator: str) -> list[str]:
-    return [like_to_glob(variant) if operator == "GLOB ?" else variant for variant in variants]
+def _compared(text: str, pattern: str, operator: str) -> _Sql:
+    compared = [like_sql(text, operator, variant) for variant in _escaped(pattern)]
+    return (
+        f"({' OR '.join(sql for sql, _ in compared)})",
+        [value for _, values in compared for value in values],
+    )
 
 
-def _compared(text: str, operator: str, function: str | None, count: int) -> str:
-    text = text if function is None else f"{function}(CAST({text} AS BLOB))"
-    return f"({' OR '.join([f'{text} {operator}'] * count)})"
-
-
-def text_sql(
-    pattern: str, operator: str, function: str | None, indexed: str | None = None
-) -> tuple[str, list[Any]]:
+def text_sql(pattern: str, operator: str) -> _Sql:
     """A query for the ids of the spans in which a text stands.
 
     Args:
-        pattern: as of SQL's LIKE.
-        operator: what compares, after the text, with one parameter.
-        function: what both are put through first; None: nothing.
-        indexed: the pattern without that, as it is looked for in the index, which has the texts
-            as they are: folded, ``ß`` would be an ``ss`` that stands nowhere in it.
+        pattern: of SQL's LIKE, as `normal` has it.
+        operator: LIKE or ILIKE.
     """
     if not is_in_one_part(pattern):
-        return _spans_by_whole("s.id", pattern, operator, function, indexed)
-    return _spans_by_parts(pattern, operator, function, indexed)
+        return _spans_by_whole("s.id", pattern, operator)
+    return _spans_by_parts(pattern, operator)
 
 
-def _spans_by_parts(pattern: str, operator: str, function: str | None, indexed: str | None) -> _Sql:
+def _spans_by_parts(pattern: str, operator: str) -> _Sql:
     """A query for the ids of the spans with a part, or a text of their own, that matches."""
-    places, (contents, of_contents) = _places(pattern, operator, function, indexed)
+    places, (contents, of_contents) = _places(pattern, operator)
     spans = " UNION ALL ".join(f"SELECT s.id FROM {place}" for place, _ in places)
     return (
         f"""
@@ -227,26 +213,22 @@ def _spans_by_parts(pattern: str, operator: str, function: str | None, indexed: 
 def text_in_traces_sql(
     pattern: str,
     operator: str,
-    function: str | None,
-    indexed: str | None = None,
     kinds: str | None = None,
     condition: tuple[str, list[Any]] = ("1", []),
 ) -> tuple[str, list[Any]]:
     """A query for the traces in which a text stands; some come more than once.
 
     Args:
-        pattern: as of `text_sql`, as are the next three.
-        operator: what compares.
-        function: what both are put through.
-        indexed: what is looked for in the index.
+        pattern: as of `text_sql`, as is the next one.
+        operator: LIKE or ILIKE.
         kinds: of spans that are looked at, a list in SQL; None: all.
         condition: the same of a span ``s``.
     """
     if not is_in_one_part(pattern):
-        text, found = _spans_by_whole("s.trace", pattern, operator, function, indexed)
+        text, found = _spans_by_whole("s.trace", pattern, operator)
         return f"{text} AND s.trace > 0 AND {condition[0]}", [*found, *condition[1]]
-    places, (contents, of_contents) = _places(pattern, operator, function, indexed)
-    in_span, of_span = text_in_span_sql(pattern, operator, function)
+    places, (contents, of_contents) = _places(pattern, operator)
+    in_span, of_span = text_in_span_sql(pattern, operator)
     where, values = condition
     of_kind = "" if kinds is None else f"AND kind IN {kinds}"
     parts = [f"SELECT s.trace FROM {place} AND s.trace > 0 AND {where}" for place, _ in places]
@@ -276,91 +258,50 @@ def text_in_traces_sql(
     )
 
 
-def _spans_by_whole(
-    column: str, pattern: str, operator: str, function: str | None, indexed: str | None
-) -> _Sql:
+def _spans_by_whole(column: str, pattern: str, operator: str) -> _Sql:
     """A query for a column of the spans whose whole text a pattern matches."""
     conditions: list[str] = []
     values: list[Any] = []
-    for text in certain_texts(pattern if indexed is None else indexed):
-        # Folding goes letter by letter: a part of the folded pattern is this part, folded.
-        folded = text if function is None else text.casefold()
-        spans, of_spans = _spans_by_parts(f"%{folded}%", operator, function, f"%{text}%")
+    for text in certain_texts(pattern):
+        spans, of_spans = _spans_by_parts(f"%{text}%", operator)
         conditions.append(f"s.id IN ({spans})")
         values += of_spans
-    in_whole, of_whole = _in_whole(_bound(_escaped(pattern), operator), operator, function)
+    in_whole, of_whole = _in_whole(pattern, operator)
     where = " AND ".join([*conditions, in_whole])
     return f"SELECT {column} FROM spans s WHERE {where}", [*values, *of_whole]
 
 
-def _in_whole(values: list[str], operator: str, function: str | None) -> _Sql:
-    compared = _compared("w.text", operator, function, len(values))
+def _in_whole(pattern: str, operator: str) -> _Sql:
+    compared, values = _compared("w.text", pattern, operator)
     # Materialized: the text is joined once, not for each of the values.
     return (
         f"EXISTS (WITH w (text) AS MATERIALIZED (SELECT {span_text_sql()}) "
         f"SELECT 1 FROM w WHERE {compared})",
-        [*values],
+        values,
     )
 
 
-def _places(
-    pattern: str, operator: str, function: str | None, indexed: str | None
-) -> tuple[list[_Sql], _Sql]:
+def _places(pattern: str, operator: str) -> tuple[list[_Sql], _Sql]:
     """Where a text stands: what follows FROM for spans ``s``, with its WHERE; and contents."""
-    variants = _escaped(pattern)
-    match = _match(
-        variants if indexed is None else _escaped(indexed), ascii_only=function is not None
-    )
-    values = _bound(variants, operator)
-    in_span = _compared(f"({_SPAN_TEXT})", operator, function, len(values))
-    in_content = _compared("c.data", operator, function, len(values))
+    match = index_query(_escaped(pattern), in_any_case=operator == "ILIKE")
+    in_span, of_span = _compared(f"({_SPAN_TEXT})", pattern, operator)
+    in_content, of_content = _compared("c.data", pattern, operator)
     if match is None:
         every = f"SELECT c.id FROM contents c WHERE {in_content}"
-        return [(f"spans s WHERE {in_span}", values)], (every, values)
+        return [(f"spans s WHERE {in_span}", of_span)], (every, of_content)
     done = "(SELECT id FROM indexed WHERE name = '{}')"
     places: list[_Sql] = [
         (
             "spans_text x CROSS JOIN spans s ON s.id = x.rowid "
             f"WHERE x.spans_text MATCH ? AND {in_span}",
-            [match, *values],
+            [match, *of_span],
         ),
-        (f"spans s WHERE s.id > {done.format('spans')} AND {in_span}", values),
-        (f"late_spans l CROSS JOIN spans s ON s.id = l.span WHERE {in_span}", values),
+        (f"spans s WHERE s.id > {done.format('spans')} AND {in_span}", of_span),
+        (f"late_spans l CROSS JOIN spans s ON s.id = l.span WHERE {in_span}", of_span),
     ]
     contents = (
         "SELECT c.id FROM contents_text x CROSS JOIN contents c ON c.id = x.rowid "
         f"WHERE x.contents_text MATCH ? AND {in_content} UNION ALL "
         f"SELECT c.id FROM contents c WHERE c.id > {done.format('contents')} AND {in_content}"
     )
-    return places, (contents, [match, *values, *values])
-
-
-def like_to_glob(pattern: str) -> str:
-    """SQL's LIKE, case-sensitive as it is in MLflow, in the words of SQLite's GLOB."""
-    return re.sub(r"[*?\[]", r"[\g<0>]", pattern).replace("%", "*").replace("_", "?")
-
-
-def _match(variants: list[str], ascii_only: bool) -> str | None:
-    """The index's query for candidates; None: the pattern has no three letters in a row."""
-    words = []
-    for variant in variants:
-        trigrams = _trigrams(variant, ascii_only)
-        if not trigrams:
-            return None
-        words.append("(" + " AND ".join('"' + t.replace('"', '""') + '"' for t in trigrams) + ")")
-    return " OR ".join(words)
-
-
-def _trigrams(pattern: str, ascii_only: bool) -> list[str]:
-    found: dict[str, None] = {}
-    for run in _RUN.findall(pattern):
-        for at in range(len(run) - 2):
-            trigram = run[at : at + 3]
-            # SQLite's texts end at a NUL, and the index folds letters in a way of its own.
-            if "\x00" not in trigram and (trigram.isascii() or not ascii_only):
-                found[trigram] = None
-    return sorted(found, key=_commonness)[:_TRIGRAMS]
-
-
-def _commonness(trigram: str) -> int:
-    return sum(_COMMON.get(letter, 0) for letter in trigram.lower())
+    return places, (contents, [match, *of_content, *of_content])

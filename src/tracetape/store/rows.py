@@ -12,7 +12,7 @@ import orjson
 
 from tracetape._json import dumps
 from tracetape.capture import encode
-from tracetape.capture.conversion import text_of
+from tracetape.capture.conversion import text_of, utf8_text
 from tracetape.entities import Span, SpanStatus, SpanStatusCode, TraceInfo, TraceState
 from tracetape.entities.span import span_id_text
 from tracetape.live.live_trace import TraceDetails
@@ -79,14 +79,14 @@ def update_row(update: TraceUpdate) -> tuple[Any, ...]:
         update.state.value,
         update.start_ns,
         update.end_ns,
-        None if update.name is None else _plain(update.name),
+        _plain_or_none(update.name),
         update.span_count,
         update.error_count,
         *[_sum(sums.get(kind)) for kind in (*TOKEN_KINDS, *COST_KINDS)],
-        details.client_request_id,
-        details.experiment_id,
-        update.request_preview,
-        update.response_preview,
+        _plain_or_none(details.client_request_id),
+        _plain_or_none(details.experiment_id),
+        _plain_or_none(update.request_preview),
+        _plain_or_none(update.response_preview),
         encode(details.tags).decode(),
         encode(details.metadata).decode(),
     )
@@ -325,7 +325,11 @@ def _plain(text: Any) -> str:
     if type(text) is str and text.isascii():
         return text
     # SQLite takes neither a subclass of str nor a lone surrogate.
-    return text_of(text).encode("utf-8", "backslashreplace").decode()
+    return utf8_text(text_of(text))
+
+
+def _plain_or_none(text: Any) -> str | None:
+    return None if text is None else _plain(text)
 
 
 def _attributes_json(attributes: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ import orjson
 
 from tracetape._json import dumps
 
-__all__ = ["MARK", "Content", "ContentList", "Piece", "references", "split"]
+__all__ = ["MARK", "Content", "ContentList", "Piece", "references", "split", "split_value"]
 
 MARK = b"\x1f"
 _SPLIT = 512  # bytes; what is smaller stands where it is
@@ -45,6 +45,13 @@ def split(data: bytes) -> list[Piece] | None:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:  # such as NaN, or a lone surrogate
         value = None
+    return split_value(data, value)
+
+
+def split_value(data: bytes, value: Any) -> list[Piece] | None:
+    """The same, where it is known what `data` stands for."""
+    if len(data) < _SPLIT or MARK in data:
+        return None
     pieces, texts = _pieces(value)
     if b"".join(texts) != data:
         # Numbers beyond 64 bits, keys that come twice, white space between the tokens.

@@ -13,7 +13,8 @@ import orjson
 
 from tracetape.formats import names as wire
 from tracetape.store import query as q
-from tracetape.store.fulltext import like_to_glob, parts_json, text_in_span_sql, text_sql
+from tracetape.store.fulltext import parts_json, text_in_span_sql, text_sql
+from tracetape.store.patterns import add_fold, like_sql, normal
 from tracetape.store.whole import pieces_json, whole_sql
 
 __all__ = [
@@ -75,6 +76,7 @@ _SPAN_ATTRIBUTES = {
     wire.SPAN_INPUTS: whole_sql("s.inputs"),
     wire.SPAN_OUTPUTS: whole_sql("s.outputs"),
 }
+_JOINED = (_SPAN_ATTRIBUTES[wire.SPAN_INPUTS], _SPAN_ATTRIBUTES[wire.SPAN_OUTPUTS])
 # In nanoseconds, of a bound in milliseconds: whether the whole of its millisecond is meant.
 _BOUNDS = {">": (">=", True), ">=": (">=", False), "<": ("<", False), "<=": ("<", True)}
 _MAX = (1 << 63) - 1
@@ -169,14 +171,9 @@ def span_sql(parts: Sequence[q.Comparison], word: str = "AND", way: _Way = "all"
     return _joined(f" {word} ", [_of_one_span(part, way) for part in parts] or [("1", [])])
 
 
-def text_of(one: q.Comparison) -> tuple[str, str, str | None, str | None]:
-    """What a comparison with a text means, as the first arguments of `text_sql`."""
-    pattern = str(one.value)
-    if one.operator == "LIKE":
-        return pattern, "GLOB ?", None, None
-    if pattern.isascii():
-        return pattern, "LIKE ?", None, None
-    return pattern.casefold(), "LIKE ?", "tracetape_fold", pattern
+def text_of(one: q.Comparison) -> tuple[str, str]:
+    """A comparison with a text, as the first arguments of `text_sql`."""
+    return normal(str(one.value), one.operator), one.operator
 
 
 def assessed_traces_sql(one: q.Comparison) -> _Sql:
@@ -205,7 +202,7 @@ def add_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("tracetape_rlike", 2, _rlike, deterministic=True)
     connection.create_function("tracetape_parts", 2, parts_json, deterministic=True)
     connection.create_function("tracetape_pieces", 1, pieces_json, deterministic=True)
-    connection.create_function("tracetape_fold", 1, _fold, deterministic=True)
+    add_fold(connection)
 
 
 def _sql(condition: q.Condition, way: _Way = "all") -> _Sql:
@@ -427,13 +424,16 @@ def _compare(expression: str, one: q.Comparison) -> _Sql:
         return f"{expression} {operator} (SELECT value FROM json_each(?))", [listed]
     if operator == "RLIKE":
         return f"tracetape_rlike(?, CAST({expression} AS BLOB))", [value]
-    if operator == "LIKE":
-        return f"{expression} GLOB ?", [like_to_glob(str(value))]
-    if operator == "ILIKE":
-        if str(value).isascii():
-            return f"{expression} LIKE ?", [value]
-        return f"tracetape_fold(CAST({expression} AS BLOB)) LIKE ?", [str(value).casefold()]
+    if operator in ("LIKE", "ILIKE"):
+        return _like(expression, operator, normal(str(value), operator))
     return f"{expression} {operator} ?", [value]
+
+
+def _like(expression: str, operator: str, pattern: str) -> _Sql:
+    if operator == "LIKE" or expression not in _JOINED:
+        return like_sql(expression, operator, pattern)
+    text, values = like_sql("v.text", operator, pattern)  # which is joined once
+    return f"(WITH v (text) AS MATERIALIZED (SELECT {expression}) SELECT {text} FROM v)", values
 
 
 @lru_cache(maxsize=64)
@@ -446,7 +446,3 @@ def _rlike(pattern: str, value: bytes | None) -> bool:
     return (
         value is not None and _compiled(pattern).search(value.decode(errors="replace")) is not None
     )
-
-
-def _fold(value: bytes | None) -> str | None:
-    return None if value is None else value.decode(errors="replace").casefold()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
@@ -38,10 +39,11 @@ from tracetape.store.retention import Retention
 from tracetape.store.selecting import selected
 from tracetape.store.sessions import newest_sessions
 from tracetape.store.unreadable import Unreadable, text_or_damaged
-from tracetape.store.writing import write_trace, write_updates
+from tracetape.store.writing import insert_traces, write_trace, write_updates
 
 if TYPE_CHECKING:
     from tracetape.entities.assessment import Assessment
+    from tracetape.store.new_traces import NewTrace
 
 __all__ = ["MEMORY_BYTES", "SQLiteStore"]
 
@@ -128,15 +130,41 @@ class SQLiteStore:
             StoreError: the file is locked, full, or no database.
         """
 
-        def transaction(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> None:
             with self._transaction(connection):
                 write_updates(connection, updates, self._contents)
 
-        self._use(self._writer, transaction)
+        self._use(self._writer, work)
+        self._wrote(sum(len(update.spans) for update in updates))
+
+    def add(self, traces: Sequence[NewTrace | TraceUpdate]) -> set[int]:
+        """Keep in one transaction those of `traces` that are not there; the ids of the others.
+
+        Each id comes once.
+
+        Raises:
+            StoreError: the file is locked, full, or no database.
+        """
+
+        def work(connection: sqlite3.Connection) -> set[int]:
+            with self._transaction(connection):
+                known = _known(connection, [_number(one) for one in traces])
+                new = [one for one in traces if _number(one) not in known]
+                for kind, some in itertools.groupby(new, type):
+                    run: list[Any] = list(some)
+                    write = write_updates if kind is TraceUpdate else insert_traces
+                    write(connection, run, self._contents)
+            return known
+
+        known = self._use(self._writer, work)
+        self._wrote(sum(len(one.spans) for one in traces if _number(one) not in known))
+        return known
+
+    def _wrote(self, spans: int) -> None:
         if self._path is None:
             self._evict()
             if os.getpid() != self._made_by:
-                self._tell_unshared(sum(len(update.spans) for update in updates))
+                self._tell_unshared(spans)
 
     def _tell_unshared(self, count: int) -> None:
         self.unshared += count
@@ -274,16 +302,7 @@ class SQLiteStore:
 
     def known(self, trace_ids: Sequence[int]) -> set[int]:
         """Those of these 128-bit ids whose traces are there."""
-        names = orjson.dumps([f"{one:032x}" for one in trace_ids]).decode()
-
-        def read(connection: sqlite3.Connection) -> set[int]:
-            rows = connection.execute(
-                "SELECT trace_id FROM traces WHERE trace_id IN (SELECT value FROM json_each(?))",
-                (names,),
-            )
-            return {int(one, 16) for (one,) in rows}
-
-        return self._read(read)
+        return self._read(lambda connection: _known(connection, trace_ids))
 
     def maintain(self, seconds: float = 0.02) -> bool:
         """Do work that can wait, for about so long; whether there is more of it.
@@ -391,6 +410,18 @@ class SQLiteStore:
         self.close()
         self._contents.forget()
         return set_aside(self._path, error)
+
+
+def _known(connection: sqlite3.Connection, trace_ids: Sequence[int]) -> set[int]:
+    names = orjson.dumps([f"{one:032x}" for one in trace_ids]).decode()
+    rows = connection.execute(
+        "SELECT trace_id FROM traces WHERE trace_id IN (SELECT value FROM json_each(?))", (names,)
+    )
+    return {int(one, 16) for (one,) in rows}
+
+
+def _number(one: NewTrace | TraceUpdate) -> int:
+    return one.trace_id if isinstance(one, TraceUpdate) else one.number
 
 
 def _read_all(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from tracetape.formats.names import SESSION
 from tracetape.store.attachments import write_attachments
@@ -14,7 +16,10 @@ from tracetape.store.dedup import ContentWriter, parts_of
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
 from tracetape.store.rows import SPAN_COLUMNS, TRACE_COLUMNS, span_row, update_row
 
-__all__ = ["write_trace", "write_updates"]
+if TYPE_CHECKING:
+    from tracetape.store.new_traces import NewTrace
+
+__all__ = ["insert_traces", "write_trace", "write_updates"]
 
 _Row = tuple[Any, ...]
 
@@ -62,6 +67,10 @@ _WRITE_PART = f"""{_UPSERT}
         {", ".join(f"{c} = coalesce(traces.{c}, excluded.{c})" for c in _OF_ROOT)}
     RETURNING id
 """
+_INSERT_NEW = f"""
+    INSERT INTO traces (id, {", ".join(TRACE_COLUMNS)}, session)
+    VALUES (?, {", ".join("?" * len(TRACE_COLUMNS))}, ?)
+"""
 _INSERT_SPAN = f"""
     INSERT INTO spans (id, trace, {", ".join(SPAN_COLUMNS)})
     VALUES (?, ?, {", ".join("?" * len(SPAN_COLUMNS))})
@@ -69,7 +78,14 @@ _INSERT_SPAN = f"""
 _WRITE_SPAN = f"""{_INSERT_SPAN}
     ON CONFLICT (trace, span_id) DO UPDATE SET
         {", ".join(f"{c} = excluded.{c}" for c in SPAN_COLUMNS)}
-        WHERE excluded.end_ns IS NOT NULL OR spans.end_ns IS NULL
+        WHERE spans.end_ns IS NULL
+"""
+# The index of texts and the briefs have what an ended span had first: it stays so.
+_ENDED = """
+    SELECT s.trace, s.span_id FROM json_each(?) j
+    CROSS JOIN spans s ON s.trace = json_extract(j.value, '$[0]')
+        AND s.span_id = json_extract(j.value, '$[1]')
+    WHERE s.end_ns IS NOT NULL
 """
 _WRITE_USE = "INSERT OR IGNORE INTO uses (part, span) VALUES (?, ?)"
 _ID = 1 + SPAN_COLUMNS.index("span_id")  # in a row, after the trace's
@@ -88,7 +104,7 @@ def write_updates(
         for key, update in zip(keys, updates, strict=True)
         for span in update.spans
     ]
-    rows = _shared(connection, rows, contents)
+    rows = _shared(connection, _not_ended_before(connection, rows, new), contents)
     for key, update in zip(keys, updates, strict=True):
         if update.attachments:
             write_attachments(connection, key, update.attachments.values())
@@ -97,6 +113,20 @@ def write_updates(
     is_first = [times[row[0], row[_ID]] == 1 for row in rows]
     _insert_spans(connection, [row for row, first in zip(rows, is_first, strict=True) if first])
     _merge_spans(connection, [row for row, first in zip(rows, is_first, strict=True) if not first])
+
+
+def insert_traces(
+    connection: sqlite3.Connection, traces: Sequence[NewTrace], contents: ContentWriter
+) -> None:
+    """Add traces that are not there, none twice, within a transaction."""
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
+    numbered = list(enumerate(traces, last + 1))
+    connection.executemany(_INSERT_NEW, [(key, *one.row, one.session) for key, one in numbered])
+    for key, one in numbered:
+        if one.attachments:
+            write_attachments(connection, key, one.attachments.values())
+    rows = [(key, *row) for key, one in numbered for row in one.spans]
+    _insert_spans(connection, _shared(connection, rows, contents))
 
 
 def _write_traces(
@@ -117,6 +147,29 @@ def write_trace(connection: sqlite3.Connection, update: TraceUpdate) -> int:
     write = _WRITE_PART if update.is_part else _WRITE_TRACE
     ((key,),) = connection.execute(write, row).fetchall()
     return int(key)
+
+
+def _not_ended_before(
+    connection: sqlite3.Connection, rows: list[_Row], new: set[int]
+) -> list[_Row]:
+    """The rows, without those of spans whose end is known: what comes later is the same, or late.
+
+    Args:
+        connection: in a transaction.
+        rows: of spans.
+        new: the traces of which no span can be there.
+    """
+    again = [(row[0], row[_ID]) for row in rows if row[_END] is not None and row[0] not in new]
+    listed = orjson.dumps(again).decode()
+    ended = set(connection.execute(_ENDED, (listed,)).fetchall() if again else ())
+    left = []
+    for row in rows:
+        if row[_END] is not None:
+            if (row[0], row[_ID]) in ended:
+                continue
+            ended.add((row[0], row[_ID]))
+        left.append(row)
+    return left
 
 
 def _shared(

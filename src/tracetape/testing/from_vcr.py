@@ -35,10 +35,6 @@ _FIXTURES = {
     "default_cassette_name": "@pytest.mark.default_cassette(name)",
     "record_mode": "the ini option cassette_mode, or --record-mode",
 }
-_BLOCKED = (
-    "in replay nothing leaves the machine but for allow_hosts=['HOST'] in the mark or in "
-    "cassette_config; for tests without a tape use pytest-socket's --disable-socket"
-)
 _ERROR = pytest.StashKey[str]()
 _LOCAL = ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104 - compared, not bound
 
@@ -82,10 +78,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             default=None,
             help="pytest-recording's name for --cassette-mode; rewrite means all",
         )
-    with suppress(ValueError):
-        group = parser.getgroup("tracetape")
-        group.addoption("--block-network", action="store_true", help="not supported: " + _BLOCKED)
-        group.addoption("--allowed-hosts", default=None, help="not supported: " + _BLOCKED)
 
 
 @pytest.hookimpl(tryfirst=True)  # the plugin reads the mode when it is configured
@@ -95,19 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if mode is not None and config.getoption("--cassette-mode") is None:
         config.option.cassette_mode = "all" if mode == "rewrite" else mode
     config.addinivalue_line("markers", "vcr(*names, **options): pytest-recording's `cassette`")
-    for name in ("block_network", "allowed_hosts"):
-        if config.getoption(name, default=None) and not _is_theirs(config):
-            option = f"--{name.replace('_', '-')}"
-            raise pytest.UsageError(f"{option} is not supported, leave it out: {_BLOCKED}")
-    config.addinivalue_line("markers", "block_network: needless on tests that have a tape")
     config.addinivalue_line("markers", "default_cassette(name): the name of the test's own tape")
-
-
-def _is_theirs(config: pytest.Config) -> bool:
-    """Whether pytest-recording is there as well, and blocks the network itself."""
-    return config.pluginmanager.has_plugin("pytest_recording.plugin") or (
-        config.pluginmanager.has_plugin("recording")
-    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -124,11 +104,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.stash[_ERROR] = f"@pytest.mark.vcr: {error}"
                 continue
             item.add_marker(pytest.mark.cassette(None, *names, **ours))
-        blocked = item.get_closest_marker("block_network")
-        if blocked is None or _is_theirs(item.config):
-            continue
-        if not marks or blocked.args or blocked.kwargs:
-            item.stash[_ERROR] = f"@pytest.mark.block_network is not supported here: {_BLOCKED}"
 
 
 @pytest.hookimpl(tryfirst=True)

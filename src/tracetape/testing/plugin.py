@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tracetape.testing.blocking import add_options, blocked
 from tracetape.testing.naming import (
     LAYOUTS,
     WrongNameError,
@@ -66,6 +67,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
             action="store_true",
             help="open no cassettes: requests go to the network, and nothing is recorded",
         )
+        add_options(parser.getgroup("tracetape"))
     parser.addini(
         "cassette_layout",
         f"where the cassettes are: {LAYOUTS[0]} (below the root directory) or {LAYOUTS[1]} (in a "
@@ -99,6 +101,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "cassette(*names, mode=None, **options): replay HTTP from "
         "cassettes/<test module>/<test name>.yaml, or from others; record the first if missing",
     )
+    if not _has_pytest_recording(config.pluginmanager):  # else it blocks the network itself
+        config.addinivalue_line(
+            "markers",
+            "block_network(allowed_hosts=None): let the test reach this machine only, and these "
+            "hosts; cassettes record all the same",
+        )
     config.stash[_USAGE] = Usage()
     config.stash[_WATCH] = Watch(config.stash[_USAGE], config.rootpath)
     _set_policy(config)
@@ -280,6 +288,9 @@ def _tracetape_cassette(
     marker = mark_of(request.node)
     with ExitStack() as stack:
         stack.enter_context(policy(here))
+        watch, manager = request.config.stash[_WATCH], request.config.pluginmanager
+        if not (_has_pytest_recording(manager) or (here.disabled and marker is not None)):
+            watch.block = stack.enter_context(blocked(request.node))
         if marker is None:
             yield None
             return

@@ -13,6 +13,7 @@ from tracetape.testing.unused import Usage
 
 if TYPE_CHECKING:
     from tracetape.cassettes import Player
+    from tracetape.cassettes.blocking import Block
 
 __all__ = ["Watch"]
 
@@ -55,6 +56,7 @@ class Watch:
         """Nothing is open; what is used goes to `usage`."""
         self._usage, self._root = usage, root
         self._seen: list[_Seen] = []
+        self.block: Block | None = None  # of the network
 
     def opened(self, tape: Player) -> None:
         """A tape opens."""
@@ -63,6 +65,7 @@ class Watch:
 
     def begin(self) -> None:
         """Another test begins; tapes of wider fixtures stay open."""
+        self.block = None
         self._note(one for one in self._seen if not one.tape.is_open)
         self._seen = [
             _Seen(tape, tape.played, tape.recorded, len(tape.misses), len(tape.refused))
@@ -96,6 +99,7 @@ class Watch:
         return "\n".join(self._lines()).replace(f"{self._root}{os.sep}", "")
 
     def _lines(self) -> Iterator[str]:
+        yield from () if self.block is None else self.block.refused
         for one in self._seen:
             tape = one.tape
             yield one.line()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tracetape._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from tracetape.tracing import attachments, config, constant, distributed
+    from tracetape.tracing import attachments, config, constant, destination, distributed
     from tracetape.tracing.chat_tools import set_span_chat_tools
     from tracetape.tracing.configuration import (
         TracingConfig,
@@ -55,6 +55,7 @@ __all__ = [
     "constant",
     "context",
     "delete_trace_tag",
+    "destination",
     "disable",
     "distributed",
     "enable",
@@ -122,7 +123,7 @@ _MODULES = {
 __getattr__ = lazy_names(
     __name__,
     {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names},
-    ("attachments", "config", "constant", "distributed"),
+    ("attachments", "config", "constant", "destination", "distributed"),
 )
 
 

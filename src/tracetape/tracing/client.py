@@ -18,7 +18,7 @@ from tracetape.tracing.deletion import delete_traces
 from tracetape.tracing.paging import PagedList, offset_of, token_of
 from tracetape.tracing.reading import number_of, one_id
 from tracetape.tracing.runtime import runtime
-from tracetape.tracing.search import find_traces
+from tracetape.tracing.search import find_traces, warn_of_experiment_ids
 from tracetape.tracing.spans import start_span_no_context
 
 if TYPE_CHECKING:
@@ -40,11 +40,17 @@ class Client:
     Args:
         tracking_uri: no meaning here; see `configure(store=…)`.
         registry_uri: no meaning here.
+        workspace_store_uri: no meaning here.
     """
 
-    def __init__(self, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
+    def __init__(
+        self,
+        tracking_uri: str | None = None,
+        registry_uri: str | None = None,
+        workspace_store_uri: str | None = None,
+    ) -> None:
         """Hold nothing."""
-        if tracking_uri is not None or registry_uri is not None:
+        if (tracking_uri, registry_uri, workspace_store_uri) != (None, None, None):
             warn_once(
                 "client uri",
                 "Client(tracking_uri=…) is ignored: configure(store=…) says where traces go.",
@@ -287,6 +293,8 @@ class Client:
             InvalidTypeError: an argument has a wrong type.
             StoreError: the store cannot be read.
         """
+        if experiment_ids is not None:
+            warn_of_experiment_ids()
         offset = offset_of(page_token)
         if flush:
             runtime.recorder.flush()
@@ -314,13 +322,13 @@ class Client:
         request_id: str | None = None,
     ) -> None:
         """As `tracetape.set_trace_tag`."""
-        changing.set_trace_tag(trace_id, key, value, request_id)
+        changing.set_trace_tag(one_id(trace_id, request_id), key, value)
 
     def delete_trace_tag(
         self, trace_id: str | None = None, key: str | None = None, request_id: str | None = None
     ) -> None:
         """As `tracetape.delete_trace_tag`."""
-        changing.delete_trace_tag(trace_id, key, request_id)
+        changing.delete_trace_tag(one_id(trace_id, request_id), key)
 
     def delete_traces(
         self,

@@ -26,6 +26,7 @@ class SpanAttributeKey:
     MODEL = names.NAME_OF_FIELD["model"]
     MODEL_PROVIDER = names.NAME_OF_FIELD["provider"]
     MESSAGE_FORMAT = names.NAME_OF_FIELD["message_format"]
+    EXPERIMENT_ID = names.NAME_OF_FIELD["experiment_id"]
     INTERMEDIATE_OUTPUTS = names.INTERMEDIATE_OUTPUTS
 
 

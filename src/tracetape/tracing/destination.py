@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -18,7 +19,9 @@ from tracetape.tracing.current import EXPERIMENT, Scope, current
 from tracetape.tracing.runtime import Destination, runtime
 
 __all__ = [
+    "Databricks",
     "Experiment",
+    "MlflowExperiment",
     "get_tracking_uri",
     "set_databricks_monitoring_sql_warehouse_id",
     "set_destination",
@@ -42,6 +45,52 @@ class Experiment:
 
     experiment_id: str
     name: str | None = None
+
+
+@dataclass
+class MlflowExperiment(MlflowExperimentLocation):
+    """Deprecated, an older name of `MlflowExperimentLocation`.
+
+    Attributes:
+        experiment_id: None: the experiment stays the one that holds.
+    """
+
+    experiment_id: str | None = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        """Warn of the older name."""
+        _warn_of_older_name(type(self).__name__)
+
+    @property
+    def type(self) -> str:
+        """MLflow's word for the kind."""
+        return "experiment"
+
+
+@dataclass
+class Databricks(MlflowExperiment):
+    """Deprecated, an older name of `MlflowExperimentLocation`.
+
+    Attributes:
+        experiment_id: None: the experiment stays the one that holds.
+        experiment_name: kept as by `set_experiment`.
+    """
+
+    experiment_name: str | None = None
+
+    @property
+    def type(self) -> str:
+        """MLflow's word for the kind."""
+        return "databricks"
+
+
+def _warn_of_older_name(name: str) -> None:
+    warnings.warn(
+        f"``tracetape.tracing.destination.{name}`` is deprecated. "
+        "Use ``tracetape.entities.MlflowExperimentLocation`` instead.",
+        FutureWarning,
+        stacklevel=4,  # past the method that was made for the class
+    )
 
 
 def set_tracking_uri(uri: str) -> None:
@@ -117,8 +166,8 @@ def set_destination(destination: Any, *, context_local: bool = False) -> None:
         )
     if isinstance(destination, UCSchemaLocation):
         logger.warning(
-            "set_destination(UCSchemaLocation(...)) changes nothing: export to Unity Catalog over "
-            "OTLP instead."
+            "Passing `UCSchemaLocation` to `tracetape.tracing.set_destination` is deprecated, as "
+            "in MLflow, and changes nothing: export to Unity Catalog over OTLP instead."
         )
         return
     if not isinstance(destination, MlflowExperimentLocation):
@@ -126,11 +175,17 @@ def set_destination(destination: Any, *, context_local: bool = False) -> None:
             f"Invalid destination type: {type(destination).__name__}. "
             "Expected an MlflowExperimentLocation."
         )
-    number = str(destination.experiment_id)
-    if context_local:
-        current.set(Scope(current.get(), metadata={EXPERIMENT: number}))
+    # Only the deprecated classes may leave them out.
+    said: str | None = destination.experiment_id
+    name: str | None = getattr(destination, "experiment_name", None)
+    if said is None and name is None:
+        return
+    if not context_local:
+        _keep(experiment_id=None if said is None else str(said), experiment_name=name)
+    elif said is None:
+        current.set(Scope(current.get(), metadata={EXPERIMENT_NAME: str(name)}))
     else:
-        _keep(experiment_id=number, experiment_name=None)
+        current.set(Scope(current.get(), metadata={EXPERIMENT: str(said)}))
 
 
 def set_databricks_monitoring_sql_warehouse_id(
@@ -145,23 +200,25 @@ def set_databricks_monitoring_sql_warehouse_id(
     _only_on_databricks("set_databricks_monitoring_sql_warehouse_id")
 
 
-def set_experiment_trace_location(*arguments: Any, **named: Any) -> NoReturn:
+def set_experiment_trace_location(
+    location: Any, experiment_id: str | None = None, sql_warehouse_id: str | None = None
+) -> NoReturn:
     """Only on Databricks.
 
     Raises:
         InvalidValueError: always.
     """
-    del arguments, named
+    del location, experiment_id, sql_warehouse_id
     _only_on_databricks("set_experiment_trace_location")
 
 
-def unset_experiment_trace_location(*arguments: Any, **named: Any) -> NoReturn:
+def unset_experiment_trace_location(location: Any, experiment_id: str | None = None) -> NoReturn:
     """Only on Databricks.
 
     Raises:
         InvalidValueError: always.
     """
-    del arguments, named
+    del location, experiment_id
     _only_on_databricks("unset_experiment_trace_location")
 
 

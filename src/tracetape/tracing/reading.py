@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
 from tracetape.diagnostics import logger
@@ -79,7 +80,11 @@ def one_id(trace_id: str | None, request_id: str | None) -> str:
             "Cannot specify both 'request_id' (deprecated) and 'trace_id'. Use 'trace_id' only."
         )
     if request_id is not None:
-        logger.warning("request_id is deprecated: use trace_id.")
+        warnings.warn(
+            "Parameter 'request_id' is deprecated. Please use 'trace_id' instead.",
+            FutureWarning,
+            stacklevel=3,  # who called the function that calls this one
+        )
     name = trace_id if trace_id is not None else request_id
     if name is None:
         raise InvalidValueError("trace_id is missing.")

@@ -43,6 +43,7 @@ __all__ = [
 _RATIO = "TRACETAPE_TRACE_SAMPLING_RATIO"
 _ATTACHMENT = "TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE"
 _CAPTURE = "TRACETAPE_CAPTURE"
+_DESTINATION = "TRACETAPE_TRACING_DESTINATION"
 _SQLITE = "sqlite:///"  # as in SQLAlchemy, four slashes begin an absolute path
 
 Processor = Callable[["LiveSpan"], Any]
@@ -83,7 +84,9 @@ class Runtime:
         self.async_logging = _flag("TRACETAPE_ENABLE_ASYNC_TRACE_LOGGING", default=True)
         self.prices: Mapping[str, Mapping[str, float]] = {}
         self.otel: OtelContext | None = None
-        self.destination: Destination | None = None
+        self.destination: Destination | None = from_environment(
+            _DESTINATION, _destination, None, (None, "Traces keep no experiment.")
+        )
         policy.extract = _flag("TRACETAPE_TRACE_EXTRACT_ATTACHMENTS", default=True)
         policy.max_bytes = from_environment(
             _ATTACHMENT, attachment_bytes, None, (None, "There is no bound.")
@@ -232,6 +235,15 @@ def _ratio(text: str) -> float:
         return checked_ratio(float(text), _RATIO)
     except ValueError:
         raise InvalidValueError(f"the ratio must be between 0.0 and 1.0, got {text!r}") from None
+
+
+def _destination(text: str) -> Destination:
+    if "." in text:
+        raise InvalidValueError(
+            f"{text!r} names tables of Unity Catalog, which an export over OTLP fills: "
+            "write the id of an experiment"
+        )
+    return Destination(experiment_id=text.strip() or None)
 
 
 def _level(text: str) -> str:

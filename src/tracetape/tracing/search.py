@@ -18,7 +18,7 @@ from tracetape.store.filters import parse_filter
 from tracetape.tracing.runtime import runtime
 from tracetape.tracing.tables import has_pandas, parse_fields, traces_to_dataframe
 
-__all__ = ["find_traces", "search_sessions", "search_traces"]
+__all__ = ["find_traces", "search_sessions", "search_traces", "warn_of_experiment_ids"]
 
 _MODEL = "mlflow.modelId"
 _MOST = 2**62  # SQLite counts to 2**63
@@ -100,14 +100,12 @@ def search_traces(
         InvalidTypeError: an argument has a wrong type.
         StoreError: the store cannot be read.
     """
-    for name, given in (("experiment_ids", experiment_ids), ("sql_warehouse_id", sql_warehouse_id)):
-        if given is not None:
-            warnings.warn(
-                f"The `{name}` parameter is deprecated"
-                f"{'. Use `locations` instead.' if name == 'experiment_ids' else '.'}",
-                FutureWarning,
-                stacklevel=2,
-            )
+    if experiment_ids is not None:
+        warn_of_experiment_ids()
+    if sql_warehouse_id is not None:
+        warnings.warn(
+            "The `sql_warehouse_id` parameter is deprecated.", FutureWarning, stacklevel=2
+        )
     if return_type is None:
         return_type = "pandas" if has_pandas() else "list"
     if return_type not in ("pandas", "list"):
@@ -137,6 +135,15 @@ def search_traces(
         include_spans=include_spans,
     )
     return traces if return_type == "list" else traces_to_dataframe(traces, fields)
+
+
+def warn_of_experiment_ids() -> None:
+    """Say that the parameter is deprecated, to who called the function that calls this one."""
+    warnings.warn(
+        "The `experiment_ids` parameter is deprecated. Use `locations` instead.",
+        FutureWarning,
+        stacklevel=3,
+    )
 
 
 def find_traces(

@@ -45,7 +45,10 @@ class Extras(NamedTuple):
             _said(span, span.add_link, link)
         if self.experiment_id is not None or self.run_id is not None:
             metadata = {} if self.run_id is None else {SOURCE_RUN: self.run_id}
-            span._trace.describe(None, metadata, experiment_id=self._experiment_of(span))
+            experiment_id = self._experiment_of(span)
+            span._trace.describe(None, metadata, experiment_id=experiment_id)
+            if experiment_id is not None:
+                span.set_fields({"experiment_id": experiment_id})
 
     def _links_of(self, span: LiveSpan) -> Sequence[Link]:
         if not callable(self.links):

@@ -1,0 +1,70 @@
+"""What a body is, whatever its server calls it: server-sent events, JSON, or text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+__all__ = ["DONE", "holds_events", "json_or_text", "may_be_events", "read_events"]
+
+# What `read_events` gives for the mark that nothing more comes.
+DONE = object()
+# How a line of an event stream begins (the HTML standard, "Interpreting an event stream").
+_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+
+
+def may_be_events(data: bytes) -> bool:
+    """Whether a body begins as an event stream does."""
+    return data[:64].lstrip(_BLANK).startswith(_FIELDS)
+
+
+def holds_events(data: bytes) -> bool:
+    """Whether a body is an event stream: it begins as one, and there is an event in it."""
+    return may_be_events(data) and next(read_events(data), None) is not None
+
+
+def read_events(data: bytes) -> Iterator[tuple[int, Any]]:
+    """Where each server-sent event ends, and its JSON; one that is no object is left out."""
+    parts: list[bytes] = []
+    end = 0
+    for line in (*data.splitlines(keepends=True), b"\n"):
+        end += len(line)
+        text = line.rstrip(b"\r\n")
+        if text.startswith(b"data:"):
+            parts.append(text[5:].strip())
+        elif not text and parts:
+            said = b"\n".join(parts)
+            parts.clear()
+            if said.startswith(b"[DONE]"):
+                yield end, DONE
+            elif said:
+                event = _parsed(said)
+                if isinstance(event, dict):
+                    yield end, event
+
+
+def json_or_text(data: bytes) -> Any:
+    """JSON as it is; a body that was cut short, or that orjson refuses, otherwise."""
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(data)  # lone surrogates, NaN
+        except (ValueError, RecursionError):
+            return data.decode(errors="replace")
+    return data
+
+
+def _parsed(text: bytes) -> Any:
+    """JSON values; None for what is no JSON, or was cut short."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(text)  # lone surrogates, NaN
+        except (ValueError, RecursionError):
+            return None

@@ -1,0 +1,314 @@
+"""Traces of a file straight to rows: what `Trace.from_dict` and `update_row` give, sooner.
+
+Only what stands as our own exports and MLflow 3 write it. For anything else `new_trace` raises,
+and the entities, which take more forms, read it.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64, b2a_base64
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from tracetape.capture import encode
+from tracetape.entities import SpanStatusCode, SpanType, TraceState
+from tracetape.entities.attachment import Attachment
+from tracetape.entities.trace_data import in_order
+from tracetape.formats.mlflow_json import as_field, loses_digits
+from tracetape.formats.names import (
+    COST,
+    SCHEMA_VERSION,
+    SESSION,
+    SPAN_INPUTS,
+    SPAN_OUTPUTS,
+    SPAN_TYPE,
+    TOKEN_USAGE,
+    TRACE_ID,
+    TRACE_NAME,
+)
+from tracetape.store.protocol import COST_KINDS, MAX_TIME, TOKEN_KINDS
+from tracetape.store.splitting import Piece, split_value
+
+__all__ = ["ATTACHMENT", "ATTACHMENT_ID", "MADE_ANEW", "NewTrace", "amounts", "new_trace"]
+
+ATTACHMENT = b"mlflow-attachment://"
+ATTACHMENT_ID = re.compile(ATTACHMENT + rb"([0-9a-fA-F-]{36})")
+MADE_ANEW = (SCHEMA_VERSION, TOKEN_USAGE, COST)  # when a trace is read
+
+_NAME = re.compile("tr-[0-9a-f]{32}")
+_SPAN_ID = re.compile("[A-Za-z0-9+/]{10}[AEIMQUYcgkosw048]=")  # base64 of eight bytes
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?Z", re.ASCII)
+_CODES = {code.to_otel_proto_status_code_name(): code.value for code in SpanStatusCode}
+_ERROR = SpanStatusCode.ERROR.value
+_RUNNING = TraceState.IN_PROGRESS.value
+_STATES = {state.value for state in TraceState}
+_STR = {str}
+_VALUES = (SPAN_INPUTS, SPAN_OUTPUTS)
+_ODD = "something is odd"
+_SHORT = 64  # characters of a text that may come often
+_SPAN_BYTES = 500  # of a span without its values, about
+_Row = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class NewTrace:
+    """The rows of a trace.
+
+    Attributes:
+        number: the 128-bit id.
+        row: the values of `TRACE_COLUMNS`.
+        session: of the metadata.
+        spans: the values of `SPAN_COLUMNS`, in order; large inputs and outputs as their pieces.
+        references: ids of the attachments that its values name.
+        size: bytes, about.
+        attachments: their content, by id.
+    """
+
+    number: int
+    row: _Row
+    session: str | None
+    spans: list[_Row]
+    references: list[str]
+    size: int
+    attachments: dict[str, Attachment] = field(default_factory=dict)
+
+
+class _Place:
+    """What `in_order` looks at."""
+
+    __slots__ = ("_parent_id", "_span_id", "_start", "row")
+
+    def __init__(self, row: _Row) -> None:
+        self.row = row
+        self._span_id, self._parent_id, self._start = row[0], row[1], row[4]
+
+
+def new_trace(value: Any) -> NewTrace:
+    """The rows of a trace in MLflow's trace JSON.
+
+    Raises:
+        Exception: something stands in another form, or is wrong; `Trace.from_dict` tells.
+    """
+    info, given = value["info"], value["data"]["spans"]
+    name = info["trace_id"]
+    state = info["state"]
+    _check(
+        bool(_NAME.fullmatch(name) and given)
+        and "request_id" not in info
+        and not info.get("assessments")
+        and state in _STATES
+        and _is_time(info["request_time"])
+    )
+    digits = name[3:]
+    references: dict[str, None] = {}
+    rows, size = _spans(name, given, references)
+    root = next((row for row in rows if row[1] is None), None)
+    start = min([row[4] for row in rows])
+    end = None if root is None else root[5]
+    duration = info.get("execution_duration_ms")
+    _check(duration is None or type(duration) is int)
+    if end is None and duration is not None:
+        end = start + duration * 1_000_000
+        _check(abs(end) <= MAX_TIME)
+    tags, metadata = _texts(info.get("tags")), _texts(info.get("trace_metadata"))
+    title = tags.get(TRACE_NAME) if root is None else root[2]
+    if title is not None and tags.get(TRACE_NAME) == title:
+        del tags[TRACE_NAME]
+    sums = {**_sums(metadata.get(TOKEN_USAGE)), **_sums(metadata.get(COST))}
+    for key in MADE_ANEW:
+        metadata.pop(key, None)
+    row = (
+        digits,
+        state,
+        start,
+        None if state == _RUNNING else end,
+        title,
+        len(rows),
+        sum([row[6] == _ERROR for row in rows]),
+        *map(sums.get, TOKEN_KINDS),
+        *map(sums.get, COST_KINDS),
+        _text(info.get("client_request_id")),
+        _experiment(info["trace_location"]),
+        _text(info.get("request_preview")),
+        _text(info.get("response_preview")),
+        _object(tags),
+        _object(metadata),
+    )
+    session = metadata.get(SESSION)
+    _check(session is None or "\0" not in session)
+    return NewTrace(int(digits, 16), row, session, rows, list(references), size)
+
+
+def _spans(name: str, given: Any, references: dict[str, None]) -> tuple[list[_Row], int]:
+    """The rows of the spans, in order, and their size."""
+    trace_id = b2a_base64(bytes.fromhex(name[3:]), newline=False).decode()
+    name_json = f'"{name}"'
+    rows: list[_Row] = []
+    ids: dict[str | None, str | None] = {None: None}
+    size, last, is_ordered = 0, -1, True
+    for span in given:
+        own, parent = span["span_id"], span["parent_span_id"]
+        start, end = span["start_time_unix_nano"], span["end_time_unix_nano"]
+        title, status, named = span["name"], span["status"], span["attributes"]
+        description, events = status["message"], span["events"]
+        if not (
+            span["trace_id"] == trace_id
+            and named[TRACE_ID] == name_json
+            and _SPAN_ID.fullmatch(own)
+            and own not in ids
+            and type(title) is type(description) is str
+            and type(start) is int
+            and 0 <= start <= MAX_TIME
+            and (end is None or (type(end) is int and 0 < end <= MAX_TIME))
+            and "context" not in span
+            and not span.get("links")
+        ):
+            raise ValueError(_ODD)
+        is_ordered = is_ordered and start > last and parent in ids
+        last = start
+        span_id = ids[own] = a2b_base64(own).hex()
+        if parent in ids:
+            parent = ids[parent]
+        else:
+            _check(bool(_SPAN_ID.fullmatch(parent)))
+            parent = a2b_base64(parent).hex()
+        kind: str = SpanType.UNKNOWN
+        values: list[str | list[Piece] | None] = [None, None]
+        fields: dict[str, Any] = {}
+        attributes: list[str] = []
+        for key, text in named.items():
+            if key in _VALUES:
+                data, value = _read(text)
+                size += len(data)
+                if ATTACHMENT in data:
+                    found = [one.decode() for one in ATTACHMENT_ID.findall(data)]
+                    references.update(dict.fromkeys(found))
+                # An open span is written again when it ends: only then are its pieces shared.
+                pieces = None if end is None else split_value(data, value)
+                values[key == SPAN_OUTPUTS] = data.decode() if pieces is None else pieces
+            elif key == SPAN_TYPE:
+                kind = str(_read_soon(text)[1] or SpanType.UNKNOWN)
+            elif key != TRACE_ID:
+                data, value = _read_soon(text)
+                name_of_ours = as_field(key, value)
+                if name_of_ours is None:
+                    attributes.append(f"{orjson.dumps(key).decode()}:{data.decode()}")
+                else:
+                    fields[name_of_ours] = value
+        rows.append(
+            (
+                span_id,
+                parent,
+                title,
+                kind,
+                start,
+                end,
+                _CODES[status["code"]],
+                description,
+                encode(fields).decode() if fields else None,
+                f"{{{','.join(attributes)}}}" if attributes else None,
+                _events(events) if events else None,
+                *values,
+            )
+        )
+    if not is_ordered:
+        rows = [place.row for place in in_order([_Place(row) for row in rows])]
+    return rows, size + _SPAN_BYTES * len(rows)
+
+
+def _check(is_plain: bool) -> None:
+    if not is_plain:
+        raise ValueError(_ODD)
+
+
+def _read(text: Any) -> tuple[bytes, Any]:
+    """JSON without blanks, and its value."""
+    value = orjson.loads(text)
+    data = orjson.dumps(value)
+    if type(text) is not str or loses_digits(data, text):
+        raise ValueError(_ODD)
+    return data, value
+
+
+def _read_soon(text: Any) -> tuple[bytes, Any]:
+    """The same; the value may be that of others, too, and must not be changed."""
+    return _read_short(text) if len(text) <= _SHORT else _read(text)
+
+
+_read_short = lru_cache(maxsize=256)(_read)
+
+
+def _events(given: Any) -> str:
+    events = []
+    for event in given:
+        name, at, attributes = event["name"], event["time_unix_nano"], event.get("attributes")
+        _check(type(name) is str and type(at) is int)
+        events.append([name, at, orjson.Fragment(encode(attributes or {}))])
+    return orjson.dumps(events).decode()
+
+
+def _text(value: Any) -> str | None:
+    _check(type(value) is str or value is None)
+    text: str | None = value
+    return text
+
+
+def _texts(value: Any) -> dict[str, str]:
+    """A new dictionary of texts by names."""
+    if not value:
+        return {}
+    _check(type(value) is dict and set(map(type, value.values())) == _STR and "" not in value)
+    return dict(value)
+
+
+def _object(texts: dict[str, str]) -> str:
+    return orjson.dumps(texts).decode() if texts else "{}"
+
+
+@lru_cache(maxsize=1024)
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_time(text: str) -> bool:
+    match = _TIME.fullmatch(text)
+    return match is not None and _is_day(match[1])
+
+
+def _experiment(location: Any) -> str:
+    experiment = location["mlflow_experiment"]
+    experiment_id = experiment["experiment_id"]
+    _check(
+        location["type"] == "MLFLOW_EXPERIMENT"
+        and len(location) == 2
+        and len(experiment) == 1
+        and type(experiment_id) is str
+    )
+    text: str = experiment_id
+    return text
+
+
+def _sums(text: str | None) -> dict[str, float]:
+    if not text:
+        return {}
+    value = orjson.loads(text)
+    _check(type(value) is dict)
+    return amounts(value)
+
+
+def amounts(given: dict[Any, Any]) -> dict[str, float]:
+    """What of sums from elsewhere are any."""
+    return {
+        str(key): value
+        for key, value in given.items()
+        if type(value) in (int, float) and abs(value) < 2**63  # neither NaN nor infinite
+    }

@@ -37,7 +37,7 @@ def test_the_bound_of_attachments_is_checked(size: Any) -> None:
     """And nothing changes."""
     with pytest.raises(tracetape.TracetapeException, match=r"not a size|ambiguous"):
         tracetape.configure(max_attachment_size=size if size is not None else [])
-    assert policy.max_bytes is None
+    assert policy.now.max_bytes is None
 
 
 def test_variables_that_cannot_be_read_are_named(

@@ -118,7 +118,7 @@ def test_variables_of_the_environment_stay_texts(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TRACETAPE_TRACE_SAMPLING_RATIO", "0.25")
     monkeypatch.setenv("TRACETAPE_ENABLE_ASYNC_TRACE_LOGGING", "no")
     tracing.reset()
-    assert (runtime.sampling_ratio, runtime.async_logging) == (0.25, False)
+    assert (runtime.sampling_ratio, runtime.config.async_logging) == (0.25, False)
 
 
 def test_a_path_object_names_a_store(tmp_path: Path) -> None:

@@ -66,19 +66,19 @@ def test_retention_is_configured(
     from tracetape.tracing.runtime import runtime
 
     with tracetape.configure(retention="30d"):
-        assert runtime.retention == Retention(seconds=30 * 86_400)
+        assert runtime.config.retention == Retention(seconds=30 * 86_400)
         assert runtime.recorder.store.retention() == Retention(seconds=30 * 86_400)  # type: ignore[attr-defined]
-    assert runtime.retention is None
+    assert runtime.config.retention is None
     with pytest.raises(tracetape.TracetapeException, match="not a size"):
         tracetape.configure(retention="for ever")
     with pytest.raises(tracetape.TracetapeException, match="must be a string"):
         tracetape.configure(retention=5)  # type: ignore[arg-type]
     monkeypatch.setenv("TRACETAPE_RETENTION", "2GB")
     runtime.defaults()
-    assert runtime.retention == Retention(max_bytes=2 * 10**9)
+    assert runtime.config.retention == Retention(max_bytes=2 * 10**9)
     monkeypatch.setenv("TRACETAPE_RETENTION", "much")
     runtime.defaults()
-    assert runtime.retention is None
+    assert runtime.config.retention is None
     assert "TRACETAPE_RETENTION: 'much' is not a size" in caplog.text
 
 

@@ -590,7 +590,7 @@ def test_a_trace_is_in_the_store_when_its_root_has_ended(
     else:
         with tracetape.configure(async_logging=False):
             spans(1)
-        assert runtime.async_logging
+        assert runtime.config.async_logging
     assert query("SELECT name FROM spans") == [("step",)]
 
 

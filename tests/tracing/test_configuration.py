@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import tracetape
 from tracetape import tracing
 from tracetape.entities import NoOpSpan
 from tracetape.exceptions import InvalidValueError, TracetapeException
+from tracetape.media.policy import policy as media
+from tracetape.privacy.levels import policy
 from tracetape.tracing.runtime import runtime
 
 
@@ -124,7 +127,11 @@ def test_reset(tmp_path: Path) -> None:
     )
     tracing.reset()
     assert tracing.get_config() == tracing.TracingConfig()
-    assert (runtime.sampling_ratio, runtime.keep_errors, runtime.prices) == (1.0, False, {})
+    assert (runtime.sampling_ratio, runtime.config.keep_errors, runtime.config.prices) == (
+        1.0,
+        False,
+        {},
+    )
     assert is_recorded()
     assert tracetape.flush(20) == 0
     assert tracetape.stats()["store"].endswith(".tracetape/traces.db")
@@ -163,7 +170,7 @@ def test_a_refused_configuration_changes_nothing() -> None:
     """What is checked is checked first."""
     with pytest.raises(TracetapeException):
         tracetape.configure(sampling_ratio=2, keep_errors=True, span_processors=[print])
-    assert (runtime.keep_errors, tracing.get_config().span_processors) == (False, [])
+    assert (runtime.config.keep_errors, tracing.get_config().span_processors) == (False, [])
     with pytest.raises(TracetapeException):
         tracetape.configure(sampling_ratio=0, span_processors=[print], store="postgres://host/db")
     assert (runtime.sampling_ratio, tracing.get_config().span_processors) == (1.0, [])
@@ -225,3 +232,17 @@ def test_the_last_trace_is_that_of_a_root() -> None:
         with tracetape.context(enabled=False), tracetape.start_span():
             pass
         assert tracetape.get_last_active_trace_id() == first.trace_id
+
+
+def test_a_block_puts_back_the_very_configuration_that_it_found() -> None:
+    """All of it, whatever the block has changed; but where traces go is said by other functions."""
+    before = runtime.config
+    with tracetape.configure(
+        capture="metadata", retention="30d", max_attachment_size="1MB", async_logging=False
+    ):
+        assert runtime.config != before
+        assert (policy.now.capture, media.now.max_bytes) == ("metadata", 10**6)
+        tracetape.set_experiment("mine")
+    assert replace(runtime.config, destination=None) == before
+    assert (policy.now, media.now) == (before.privacy, before.media)
+    assert runtime.config.destination is not None

@@ -200,10 +200,10 @@ def test_everything_but_the_store_is_restored() -> None:
 
     def settings() -> tuple[Any, ...]:
         return (
-            runtime.processors,
+            runtime.config.processors,
             runtime.sampling_ratio,
-            runtime.keep_errors,
-            runtime.prices,
+            runtime.config.keep_errors,
+            runtime.config.prices,
             runtime.otel,
         )
 

@@ -58,7 +58,7 @@ def doctor(store: str | None, imports: bool) -> None:
     The exit status is 1 if something is wrong.
     """
     from tracetape.instrument.inspection import find_integrations, inspect_integrations
-    from tracetape.tracing.runtime import is_disabled
+    from tracetape.tracing.settings import is_disabled
 
     wrong: list[str] = []
     if is_disabled():

@@ -17,7 +17,8 @@ from tracetape.instrument.providers import register_provider
 from tracetape.instrument.third_party import third_party
 from tracetape.limits import checked_flag
 from tracetape.privacy.levels import checked_level
-from tracetape.tracing.runtime import is_disabled, runtime
+from tracetape.tracing.runtime import runtime
+from tracetape.tracing.settings import is_disabled
 
 __all__ = [
     "active",

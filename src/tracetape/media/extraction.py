@@ -150,11 +150,11 @@ def _attachment(text: str, content_type: str | None) -> Attachment | None:
 
 def _is_kept(attachment: Attachment) -> bool:
     size = len(attachment.content_bytes)
-    if policy.max_bytes is None or size <= policy.max_bytes:
+    if policy.now.max_bytes is None or size <= policy.now.max_bytes:
         return True
     logger.warning(
         "tracetape: an attachment of %d bytes is not kept: the bound is %d (max_attachment_size)",
         size,
-        policy.max_bytes,
+        policy.now.max_bytes,
     )
     return False

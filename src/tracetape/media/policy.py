@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 __all__ = ["MediaPolicy", "may_hold_media", "policy"]
 
 _SHORTEST = 24  # bytes of JSON that can hold a data URI
@@ -17,21 +19,30 @@ _MARKS = (
 )
 
 
+@dataclass(frozen=True)
 class MediaPolicy:
-    """What is done with base64 media; `configure` changes it.
+    """What is done with base64 media.
 
     Attributes:
         extract: whether they are taken out at all.
         max_bytes: larger ones are named by their reference only, and not kept; None: no bound.
     """
 
-    def __init__(self) -> None:
-        """Everything is taken out and kept."""
-        self.extract = True
-        self.max_bytes: int | None = None
+    extract: bool = True
+    max_bytes: int | None = None
 
 
-policy = MediaPolicy()
+class _Policy:
+    """What holds now.
+
+    Attributes:
+        now: part of the configuration, put here with it.
+    """
+
+    now = MediaPolicy()
+
+
+policy = _Policy()
 
 
 def may_hold_media(data: bytes | None) -> bool:
@@ -39,6 +50,6 @@ def may_hold_media(data: bytes | None) -> bool:
     return (
         data is not None
         and len(data) >= _SHORTEST
-        and policy.extract
+        and policy.now.extract
         and any(mark in data for mark in _MARKS)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,11 @@ from tracetape._lazy import loading
 from tracetape.diagnostics import faults
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
 from tracetape.limits import checked_flag, timeout_seconds
-from tracetape.media.policy import policy
+from tracetape.media.policy import MediaPolicy
 from tracetape.privacy.levels import Privacy, checked_level
-from tracetape.privacy.levels import policy as privacy
 from tracetape.store import Store
-from tracetape.tracing.runtime import Processor, attachment_bytes, checked_ratio, runtime
+from tracetape.tracing.runtime import runtime
+from tracetape.tracing.settings import Processor, attachment_bytes, checked_ratio
 
 if TYPE_CHECKING:
     from tracetape.privacy.redactor import RedactionRule
@@ -75,35 +75,14 @@ class _Restore(AbstractContextManager[None]):
     """Puts the configuration back at the end of a `with` block, also after an exception."""
 
     def __init__(self) -> None:
-        self._before = (
-            runtime.processors,
-            runtime.sampling_ratio,
-            runtime.keep_errors,
-            runtime.prices,
-            runtime.otel,
-            (policy.extract, policy.max_bytes),
-            runtime.retention,
-            privacy.now,
-            runtime.async_logging,
-        )
+        self._before = runtime.config
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, *exc: object) -> None:
-        (
-            processors,
-            runtime.sampling_ratio,
-            runtime.keep_errors,
-            prices,
-            runtime.otel,
-            (policy.extract, policy.max_bytes),
-            runtime.retention,
-            privacy.now,
-            runtime.async_logging,
-        ) = self._before
-        runtime.use_prices(prices)
-        runtime.use_processors(processors)
+        # Where traces go in MLflow's words is said by other functions than `configure`.
+        runtime.use(replace(self._before, destination=runtime.config.destination))
 
 
 def configure(
@@ -214,29 +193,29 @@ def configure(
         otel = OtelContext()
     if store is not None:
         runtime.use_store(store)
-    if sampling_ratio is not None:
-        runtime.sampling_ratio = sampling_ratio
-    if extract_attachments is not None:
-        policy.extract = extract_attachments
-    if max_bytes is not None:
-        policy.max_bytes = max_bytes
-    if capture is not None:
-        privacy.now = Privacy(capture, privacy.now.redactor)
-    if redact is not None:
-        privacy.now = Privacy(privacy.now.capture, redactor)
-    if keep_errors is not None:
-        runtime.keep_errors = keep_errors
+    now = runtime.config
+    changed: dict[str, Any] = {
+        "processors": None if span_processors is None else tuple(span_processors),
+        "sampling_ratio": sampling_ratio,
+        "keep_errors": keep_errors,
+        "async_logging": async_logging,
+        "prices": prices,
+        "retention": bound,
+    }
+    changed = {name: value for name, value in changed.items() if value is not None}
     if otel_context is not None:
-        runtime.otel = otel
-    if bound is not None:
-        runtime.retention = bound
-    if async_logging is not None:
-        runtime.async_logging = async_logging
-        runtime.use_recorder(runtime.recorder)
-    if prices is not None:
-        runtime.use_prices(prices)
-    if span_processors is not None:
-        runtime.use_processors(span_processors)
+        changed["otel"] = otel
+    if extract_attachments is not None or max_bytes is not None:
+        changed["media"] = MediaPolicy(
+            now.media.extract if extract_attachments is None else extract_attachments,
+            now.media.max_bytes if max_bytes is None else max_bytes,
+        )
+    if capture is not None or redact is not None:
+        changed["privacy"] = Privacy(
+            now.privacy.capture if capture is None else capture,
+            now.privacy.redactor if redact is None else redactor,
+        )
+    runtime.change(**changed)
     runtime.get_ready()
     return restore
 
@@ -263,7 +242,7 @@ def _processors(given: Any) -> list[Processor]:
 
 def get_config() -> TracingConfig:
     """The current configuration."""
-    return TracingConfig(list(runtime.processors))
+    return TracingConfig(list(runtime.config.processors))
 
 
 def enable() -> None:

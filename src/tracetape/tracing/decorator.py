@@ -20,7 +20,8 @@ from tracetape.tracing.generators import (
     traced_async_generator,
     traced_generator,
 )
-from tracetape.tracing.runtime import checked_ratio, runtime
+from tracetape.tracing.runtime import runtime
+from tracetape.tracing.settings import checked_ratio
 from tracetape.tracing.spans import SpanScope, span_scope
 from tracetape.tracing.start import Extras, experiment_of
 

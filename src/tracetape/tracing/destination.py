@@ -16,7 +16,8 @@ from tracetape.exceptions import InvalidTypeError, InvalidValueError
 from tracetape.formats.names import EXPERIMENT_NAME, TRACKING_URI
 from tracetape.privacy.urls import clean_text
 from tracetape.tracing.current import EXPERIMENT, Scope, current
-from tracetape.tracing.runtime import Destination, runtime
+from tracetape.tracing.runtime import runtime
+from tracetape.tracing.settings import Destination
 
 __all__ = [
     "Databricks",
@@ -234,4 +235,4 @@ def _keep(**said: str | None) -> None:
         TRACKING_URI: kept["tracking_uri"] and clean_text(str(kept["tracking_uri"])),
     }
     kept["metadata"] = {key: text for key, text in metadata.items() if text}
-    runtime.destination = Destination(**kept)
+    runtime.change(destination=Destination(**kept))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -17,51 +17,19 @@ from tracetape.exceptions import (
     StoreError,
     TracetapeException,
 )
-from tracetape.limits import from_environment, parse_bytes, parse_flag
-from tracetape.media.policy import policy
-from tracetape.privacy.levels import OPEN, Privacy, checked_level
+from tracetape.media.policy import policy as media
 from tracetape.privacy.levels import policy as privacy
 from tracetape.recorder import Recorder, load_ahead
 from tracetape.store.address import path_of
+from tracetape.tracing.settings import Config, is_disabled
 
 if TYPE_CHECKING:
     from tracetape.live.live_span import LiveSpan
     from tracetape.store import Store
-    from tracetape.store.retention import Retention
-    from tracetape.tracing.otel import OtelContext
 
-__all__ = [
-    "Destination",
-    "Processor",
-    "Runtime",
-    "attachment_bytes",
-    "checked_ratio",
-    "is_disabled",
-    "runtime",
-]
+__all__ = ["Runtime", "runtime"]
 
-_RATIO = "TRACETAPE_TRACE_SAMPLING_RATIO"
-_ATTACHMENT = "TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE"
-_CAPTURE = "TRACETAPE_CAPTURE"
-_DESTINATION = "TRACETAPE_TRACING_DESTINATION"
 _SQLITE = "sqlite:///"  # as in SQLAlchemy, four slashes begin an absolute path
-
-Processor = Callable[["LiveSpan"], Any]
-
-
-@dataclass(frozen=True)
-class Destination:
-    """MLflow's words on where traces go, which each trace keeps.
-
-    Attributes:
-        experiment_id, experiment_name, tracking_uri: what was said; None: nothing.
-        metadata: of each trace.
-    """
-
-    experiment_id: str | None = None
-    experiment_name: str | None = None
-    tracking_uri: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Runtime:
@@ -77,47 +45,35 @@ class Runtime:
     def defaults(self) -> None:
         """What holds where nothing was configured; the environment is read again."""
         self.enabled = not is_disabled()
-        self.sampling_ratio = from_environment(
-            _RATIO, _ratio, 1.0, (1.0, "All traces are recorded."), os.environ.get(_RATIO)
-        )
-        self.keep_errors = _flag("TRACETAPE_TRACE_SAMPLING_KEEP_ERRORS")
-        self.async_logging = _flag("TRACETAPE_ENABLE_ASYNC_TRACE_LOGGING", default=True)
-        self.prices: Mapping[str, Mapping[str, float]] = {}
-        self.otel: OtelContext | None = None
-        self.destination: Destination | None = from_environment(
-            _DESTINATION, _destination, None, (None, "Traces keep no experiment.")
-        )
-        policy.extract = _flag("TRACETAPE_TRACE_EXTRACT_ATTACHMENTS", default=True)
-        policy.max_bytes = from_environment(
-            _ATTACHMENT, attachment_bytes, None, (None, "There is no bound.")
-        )
-        self.retention: Retention | None = from_environment(
-            "TRACETAPE_RETENTION", _retention, None, (None, "Nothing is pruned.")
-        )
-        level = from_environment(_CAPTURE, _level, "full", ("metadata", "No content is recorded."))
-        privacy.now = OPEN if level == OPEN.capture else Privacy(level)
-        self.use_processors(())
+        self.use(Config.from_environment())
+
+    def use(self, config: Config) -> None:
+        """Let `config` hold for all that begins from now on."""
+        self.config = config
+        # What each span reads is at hand.
+        self.sampling_ratio = config.sampling_ratio
+        self.otel = config.otel
+        self.destination = config.destination
+        # What lower floors read; a running trace also keeps what held when it began.
+        media.now = config.media
+        privacy.now = config.privacy
+        self.use_recorder(self.recorder)
+
+    def change(self, **settings: Any) -> None:
+        """Let other settings hold; those that are not given stay."""
+        self.use(replace(self.config, **settings))
 
     def get_ready(self, modules: Iterable[str] = ()) -> None:
         """Something will be recorded: have what that needs loaded, and `modules`, meanwhile."""
         if self.enabled:
             load_ahead(modules)
 
-    def use_processors(self, processors: Sequence[Processor]) -> None:
-        """Call these on each span that has ended, before it is queued."""
-        self.processors = tuple(processors)
-        self.use_recorder(self.recorder)
-
-    def use_prices(self, prices: Mapping[str, Mapping[str, float]]) -> None:
-        """Give each span with tokens of a model in `prices` its cost."""
-        self.prices = prices
-        self.use_recorder(self.recorder)
-
     def use_recorder(self, recorder: Recorder) -> Recorder:
         """Send spans that begin a trace from now on to another recorder; gives the old one."""
         before, self.recorder = self.recorder, recorder
-        recorder.write_at_once(not self.async_logging)
-        recorder.before = self._process if self.processors or self.prices else None
+        recorder.write_at_once(not self.config.async_logging)
+        changes = self.config.processors or self.config.prices
+        recorder.before = self._process if changes else None
         return before
 
     def use_store(self, store: str | os.PathLike[str] | Store | None) -> None:
@@ -147,12 +103,12 @@ class Runtime:
 
     def _process(self, span: LiveSpan) -> None:
         """What is done to a span that is about to end."""
-        if self.prices:
+        if self.config.prices:
             with loading:
                 from tracetape.tracing.costs import set_cost
 
-            set_cost(span, self.prices)
-        for processor in self.processors:
+            set_cost(span, self.config.prices)
+        for processor in self.config.processors:
             try:
                 answer = processor(span)
             except Exception:  # noqa: BLE001 - processors are the user's code
@@ -193,70 +149,6 @@ def _name_store() -> None:
         os.environ["TRACETAPE_STORE"] = _SQLITE + path
 
 
-def checked_ratio(value: Any, name: str) -> float:
-    """A sampling ratio.
-
-    Raises:
-        InvalidValueError: it is no number from 0 to 1; a text is none.
-    """
-    try:
-        ratio = -1.0 if isinstance(value, (str, bytes, bool)) else float(value)
-    except (TypeError, ValueError):
-        ratio = -1.0
-    if not 0.0 <= ratio <= 1.0:
-        raise InvalidValueError(
-            f"{name} must be between 0.0 and 1.0, got {value!r}: write {name}=0.1"
-        )
-    return ratio
-
-
-def is_disabled() -> bool:
-    """Whether the environment says that nothing is to be patched or recorded."""
-    return _flag("TRACETAPE_DISABLED")
-
-
-def _flag(name: str, default: bool = False) -> bool:
-    words = "It is taken as true." if default else "It is taken as false."
-    return from_environment(name, parse_flag, default, (default, words))
-
-
-def attachment_bytes(value: str | int) -> int | None:
-    """The bound of an attachment's size: a number of bytes, or a size such as ``10MB``.
-
-    Raises:
-        InvalidTypeError: it is neither a string nor a whole number.
-        InvalidValueError: it is no size.
-    """
-    return parse_bytes(value, plain=True)
-
-
-def _ratio(text: str) -> float:
-    try:
-        return checked_ratio(float(text), _RATIO)
-    except ValueError:
-        raise InvalidValueError(f"the ratio must be between 0.0 and 1.0, got {text!r}") from None
-
-
-def _destination(text: str) -> Destination:
-    if "." in text:
-        raise InvalidValueError(
-            f"{text!r} names tables of Unity Catalog, which an export over OTLP fills: "
-            "write the id of an experiment"
-        )
-    return Destination(experiment_id=text.strip() or None)
-
-
-def _level(text: str) -> str:
-    return checked_level(text, "the level")
-
-
-def _retention(text: str) -> Retention:
-    with loading:
-        from tracetape.store.retention import parse_retention
-
-    return parse_retention(text)
-
-
 def _usable(store: Store) -> Store:
     with loading:
         from tracetape.store import SQLiteStore
@@ -268,7 +160,7 @@ def _usable(store: Store) -> Store:
             if "locked" not in str(error.__cause__):
                 return _memory(error)
             # By another process, for long: spans wait for it, as they do later.
-        store.retention = lambda: runtime.retention
+        store.retention = lambda: runtime.config.retention
     return store
 
 

@@ -148,7 +148,7 @@ def _begin_trace(span: LiveSpan, where: Place, previous: Current, extras: Extras
     if ratio is None:
         ratio = runtime.sampling_ratio
     if ratio < 1.0 and remote is None and random.random() >= ratio:
-        if not runtime.keep_errors:
+        if not runtime.config.keep_errors:
             return False
         trace.held = []
     trace.root = span

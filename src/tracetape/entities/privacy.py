@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tracetape._lazy import loading
@@ -69,9 +71,7 @@ def checked_level(level: Any, name: str = "capture") -> str:
 
 def protected(span: Any) -> Any:
     """What of a live span may leave it: the span itself, if nothing is to be hidden."""
-    with loading:
-        from tracetape.entities.protection import protect, without_credentials
-
+    protect, without_credentials = _loaded()
     hidden = policy.now is not OPEN or span._trace.privacy is not None
     if not hidden:
         hidden = span._fields is not None and "capture" in span._fields
@@ -79,6 +79,14 @@ def protected(span: Any) -> Any:
     # First: a rule must not get to see a credential.
     view = without_credentials(span)
     return protect(view) if hidden else view
+
+
+@cache  # an import statement takes longer at each call
+def _loaded() -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    with loading:
+        from tracetape.entities.protection import protect, without_credentials
+
+    return protect, without_credentials
 
 
 def protected_value(value: Any, *where: str, begun: Privacy | None = None, of: str = "") -> Any:

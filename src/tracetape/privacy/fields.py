@@ -31,6 +31,8 @@ _HEADERS = "headers"  # of a server: each may be a credential
 _SPACED = re.compile(rb'"\s+:')
 _LONGEST_NAME = 100
 _PROGRAM = "\0"  # above fields that the program named itself: none of those is content
+_NO_TEXTS = frozenset({int, float, bool, type(None)})
+_SHORTEST_URL = 7  # that logs somebody in, as `a://b@c`; what has a shape is longer
 _SHORTEST_REPR = 8  # that names a credential, as `{pwd: a}`
 _SHORTEST_TEXT = 12  # of a word that is one by its shape
 _REPR = re.compile(r"[\w.]{1,100}\(|[<{\[(]")  # how what is no JSON is recorded, and JSON as text
@@ -94,6 +96,9 @@ def _walk(value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) 
     new: Any = None
     if isinstance(value, dict):
         for key, item in value.items():
+            kind = type(item)
+            if kind in _NO_TEXTS or (kind is str and len(item) < _SHORTEST_URL and _is_plain(key)):
+                continue
             cleaned = _field(key, item, above, found, mark, shaped)
             if cleaned is not item:
                 new = dict(value) if new is None else new
@@ -110,6 +115,12 @@ def _walk(value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) 
     elif isinstance(value, str):
         return _text(value, found, mark, shaped)
     return value if new is None else new
+
+
+@lru_cache(maxsize=4096)
+def _is_plain(key: str) -> bool:
+    """Whether a text with this name is looked at for what it says only."""
+    return not may_be_secret(key) and key not in _URLS and key != "url"
 
 
 def _field(key: str, value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) -> Any:

@@ -13,7 +13,7 @@ from tracetape.entities.live_span import LiveSpan
 from tracetape.entities.live_trace import LiveTrace, TraceDetails
 from tracetape.entities.liveness import PROCESS, SEEN, signs_of_life
 from tracetape.entities.privacy import protected
-from tracetape.entities.protection import secrets_of_trace
+from tracetape.entities.protection import concealed_values, secrets_of_trace
 from tracetape.entities.summary import preview, root_metadata, state_of
 from tracetape.entities.surroundings import whereabouts
 from tracetape.recorder.inherited import Inherited
@@ -166,9 +166,11 @@ def _concealed(trace: LiveTrace) -> TraceDetails:
     """What was said of a trace beside its spans, perhaps before a key in it was known as one."""
     details = trace.details or TraceDetails()
     secrets = secrets_of_trace(trace)
+    if not secrets:
+        return details
     said = vars(details)
-    hidden = {name: secrets.value(value) for name, value in said.items()}
-    if hidden == said:
+    hidden = concealed_values(said, secrets)
+    if hidden is said:
         return details
     if trace.shown:  # a name that was written before it was known to hold one goes
         for name in ("tags", "metadata"):

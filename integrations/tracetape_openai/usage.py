@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from tracetape.instrument import items_of, merged_counts
@@ -67,6 +68,8 @@ _PLACES: dict[str, tuple[str, ...]] = {
     },
 }
 
+_KNOWN = frozenset(place for places in _PLACES.values() for place in places)
+_OBJECT = (dict, Mapping)  # whether something is an abstract class's is asked last, as it is slow
 _TOO_MANY = 1 << 53  # tokens: no count, but a mistake
 # MLflow's counts. Of the others a 0 says no more than the provider's own usage, which is kept too,
 # and programs of MLflow's compare the whole.
@@ -87,12 +90,12 @@ def usage_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for choice in items_of(body.get("choices")):
-        usage = choice.get("usage") if isinstance(choice, Mapping) else None
-        if isinstance(usage, Mapping):
+        usage = choice.get("usage") if isinstance(choice, _OBJECT) else None
+        if isinstance(usage, _OBJECT):
             found = _added(found, usage) if found else dict(usage)
     groq = body.get("x_groq")
-    for usage in (groq.get("usage") if isinstance(groq, Mapping) else None, body.get("usage")):
-        if isinstance(usage, Mapping):
+    for usage in (groq.get("usage") if isinstance(groq, _OBJECT) else None, body.get("usage")):
+        if isinstance(usage, _OBJECT):
             found = merged_counts(found, usage)
     return found
 
@@ -110,21 +113,28 @@ def normalised(usage: Mapping[str, Any]) -> dict[str, int]:
         that went in and came out ``input_audio_tokens``, ``input_image_tokens``,
         ``output_audio_tokens``, ``output_image_tokens``.
     """
-    said = dict(_counts(usage))
+    said = {place: n for place, n in _counts(usage) if place in _KNOWN}
     found: dict[str, int] = {}
-    for name, places in _PLACES.items():
-        counts = [said[place] for place in places if place in said]
-        if counts:
-            count = next((n for n in counts if n), 0)
-            if count or name in _ALSO_ZERO:
-                found[name] = count
+    for name, places in _places_among(tuple(said)):
+        count = next(filter(None, map(said.__getitem__, places)), 0)
+        if count or name in _ALSO_ZERO:
+            found[name] = count
     return found
+
+
+@lru_cache(maxsize=256)  # a provider's are the same in each answer
+def _places_among(said: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Which of the counts are said, and where."""
+    present = (
+        (name, tuple(one for one in places if one in said)) for name, places in _PLACES.items()
+    )
+    return tuple((name, places) for name, places in present if places)
 
 
 def _counts(usage: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """The whole numbers in it, also those that came as ``23.0``, by their place."""
     for key, value in usage.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, _OBJECT):
             for inner, n in value.items():
                 if _is_count(n):
                     yield f"{key}.{inner}", int(n)

@@ -347,6 +347,33 @@ def test_saving_leaves_no_drafts(tmp_path):
     assert load(tmp_path / "deep" / "tape.yaml").interactions == []
 
 
+def test_what_a_killed_process_has_left_goes_with_the_next_recording(tmp_path):
+    """Nobody's drafts, but none that another process may just be writing, and no other files."""
+    left = [f".tape.yaml.{process}.140636089076608" for process in (1, 22)]
+    others = [".tape.yaml.bak", ".tape.yaml.1.2.orig", ".other.yaml.1.2", "tape.yaml.new"]
+    for name in (*left, *others):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (0, 0))
+    (tmp_path / ".tape.yaml.3.3").write_text("x")
+    save(tmp_path / "tape.yaml", Tape([]))
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, ".tape.yaml.3.3", "tape.yaml"])
+
+
+def test_a_link_to_a_tape_stays_a_link(server, tape, get, tmp_path):
+    """What is recorded goes where it points, also where nothing is yet; also by mode all."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    tape.symlink_to(shared / "real.yaml")
+    for mode in ("once", "all", "new_episodes"):
+        with cassette(tape, mode=mode) as recording:
+            get(f"/{mode}")
+        assert recording.recorded == 1
+        assert tape.is_symlink()
+        assert len(load(tape).interactions) == len(load(shared / "real.yaml").interactions)
+    assert sorted(os.listdir(shared)) == ["real.yaml"]
+    assert sorted(one for one in os.listdir(tmp_path) if "tape" in one) == ["tape.yaml"]
+
+
 def test_an_error_that_a_miss_has_caused_becomes_the_miss(tape, get):
     """Some SDKs (openai before 3) make their own error of it: the block shows the true one."""
     save(tape, Tape([]))

@@ -255,3 +255,31 @@ interactions:
         f"{path}: interaction 1: a credential in the response's header set-cookie",
     ]
     assert (found[0].path, found[0].interaction) == (path, 1)
+
+
+def test_check_counts_a_credential_once(tmp_path):
+    """By its name and by its shape it is one; the same key elsewhere is another finding."""
+    key = SECRETS["an OpenAI key"]
+    request = {
+        "method": "POST",
+        "uri": f"https://x.test/v1?api_key={key}",
+        "headers": {"Content-Type": ["application/json"]},
+        "body": json.dumps({"api_key": key, "password": "swordfish", "note": f"it is {key}"}),
+    }
+    response = {
+        "status": {"code": 200, "message": "OK"},
+        "headers": {"Content-Type": ["application/json"]},
+        "body": {"string": json.dumps({"access_token": key, "args": ["--password", "abc"]})},
+    }
+    file = tmp_path / "other.json"
+    interactions = [{"request": request, "response": response}]
+    file.write_text(json.dumps({"version": 1, "interactions": interactions}))
+
+    assert sorted(str(one).partition("interaction 1: ")[2] for one in check(file)) == [
+        "a credential in the request's body, field password",
+        "a credential in the response's body, field args[1]",
+        "an OpenAI key in the URL's parameter api_key",
+        "an OpenAI key in the request's body",
+        "an OpenAI key in the request's body, field api_key",
+        "an OpenAI key in the response's body, field access_token",
+    ]

@@ -263,12 +263,18 @@ def test_a_folder_is_no_tape(tracetape_command: Tracetape, script: Script) -> No
     assert done.stdout == ""
 
 
-def test_a_stream_that_is_open_at_the_end_is_in_the_report(
+def test_what_is_not_read_to_its_end_is_in_the_report(
     tracetape_command: Tracetape, script: Script
 ) -> None:
-    """Also where the program fails: with what came so far."""
+    """A stream and a generator, also where the program fails: with what came so far."""
     source = """
-import httpx2, openai
+import httpx2, openai, tracetape
+@tracetape.trace
+def items():
+    yield "first"
+    yield "second"
+left = items()
+next(left)
 chunk = b'{"id":"1","object":"chat.completion.chunk","created":1,"model":"m","choices":[]}'
 events = b"data: " + chunk + b"\\n\\ndata: " + chunk + b"\\n\\n"
 answer = httpx2.Response(200, content=events, headers={"content-type": "text/event-stream"})
@@ -280,4 +286,5 @@ raise RuntimeError
 """
     done = tracetape_command("run", "--show", script(source))
     assert "Completions" in done.stdout
-    assert "1 trace in .tracetape/traces.db" in done.stderr
+    assert '← ["first"]' in done.stdout
+    assert "2 traces in .tracetape/traces.db" in done.stderr

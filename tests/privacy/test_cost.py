@@ -123,6 +123,17 @@ def test_many_known_keys_cost_no_more_than_one() -> None:
     assert secrets.data(text + b"sk-0a1B2c3D4e5F60kL9mN8") == text + b"[REDACTED]"
 
 
+def test_one_known_key_is_looked_for_as_fast_as_any_word() -> None:
+    """In each of its forms as a whole: the longer a word is, the more a search skips."""
+    secrets = Secrets(["sk-proj-4f9Kd72Lm0Qx8Vb31ZtRw6Yp"])
+    text = b"the quick brown fox jumps over the lazy dog " * 24_000
+
+    looking = processor_time(lambda: secrets.data(text))
+
+    # A form for each place in base64, and the key itself.
+    assert looking < 3 * 4 * processor_time(lambda: b"no-such-words-in-a-text-of-foxes" in text)
+
+
 def test_many_distinct_names_are_looked_at_once_each() -> None:
     """A dictionary of users' own keys is no reason to stop."""
     data = orjson.dumps({f"key of {n}": n for n in range(20_000)})

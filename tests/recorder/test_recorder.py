@@ -307,6 +307,37 @@ def test_a_fault_of_ours_in_one_trace_spares_the_others(
     assert list(stats["faults"]) == ["writing spans"]
 
 
+def test_the_tokens_of_a_span_that_is_lost_do_not_count(
+    lenient: None, monkeypatch: pytest.MonkeyPatch, query: Query
+) -> None:
+    """The sum of a trace is that of the spans that are there; of each tokens and costs."""
+    from tracetape.store import writing
+
+    row = writing.span_row
+
+    def poisoned(key: int, span: Any) -> Any:
+        if span.name == "poison":
+            raise OverflowError("cannot bind")
+        return row(key, span)
+
+    monkeypatch.setattr(writing, "span_row", poisoned)
+    with tracetape.start_span("root"):
+        for name, tokens in (("step", 3), ("poison", 50), ("step", 4)):
+            with tracetape.start_span(name) as span:
+                usage = {"input_tokens": tokens, "output_tokens": 1, "total_tokens": tokens + 1}
+                span.set_attribute("mlflow.chat.tokenUsage", usage)
+    with tracetape.start_span("poison") as span:
+        span.set_attribute("mlflow.chat.tokenUsage", {"input_tokens": 7, "total_tokens": 7})
+    assert tracetape.flush(20) == 0
+    assert query(
+        "SELECT span_count, input_tokens, output_tokens FROM traces ORDER BY start_ns"
+    ) == [
+        (3, 7, 2),
+        (0, None, None),
+    ]
+    assert tracetape.stats()["lost"] == 2
+
+
 def test_a_file_that_is_locked_when_it_is_opened_is_waited_for(
     store_path: Path, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:

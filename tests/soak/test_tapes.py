@@ -25,6 +25,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 # `isolated` removes the variable from each test's environment.
 FULL = os.environ.get("TRACETAPE_SOAK") == "1"
 KILLS, BYTES = (200, 200_000) if FULL else (4, 20_000)
+STRIDE = 1 if FULL else 6  # of the steps at which a recording is killed
 INTERACTIONS = 10_000 if FULL else 100
 THREADS = 32 if FULL else 8
 PROCESSES = 8 if FULL else 2
@@ -63,11 +64,27 @@ threading.Thread(target=server.serve_forever, daemon=True).start()
 url = f"http://127.0.0.1:{server.server_port}"
 tape = pathlib.Path("t.yaml")
 
-def record(version, mode, delay=None):
+def die_before(number):
+    "End at what is the n-th to be done to a file: opened, changed, renamed or removed."
+    left = [number]
+    folder = str(tape.absolute().parent)
+
+    def heard(event, arguments):
+        if event in ("open", "os.rename", "os.remove", "os.chmod", "os.truncate"):
+            if str(arguments[0]).startswith((folder, tape.name)):
+                left[0] -= 1
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(heard)
+
+def record(version, mode, delay=None, number=0):
     pid = os.fork()
     if not pid:
         status = 1
         try:
+            if number:
+                die_before(number)
             with cassette(tape, mode=mode), httpx.Client(trust_env=False) as client:
                 for number in range(COUNT):
                     assert client.get(f"{url}/{version}/{number}").text == body(
@@ -123,6 +140,29 @@ for run in range(int(sys.argv[1])):
             continued += 0 < len(paths) < COUNT
         assert record(version, "once") == 0
         assert recorded() == whole(version)
+for mode in ("all", "once"):
+    for step in range(1, 1000, int(sys.argv[3])):
+        if mode == "once":
+            tape.unlink()
+        status = record(version + 1, mode, number=step)
+        assert status in (0, signal.SIGKILL), status
+        found = recorded() if tape.exists() else None
+        if mode == "all":
+            assert found in (whole(version), whole(version + 1)), shown(found)
+        elif found is not None:
+            assert found[0] == whole(version + 1)[0][: len(found[0])], shown(found)
+        assert status or found == whole(version + 1), shown(found)
+        for name in os.listdir():  # as if it had been left long ago
+            if name.startswith("."):
+                os.utime(name, (0, 0))
+        assert record(version + 1, "all" if mode == "all" else "once") == 0
+        version += 1
+        assert recorded() == whole(version)
+        left = sorted(set(os.listdir()) - {tape.name, "store"})
+        assert not left, f"{mode}, step {step}: {left}"
+        if not status:
+            break
+    print(f"mode {mode}: killed at steps up to {step}")
 print(f"{kept} old tapes kept, {replaced} replaced, {continued} continued")
 """
 
@@ -131,7 +171,7 @@ def test_kill_at_any_moment_of_a_recording(
     start_python: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The old tape or the new one is there, never a half; what was begun is continued."""
-    process = start_python(KILLING, str(KILLS), str(BYTES))
+    process = start_python(KILLING, str(KILLS), str(BYTES), str(STRIDE))
     out, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     if FULL:

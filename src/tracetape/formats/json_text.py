@@ -14,7 +14,10 @@ __all__ = ["json_text", "json_text_of", "json_text_start", "json_texts", "with_b
 
 _MOST_BYTES = 4  # of one character in UTF-8
 # A text, which may be cut off; a float whose exponent `json` writes otherwise; a separator.
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|-?\d+(?:\.\d+)?e-?\d+|[,:]', re.DOTALL)
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|-?\d+(?:\.\d+)?e-?\d+|[,:]', re.DOTALL)
+_LONGEST_NUMBER = (
+    32  # characters; a token that the end cuts is not to be mistaken for a shorter one
+)
 _SPACED = {",": ", ", ":": ": "}
 # What both spell alike: most attributes are such a text, or a number without a sign.
 _ALIKE = re.compile(rb'"[^"\\\x00-\x1f]*"|[1-9][0-9]{0,17}|0|true|false|null')
@@ -100,9 +103,24 @@ def with_blanks(text: str) -> str | None:
 def json_text_start(data: bytes, count: int) -> str:
     """The first `count` characters of `json_text`; a long value is not read to its end."""
     most = _MOST_BYTES * count
-    if len(data) <= most:
+    if len(data) > most:
+        text = data[:most].decode(errors="ignore")
+    elif _ALIKE.fullmatch(data) or not _is_compact(data):
         return json_text(data)[:count]
-    return _TOKEN.sub(_spelled, data[:most].decode(errors="ignore"))[:count]
+    else:
+        text = data.decode()
+    # The blanks only make it longer: what comes later is not in it.
+    text = text[: count + _LONGEST_NUMBER]
+    spaced = with_blanks(text)
+    return (_TOKEN.sub(_spelled, text) if spaced is None else spaced)[:count]
+
+
+def _is_compact(data: bytes) -> bool:
+    """Whether only the blanks are missing: each key is there once, and nothing is spelled oddly."""
+    try:
+        return orjson.dumps(orjson.loads(data)) == data
+    except (TypeError, ValueError):  # deeper than orjson writes, or no JSON
+        return False
 
 
 def _spelled(match: re.Match[str]) -> str:

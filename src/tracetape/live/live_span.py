@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracetape._lazy import loading
@@ -40,6 +41,8 @@ NOT_BEGUN = 0  # the end of a span that has no beginning: setters treat it as an
 NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"  # MLflow's own, which programs compare with
 _PAGE = 10  # bits: what a span holds is reported to the recorder by the kilobyte
 _ITEM_BYTES = 220  # of an event, an attribute or a link, beside its text
+_SHORT = 100  # characters of an attribute's text that these bytes have room for
+_IN_PAGE = (1 << _PAGE) - 1
 _SCALARS = frozenset({str, int, bool, type(None)})
 _reading = lasting_lock()
 
@@ -161,11 +164,11 @@ class LiveSpan(Span):
         if self._end is not None:
             self._is_open("set_attribute")  # it is not, and says so
             return
-        if not isinstance(key, str):
+        if type(key) is not str and not isinstance(key, str):
             logger.warning("Attribute key must be a string, but got %s: skipped.", key)
             return
         try:
-            if key.startswith("mlflow."):
+            if key[:7] == "mlflow.":
                 self._set_reserved(key, value)
                 return
             kind = type(value)
@@ -175,16 +178,13 @@ class LiveSpan(Span):
             # The difference is 0 for all numbers but NaN and infinity.
             if kind not in _SCALARS and (kind is not float or value - value != 0.0):
                 self._keep_attribute(key, encode(value))
-            elif key in attributes:
+            elif key in attributes or (kind is str and len(value) > _SHORT):
                 self._keep_attribute(key, value)
             else:  # the hot way
                 attributes[key] = value
-                before = self._size
-                size = before + (_ITEM_BYTES + len(value) if kind is str else _ITEM_BYTES)
-                self._size = size
-                if (size ^ before) >> _PAGE:
-                    pages = (size >> _PAGE) - (before >> _PAGE)
-                    self._trace.sink.grown(self, pages << _PAGE)
+                self._size = size = self._size + _ITEM_BYTES
+                if size & _IN_PAGE < _ITEM_BYTES:  # a page is full
+                    self._trace.sink.grown(self, 1 << _PAGE)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("recording an attribute")
 
@@ -327,10 +327,7 @@ class LiveSpan(Span):
         """
         if self._fields and UNREAD in self._fields:
             self._read()
-        with loading:
-            from tracetape.live.protection import protected
-
-        shown = protected(self)
+        shown = _protection()(self)
         return Span(
             trace_id=self._trace_id,
             span_id=self._span_id,
@@ -558,3 +555,11 @@ class NoOpSpan(LiveSpan):
 
     def __repr__(self) -> str:
         return "NoOpSpan()"
+
+
+@cache  # an import statement takes longer at each call
+def _protection() -> Callable[[Any], Any]:
+    with loading:
+        from tracetape.live.protection import protected
+
+    return protected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ __all__ = ["preview"]
 _PREVIEW = 1000  # characters, as in MLflow
 _MORE = "..."
 _MAX_PARSED = 256 * 1024  # bytes; a larger value is shown from its beginning
-_MARKS = (b'"messages"', b'"choices"', b'"input"', b'"output"')
+_MARKS = re.compile(rb'"(?:messages|choices|input|output)"')
 
 
 def preview(data: bytes | None, role: str = "user") -> str | None:
@@ -38,7 +39,7 @@ def _cut(text: str) -> str:
 
 
 def _said(data: bytes, role: str) -> str | None:
-    if data[:1] != b"{" or len(data) > _MAX_PARSED or not any(mark in data for mark in _MARKS):
+    if data[:1] != b"{" or len(data) > _MAX_PARSED or not _MARKS.search(data):
         return None
     try:
         messages = _messages(orjson.loads(data))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tracetape.live.live_trace import LiveTrace
     from tracetape.privacy.redactor import Redactor
 
-__all__ = ["protect", "protected", "secrets_of_trace", "without_credentials"]
+__all__ = ["concealed_values", "protect", "protected", "secrets_of_trace", "without_credentials"]
 
 # Of what an exception says, only this is no content.
 _EXCEPTION_TYPE = "exception.type"
@@ -115,14 +115,15 @@ def _cleaned_call(span: Any) -> Any:
             after = _cleaned(clean_fields, before, found, shapes=True)
             if after is not before:
                 changed[name] = dumps(after)
-    attributes = dict(span._attributes or {})
-    cleaned = {key: _cleaned_attribute(key, item, found) for key, item in attributes.items()}
-    if cleaned != attributes:
-        changed["attributes"] = cleaned
-    fields = dict(span._fields)
+    if span._attributes:
+        attributes = dict(span._attributes)
+        cleaned = {key: _cleaned_attribute(key, item, found) for key, item in attributes.items()}
+        if cleaned != attributes:
+            changed["attributes"] = cleaned
+    fields = span._fields
     if "tools" in fields:
         tools = _cleaned(clean_fields, fields["tools"], found, shapes=True)
-        if tools != fields["tools"]:
+        if tools is not fields["tools"]:
             changed["fields"] = {**fields, "tools": tools}
     if found:
         span._trace.keep_from_records(those_that_tell(found))
@@ -227,24 +228,35 @@ def _concealed(span: Any, secrets: Secrets) -> Any:
         before = getattr(span, f"_{name}")
         if before is not None and (after := secrets.data(before)) != before:
             changed[name] = after
-    if (name := secrets.value(span._name)) != span._name:
+    if (name := secrets.value(span._name)) is not span._name:
         changed["name"] = name
-    attributes = dict(span._attributes or {})
-    hidden = {secrets.value(key): secrets.value(value) for key, value in attributes.items()}
-    if hidden != attributes:
-        changed["attributes"] = hidden
-    fields = dict(span._fields or {})  # their names are ours
-    hidden = {k: v if k == UNREAD else secrets.value(v) for k, v in fields.items()}
-    if hidden != fields:
-        changed["fields"] = hidden
-    events = list(span._events or ())
-    told = [(secrets.value(name), at, secrets.data(data)) for name, at, data in events]
-    if told != events:
-        changed["events"] = told
+    if span._attributes:
+        attributes = dict(span._attributes)
+        if (hidden := concealed_values(attributes, secrets)) is not attributes:
+            changed["attributes"] = hidden
+    if span._fields:  # their names are ours
+        fields = {key: value for key, value in list(span._fields.items()) if key != UNREAD}
+        if (hidden := concealed_values(fields, secrets)) is not fields:
+            changed["fields"] = {**span._fields, **hidden}
+    if span._events:
+        events = list(span._events)
+        told = [(secrets.value(name), at, secrets.data(data)) for name, at, data in events]
+        if told != events:
+            changed["events"] = told
     status = span._status
     if status.description and (text := secrets.value(status.description)) != status.description:
         changed["status"] = SpanStatus(status.status_code, text)
     return _changed(span, changed)
+
+
+def concealed_values(values: dict[str, Any], secrets: Secrets) -> dict[str, Any]:
+    """`values` themselves, if none of them has any of `secrets`."""
+    try:
+        # However a secret is escaped, its JSON has what is looked for first: one look at all.
+        data = orjson.dumps(values)
+        return values if secrets.data(data) is data else secrets.value(values)
+    except TypeError:  # something has no JSON
+        return cast("dict[str, Any]", secrets.value(values))
 
 
 def _in_pieces(span: Any, secrets: Secrets) -> Any:

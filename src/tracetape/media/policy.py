@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 __all__ = ["MediaPolicy", "may_hold_media", "policy"]
 
 _SHORTEST = 24  # bytes of JSON that can hold a data URI
-_MARKS = (
-    b";base64,",
-    b'"b64_json"',
-    b'"base64"',
-    b'audio"',
-    b'"image_generation_call"',
-    b'"inline_data"',
-    b'"inlineData"',
-    b'"bytes"',
+# How the strings begin that such JSON has. An expression that begins with a quote skips from quote
+# to quote: prose is passed over ten times as fast as by a look for each of the words.
+_MARKS = re.compile(
+    rb'"(?:data:|(?:b64_json|base64|bytes|image_generation_call|inline_data|inlineData'
+    rb'|[\w.]{0,40}audio)")'
 )
 
 
@@ -47,9 +44,6 @@ policy = _Policy()
 
 def may_hold_media(data: bytes | None) -> bool:
     """Whether a closer look at this JSON is worth its price; most has nothing that hints at it."""
-    return (
-        data is not None
-        and len(data) >= _SHORTEST
-        and policy.now.extract
-        and any(mark in data for mark in _MARKS)
-    )
+    if data is None or len(data) < _SHORTEST or not policy.now.extract:
+        return False
+    return _MARKS.search(data) is not None

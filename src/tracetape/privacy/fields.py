@@ -7,7 +7,14 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from tracetape.privacy.names import MARK, is_credential, is_login, is_secret, may_be_secret
+from tracetape.privacy.names import (
+    MARK,
+    is_credential,
+    is_credential_header,
+    is_login,
+    is_secret,
+    may_be_secret,
+)
 from tracetape.privacy.shapes import without_secrets
 from tracetape.privacy.texts import clean_said
 from tracetape.privacy.urls import clean_url, clean_value, secrets_in_url
@@ -25,15 +32,22 @@ _CONTENT = frozenset(
 )
 _NAMED_BY_USERS = frozenset({"properties", "patternProperties", "$defs", "definitions"})
 _SCHEMA = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum"})
+_NAMES = ("name", "key", "header")
+_HEADER_OPTIONS = frozenset({"-H", "--header"})  # of curl
 _URLS = frozenset({"server_url", "base_url"})
 _SERVERS = "mcp_servers"
 _HEADERS = "headers"  # of a server: each may be a credential
 _SPACED = re.compile(rb'"\s+:')
 _LONGEST_NAME = 100
 _PROGRAM = "\0"  # above fields that the program named itself: none of those is content
+_NO_TEXTS = frozenset({int, float, bool, type(None)})
+_SHORTEST_URL = 7  # that logs somebody in, as `a://b@c`; what has a shape is longer
 _SHORTEST_REPR = 8  # that names a credential, as `{pwd: a}`
 _SHORTEST_TEXT = 12  # of a word that is one by its shape
-_REPR = re.compile(r"[\w.]{1,100}\(|[<{\[(]")  # how what is no JSON is recorded, and JSON as text
+# How what is no JSON is recorded, and JSON as text, settings by lines, and a command.
+_REPR = re.compile(
+    r"[\w.]{1,100}\(|[<{\[(]|-|[\w.-]{1,64}[\"']?[ \t]{0,4}[:=]|[\w./-]{1,100} (?:[^\n]{0,400} )?-"
+)
 _LONGEST_REPR = 5_000  # a longer text that begins so may be a prompt
 _SHORT_TEXT = 1000  # longer ones of a program's are passed over, unless they are one word
 
@@ -45,6 +59,8 @@ def may_hold_credentials(data: bytes) -> bool:
     """A quick look at JSON that need not be read else: whether `clean_fields` may find a name."""
     if _SPACED.search(data) or (b"://" in data and (b"@" in data or b"=" in data)):
         return True
+    if b'"-' in data or b'[["' in data:  # arguments of a command, pairs
+        return True
     names = {part[part.rfind(b'"') + 1 :] for part in data.split(b'":')}
     return any(_is_doubtful(name) for name in names if len(name) <= _LONGEST_NAME)
 
@@ -54,7 +70,7 @@ def _is_doubtful(name: bytes) -> bool:
     if b"\\" in name:
         return not name.endswith(b"\\")  # an escaped letter; at its end: a name within a text
     key = name.decode("utf-8", "replace")
-    return may_be_secret(key) or key in _URLS or key in (_SERVERS, _HEADERS)
+    return may_be_secret(key) or key in _URLS or key in (_SERVERS, _HEADERS, "value")
 
 
 def clean_fields(value: Any, found: list[str], mark: str = MARK, *, shapes: bool = False) -> Any:
@@ -94,22 +110,87 @@ def _walk(value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) 
     new: Any = None
     if isinstance(value, dict):
         for key, item in value.items():
+            kind = type(item)
+            if kind in _NO_TEXTS or (kind is str and len(item) < _SHORTEST_URL and _is_plain(key)):
+                continue
             cleaned = _field(key, item, above, found, mark, shaped)
             if cleaned is not item:
                 new = dict(value) if new is None else new
                 new[key] = cleaned
+        name = _named_beside(value)
+        if name is not None and value["value"] != mark and is_secret(name, value["value"]):
+            return {
+                **(value if new is None else new),
+                "value": _hidden(value["value"], found, mark),
+            }
     elif isinstance(value, list):
         if value and type(value[0]) in (float, int):  # a vector
             return value
         above = "" if above is _PROGRAM else above
+        are_pairs = bool(value) and _is_pair(value[0])
+        before: Any = None
         for at, item in enumerate(value):
-            cleaned = _walk(item, above, found, mark, shaped)
+            if isinstance(item, str) and (item[:1] == "-" or before is not None):
+                cleaned, before = _argument(item, before, found, mark, shaped)
+            elif are_pairs and _is_pair(item) and is_secret(item[0], item[1]) and item[1]:
+                cleaned = [item[0], _hidden(item[1], found, mark)]
+            else:
+                cleaned, before = _walk(item, above, found, mark, shaped), None
             if cleaned is not item:
                 new = list(value) if new is None else new
                 new[at] = cleaned
     elif isinstance(value, str):
         return _text(value, found, mark, shaped)
     return value if new is None else new
+
+
+def _named_beside(value: dict[str, Any]) -> str | None:
+    """The name of the text ``value``, as in ``{"name": "Authorization", "value": "…"}``."""
+    if not isinstance(value.get("value"), str):
+        return None
+    names = (value.get(one) for one in _NAMES)
+    return next((one for one in names if isinstance(one, str) and may_be_secret(one)), None)
+
+
+def _is_pair(value: Any) -> bool:
+    """Of two texts, as lists of headers have them."""
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], str)
+    )
+
+
+def _argument(
+    item: str, before: str | None, found: list[str], mark: str, shaped: _Shaped
+) -> tuple[str, str | None]:
+    """A text of a list, which may be the arguments of a command; and what names the next one.
+
+    `before` is the option before it that has its value next.
+    """
+    if before is not None and item[:1] != "-":
+        if before in _HEADER_OPTIONS:
+            name, colon, said = item.partition(":")
+            if colon and said.strip() and is_credential_header(name.strip()):
+                return f"{name}: {_hidden(said, found, mark)}", None
+        elif item and item != mark and is_secret(before.lstrip("-"), item):
+            found.append(item)
+            return mark, None
+    name, equals, said = item.partition("=")
+    plain = name.lstrip("-")
+    if item[:1] == "-" and said and said != mark and is_secret(plain, said):
+        found.append(said)
+        return f"{name}={mark}", None
+    names_next = not equals and (name in _HEADER_OPTIONS or may_be_secret(plain))
+    cleaned = _text(item, found, mark, shaped)
+    return cleaned, name if item[:1] == "-" and names_next else None
+
+
+@lru_cache(maxsize=4096)
+def _is_plain(key: str) -> bool:
+    """Whether a text with this name is looked at for what it says only."""
+    return not may_be_secret(key) and key not in _URLS and key != "url"
 
 
 def _field(key: str, value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) -> Any:

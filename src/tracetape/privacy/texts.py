@@ -16,11 +16,12 @@ _WORDS = (
     *("connectionstring", "connection_string", "connstr", "conn_str", "pwd", "jwt", "bearer"),
 )
 # What comes between a name and its value, as in "name=", "name: ", "'name': " and "('name', ".
-_BETWEEN = re.compile(r"(?<!=)=(?!=)|:(?!//)|(?<=[\"']),")
+_BETWEEN = re.compile(r"(?<!=)=>?(?!=)|:(?!//)|(?<=[\"']),")
 _LONGEST = 90  # of a name with what surrounds it
 # Read backwards, as in `environ["name"] =`.
 _EMAN = re.compile(r"[ \t]{0,8}\]?[\"']?\\{0,8}(?P<name>[\w.-]{2,64})(?![\w.-])")
 _BLANKS = re.compile(r"[ \t]{0,8}")
+_CLOSED = re.compile(r"(\\{0,8}[\"'])[ \t]{0,8}\Z")  # a name in quotes
 # Up to the same quote, or within an escaped text up to any; a call may stand before it.
 _QUOTED = re.compile(
     r"(?P<call>[A-Za-z_][\w.]{0,100}[(\[])?[bBrRuUfF]{0,2}(?:"
@@ -49,6 +50,47 @@ _CODE = re.compile(
     r"(?:(?P<call>\((?:[^()\r\n]{0,100}\)|\w{1,64}=))|(?=[\s\"'&;,)\]}>\\]|$))"
 )
 _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?(?![^\s\"'&;,)\]}>\\])")
+_JSON_NUMBER = re.compile(r"-?\d{1,400}(?:\.\d{1,400})?(?:[eE][+-]?\d{1,4})?(?=[\s,}\]\\]|$)")
+_PLURALS = ("keys", "credentials", "secrets", "passwords", "cookies")
+# What is said of a credential, after a colon or an option, is none.
+_STATES = (
+    *("absent", "accepted", "bad", "blank", "changed", "confidential", "default", "denied"),
+    *("disabled", "empty", "enabled", "encrypted", "error", "expired", "failed", "failure"),
+    *("forbidden", "found", "given", "hidden", "incorrect", "invalid", "mandatory", "masked"),
+    *("missing", "needed", "no", "none", "not", "nothing", "ok", "okay", "optional", "present"),
+    *("provided", "redacted", "refused", "rejected", "required", "revoked", "rotated", "sensitive"),
+    *("set", "stored", "supported", "timeout", "too", "unauthorised", "unauthorized"),
+    *("unavailable", "unchanged", "undefined", "unknown", "unset", "unsupported", "updated"),
+    *("valid", "wrong", "yes"),
+)
+# What comes after the name of an option in a sentence.
+_PROSE = (
+    *("a", "an", "and", "are", "argument", "as", "asks", "at", "but", "by", "can", "cannot"),
+    *("does", "expects", "flag", "for", "from", "has", "if", "in", "instead", "is", "it", "may"),
+    *("must", "needs", "of", "on", "option", "or", "parameter", "requires", "reads", "should"),
+    *("so", "switch", "takes", "that", "the", "then", "there", "to", "twice", "unless", "value"),
+    *("was", "were", "when", "where", "which", "will", "with", "without", "you"),
+)
+_END_OF_WORD = r"(?=[.:!?]*(?:[\s\"',;)\]}\\]|$))"
+_STATE = re.compile(rf"(?i:{'|'.join(_STATES)}){_END_OF_WORD}")
+_IN_PROSE = re.compile(rf"(?i:{'|'.join((*_STATES, *_PROSE))}){_END_OF_WORD}")
+# `--name value`, and `'--name', 'value'` of a list of arguments.
+_OPTION = re.compile(
+    r"(?<![\w-])-{1,2}(?P<name>[A-Za-z][\w.-]{1,63})"
+    r"(?:[ \t]{1,8}(?!-)|\\{0,8}[\"'],[ \t]{0,8}(?=[bru\\]{0,8}[\"'])(?!\\{0,8}[\"']-))"
+)
+_ARGUMENT = re.compile(r"[^\s\"'&;|<>\\]+")
+# `<name>value</name>`
+_ELEMENT = re.compile(
+    r"<(?:[\w.-]{1,64}:)?(?P<name>[\w.-]{2,64})(?:[ \t][^<>]{0,200})?>(?:<!\[CDATA\[)?"
+    r"(?P<value>[^<>\r\n]{1,4096}?)(?=\]\]>|</)"
+)
+# `name="…" value="…"`, as elements, objects and lists of headers have it.
+_NAME_AND_VALUE = re.compile(
+    r"(?i:\b(?:name|key|header))\\{0,8}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,8}[\"']"
+    r"(?P<name>[\w.-]{2,64})\\{0,8}[\"'][ \t]{0,4},?\s{0,8}\\{0,8}[\"']?(?i:value)\\{0,8}[\"']?"
+    r"[ \t]{0,4}[=:][ \t]{0,4}(?=[bru\\]{0,8}[\"'])"
+)
 
 
 def clean_said(text: str, mark: str) -> str:
@@ -57,7 +99,56 @@ def clean_said(text: str, mark: str) -> str:
     lower = text.lower()
     if any(word in lower for word in _WORDS):
         text = _without_named(text, mark)
+        if "-" in text:
+            text = _without_values(_OPTION, text, mark)
+        if "</" in text:
+            text = _without_elements(text, mark)
+        if "value" in lower:
+            text = _without_values(_NAME_AND_VALUE, text, mark)
     return without_secrets(text, mark)
+
+
+def _without_elements(text: str, mark: str) -> str:
+    def cleaned(found: re.Match[str]) -> str:
+        value = found["value"]
+        stays = not value.strip() or value.startswith(mark) or not is_secret(found["name"], value)
+        if stays or _NOTHING.match(value.strip()):
+            return found[0]
+        return text[found.start() : found.start("value")] + mark
+
+    return _ELEMENT.sub(cleaned, text)
+
+
+def _without_values(names: re.Pattern[str], text: str, mark: str) -> str:
+    """`text` without the values that stand right behind what is found by `names`."""
+    left: list[str] = []
+    done = 0
+    for found in names.finditer(text):
+        start = found.end()
+        if found.start() < done or text.startswith(mark, start):
+            continue
+        span = _argument(found["name"], text, start)
+        if span is not None:
+            left += [text[done : span[0]], mark]
+            done = span[1]
+    return "".join([*left, text[done:]]) if left else text
+
+
+def _argument(name: str, text: str, start: int) -> tuple[int, int] | None:
+    if not may_be_secret(name):
+        return None
+    quoted = _QUOTED.match(text, start)
+    if quoted is not None:
+        span = quoted.span(quoted.lastgroup or 0)
+    else:
+        found = _ARGUMENT.match(text, start)
+        if found is None or _NOTHING.match(text, start) or _IN_PROSE.match(text, start):
+            return None
+        span = found.span()
+    value = text[span[0] : span[1]]
+    if not is_secret(name, value) or not value.strip("*") or _is_name_again(name, value):
+        return None
+    return span
 
 
 def _without_named(text: str, mark: str) -> str:
@@ -78,14 +169,23 @@ def _without_named(text: str, mark: str) -> str:
             continue  # two words of a list
         span = _value(name, text, at, mark)
         if span is not None:
-            left += [text[done : span[0]], mark]
+            left += [text[done : span[0]], _in_json(text, at, span, mark)]
             done = span[1]
     return "".join([*left, text[done:]]) if left else text
 
 
+def _in_json(text: str, at: int, span: tuple[int, int], mark: str) -> str:
+    """What stands for a value: in quotes, if its name is and it is not, as JSON stays JSON so."""
+    quote = _CLOSED.search(text[max(0, at - _LONGEST) : at])
+    if text[at] != ":" or quote is None or text[span[0] - 1 : span[0]] in ("'", '"'):
+        return mark
+    return f"{quote[1]}{mark}{quote[1]}"
+
+
 def _value(name: str, text: str, at: int, mark: str) -> tuple[int, int] | None:
     """Where the value is that `name` has behind the sign at `at`, if it is one to hide."""
-    blanks = _BLANKS.match(text, at + 1)
+    is_arrow = text.startswith("=>", at)
+    blanks = _BLANKS.match(text, at + 1 + is_arrow)
     start = at + 1 if blanks is None else blanks.end()
     if text.startswith(mark, start):
         return None
@@ -96,17 +196,23 @@ def _value(name: str, text: str, at: int, mark: str) -> tuple[int, int] | None:
         if value == mark or not value.strip("*") or not is_secret(name, value):
             return None
         return None if quoted["call"] and _is_name_again(name, value) else span
+    if is_arrow:  # of a function, perhaps
+        return None
     if not is_secret(name, "a"):  # the value tells
         word = _WORD.match(text, start)
         return word.span("value") if word and is_secret(name, word["value"]) else None
-    if not is_secret(name, text[start : start + 8]) or _stays(name, text, start):  # a folder
+    if not is_secret(name, text[start : start + 8]) or _stays(name, text, at, start):  # a folder
         return None
+    if text[at] == ":" and text[at - 1] in "'\"" and (number := _JSON_NUMBER.match(text, start)):
+        return number.span()
     return _unquoted(name.lower(), text, at, start)
 
 
-def _stays(name: str, text: str, start: int) -> bool:
+def _stays(name: str, text: str, at: int, start: int) -> bool:
     """Whether there is no value at `start`, but a placeholder, a count or a piece of a program."""
     if _NOTHING.match(text, start):
+        return True
+    if text[at] == ":" and _STATE.match(text, start):
         return True
     if name.lower().endswith("s") and _NUMBER.match(text, start):
         return True
@@ -138,7 +244,8 @@ def _unquoted(lower: str, text: str, at: int, start: int) -> tuple[int, int] | N
         return None
     if sign == "=":
         return _trimmed(_RUN.match(text, start))
-    if sign == ":" and not lower.endswith(("cookie", "cookies")) and not _TYPE.match(text, start):
+    is_one = not lower.endswith(("cookie", *_PLURALS))  # what several are is told in words
+    if sign == ":" and is_one and not _TYPE.match(text, start):
         run = _SHORT_RUN.match(text, start)
         if run is not None:
             after = text[run.end() : run.end() + 8].lstrip(" \t")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from operator import is_
 from typing import Any, TypeVar
 
 from tracetape._system import lasting_lock
@@ -28,7 +29,7 @@ __all__ = [
 
 _Text = TypeVar("_Text", str, bytes)
 _SHORT, _LONG = 8, 16  # shorter values, or single words that are not longer, are in any text
-_FEW = 2  # beginnings of secrets
+_FEW = 16  # forms of secrets: that many are looked for one by one
 _IN_WORDS = frozenset(b"-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _OF_WORD = b"x"
 _MARKS = bytes(_OF_WORD[0] if byte in _IN_WORDS else 32 for byte in range(256))
@@ -61,12 +62,14 @@ class Secrets:
     def __init__(self, values: Iterable[str]) -> None:
         """Work out the forms of all `values`."""
         forms = {form for value in values for form in forms_of(value)}
-        self._texts = _by_beginning([(form.needle, form) for form in forms])
-        self._data = _by_beginning([(form.needle.encode(), form) for form in forms])
+        # The longer what is looked for, the faster: it is skipped by its length.
+        length = _SHORT if len(forms) > _FEW else None
+        self._texts = _by_beginning([(form.needle, form) for form in forms], length)
+        self._data = _by_beginning([(form.needle.encode(), form) for form in forms], length)
         self._least = min((len(beginning) for beginning, _ in self._texts), default=0)
-        # Where several are looked for, that is done in words as long as the shortest of them.
+        # Where many are looked for, that is done in words as long as the shortest of them.
         shortest = min((len(form.needle) for form in forms), default=0)
-        is_worth = len(self._data) > _FEW and shortest >= _SHORT
+        is_worth = len(forms) > _FEW and shortest >= _SHORT
         self._run = _OF_WORD * shortest if is_worth else b""
 
     def __bool__(self) -> bool:
@@ -124,23 +127,30 @@ class Secrets:
         return joined
 
     def value(self, value: Any) -> Any:
-        """The same of JSON values, keys included."""
+        """The same of JSON values, keys included; `value` itself if there are none in it."""
         if isinstance(value, str):
-            return self.text(value)
+            return self.text(value) if len(value) >= self._least else value
+        if value is None or isinstance(value, (int, float)):
+            return value
         if isinstance(value, bytes):
             return self.data(value)
         if isinstance(value, dict):
-            return {self.value(key): self.value(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.value(item) for item in value]
+            for key, item in value.items():
+                if self.value(key) is not key or self.value(item) is not item:
+                    return {self.value(key): self.value(item) for key, item in value.items()}
+        elif isinstance(value, list):
+            new = [self.value(item) for item in value]
+            return value if all(map(is_, new, value)) else new
         return value
 
 
-def _by_beginning(forms: list[tuple[_Text, Form]]) -> list[tuple[_Text, list[Form]]]:
+def _by_beginning(
+    forms: list[tuple[_Text, Form]], length: int | None
+) -> list[tuple[_Text, list[Form]]]:
     """Forms by what they begin with: an issuer's keys, looked for at once; long ones first."""
     found: dict[_Text, list[Form]] = {}
     for needle, form in sorted(forms, key=lambda one: len(one[1].value), reverse=True):
-        found.setdefault(needle[:_SHORT], []).append(form)
+        found.setdefault(needle[:length], []).append(form)
     return list(found.items())
 
 
@@ -152,7 +162,12 @@ def secrets_of(values: frozenset[str]) -> Secrets:
 
 def those_that_tell(values: Iterable[str]) -> frozenset[str]:
     """The values that can be looked for."""
-    return frozenset(value for value in values if telling(value))
+    return _telling_ones(tuple([value for value in values if isinstance(value, str)]))
+
+
+@lru_cache(maxsize=64)  # a client's stay the same
+def _telling_ones(values: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(filter(telling, values))
 
 
 _lock = lasting_lock()
@@ -201,12 +216,11 @@ conceal_with(concealed)  # before this module is loaded nothing is known
 def secrets_in_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> list[str]:
     """Values of credentials, without the scheme before them; names and values as text or bytes."""
     found: list[str] = []
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    for name, value in list(pairs):
-        if isinstance(name, (str, bytes)) and isinstance(value, (str, bytes)):
-            known_by = _credential_header(name)
-            if known_by:
-                found += _in_header(known_by, _as_text(value))
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    for at, known_by in _credentials_among(tuple([name for name, _ in pairs])):
+        value = pairs[at][1]
+        if isinstance(value, (str, bytes)):
+            found += _in_header(known_by, _as_text(value))
     return found
 
 
@@ -216,11 +230,11 @@ def secrets_of_request(headers: Any, url: Any) -> list[str]:
     return [*secrets_in_headers(headers if raw is None else raw), *_secrets_in_url(str(url))]
 
 
-@lru_cache(maxsize=1024)
-def _credential_header(name: str | bytes) -> str:
-    """The name in lower case, if a header of that name is a credential; else nothing."""
-    known_by = _as_text(name).lower()
-    return known_by if is_credential_header(known_by) else ""
+@lru_cache(maxsize=64)  # a client's stay the same
+def _credentials_among(names: tuple[Any, ...]) -> tuple[tuple[int, str], ...]:
+    """Which of a request's headers are credentials, and their names in lower case."""
+    texts = [_as_text(one).lower() if isinstance(one, (str, bytes)) else "" for one in names]
+    return tuple((at, name) for at, name in enumerate(texts) if is_credential_header(name))
 
 
 @lru_cache(maxsize=128)
@@ -232,7 +246,12 @@ def _as_text(data: str | bytes) -> str:
     return data.decode("latin-1") if isinstance(data, bytes) else data
 
 
-def _in_header(name: str, value: str) -> Iterator[str]:
+@lru_cache(maxsize=64)  # a client's stay the same
+def _in_header(name: str, value: str) -> tuple[str, ...]:
+    return tuple(_parts_of_header(name, value))
+
+
+def _parts_of_header(name: str, value: str) -> Iterator[str]:
     if name.endswith("cookie"):
         for pair in value.split(";"):
             yield pair.partition("=")[2].strip()

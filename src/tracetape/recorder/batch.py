@@ -12,14 +12,14 @@ from tracetape.entities.constants import SpanStatusCode
 from tracetape.live.live_span import LiveSpan
 from tracetape.live.live_trace import LiveTrace, TraceDetails
 from tracetape.live.liveness import PROCESS, SEEN, signs_of_life
-from tracetape.live.protection import protected, secrets_of_trace
+from tracetape.live.protection import concealed_values, protected, secrets_of_trace
 from tracetape.live.summary import preview, root_metadata, state_of
 from tracetape.recorder.inherited import Inherited
 from tracetape.recorder.sums import Sum
 from tracetape.recorder.surroundings import whereabouts
 from tracetape.store import TraceUpdate
 
-__all__ = ["LONG_OPEN_NS", "Batch", "make_batch", "make_beats"]
+__all__ = ["LONG_OPEN_NS", "Batch", "make_batch", "make_beats", "new_sums"]
 
 LONG_OPEN_NS = 1_000_000_000  # a span that is open for longer is written as open
 _MOST_OPENED = 2000  # of these in one batch; the next one takes others
@@ -131,7 +131,7 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
         span_count=len(ended),
         error_count=sum(span._status.status_code is SpanStatusCode.ERROR for span in ended),
         attachments=attachments,
-        sums={**_new_sum(trace, ended, "usage"), **_new_sum(trace, ended, "cost")},
+        sums=new_sums(trace, ended),
     )
     root, details = trace.root, _concealed(trace)
     update.details = None if trace.details is None else details
@@ -165,9 +165,11 @@ def _concealed(trace: LiveTrace) -> TraceDetails:
     """What was said of a trace beside its spans, perhaps before a key in it was known as one."""
     details = trace.details or TraceDetails()
     secrets = secrets_of_trace(trace)
+    if not secrets:
+        return details
     said = vars(details)
-    hidden = {name: secrets.value(value) for name, value in said.items()}
-    if hidden == said:
+    hidden = concealed_values(said, secrets)
+    if hidden is said:
         return details
     if trace.shown:  # a name that was written before it was known to hold one goes
         for name in ("tags", "metadata"):
@@ -185,6 +187,11 @@ def make_beats(live: Iterable[LiveTrace]) -> list[TraceUpdate]:
     ]
 
 
+def new_sums(trace: LiveTrace, ended: list[LiveSpan]) -> dict[str, float]:
+    """What `ended` change in the sums of their trace, once they are written."""
+    return {**_new_sum(trace, ended, "usage"), **_new_sum(trace, ended, "cost")}
+
+
 def _new_sum(trace: LiveTrace, ended: list[LiveSpan], kind_of: str) -> dict[str, float]:
     """What `ended` change in the trace's tokens (``usage``) or in its ``cost``.
 
@@ -195,7 +202,7 @@ def _new_sum(trace: LiveTrace, ended: list[LiveSpan], kind_of: str) -> dict[str,
         for span in ended
         if span._fields and span._fields.get(kind_of)
     ]
-    if not new:
+    if not new and kind_of not in (trace.sums or ()):
         return {}
     if trace.sums is None:
         trace.sums = {}

@@ -20,6 +20,7 @@ __all__ = ["Bounds", "RecorderStats", "runs_event_loop"]
 
 _SPAN_BYTES = 600 + 1024  # the flat price of a span covers the last kilobyte of its contents
 _OPEN = 2  # times the bound of the queue: what open spans may hold beside it
+_MANY_SMALL = 64  # of which none is larger than a thousandth of the queue
 _MAX_DELAY_SECONDS = 0.005  # at most, for a caller that finds the queue full
 _DELAY_BYTES = 4096  # of contents: as much again for each of them, since they take time to write
 _LONGEST_DELAY_SECONDS = 1.0
@@ -54,6 +55,7 @@ class Bounds:
         """Nothing is held yet; `max_bytes` is the bound of the queue."""
         self._max_bytes = max_bytes
         self._most_held = _OPEN * max_bytes
+        self._small = max_bytes >> 10  # of several that are added up together
         self._most_open = self._many_open = max_bytes // _SPAN_BYTES
         self.stats = RecorderStats()
         # Traces with spans that are not both ended and written (a dict keeps their order).
@@ -73,23 +75,34 @@ class Bounds:
         self.writing_bytes = 0  # the size of that batch
         # Bytes beyond the flat price: of what is queued or being written, and of what is open.
         self._large = self._open = 0
+        self._grown: deque[int] = deque()  # what is not added to that yet
         self._count(0, 0)
 
     def grown(self, span: LiveSpan, size: int) -> None:
         """Count what an open span holds; a trace that makes it too much is dropped as a whole."""
+        grown, trace = self._grown, span._trace
+        grown.append(size)  # a lock takes several times as long
+        if size <= self._small and len(grown) < _MANY_SMALL and not trace.dropped:
+            return
         with self._lock:
-            self._open = held = self._open + size
-            if held < 0:
-                self._open = 0
-        trace = span._trace
+            held = self._add_up()
         # One payload may be larger than the bound, as in the queue.
         if trace.dropped or (held > self._most_held and size > 0 and self._is_too_much_open(span)):
             self._drop(trace)
 
+    def _add_up(self) -> int:
+        """What is open, with what grew since the last time; within the lock."""
+        grown = self._grown
+        size = self._open
+        while grown:
+            size += grown.popleft()
+        self._open = size = max(0, size)
+        return size
+
     def _count(self, queued: int, open_: int) -> None:
         with self._lock:
             self._large = max(0, self._large + queued)
-            self._open = max(0, self._open + open_)
+            self._open = max(0, self._add_up() + open_)
             # How many spans the queue may hold before their makers are slowed.
             self._brake = (self._max_bytes // 4 - self._large) // _SPAN_BYTES
 

@@ -11,7 +11,7 @@ from tracetape.diagnostics import warn_once
 from tracetape.entities.constants import SpanStatusCode
 from tracetape.exceptions import StoreError
 from tracetape.live.live_span import LiveSpan
-from tracetape.recorder.batch import Batch, make_batch, make_beats
+from tracetape.recorder.batch import Batch, make_batch, make_beats, new_sums
 from tracetape.store.protocol import TraceUpdate
 
 if TYPE_CHECKING:
@@ -118,6 +118,12 @@ def _write_singly(recorder: Recorder, spans: list[LiveSpan], updates: list[Trace
                     break  # it is the trace itself that cannot be kept
                 continue
             written.update((update.trace_id, span._span_id) for span in part.spans)
+        if not whole and update.sums:
+            of_trace = [one for one in spans if one._trace_id == update.trace_id]
+            kept = [one for one in of_trace if (one._trace_id, one._span_id) in written]
+            sums = new_sums(of_trace[0]._trace, kept)
+            if sums:
+                _is_taken(recorder, replace(_without_spans(update), sums=sums))
     is_written = [(span._trace_id, span._span_id) in written for span in spans]
     for counter, wanted in (("written", True), ("lost", False)):
         counted = [s for s, done in zip(spans, is_written, strict=True) if done is wanted]
@@ -128,7 +134,7 @@ def _parts(update: TraceUpdate) -> Iterator[TraceUpdate]:
     """The trace without spans, and then each span by itself."""
     if not update.spans:
         return
-    yield replace(update, spans=[], span_count=0, error_count=0)
+    yield replace(_without_spans(update), attachments=update.attachments)
     for span in update.spans:
         has_ended = span._end is not None
         failed = has_ended and span._status.status_code is SpanStatusCode.ERROR
@@ -140,6 +146,11 @@ def _parts(update: TraceUpdate) -> Iterator[TraceUpdate]:
             sums=None,
             attachments={},
         )
+
+
+def _without_spans(update: TraceUpdate) -> TraceUpdate:
+    """Of the trace alone; its sums are told when it is known which spans are written."""
+    return replace(update, spans=[], span_count=0, error_count=0, sums=None, attachments={})
 
 
 def _is_taken(recorder: Recorder, update: TraceUpdate) -> bool:

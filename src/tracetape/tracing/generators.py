@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakSet
 
+from tracetape._forks import RECORDERS, at_fork
 from tracetape.capture import encode
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities import LiveSpan, NoOpSpan, SpanEvent
@@ -18,11 +21,13 @@ from tracetape.tracing.runtime import runtime
 if TYPE_CHECKING:
     from tracetape.tracing.otel import OtelContext
 
-__all__ = ["Run", "begin_run", "traced_async_generator", "traced_generator"]
+__all__ = ["Run", "begin_run", "end_generators", "traced_async_generator", "traced_generator"]
 
 Reducer = Callable[[list[Any]], Any]
 _ITEM_BYTES = 110  # of an item that is kept, beside its JSON
 _EXHAUSTED = (StopIteration, StopAsyncIteration)
+_open: WeakSet[Run] = WeakSet()
+at_fork(RECORDERS, in_child=_open.clear)  # they are the parent's to end
 
 
 class Run:
@@ -53,6 +58,7 @@ class Run:
         self._shown = shown  # swapped: while the body runs, what is current outside
         self._items: list[bytes] = []
         self._kept: list[Any] = []  # the items themselves, for a reducer
+        _open.add(self)
 
     def __enter__(self) -> None:
         """The body goes on."""
@@ -219,3 +225,10 @@ def _ours_alone(generator: AsyncGenerator[Any, Any]) -> Awaitable[Any]:
 
 def _closed_with_the_outer(generator: AsyncGenerator[Any, Any]) -> None:
     """Nothing to do: it is found together with the outer one, which closes it."""
+
+
+@atexit.register  # after the recorder's own, and so run before it
+def end_generators() -> None:
+    """End the spans of the generators that the program has not read to their end."""
+    for run in list(_open):
+        run.end()

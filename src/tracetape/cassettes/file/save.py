@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +22,9 @@ from tracetape.exceptions import CassetteError, CassetteFormatError
 from tracetape.privacy.files import open_private, private_mode
 
 __all__ = ["Draft", "Tape", "load", "rendered", "save"]
+
+
+_LEFT_SECONDS = 60.0  # after which a draft belongs to nobody: to write one takes less than one
 
 
 class Tape:
@@ -72,6 +77,7 @@ def save(path: str | os.PathLike[str], tape: Tape, *, ends: bool = True) -> None
 
 
 def _write(path: Path, text: str) -> None:
+    path = Path(os.path.realpath(path))  # a link stays one
     draft = beside(path, ".", f".{os.getpid()}.{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,8 +88,18 @@ def _write(path: Path, text: str) -> None:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
+        _remove_left(path)
     except OSError as error:
         raise CassetteError(f"the cassette {path} cannot be written: {error}") from error
+
+
+def _remove_left(path: Path) -> None:
+    """Remove what processes that were killed while they wrote this file have left beside it."""
+    name = re.compile(re.escape(beside(path, ".", "").name) + r"\.\d+\.\d+")
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if name.fullmatch(entry.name) and entry.stat().st_mtime < time.time() - _LEFT_SECONDS:
+                os.unlink(entry)
 
 
 def rendered(tape: Tape, *, ends: bool = True) -> str:

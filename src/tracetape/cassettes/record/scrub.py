@@ -20,7 +20,7 @@ __all__ = [
     "cleaned_text",
     "credentials",
     "is_credential",
-    "secret_query_names",
+    "secrets_in_query",
 ]
 
 _REQUEST_HEADERS = {"accept", "content-type", "openai-beta", "range"}
@@ -106,9 +106,12 @@ def is_credential(header: str) -> bool:
     return is_credential_header(header)
 
 
-def secret_query_names(url: str) -> list[str]:
-    """The parameters of a URL that hold a credential."""
-    return [n for n, value in _query(url) if is_secret_in_query(n, value) and value != PLACEHOLDER]
+def secrets_in_query(url: str) -> list[tuple[str, str]]:
+    """The parameters of a URL that hold a credential, and their values."""
+    pairs = _query(url)
+    return [
+        (n, value) for n, value in pairs if is_secret_in_query(n, value) and value != PLACEHOLDER
+    ]
 
 
 def _query(url: str) -> list[tuple[str, str]]:

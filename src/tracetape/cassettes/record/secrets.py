@@ -13,7 +13,11 @@ from tracetape.cassettes.file.filenames import tapes_at
 from tracetape.cassettes.file.model import Headers, Interaction
 from tracetape.cassettes.file.save import load
 from tracetape.cassettes.record.body_scrub import named_credentials
-from tracetape.cassettes.record.scrub import cleaned_text, is_credential, secret_query_names
+from tracetape.cassettes.record.scrub import (
+    cleaned_text,
+    is_credential,
+    secrets_in_query,
+)
 from tracetape.privacy.shapes import kinds_of_secrets
 
 __all__ = ["Finding", "check", "findings"]
@@ -59,9 +63,21 @@ def check(
     found = []
     for path in (file for one in given for file in tapes_at(Path(one))):
         for number, interaction in enumerate(load(path).interactions, 1):
-            pairs = (*findings(interaction), *_credentials(interaction))
-            found += [Finding(path, number, *pair) for pair in _each_once(pairs)]
+            found += [Finding(path, number, *pair) for pair in _all_findings(interaction)]
     return found
+
+
+def _all_findings(interaction: Interaction) -> list[tuple[str, str]]:
+    """By shape and by name, each once: of what has a name, the name is said."""
+    named = list(_named(interaction))
+    unnamed = []
+    for place, text in _places(interaction):
+        for where, _, value in named:
+            if where == place:
+                text = text.replace(value, "", 1)  # the same one may stand elsewhere, too
+        unnamed += [(kind, place) for kind in kinds_of_secrets(text)]
+    by_name = [(next(kinds_of_secrets(value), "a credential"), place) for _, place, value in named]
+    return list(_each_once((*unnamed, *by_name, *_credentials(interaction))))
 
 
 def findings(interaction: Interaction) -> list[tuple[str, str]]:
@@ -109,16 +125,20 @@ def _headers(owner: str, headers: Headers) -> Iterator[tuple[str, str]]:
         yield f"the {owner}'s header {name}", value
 
 
-def _credentials(interaction: Interaction) -> Iterator[tuple[str, str]]:
-    for name in secret_query_names(interaction.request.url):
-        yield "a credential", f"the URL's parameter {name}"
-    error = interaction.error
-    if error is not None and cleaned_text(error.message) != error.message:
-        yield "a credential", "the error's message"
+def _named(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
+    """Of parameters of the URL and fields of the bodies: where, the place itself, the value."""
+    for name, value in secrets_in_query(interaction.request.url):
+        yield "the URL", f"the URL's parameter {name}", value
     for place, body, kind in _bodies(interaction):
         for field, value in named_credentials(body, kind):
             if not _HARMLESS.search(value):
-                yield "a credential", f"{place}, field {field}"
+                yield place, f"{place}, field {field}", value
+
+
+def _credentials(interaction: Interaction) -> Iterator[tuple[str, str]]:
+    error = interaction.error
+    if error is not None and cleaned_text(error.message) != error.message:
+        yield "a credential", "the error's message"
     sides: Sequence[tuple[str, Headers]] = [("request", interaction.request.headers)]
     if interaction.response is not None:
         sides = [*sides, ("response", interaction.response.headers)]

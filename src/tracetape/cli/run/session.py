@@ -71,19 +71,21 @@ class Session:
         # What the program printed stands before what we print.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
-        self._end_streams()
+        self._end_open()
         taped = self._told(self._close_tape)
         self._told(lambda: self._report.print(show=self._show))
         if not taped:
             runtime.recorder.close()
             os._exit(1)  # an exit handler has no other way to say so
 
-    def _end_streams(self) -> None:
-        # Its own exit handler may stand after this one: what is open would not be in the report.
+    def _end_open(self) -> None:
+        # Their own exit handlers may stand after this one: what is open would not be in the report.
         if runtime.enabled:
             from tracetape.instrument.call import end_streams
+            from tracetape.tracing.generators import end_generators
 
             end_streams()
+            end_generators()
 
     def _told(self, step: Callable[[], None]) -> bool:
         """Whether `step` was done; if not, the user is told why."""

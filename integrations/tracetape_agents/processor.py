@@ -167,7 +167,7 @@ def _get(one: Any, name: str) -> Any:
 
 
 def _exported(one: Any) -> dict[str, Any]:
-    """What the SDK says of a trace, or of the data of a span."""
+    """Fields that the SDK exports of a trace, or of the data of a span."""
     export = _get(one, "export")
     said = None
     if callable(export):

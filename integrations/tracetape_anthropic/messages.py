@@ -50,7 +50,7 @@ class Messages(Extractor):
     span_type: ClassVar[str] = SpanType.CHAT_MODEL
 
     def __init__(self) -> None:
-        """Nothing has come yet."""
+        """Begin without a chunk."""
         self._message: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
         self._error: Failure | None = None
@@ -146,11 +146,11 @@ class Management(Extractor):
         return f"{request.method} {request.path}"
 
     def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Who is asked."""
+        """Name the model that is asked."""
         return {}, {"provider": request.provider, "base_url": request.base_url}
 
     def chunk(self, chunk: Any) -> None:
-        """What is streamed there is not kept."""
+        """Ignore the chunk: these endpoints stream nothing that is kept."""
 
     def result(self, body: Any | None) -> Result:
         """The answer as it is."""

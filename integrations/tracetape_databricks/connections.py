@@ -32,12 +32,12 @@ class HttpRequest(Extractor):
     span_type: ClassVar[str] = SpanType.TOOL
 
     def name(self, request: Request) -> str:
-        """What the user wrote."""
+        """The request as the user wrote it."""
         del request
         return "serving_endpoints.http_request"
 
     def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Who is asked; all that is asked stands in the inputs."""
+        """Name who is asked; the inputs hold the question."""
         return {}, {"provider": request.provider, "base_url": request.base_url}
 
     def result(self, body: Any | None) -> Result:

@@ -31,7 +31,7 @@ def _as_it_is(call: Call, result: Any) -> Any:
 
 
 def around(begin: Begin, answer: Answer = _as_it_is) -> Wrap:
-    """What `Target.wrap` wants; `answer` makes the answer's JSON of what the method returned."""
+    """A wrapper for `Target.wrap`; `answer` makes JSON of what the method returned."""
 
     def wrap(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
         names = parameters(original)

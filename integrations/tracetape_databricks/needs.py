@@ -1,4 +1,4 @@
-"""What databricks-sdk imports only when it is called, and does not install."""
+"""Packages that databricks-sdk imports only when it is called, and does not install."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class IndexQuery(Extractor):
         self._operation = operation
 
     def name(self, request: Request) -> str:
-        """What the user wrote."""
+        """The request as the user wrote it."""
         del request
         if self._operation == "query":
             return "vector_search_indexes.query_index"
@@ -41,7 +41,7 @@ class IndexQuery(Extractor):
         return {"index_name": index_of(request.path), **request.body}
 
     def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Who is asked; all that is asked stands in the inputs."""
+        """Name who is asked; the inputs hold the question."""
         return {}, {"provider": request.provider, "base_url": request.base_url}
 
     def result(self, body: Any | None) -> Result:
@@ -61,7 +61,7 @@ class IndexScan(IndexQuery):
     """
 
     def name(self, request: Request) -> str:
-        """What the user wrote."""
+        """The request as the user wrote it."""
         del request
         return "vector_search_indexes.scan_index"
 

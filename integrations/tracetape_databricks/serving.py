@@ -42,7 +42,7 @@ class Invocation(ModelCall):
     message_format: ClassVar[str | None] = None
 
     def name(self, request: Request) -> str:
-        """What the user wrote."""
+        """The request as the user wrote it."""
         del request
         return "serving_endpoints.query"
 
@@ -67,7 +67,7 @@ class Chat(Invocation, ChatCompletions):
     message_format: ClassVar[str | None] = "openai"
 
     def __init__(self) -> None:
-        """Nothing has come yet."""
+        """Begin without a chunk."""
         super().__init__()
         self._messages: dict[str, dict[str, Any]] = {}
 
@@ -123,7 +123,7 @@ class Other(Invocation, Generic):
 
 
 def extractor_of(body: Mapping[str, Any]) -> Extractor:
-    """What reads an invocation, by the first field of its body that tells."""
+    """The extractor of an invocation, chosen by the first known field of its body."""
     if "messages" in body:
         return Chat()
     if "prompt" in body:

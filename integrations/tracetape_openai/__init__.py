@@ -61,7 +61,7 @@ def _lazily(module: str, wrapper: str, *, is_async: bool) -> Callable[..., Any]:
 
 
 def _socket_targets() -> list[Target]:
-    """What sessions over WebSockets pass; old versions of the SDK have none."""
+    """Targets for sessions over WebSockets; old versions of the SDK have none."""
     return [
         Target(
             f"openai.resources.{module}",

@@ -23,7 +23,7 @@ class Transcriptions(ModelCall):
     content: ClassVar[frozenset[str]] = frozenset({"file"})
 
     def __init__(self) -> None:
-        """Nothing has come yet."""
+        """Begin without a chunk."""
         self._text = Text()
         self._segments: list[dict[str, Any]] = []
         self._done: dict[str, Any] = {}
@@ -62,7 +62,7 @@ class Speech(ModelCall):
     span_type: ClassVar[str] = SpanType.LLM
 
     def __init__(self) -> None:
-        """Nothing has come yet."""
+        """Begin without a chunk."""
         self._content_type = "audio/mpeg"
         self._parts: list[str] = []
         self._done: dict[str, Any] = {}

@@ -31,7 +31,7 @@ class ChatCompletions(ChoicesCall):
     content: ClassVar[frozenset[str]] = frozenset({"messages"})
 
     def __init__(self) -> None:
-        """Nothing has come yet."""
+        """Begin without a chunk."""
         super().__init__()
         self._audio: dict[int, list[str]] = {}
         # Some services send a `message` in the place of the `delta`, or both.
@@ -145,7 +145,7 @@ def _is_text(part: Any) -> bool:
 
 
 def _new_of(message: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
-    """What a `message` adds to that so far: it says all of it again, or only the next part."""
+    """The text that a `message` adds: it repeats all of it, or brings only the next part."""
     new = dict(whole)
     for key, value in whole.items():
         before = message.get(key)

@@ -30,7 +30,7 @@ class ChoicesCall(ModelCall):
     reads_later: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        """Nothing has come yet."""
+        """Begin without a chunk."""
         self._head: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
         self._failed: Failure | None = None  # what came last, in the place of a choice

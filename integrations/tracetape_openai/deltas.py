@@ -70,7 +70,7 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
 
 
 def _as_item(text: str, key: str) -> Any:
-    """What came as text, in the list that `key` otherwise has: of content it is a part."""
+    """Text as an item of the list that `key` otherwise holds: a part of the content."""
     return {"type": "text", "text": text} if key == "content" else text
 
 
@@ -119,7 +119,7 @@ def _merge_list(items: list[Any], delta: list[Any], key: str) -> None:
 
 
 def _continued(items: list[Any], part: dict[str, Any], key: str) -> dict[str, Any] | None:
-    """What `part` continues; another id or another type begins a new item."""
+    """The item that `part` continues; another id or type begins a new one."""
     kind = part.get("type")
     if part.get("index") is not None:
         for item in reversed(items):

@@ -1,4 +1,4 @@
-"""What is neither a conversation nor made by one: judgements, retrieval, and all the rest."""
+"""All other endpoints: moderation, retrieval, files and the rest."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Generic(ModelCall):
     span_type: ClassVar[str] = SpanType.LLM
 
     def __init__(self) -> None:
-        """Nothing has come yet."""
+        """Begin without a chunk."""
         self._chunks: list[Any] = []
 
     def name(self, request: Request) -> str:
@@ -96,7 +96,7 @@ class Management(Generic):
     span_type: ClassVar[str] = SpanType.UNKNOWN
 
     def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Who is asked."""
+        """Name the model that is asked."""
         return {}, {"provider": request.provider, "base_url": request.base_url}
 
     def result(self, body: Any | None) -> Result:

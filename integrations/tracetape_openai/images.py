@@ -26,7 +26,7 @@ class Images(ModelCall):
     content: ClassVar[frozenset[str]] = frozenset({"prompt", "image", "mask"})
 
     def __init__(self) -> None:
-        """Nothing has come yet."""
+        """Begin without a chunk."""
         self._images: list[dict[str, Any]] = []
         self._partial: dict[str, Any] | None = None
 

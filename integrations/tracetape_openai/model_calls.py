@@ -1,4 +1,4 @@
-"""What calls of a model have in common, whichever endpoint they go to."""
+"""Fields that calls of a model share, whichever endpoint they go to."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ _PARTS = {
 
 
 class ResponseEvents:
-    """What the events said so far.
+    """The response as the events have described it so far.
 
     Their shapes: OpenAI's API reference, "Streaming events" of responses. A stream that came to
     its end has the whole response in its last event; the rest is for streams that did not, and for
@@ -59,7 +59,7 @@ class ResponseEvents:
     """
 
     def __init__(self) -> None:
-        """Nothing has come yet."""
+        """Begin without a chunk."""
         self._response: dict[str, Any] = {}
         self._items: dict[int, dict[str, Any]] = {}
         self.error: Failure | None = None

@@ -59,7 +59,7 @@ class Responses(ModelCall):
     content: ClassVar[frozenset[str]] = frozenset({"input"})
 
     def __init__(self) -> None:
-        """Nothing has come yet."""
+        """Begin without a chunk."""
         self._events = ResponseEvents()
         self._base_url = ""
 
@@ -130,7 +130,7 @@ class CompactedResponses(ModelCall):
 
 
 def response_fields(response: dict[str, Any]) -> dict[str, Any]:
-    """What a response says of itself."""
+    """Neutral fields of a response."""
     fields = answer_fields(response)
     reason = _incomplete(response) or response.get("status")
     if reason and isinstance(reason, str):

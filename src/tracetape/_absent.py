@@ -1,4 +1,4 @@
-"""What stands in for a function of ours whose module cannot be loaded now.
+"""Stand-ins for functions of tracetape whose module cannot be loaded now.
 
 A signal handler or finaliser may run while it is being loaded; the program may have no file left to
 open. Tracing is off for that call, and the next one tries again.
@@ -184,7 +184,7 @@ class AbsentModule:
 
 
 def absent(package: str, name: str, error: Exception | None = None) -> Any:
-    """What to hand out instead of `name`, or None: then what was met is to be raised."""
+    """The stand-in for `name`; None: raise the error that was met."""
     # What stays so, a package that is not installed or a sub-interpreter, the user must hear of.
     if isinstance(error, ModuleNotFoundError):
         return None

@@ -1,4 +1,4 @@
-"""What of ours is done when the process forks, whoever forks, and in which order.
+"""Handlers that run when the process forks, in a fixed order.
 
 A child has one thread: what another one held or was doing at that moment stays so for ever. So a
 fork waits until nothing of ours is under way that a child cannot do without.

@@ -1,4 +1,4 @@
-"""What is loaded on first use: `import tracetape` must cost next to nothing."""
+"""Loading on first use: `import tracetape` must cost next to nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every cassette that opens in this process: the pytest plugin sets it."""
+"""The policy for every cassette that opens in this process; the pytest plugin sets it."""
 
 from __future__ import annotations
 

@@ -140,11 +140,11 @@ def start_thread(run: Callable[[], None], name: str) -> Thread | None:
 
 
 class _NotOfGevent:
-    """What gevent asks, in a forked child, to end the green thread that it takes ours for."""
+    """Answer gevent, which takes our thread for a green one and ends it in a forked child."""
 
     @staticmethod
     def _set_done(enter_hub: bool = True) -> None:
-        """Nothing: it is none, and is not there."""
+        """Do nothing: there is no green thread."""
 
 
 def _leave_signals() -> None:
@@ -155,7 +155,7 @@ def _leave_signals() -> None:
 
 
 class Bell:
-    """What one thread waits for until another rings it; the wait takes the ringing back."""
+    """A bell: one thread waits until another rings it; the wait takes the ringing back."""
 
     __slots__ = ("_lock",)
 

@@ -1,4 +1,4 @@
-"""What becomes of our own faults: one log line each, a counter, never the user's exception."""
+"""Report internal errors: log once, count, never raise into the user's code."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def conceal_with(conceal: Callable[[str], str]) -> None:
 
 
 class _WithoutSecrets(logging.Filter):
-    """What we log, tracebacks included, holds no known secret and nothing a terminal obeys."""
+    """Remove known secrets and terminal sequences from log records, tracebacks included."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record, which always passes."""

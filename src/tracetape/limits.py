@@ -135,7 +135,7 @@ def from_environment(
     otherwise: tuple[_T, str],
     text: str | None = None,
 ) -> _T:
-    """What a variable says.
+    """The value of an environment variable.
 
     Args:
         name: of the variable.

@@ -1,4 +1,4 @@
-"""What PyInstaller is told of tracetape, through the entry point ``pyinstaller40``.
+"""PyInstaller's view of tracetape, through the entry point ``pyinstaller40``.
 
 Many modules of ours are imported by a string, where they are first needed, so that an import costs
 next to nothing. PyInstaller cannot see such imports. `tests/packaging` compares these names with

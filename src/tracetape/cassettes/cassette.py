@@ -127,7 +127,7 @@ class Cassette:
     """A tape that can be opened, any number of times."""
 
     def __init__(self, path: Path, given: Mapping[str, Any], advice: Advice = IN_PROGRAM) -> None:
-        """Nothing is read yet; `given` are the options that differ from the defaults."""
+        """Read no file yet; `given` are the options that differ from the defaults."""
         self._path, self._given, self._advice = path, given, advice
         self._opened: list[tuple[Player, Placeholders | None, bool]] = []
         self._settled()  # mistakes are told where they are made

@@ -51,7 +51,7 @@ _TRANSLATED = {
 
 
 def unknown_option(name: str, known: Iterable[str]) -> str:
-    """What to tell of an option that a cassette has not."""
+    """The message about an unknown option of a cassette."""
     instead = INSTEAD.get(name) or _TRANSLATED.get(name)
     if instead is not None:
         return f"unknown option {name!r} of a cassette, which is vcrpy's: use {instead}"
@@ -62,7 +62,7 @@ def unknown_option(name: str, known: Iterable[str]) -> str:
 
 
 def unknown_mode(name: object, known: Iterable[str]) -> str:
-    """What to tell of a mode that there is not."""
+    """The message about an unknown mode."""
     if name == "rewrite":
         return "unknown mode 'rewrite', which is pytest-recording's: use 'all'"
     return f"unknown mode {name!r}: choose from {', '.join(known)}"

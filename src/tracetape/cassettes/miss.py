@@ -1,4 +1,4 @@
-"""What is said when a request is not on the tape: the nearest recording, and what differs."""
+"""The error of a miss: the nearest recording, and the fields that differ."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def unrecorded_lines(unrecorded: Mapping[str, int]) -> list[str]:
 
 
 def unrecorded_message(path: Path, unrecorded: Mapping[str, int], advice: Advice) -> str:
-    """What the recording at `path` lacks, and what can be done about it."""
+    """The remedy for a request that the recording at `path` lacks."""
     return "\n  ".join(
         [
             f"the cassette {path} does not hold everything that was sent: only requests of "

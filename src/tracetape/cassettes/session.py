@@ -54,7 +54,7 @@ _log = logging.getLogger("tracetape")
 
 
 class Player:
-    """What a `with cassette(...)` block gives.
+    """The object that a `with cassette(...)` block gives.
 
     Attributes:
         path: the file, as it was given.
@@ -165,7 +165,7 @@ class Player:
 
     @property
     def unused(self) -> list[Interaction]:
-        """What was on the tape and not played."""
+        """Recordings that were not played."""
         with self._lock:
             return [self.interactions[number] for number in sorted(self._unplayed)]
 
@@ -356,7 +356,7 @@ class Player:
             self._problems.append(problem)
 
     def cut_short(self) -> None:
-        """What is being recorded will not come to its end; a later ``once`` continues it."""
+        """Mark the recording as cut short; a later ``once`` continues it."""
         self._is_cut_short = True
 
     def close(self, *, complete: bool) -> None:

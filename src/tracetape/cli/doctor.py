@@ -161,7 +161,7 @@ def _store(url: str | None, wrong: list[str]) -> str:
 
 
 def _retention() -> list[str]:
-    """What is wrong with the bound that the environment sets."""
+    """The problem with the bound in the environment; None: there is none."""
     from tracetape.store.retention import parse_retention
 
     text = os.environ.get("TRACETAPE_RETENTION", "").strip()

@@ -137,7 +137,7 @@ class TraceLines:
     """Traces on lines of their own, in columns that grow with what comes."""
 
     def __init__(self, width: int, digits: int = _ID, name: int = _NAME) -> None:
-        """Nothing was shown yet.
+        """Begin without a line.
 
         Args:
             width: of the output.

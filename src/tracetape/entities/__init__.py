@@ -1,4 +1,4 @@
-"""What users hold: spans, traces, events, statuses, documents, assessments."""
+"""Values that users hold: spans, traces, events, statuses, documents, assessments."""
 
 from typing import TYPE_CHECKING
 

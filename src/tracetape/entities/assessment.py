@@ -167,7 +167,7 @@ class Assessment:
         raise NotImplementedError("Use Feedback, Expectation or IssueReference.")
 
     def _take(self, data: dict[str, Any]) -> None:
-        """What all kinds have in common, but name and value."""
+        """Take the fields that all kinds share, except name and value."""
         self.source = AssessmentSource.from_dictionary(data["source"])
         self.trace_id = data.get("trace_id") or None
         self.span_id = data.get("span_id")
@@ -258,7 +258,7 @@ class Feedback(Assessment):
 
 @dataclass(init=False)
 class Expectation(Assessment):
-    """What the right answer is.
+    """The right answer, as a person or a program knows it.
 
     Attributes:
         value: any JSON value.
@@ -370,7 +370,7 @@ class IssueReference(Assessment):
 
     @property
     def issue_name(self) -> str:
-        """What the issue is called."""
+        """The name of the issue."""
         assert self.issue is not None
         return self.issue.issue_name
 

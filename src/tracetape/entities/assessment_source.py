@@ -1,4 +1,4 @@
-"""Who or what judged, and why judging failed."""
+"""The source of an assessment, and the error of one that failed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _checked(source_type: Any) -> str:
 
 @dataclass
 class AssessmentSource:
-    """Who or what made an assessment.
+    """The source of an assessment: a person, a model or code.
 
     Attributes:
         source_type: one of `AssessmentSourceType`, in either case.
@@ -87,7 +87,7 @@ class AssessmentSource:
 
     @classmethod
     def from_dictionary(cls, source_dict: dict[str, Any]) -> AssessmentSource:
-        """What `to_dictionary` gave."""
+        """The inverse of `to_dictionary`."""
         return cls(source_dict["source_type"], source_dict.get("source_id"))
 
     def to_proto(self) -> Any:
@@ -154,7 +154,7 @@ class AssessmentError:
 
     @classmethod
     def from_dictionary(cls, error_dict: dict[str, Any]) -> AssessmentError:
-        """What `to_dictionary` gave."""
+        """The inverse of `to_dictionary`."""
         return cls(
             error_dict["error_code"], error_dict.get("error_message"), error_dict.get("stack_trace")
         )

@@ -1,4 +1,4 @@
-"""What an assessment says: how good it was, what was expected, which issue it is."""
+"""Values of assessments: feedback, expectation, reference to an issue."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FeedbackValue:
 
     @classmethod
     def from_dictionary(cls, d: dict[str, Any]) -> FeedbackValue:
-        """What `to_dictionary` gave."""
+        """The inverse of `to_dictionary`."""
         error = d.get("error")
         return cls(d["value"], AssessmentError.from_dictionary(error) if error else None)
 
@@ -56,7 +56,7 @@ class FeedbackValue:
 
 @dataclass
 class ExpectationValue:
-    """What was expected.
+    """The expected value.
 
     Attributes:
         value: any JSON value.
@@ -107,7 +107,7 @@ class ExpectationValue:
 
     @classmethod
     def from_dictionary(cls, d: dict[str, Any]) -> ExpectationValue:
-        """What `to_dictionary` gave.
+        """The inverse of `to_dictionary`.
 
         Raises:
             InvalidValueError: there is no value.
@@ -160,7 +160,7 @@ class IssueReferenceValue:
 
     @classmethod
     def from_dictionary(cls, d: dict[str, Any]) -> IssueReferenceValue:
-        """What `to_dictionary` gave."""
+        """The inverse of `to_dictionary`."""
         return cls(d["issue_name"])
 
     def to_proto(self) -> Any:

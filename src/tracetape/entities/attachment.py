@@ -74,7 +74,7 @@ class Attachment:
 
     @staticmethod
     def parse_ref(ref_uri: str) -> dict[str, str | int | None] | None:
-        """What a URI of `ref` says.
+        """Parse a URI that `ref` made.
 
         Returns:
             ``attachment_id``, ``content_type``, ``trace_id`` and ``size`` (None if it is not

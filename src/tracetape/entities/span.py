@@ -161,12 +161,12 @@ class Span:
 
     @property
     def inputs(self) -> Any:
-        """What went in, as JSON values."""
+        """The inputs, as JSON values."""
         return decode(self._inputs)
 
     @property
     def outputs(self) -> Any:
-        """What came out, as JSON values."""
+        """The outputs, as JSON values."""
         return decode(self._outputs)
 
     @property
@@ -202,7 +202,7 @@ class Span:
 
     @property
     def events(self) -> list[SpanEvent]:
-        """What happened meanwhile, in order."""
+        """The events of the span, in order."""
         return [SpanEvent(name, at, decode(data)) for name, at, data in self._events or ()]
 
     @property
@@ -253,7 +253,7 @@ class Span:
 
     @property
     def description(self) -> str | None:
-        """What it is about, in the program's words; None if nothing was said."""
+        """The program's description of the span; None if it gave none."""
         return self._field("description", str)
 
     @property
@@ -263,7 +263,7 @@ class Span:
 
     @property
     def provider(self) -> str | None:
-        """Who serves the model, such as ``openai`` or ``databricks``."""
+        """The provider of the model, such as ``openai`` or ``databricks``."""
         return self._field("provider", str)
 
     @property

@@ -17,7 +17,7 @@ __all__ = ["TraceData"]
 
 
 class _Place(Protocol):
-    """What tells where a span belongs."""
+    """The ids that place a span in its trace."""
 
     @property
     def _span_id(self) -> Any: ...

@@ -1,4 +1,4 @@
-"""What is known of a trace as a whole."""
+"""Facts about a trace as a whole."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_EXPERIMENT = "0"
 
 @dataclass
 class TraceInfo:
-    """What is known of a trace as a whole.
+    """Facts about a trace as a whole.
 
     Attributes:
         trace_id: ``tr-`` and 32 hexadecimal digits.
@@ -156,7 +156,7 @@ class TraceInfo:
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> TraceInfo:
-        """What MLflow's trace JSON says of a trace, in schema 3 or 2.
+        """The info in MLflow's trace JSON, of schema 3 or 2.
 
         Raises:
             InvalidTypeError: it is no dictionary.

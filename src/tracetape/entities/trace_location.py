@@ -53,7 +53,7 @@ class MlflowExperimentLocation:
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> MlflowExperimentLocation:
-        """What `to_dict` gave."""
+        """The inverse of `to_dict`."""
         return cls(d["experiment_id"])
 
     def to_proto(self) -> Any:
@@ -84,7 +84,7 @@ class InferenceTableLocation:
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> InferenceTableLocation:
-        """What `to_dict` gave."""
+        """The inverse of `to_dict`."""
         return cls(d["full_table_name"])
 
     def to_proto(self) -> Any:
@@ -139,7 +139,7 @@ class UCSchemaLocation:
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> UCSchemaLocation:
-        """What `to_dict` gave."""
+        """The inverse of `to_dict`."""
         location = cls(d["catalog_name"], d["schema_name"])
         location._otel_spans_table_name = (
             d.get("otel_spans_table_name") or location._otel_spans_table_name
@@ -209,7 +209,7 @@ class UnityCatalog:
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> UnityCatalog:
-        """What `to_dict` gave."""
+        """The inverse of `to_dict`."""
         return cls(
             d["catalog_name"],
             d["schema_name"],
@@ -254,7 +254,7 @@ class TraceLocation:
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> TraceLocation:
-        """What `to_dict` gave."""
+        """The inverse of `to_dict`."""
         places = {name: kind.from_dict(d[name]) for name, kind in _PLACES if d.get(name)}
         return cls(TraceLocationType(d["type"]), **places)
 

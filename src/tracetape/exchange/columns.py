@@ -40,7 +40,7 @@ _Row = tuple[Any, ...]
 
 
 class _Place:
-    """What `in_order` looks at."""
+    """The fields that `in_order` compares."""
 
     __slots__ = ("_parent_id", "_span_id", "_start", "index")
 

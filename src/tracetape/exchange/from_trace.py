@@ -89,7 +89,7 @@ def _span_id(trace: Trace, wanted: str) -> str:
 
 
 def interactions_of(span: Span, attachments: Attachments) -> list[Interaction]:
-    """What a tape would hold of a call.
+    """The interactions that a cassette would hold of a call.
 
     Refused attempts are there as often as the SDK tried again. A stream is made of the answer:
     its text is that of the recorded run, the borders of its chunks are not.
@@ -259,7 +259,7 @@ def _failed(request: Request, kind: str, message: str) -> Interaction:
 
 
 def _status_of(message: str) -> tuple[int | None, bytes]:
-    """What the SDK's text ``Error code: 404 - {…}`` says; the body is Python's notation."""
+    """Parse the SDK's text ``Error code: 404 - {…}``, whose body is in Python's notation."""
     head, separator, said = message.partition(" - ")
     code = head.removeprefix("Error code: ")
     if code == head or not code.isdecimal():

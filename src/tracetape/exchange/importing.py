@@ -47,7 +47,7 @@ _T = TypeVar("_T")
 
 @dataclass
 class Imported:
-    """What became of the traces so far.
+    """Counts of the traces so far.
 
     Attributes:
         added: now in the store.
@@ -191,7 +191,7 @@ def number_for(trace: Trace) -> int:
 
 
 def update_of(trace: Trace, number: int) -> TraceUpdate:
-    """What a store is told of a finished trace."""
+    """The update that writes a finished trace."""
     info, spans = trace.info, trace.data.spans
     root = next((span for span in spans if span._parent_id is None), None)
     start = min((span._start for span in spans), default=info.request_time * 1_000_000)

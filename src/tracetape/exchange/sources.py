@@ -1,4 +1,4 @@
-"""What `tracetape import` is given: which kind of file, and the traces in it."""
+"""Sources of `tracetape import`: the kind of a file, and its traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `autolog` was asked for beyond switching on; read by seams and extractors at each call."""
+"""Options of `autolog`; seams and extractors read them at each call."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class Call:
 
     @property
     def span(self) -> LiveSpan:
-        """What the call is recorded as."""
+        """The span of the call."""
         return self._span
 
     @property
@@ -161,7 +161,7 @@ class Call:
         return f"00-{self._span._trace_id:032x}-{self._span._span_id:016x}-01"
 
     def usage_options(self, request: Request) -> dict[str, Any] | None:
-        """What to add to the body; from then on the chunk that answers it is hidden."""
+        """Fields to add to the body; from then on the chunk that answers them is hidden."""
         self.usage_asked = self._extractor.usage_options(request)
         return self.usage_asked
 
@@ -191,7 +191,7 @@ class Call:
         _streaming.add(self)
 
     def reads_at_end(self, rest: Rest) -> None:
-        """What has come is read when the call ends, however it does."""
+        """Read the answer when the call ends, however it ends."""
         self._rest = rest
 
     def chunk(self, chunk: Any, at: int = 0) -> bool:

@@ -1,4 +1,4 @@
-"""What extractors of streamed answers have in common."""
+"""Helpers for extractors of streamed answers."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def merged_counts(
 
 
 def get(value: Any, name: str) -> Any:
-    """What a dictionary or an SDK's object has by this name; or None."""
+    """The value that a dictionary or an SDK's object has by this name; or None."""
     return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
 
 

@@ -50,7 +50,7 @@ def _key(key: Any) -> Any:
 
 
 def _fields_of(model: Any) -> Iterator[tuple[str, Any]]:
-    """What the provider said, by its names: pydantic cannot write half a character in a name."""
+    """The provider's fields by its names: pydantic cannot write half a character in a name."""
     fields = getattr(type(model), "__pydantic_fields__", None) or type(model).model_fields
     said = set(getattr(model, "__pydantic_fields_set__", ()))
     if type(model).__name__.startswith("Parsed"):

@@ -1,4 +1,4 @@
-"""What a client logs in with: its values are to be found again wherever they turn up."""
+"""Credentials of a client: their values are redacted wherever they turn up."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ClientSecrets:
         self._found: dict[int, tuple[Any, tuple[Any, ...], frozenset[str]]] = {}
 
     def of(self, client: Any) -> frozenset[str]:
-        """What a client sends with each request to log in."""
+        """Credentials that a client sends with each request."""
         now = tuple([getattr(client, name, None) for name in _CHANGING])
         known = self._found.get(id(client))
         if known is not None and known[0]() is client and known[1] == now:
@@ -71,7 +71,7 @@ def _of_client(client: Any) -> Iterator[str]:
 
 
 def _of_proxies(transport: Any) -> Iterator[str]:
-    """What the proxies of httpx's client, and those of the environment, are logged in to with."""
+    """Credentials for the proxies of httpx's client and of the environment."""
     mounts = getattr(transport, "_mounts", None)
     for one in (getattr(transport, "_transport", None), *(mounts or {}).values()):
         pool = getattr(one, "_pool", None)
@@ -92,7 +92,7 @@ def remember_environment() -> None:
 
 
 def of_request(headers: Any, query: Any) -> list[str]:
-    """What stands in the headers and in the query of a request."""
+    """Credentials in the headers and the query of a request."""
     found: list[str] = []
     if headers is not None and hasattr(headers, "items"):
         found += secrets_in_headers(headers)
@@ -106,14 +106,14 @@ def of_request(headers: Any, query: Any) -> list[str]:
 
 
 def secrets_of_attributes(attributes: Mapping[str, Any]) -> Iterator[str]:
-    """What an object keeps under names of credentials."""
+    """Values that an object keeps under names of credentials."""
     for name, value in list(attributes.items()):
         if isinstance(value, str) and (is_credential(name) or is_credential_header(name)):
             yield value
 
 
 def secrets_of_exception(exception: BaseException) -> frozenset[str]:
-    """What the requests held that an exception, and what it was caused by, refer to."""
+    """Credentials of the requests that an exception and its causes refer to."""
     found: list[str] = []
     seen: set[int] = set()
     waiting: list[Any] = [exception]

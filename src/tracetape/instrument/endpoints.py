@@ -44,7 +44,7 @@ class Endpoints:
         return None
 
     def find_end(self, method: str, path: str) -> tuple[str, str, type[Extractor] | None]:
-        """What is before the longest end of a path that the table has, that end, its extractor.
+        """Split a path at its longest known end: the part before, that end, its extractor.
 
         Other services have their API below other bases, and a client's base may be a shorter one.
         """

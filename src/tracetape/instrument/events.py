@@ -1,4 +1,4 @@
-"""What a body is, whatever its server calls it: server-sent events, JSON, or text."""
+"""Read a body as server-sent events, JSON or text, whatever its server calls it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _PASSING = ("gevent", "eventlet", "tracetape")  # packages that start what other
 
 
 def targets(is_library: Callable[[FrameType], bool]) -> tuple[Target, ...]:
-    """What starts a green thread.
+    """A function that starts a green thread.
 
     Args:
         is_library: whether the code of a frame is not the program's own; what such code starts

@@ -1,4 +1,4 @@
-"""Who serves models under which host, by the providers' own API references.
+"""Providers of models by host, from the providers' own API references.
 
 Names are those of MLflow's `mlflow.llm.provider`, which are LiteLLM's; OpenTelemetry's
 ``gen_ai.provider.name`` knows the more common of them under names of its own.

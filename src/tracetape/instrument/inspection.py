@@ -14,7 +14,7 @@ __all__ = ["Finding", "find_integrations", "inspect_integrations"]
 
 
 class Finding(NamedTuple):
-    """What is known of one integration.
+    """Facts about one integration.
 
     Attributes:
         name: as `autolog(exclude=…)` calls it.
@@ -39,7 +39,7 @@ class Finding(NamedTuple):
 
 
 def find_integrations() -> list[Finding]:
-    """What is installed; no library is imported, and nothing is switched on."""
+    """List what is installed, without importing a library or switching anything on."""
     return [_find(name) for name in registry.names()]
 
 

@@ -1,4 +1,4 @@
-"""What an integration is: tables that say what to patch and how to read what passes there."""
+"""The contract of integrations: tables of what to patch, and how to read calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Request(NamedTuple):
 
 
 class Result:
-    """What an answer says.
+    """The meaning of an answer.
 
     Attributes:
         outputs: the answer's JSON; a stream's in the shape of the plain answer.
@@ -76,11 +76,11 @@ class Extractor:
         return f"Async{self.resource}" if request.is_async else self.resource
 
     def inputs(self, request: Request) -> Any:
-        """What the span's inputs are; the body, unless a subclass leaves out what says nothing."""
+        """The span's inputs: the body, unless a subclass leaves out empty fields."""
         return request.body
 
     def usage_options(self, request: Request) -> dict[str, Any] | None:
-        """What to add to a streamed call's body so that the provider says its usage.
+        """Fields to add to a streamed call's body so that the provider reports usage.
 
         Asked only under `autolog(stream_usage=True)`; None: nothing is to be added.
         """
@@ -106,7 +106,7 @@ class Extractor:
         return False
 
     def condensed(self, answer: Any) -> Any:
-        """What to keep of a plain answer, the client library's object, if that is too large."""
+        """The part of a plain answer, the client library's object, to keep if it is too large."""
         return answer
 
     def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -118,7 +118,7 @@ class Extractor:
         raise NotImplementedError
 
     def result(self, body: Any | None) -> Result:
-        """What the answer says.
+        """Read the answer.
 
         Args:
             body: the answer's JSON, or its text; an `Attachment` if it is binary; None after a
@@ -150,7 +150,7 @@ class Target(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What to call it, such as ``OpenAI.request``."""
+        """The name to show, such as ``OpenAI.request``."""
         return f"{self.class_name}.{self.method}" if self.class_name else self.method
 
 

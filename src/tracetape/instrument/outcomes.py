@@ -1,4 +1,4 @@
-"""What an answer says of its own outcome, in one meaning for every endpoint."""
+"""The outcome that an answer reports, in one meaning for every endpoint."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Failure(str):
 
 
 def failure_of_error(error: Any) -> Failure | None:
-    """What an ``error`` in an answer says; None: there is none."""
+    """The failure that an ``error`` in an answer reports; None: there is none."""
     if not error:
         return None
     if not isinstance(error, Mapping):

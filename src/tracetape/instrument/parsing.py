@@ -13,7 +13,7 @@ __all__ = ["wrap_taking_a_chunk"]
 def wrap_taking_a_chunk(
     original: Callable[..., Any], is_on: Callable[[], bool]
 ) -> Callable[..., Any]:
-    """What a `.stream()` helper does with each chunk: where that fails, the call has failed."""
+    """Wrap a `.stream()` helper's step for each chunk: where it fails, the call has failed."""
 
     def take(*args: Any, **kwargs: Any) -> Any:
         try:

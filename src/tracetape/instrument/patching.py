@@ -18,7 +18,7 @@ class Patch:
     """One target, patched from the import of its module on, until it is switched off."""
 
     def __init__(self, target: Target) -> None:
-        """Nothing is patched yet."""
+        """Patch nothing yet."""
         self.target = target
         self._on = False
         self._owner: Any = None

@@ -1,4 +1,4 @@
-"""Who serves a model, by the base URL of the API and by the class of the client."""
+"""The provider of a model, by the base URL of the API and by the class of the client."""
 
 from __future__ import annotations
 

@@ -269,7 +269,7 @@ def problem(name: str) -> str:
 
 
 def patches(name: str) -> list[Patch]:
-    """What an integration that was on has patched, or waits to patch."""
+    """The patches of an integration that was on, applied or waiting for an import."""
     return _patches.get(name, [])
 
 

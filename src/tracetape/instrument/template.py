@@ -150,7 +150,7 @@ class Template(NamedTuple):
 
 
 class _Seam:
-    """What is done before and after `request`, the same for both kinds of client."""
+    """The steps before and after `request`, the same for both kinds of client."""
 
     def __init__(self, template: Template, *, is_async: bool) -> None:
         self._template = template
@@ -257,7 +257,7 @@ class _Seam:
         return found
 
     def _other(self, method: str, path: str, body: Mapping[str, Any]) -> type[Extractor] | None:
-        """What reads a call of a path that is not in the table."""
+        """The extractor of a call whose path is not in the table."""
         template = self._template
         asks_model = method == "POST" and isinstance(body.get("model"), str)
         other = template.management if options.all_requests else None
@@ -349,7 +349,7 @@ def _refuses(exception: BaseException, added: Mapping[str, Any]) -> bool:
 
 
 def _watched_parser(parser: Callable[[Any], Any], call: Call) -> Callable[[Any], Any]:
-    """What makes a user's model of an answer; an answer that it refuses is kept."""
+    """Wrap the function that makes a user's model of an answer; keep an answer that it refuses."""
 
     def parse(answer: Any) -> Any:
         try:

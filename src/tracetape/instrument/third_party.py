@@ -24,7 +24,7 @@ class ThirdParty:
     """All integrations that do not come with tracetape."""
 
     def __init__(self) -> None:
-        """Nothing is registered, and nothing was looked for."""
+        """Begin without an integration."""
         self._registered: dict[str, Integration] = {}
         self._references: dict[str, str] = {}
         self._searched: list[str] = []

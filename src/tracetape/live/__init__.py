@@ -1,1 +1,1 @@
-"""What is being made: spans and traces that are still running."""
+"""Spans and traces that are still running."""

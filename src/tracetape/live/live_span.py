@@ -301,12 +301,12 @@ class LiveSpan(Span):
 
     @property
     def inputs(self) -> Any:
-        """What goes in, as JSON values; references stand for base64 media."""
+        """The inputs, as JSON values; references stand for base64 media."""
         return decode(self._without_media(self._inputs))
 
     @property
     def outputs(self) -> Any:
-        """What came out, as JSON values; references stand for base64 media."""
+        """The outputs, as JSON values; references stand for base64 media."""
         return decode(self._without_media(self._outputs))
 
     def _without_media(

@@ -42,7 +42,7 @@ class SpanSink(Protocol):
 
 @dataclass
 class TraceDetails:
-    """What is said of a trace beside its spans; None and absent: nothing was said.
+    """Details of a trace apart from its spans; None and absent mean unknown.
 
     Attributes:
         tags: changes of its tags; None removes one.
@@ -77,7 +77,7 @@ class TraceDetails:
 
 
 class LiveTrace:
-    """What the spans of one trace share while it is being made in this process.
+    """State that the spans of one trace share while it runs in this process.
 
     Attributes:
         trace_id: the 128-bit id.

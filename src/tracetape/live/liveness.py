@@ -64,7 +64,7 @@ def _host() -> str:
 
 
 def _start_of(pid: int) -> str | None:
-    """What tells a process from a later one with the same id; None: there is no such process."""
+    """A mark that tells a process from a later one with the same id; None: no such process."""
     stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/self/stat").exists():
         try:

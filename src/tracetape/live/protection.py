@@ -1,4 +1,4 @@
-"""What is left of a span when something of it is to be hidden, credentials first."""
+"""Redaction of a live span: credentials first, then the user's levels and rules."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _CONTENT_FIELDS = frozenset({"tools", "description", "function_name", "links"})
 
 
 def protected(span: Any) -> Any:
-    """What of a live span may leave it: the span itself, if nothing is to be hidden."""
+    """The redacted view of a live span; the span itself, if nothing is hidden."""
     hidden = policy.now is not OPEN or span._trace.privacy is not None
     if not hidden:
         hidden = span._fields is not None and "capture" in span._fields
@@ -57,7 +57,7 @@ def protected(span: Any) -> Any:
 
 
 def protect(span: Any) -> Any:
-    """What of a live span may leave it.
+    """Apply levels and rules to a live span.
 
     Of what held when its trace began, what holds now and what it says itself all is obeyed.
     """
@@ -94,7 +94,7 @@ def without_credentials(span: Any) -> Any:
 
 
 def secrets_of_trace(trace: LiveTrace) -> Secrets:
-    """What the calls of a trace log in with, and those before."""
+    """Secrets of the calls of a trace, and of those before."""
     if trace.sent:
         with _reading:
             for entry in list(trace.sent):
@@ -294,7 +294,7 @@ def _is_chunk(name: Any) -> bool:
 
 
 def _json_of(text: Any) -> Any:
-    """What a chunk is, if it is told as JSON."""
+    """A chunk, parsed from JSON."""
     try:
         return orjson.loads(text)
     except (orjson.JSONDecodeError, TypeError):

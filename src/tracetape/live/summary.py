@@ -1,4 +1,4 @@
-"""What the spans of a trace say of it as a whole."""
+"""The summary of a trace, from its spans."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def token_sum(usages: Iterable[tuple[int, Sequence[int], dict[str, Any]]]) -> di
 
 
 def root_metadata(root: Span) -> dict[str, str]:
-    """What MLflow keeps of an ended root span in its trace's metadata; empty text for nothing."""
+    """MLflow's preview of an ended root span in its trace's metadata; empty text for nothing."""
     return {ROOT_INPUTS: _shortened(root._inputs), ROOT_OUTPUTS: _shortened(root._outputs)}
 
 
@@ -117,7 +117,7 @@ def make_info(
 
 
 def summarise(trace_id: int, spans: Sequence[Span]) -> TraceInfo:
-    """What `spans` say of their trace."""
+    """Summarise a trace from its `spans`."""
     root = next((span for span in spans if span._parent_id is None), None)
     return make_info(
         trace_id_text(trace_id),

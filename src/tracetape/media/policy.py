@@ -18,7 +18,7 @@ _MARKS = re.compile(
 
 @dataclass(frozen=True)
 class MediaPolicy:
-    """What is done with base64 media.
+    """The policy for base64 media.
 
     Attributes:
         extract: whether they are taken out at all.
@@ -30,7 +30,7 @@ class MediaPolicy:
 
 
 class _Policy:
-    """What holds now.
+    """The policy that holds now.
 
     Attributes:
         now: part of the configuration, put here with it.

@@ -76,7 +76,7 @@ def forms_of(value: str) -> tuple[Form, ...]:
 
 
 def _within_base64(data: bytes, shift: int) -> Iterator[str]:
-    """What base64 has of `data`, whatever stands around it: it begins `shift` bytes after a third.
+    """The base64 of `data` within other bytes, `shift` bytes after a multiple of three.
 
     HTTP's basic scheme has a key after a user and a colon.
     """

@@ -26,7 +26,7 @@ CAPTURE = "tracetape.capture"  # the attribute by which a single span says it
 
 
 class Privacy:
-    """What is configured; it does not change.
+    """The privacy that is configured; it does not change.
 
     Attributes:
         capture: ``full``, ``metadata`` or ``none``.
@@ -43,7 +43,7 @@ OPEN = Privacy()
 
 
 class _Policy:
-    """What holds now, and for each trace that begins now until it is written.
+    """The privacy that holds now, and for each trace that begins now until it is written.
 
     Attributes:
         now: changed by `configure`.
@@ -67,7 +67,7 @@ def checked_level(level: Any, name: str = "capture") -> str:
 
 
 def protected_value(value: Any, *where: str, begun: Privacy | None = None, of: str = "") -> Any:
-    """What of a text, or of JSON values, that is said beside the spans may be kept.
+    """Redact a text or JSON values that do not belong to a span.
 
     Args:
         value: a tag, say.

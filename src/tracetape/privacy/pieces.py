@@ -78,7 +78,7 @@ def _conceal(places: list[_Place], secrets: Secrets, mark: str) -> bool:
 
 
 def _without(piece: str, at: int, spans: list[tuple[int, int]], mark: str) -> str:
-    """What is left of the piece that begins at `at`; a mark stands where a secret begins."""
+    """The rest of the piece that begins at `at`; a mark replaces each secret at its beginning."""
     left: list[str] = []
     done = 0
     for start, stop in spans:

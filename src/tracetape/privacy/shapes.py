@@ -1,4 +1,4 @@
-"""What looks like a credential, by the shapes that their issuers gave them."""
+"""Shapes of credentials, as their issuers define them."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def _without_named(text: str, mark: str) -> str:
 
 
 def _in_json(text: str, at: int, span: tuple[int, int], mark: str) -> str:
-    """What stands for a value: in quotes, if its name is and it is not, as JSON stays JSON so."""
+    """The placeholder of a value: quoted if its name is and it is not, so that JSON stays JSON."""
     quote = _CLOSED.search(text[max(0, at - _LONGEST) : at])
     if text[at] != ":" or quote is None or text[span[0] - 1 : span[0]] in ("'", '"'):
         return mark

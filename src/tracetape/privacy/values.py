@@ -225,7 +225,7 @@ def secrets_in_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -
 
 
 def secrets_of_request(headers: Any, url: Any) -> list[str]:
-    """What an HTTP request logs in with: headers of httpx, httpx2 or requests, and the URL."""
+    """Credentials of an HTTP request: headers of httpx, httpx2 or requests, and the URL."""
     raw = getattr(headers, "raw", None)  # httpx's mapping joins and decodes them at each look
     return [*secrets_in_headers(headers if raw is None else raw), *_secrets_in_url(str(url))]
 

@@ -27,7 +27,7 @@ _MOST_OPENED = 2000  # of these in one batch; the next one takes others
 
 @dataclass
 class Batch:
-    """What is written in one transaction."""
+    """The updates of one transaction."""
 
     updates: list[TraceUpdate] = field(default_factory=list)
     opened: list[LiveSpan] = field(default_factory=list)
@@ -162,7 +162,7 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
 
 
 def _concealed(trace: LiveTrace) -> TraceDetails:
-    """What was said of a trace beside its spans, perhaps before a key in it was known as one."""
+    """Details of a trace without secrets that became known after they were set."""
     details = trace.details or TraceDetails()
     secrets = secrets_of_trace(trace)
     if not secrets:
@@ -188,12 +188,12 @@ def make_beats(live: Iterable[LiveTrace]) -> list[TraceUpdate]:
 
 
 def new_sums(trace: LiveTrace, ended: list[LiveSpan]) -> dict[str, float]:
-    """What `ended` change in the sums of their trace, once they are written."""
+    """The changes that `ended` make in the sums of their trace, once they are written."""
     return {**_new_sum(trace, ended, "usage"), **_new_sum(trace, ended, "cost")}
 
 
 def _new_sum(trace: LiveTrace, ended: list[LiveSpan], kind_of: str) -> dict[str, float]:
-    """What `ended` change in the trace's tokens (``usage``) or in its ``cost``.
+    """The change that `ended` make in the trace's tokens (``usage``) or in its ``cost``.
 
     A parent ends after its children: when it brings a sum of its own, theirs are taken back.
     """

@@ -1,4 +1,4 @@
-"""What a recorder holds in memory has bounds; what goes beyond them is left out, and counted."""
+"""Bounds of a recorder's memory: traces beyond them are dropped and counted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RecorderStats:
     """
 
     def __init__(self) -> None:
-        """Nothing counted yet."""
+        """Begin with zeros."""
         self.written = self.lost = self.dropped_spans = self.dropped_traces = 0
         self.dropped_changes = self.forgotten_spans = 0
 
@@ -52,7 +52,7 @@ class Bounds:
     """Counts what is queued and what is open, slows who makes it, and drops whole traces."""
 
     def __init__(self, max_bytes: int) -> None:
-        """Nothing is held yet; `max_bytes` is the bound of the queue."""
+        """Begin empty; `max_bytes` is the bound of the queue."""
         self._max_bytes = max_bytes
         self._most_held = _OPEN * max_bytes
         self._small = max_bytes >> 10  # of several that are added up together
@@ -91,7 +91,7 @@ class Bounds:
             self._drop(trace)
 
     def _add_up(self) -> int:
-        """What is open, with what grew since the last time; within the lock."""
+        """The bytes of open spans, with their growth since the last call; holds the lock."""
         grown = self._grown
         size = self._open
         while grown:

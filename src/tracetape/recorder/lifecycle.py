@@ -1,4 +1,4 @@
-"""What happens to recorders when the process forks or ends."""
+"""Recorders when the process forks or ends."""
 
 from __future__ import annotations
 

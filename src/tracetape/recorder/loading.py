@@ -1,4 +1,4 @@
-"""What only writing needs is loaded on threads of ours, before the first span ends if possible."""
+"""Loading of the writing side on a thread of its own, before the first span ends if possible."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class _Shield:
             pass
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Who asks for one of these modules gets it as ever, once ours are there."""
+        """Let imports of these modules wait until the loading thread has them."""
         if name not in _MAKE_GREEN or is_own_thread():
             return None
         for finder in [one for one in sys.meta_path if one is not self]:

@@ -62,7 +62,7 @@ class Recorder(Bounds):
         prepare: Callable[[], None] | None = None,
         max_bytes: int = 64 << 20,
     ) -> None:
-        """Nothing is opened or started yet.
+        """Open and start nothing yet.
 
         Args:
             open_store: gives the store, after the first span, on the writing thread.
@@ -375,7 +375,7 @@ class Recorder(Bounds):
                 self._writing_here, self.stopping = False, stopping
 
     def _give_up(self) -> None:
-        """What is queued cannot be written any more, and is counted."""
+        """Count what is queued as lost: it cannot be written any more."""
         left = len(self.queue)
         in_hand = self.taken - self._settled  # of a worker that could not be stopped
         self.taken += left

@@ -20,7 +20,7 @@ class Sum:
     """
 
     def __init__(self) -> None:
-        """Nothing was written yet."""
+        """Begin with nothing written."""
         self._own: dict[int, None] = {}  # ids of the spans with their own, the oldest first
         self._below: dict[
             int, dict[str, float]
@@ -29,7 +29,7 @@ class Sum:
         self._before: dict[int, dict[str, float] | None] = {}
 
     def add(self, entries: Sequence[Entry]) -> dict[str, float]:
-        """What `entries` change in the sum."""
+        """The change that `entries` make in the sum."""
         self._take_back()
         change: dict[str, float] = {}
         for span_id, above, own in entries:
@@ -50,7 +50,7 @@ class Sum:
         return change
 
     def commit(self, span_id: int) -> None:
-        """What was added is written; the span with this id is, too, and brings nothing more."""
+        """Mark the amounts of the span with this id as written."""
         self._added.clear()
         self._before.clear()
         self._below.pop(span_id, None)

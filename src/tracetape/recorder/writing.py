@@ -1,4 +1,4 @@
-"""What the writing thread does: what is queued becomes durable, or is counted as lost."""
+"""The writing thread's work: queued spans become durable, or are counted as lost."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _beats(recorder: Recorder, live: list[LiveTrace]) -> list[TraceUpdate]:
 
 
 def _write_singly(recorder: Recorder, spans: list[LiveSpan], updates: list[TraceUpdate]) -> None:
-    """What no store can take must not take along others of its batch, nor of its trace."""
+    """Write a batch trace by trace, span by span: one bad span must not cost the others."""
     written: set[tuple[int, int]] = set()
     for update in updates:
         whole = len(updates) > 1 and _is_taken(recorder, update)

@@ -1,4 +1,4 @@
-"""What the name of a store means; nothing is opened, and SQLite is not loaded."""
+"""Parsing of a store's name; it opens nothing and does not load SQLite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What filters look at, kept apart from what is large: made when there is time.
+"""Narrow tables for filters, apart from large contents, made in idle time.
 
 A row of a trace has its previews, one of a span its inputs and outputs: to go through all of them
 takes as long as to read the file. Three narrow tables have the rest: ``brief_traces``,
@@ -127,7 +127,7 @@ def _exact(text: bytes | None) -> dict[str, Any] | None:
 
 
 def _brief(text: bytes | None, value: dict[str, Any] | None, most: int) -> str | int | None:
-    """What a brief has of an object in JSON: all or nothing."""
+    """The brief of a JSON object: all of it or nothing."""
     if text is None:
         return None
     brief = "" if value is None else orjson.dumps(value).decode()
@@ -286,7 +286,7 @@ def _others(connection: sqlite3.Connection) -> list[str]:
 
 
 def all_traces_sql(connection: sqlite3.Connection, name: str) -> str:
-    """What stands for a table of all traces to sort: no ids, sessions and previews.
+    """A narrow source of all traces for sorting, without ids, sessions and previews.
 
     Args:
         connection: in a transaction.

@@ -13,7 +13,7 @@ _LITTLE = 1_000_000  # bytes that are free on a disk that is as good as full
 
 
 def cause_of(error: str, path: Path | None) -> str:
-    """What stands behind an error of writing to `path`, in brackets; empty, if that is unknown."""
+    """The cause of an error of writing to `path`, in brackets; empty if it is unknown."""
     if path is None or not any(sign in error for sign in ("disk I/O", "full", "unable to open")):
         return ""
     bound = _largest_file()
@@ -26,7 +26,7 @@ def cause_of(error: str, path: Path | None) -> str:
 
 
 def remedy_of(error: str, path: Path | None) -> str:
-    """What to do about the error of SQLite's on a damaged file; empty for other errors."""
+    """The remedy for SQLite's error on a damaged file; empty for other errors."""
     if path is None or not any(sign in error for sign in _DAMAGE):
         return ""
     return (

@@ -75,7 +75,7 @@ def _short_waits(connection: sqlite3.Connection) -> Iterator[float]:
 
 
 class ForkWaitsError(Exception):
-    """Nothing is begun: the connection is to be left for a moment, and used again."""
+    """Begin nothing: leave the connection for a moment, and use it again."""
 
 
 class Connection(AbstractContextManager[sqlite3.Connection]):
@@ -251,7 +251,7 @@ def begin_writing(connection: sqlite3.Connection) -> None:
 
 
 def _patiently(work: Callable[[], _T], deadline: float, *, forks: bool) -> _T:
-    """What `work` gives, as soon as no other process has the file locked."""
+    """Run `work` as soon as no other process has locked the file."""
     global _locked_out
     waits = False
     try:
@@ -273,7 +273,7 @@ def _patiently(work: Callable[[], _T], deadline: float, *, forks: bool) -> _T:
 
 
 def patiently(connection: sqlite3.Connection, work: Callable[[], _T]) -> _T:
-    """What `work` gives when no other process has the file locked; the program's end waits less.
+    """Run `work` once no other process has locked the file; the program's end waits less.
 
     Raises:
         sqlite3.OperationalError: another process has it locked for too long.

@@ -34,7 +34,7 @@ _READ_LISTS = """
 
 
 def parts_of(stored: bytes) -> list[int]:
-    """What a stored value uses, as the table ``uses`` has it: lists as negative numbers."""
+    """The contents that a stored value uses, as in the table ``uses``: lists are negative."""
     try:
         found = _references(stored)
     except UnreadableError:  # a damaged one uses nothing
@@ -46,7 +46,7 @@ class ContentWriter:
     """Stores values within the transactions of one connection."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
+        """Begin without a known content."""
         self._connection: sqlite3.Connection | None = None
         self._version = -1
         self.forget()
@@ -69,7 +69,7 @@ class ContentWriter:
     def store(
         self, connection: sqlite3.Connection, values: Sequence[str | list[Piece] | None]
     ) -> list[str | bytes | None]:
-        """What to keep in place of each of these JSON values, their pieces being stored.
+        """Store the pieces of JSON values; give what to keep in place of each value.
 
         Values may come as pieces already.
         """
@@ -140,7 +140,7 @@ class _Batch:
             )
 
     def stored(self, piece: Piece) -> bytes:
-        """What to keep in its place."""
+        """The form to keep in its place."""
         if isinstance(piece, bytes):
             return piece
         if isinstance(piece, Content):

@@ -89,7 +89,7 @@ def field_of(token: str) -> tuple[str, str]:
 def mistake_in(
     field: str, subject: str, key: str, operator: str, values: Sequence[Value]
 ) -> str | None:
-    """What would find nothing, and leave the user wondering; None if all is well."""
+    """A warning about a comparison that can find nothing; None if all is well."""
     numeric = subject == "trace" and key in _NUMERIC
     textual = subject in ("trace", "span", "tag", "metadata", "issue") and not numeric
     if numeric and operator in MATCHING:

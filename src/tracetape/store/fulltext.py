@@ -163,7 +163,7 @@ def text_in_span_sql(pattern: str, operator: str) -> _Sql:
 
 
 def parts_json(*stored: object) -> str:
-    """What stored values refer to, as a JSON list of the numbers that ``uses`` has."""
+    """The references of stored values, as a JSON list of the numbers in ``uses``."""
     return orjson.dumps(
         [p for one in stored if isinstance(one, bytes) for p in parts_of(one)]
     ).decode()

@@ -103,7 +103,7 @@ def check_schema(connection: sqlite3.Connection, path: Path, read_only: bool) ->
 
 
 def _strange(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """What runs, or looks elsewhere, when our tables are read: kinds and names."""
+    """Triggers and views that reading our tables would run: kinds and names."""
     virtual = "SELECT name, sql FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%'"
     strange = [
         ("virtual table", name)
@@ -131,7 +131,7 @@ def names_us(path: Path) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """What SQLite says, also if it quotes what is no text."""
+    """SQLite's message, also if it quotes bytes that are not text."""
     if isinstance(error, UnicodeDecodeError):
         return error.object.decode(errors="replace")
     return str(error)

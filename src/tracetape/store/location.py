@@ -76,5 +76,5 @@ def find_store() -> SQLiteStore:
 
 
 def _environment() -> str:
-    """What TRACETAPE_STORE names; a blank is as if it were not set."""
+    """The store that TRACETAPE_STORE names; a blank counts as unset."""
     return os.environ.get("TRACETAPE_STORE", "").strip()

@@ -1,4 +1,4 @@
-"""What is done to a store beside writing: the index built, traces removed, space given back."""
+"""Maintenance of a store: building the index, removing traces, giving space back."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Upkeep:
         run: _Run,
         transaction: Callable[[sqlite3.Connection], AbstractContextManager[ContentWriter]],
     ) -> None:
-        """Nothing is done yet.
+        """Do nothing yet.
 
         Args:
             run: calls a function with the connection, which no other thread uses meanwhile.

@@ -79,7 +79,7 @@ class NewTrace:
 
 
 class _Place:
-    """What `in_order` looks at."""
+    """The fields that `in_order` compares."""
 
     __slots__ = ("_parent_id", "_span_id", "_start", "row")
 
@@ -306,7 +306,7 @@ def _sums(text: str | None) -> dict[str, float]:
 
 
 def amounts(given: dict[Any, Any]) -> dict[str, float]:
-    """What of sums from elsewhere are any."""
+    """The valid amounts among imported sums."""
     return {
         str(key): value
         for key, value in given.items()

@@ -1,4 +1,4 @@
-"""What a store must do, so that another kind of store is one more file."""
+"""The protocol of stores, so that another kind of store is one more file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COST_KINDS = ("input_cost", "output_cost", "total_cost")  # US dollars
 
 @dataclass
 class TraceUpdate:
-    """What one process learnt of one trace since its last update; numbers are differences.
+    """News of one trace from one process since its last update; numbers are differences.
 
     Attributes:
         trace_id: the 128-bit id.

@@ -1,4 +1,4 @@
-"""What is searched for, as values that any kind of store can carry out."""
+"""Queries as values that any kind of store can carry out."""
 
 from __future__ import annotations
 

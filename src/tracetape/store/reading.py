@@ -52,7 +52,7 @@ class TraceReader:
     """Reads what a store holds at one moment."""
 
     def __init__(self, connection: sqlite3.Connection, unreadable: Unreadable) -> None:
-        """Nothing is read yet.
+        """Read nothing yet.
 
         Args:
             connection: in a transaction.
@@ -75,7 +75,7 @@ class TraceReader:
     def several(
         self, trace_ids: Sequence[int], most: int, make: Callable[[TraceGroup], Iterable[_T]]
     ) -> tuple[list[_T], int]:
-        """What `make` makes of the traces with these 128-bit ids that are there, in this order.
+        """Apply `make` to the stored traces with these 128-bit ids, in this order.
 
         And how many ids were looked at: no more once about `most` bytes are read.
         """
@@ -125,7 +125,7 @@ class TraceReader:
         return self._contents.read_all(values)
 
     def info(self, row: _Row) -> TraceInfo | None:
-        """What the row of a trace says; None: it cannot be read."""
+        """The info in the row of a trace; None: it cannot be read."""
         return next((info for _, info in self._infos([row])), None)
 
     def whole(self, row: _Row, spans: list[_Row]) -> Trace | None:

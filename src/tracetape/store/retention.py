@@ -32,7 +32,7 @@ class Retention:
 
 
 def parse_retention(text: str) -> Retention:
-    """What ``30d``, ``2GB`` or ``30d, 2GB`` means.
+    """Parse ``30d``, ``2GB`` or ``30d, 2GB``.
 
     Raises:
         InvalidTypeError: it is no string.

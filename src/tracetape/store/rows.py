@@ -93,7 +93,7 @@ def update_row(update: TraceUpdate) -> tuple[Any, ...]:
 
 
 def info_from_row(row: tuple[Any, ...]) -> TraceInfo:
-    """What `TRACE_COLUMNS` hold, as an entity.
+    """The info in a row of `TRACE_COLUMNS`.
 
     Raises:
         UnreadableError: they hold what no program of ours writes.

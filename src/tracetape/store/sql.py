@@ -102,7 +102,7 @@ _VALUE_TEXT, _VALUE_NUMBER = (
 
 
 def select_traces(query: q.TraceQuery, select: str, since_ns: int | None = None) -> _Sql:
-    """What carries out `query`, `select` being all up to ``FROM traces t``.
+    """The SQL that carries out `query`; `select` is all up to ``FROM traces t``.
 
     Args:
         query: what is searched for.
@@ -131,7 +131,7 @@ def select_traces(query: q.TraceQuery, select: str, since_ns: int | None = None)
 
 
 def order_sql(order: tuple[q.Order, ...], way: _Way = "all") -> _Sql:
-    """What follows ORDER BY: the newest first where nothing else decides."""
+    """The terms after ORDER BY: the newest first where nothing else decides."""
     columns = {**_ORDER, "name": _BRIEF["name"]} if way == "brief" else _ORDER
     clauses, keys = [], []
     for one in order:
@@ -152,7 +152,7 @@ def order_sql(order: tuple[q.Order, ...], way: _Way = "all") -> _Sql:
 
 
 def condition_sql(condition: q.Condition) -> _Sql:
-    """What follows WHERE in a query of ``traces t``, and its parameters."""
+    """The text after WHERE in a query of ``traces t``, and its parameters."""
     return _sql(condition)
 
 
@@ -167,7 +167,7 @@ def brief_sql(condition: q.Condition) -> _Sql:
 
 
 def span_sql(parts: Sequence[q.Comparison], word: str = "AND", way: _Way = "all") -> _Sql:
-    """What follows WHERE in a query of ``spans s``: `parts`, none of them on contents."""
+    """The text after WHERE in a query of ``spans s``: `parts`, none of them on contents."""
     return _joined(f" {word} ", [_of_one_span(part, way) for part in parts] or [("1", [])])
 
 
@@ -198,7 +198,7 @@ def _of_session(one: q.Comparison) -> bool:
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
-    """What SQLite lacks: regular expressions, and letters beyond ASCII in ILIKE."""
+    """Functions that SQLite lacks: regular expressions, and ILIKE beyond ASCII."""
     connection.create_function("tracetape_rlike", 2, _rlike, deterministic=True)
     connection.create_function("tracetape_parts", 2, parts_json, deterministic=True)
     connection.create_function("tracetape_pieces", 1, pieces_json, deterministic=True)

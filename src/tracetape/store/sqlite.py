@@ -226,7 +226,7 @@ class SQLiteStore:
     def get_each(
         self, trace_ids: Sequence[int], make: Callable[[TraceGroup], Iterable[_T]]
     ) -> Iterator[_T]:
-        """What `make` makes of those of these traces that are there, read as by `get_traces`."""
+        """Apply `make` to each of these traces that exists, read as by `get_traces`."""
         at = 0
         while at < len(trace_ids):
             some = trace_ids[at : at + _BATCH]
@@ -425,7 +425,7 @@ def _number(one: NewTrace | TraceUpdate) -> int:
 
 
 def _read_all(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
-    """What `work` gives, also where a text is not in UTF-8."""
+    """Run `work`, also where a text is not in UTF-8."""
     try:
         return work(connection)
     except sqlite3.OperationalError as error:

@@ -41,7 +41,7 @@ def checked_rows(connection: sqlite3.Connection, text: str, values: Sequence[Any
 
 
 def _told(error: sqlite3.Error) -> Exception:
-    """What is said of an error: the filter may be to blame."""
+    """The message for an error: the filter may be to blame."""
     if not any(sign in str(error) for sign in _TOO_MUCH):
         return error
     return InvalidValueError(f"Invalid filter: it is too large for SQLite ({error}).")

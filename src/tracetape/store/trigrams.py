@@ -1,4 +1,4 @@
-"""What is looked up in the full-text index: three letters in a row, in all their spellings.
+"""Lookups in the full-text index: three letters in a row, in all their spellings.
 
 Without regard to case `ss` is `ß` too, and `fi` may be one letter: what looks for one finds both.
 """

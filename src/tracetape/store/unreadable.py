@@ -1,4 +1,4 @@
-"""What of a store no program of ours has written so: left out, counted, and told."""
+"""Rows that tracetape cannot have written: left out, counted and reported."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Unreadable:
     """
 
     def __init__(self) -> None:
-        """Nothing was left out yet."""
+        """Begin with nothing left out."""
         self.reason = ""
         self._rows: dict[str, set[object]] = {}
 
@@ -69,7 +69,7 @@ class Unreadable:
         return sum(map(len, self._rows.values()))
 
     def __str__(self) -> str:
-        """What was left out, in words."""
+        """The rows that were left out, in words."""
         counts = [
             f"{len(rows):,} {kind}{'' if len(rows) == 1 else 's'}"
             for kind, rows in self._rows.items()

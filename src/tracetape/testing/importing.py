@@ -39,7 +39,7 @@ def asks_for_credentials(text: str) -> bool:
 
 
 def chain(error: BaseException | None) -> str:
-    """What an error says, and those that have caused it."""
+    """The messages of an error and of its causes."""
     said: dict[int, str] = {}
     while error is not None and id(error) not in said:
         said[id(error)] = f"{type(error).__name__}: {error}"

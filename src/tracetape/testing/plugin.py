@@ -310,7 +310,7 @@ def _tracetape_cassette(
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """What was done before belongs to other tests.
+    """Forget what earlier tests did.
 
     A client that a fixture of a wider scope makes is made before the test's tape opens, and needs
     the tape's placeholders too.

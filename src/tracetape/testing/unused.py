@@ -1,4 +1,4 @@
-"""What a run of pytest had no use for, and what its new tapes lack."""
+"""Cassettes that a run of pytest did not use, and problems of its new ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Usage:
     """The tapes of a run, as JSON so that pytest-xdist's workers can send it."""
 
     def __init__(self) -> None:
-        """Nothing was used yet."""
+        """Begin with nothing used."""
         self._unplayed: dict[str, list[int]] = {}
         self._numbers: dict[str, int] = {}
         self._claimed: set[str] = set()
@@ -73,7 +73,7 @@ class Usage:
             yield from (f"{path}: {line}" for line in lines)
 
     def lines(self, folder: Path) -> Iterator[str]:
-        """What to tell of tapes in `folder` and the claimed ones' folders, and of those played."""
+        """The report on cassettes in `folder` and in the folders of those that tests claimed."""
         for path, left in sorted(self._unplayed.items()):
             if left:
                 numbers = ", ".join(str(number + 1) for number in left)

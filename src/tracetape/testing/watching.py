@@ -36,7 +36,7 @@ class _Seen:
         return now != (self.played, self.recorded, self.missed)
 
     def texts(self) -> list[str]:
-        """What was missed and refused in this test, each text once."""
+        """Misses and refusals of this test, each text once."""
         missed = [str(miss) for miss in self.tape.misses[self.missed :]]
         return [*dict.fromkeys([*missed, *[*self.tape.refused][self.refused :]])]
 
@@ -53,7 +53,7 @@ class Watch:
     """The tapes of the test that runs, opened by marker, fixture, block or decorator."""
 
     def __init__(self, usage: Usage, root: Path) -> None:
-        """Nothing is open; what is used goes to `usage`."""
+        """Begin without an open cassette; `usage` counts those that are used."""
         self._usage, self._root = usage, root
         self._seen: list[_Seen] = []
         self.block: Block | None = None  # of the network
@@ -79,7 +79,7 @@ class Watch:
         self._seen = []
 
     def swallowed(self) -> list[str]:
-        """What was missed in this test, and left no block as an exception; each text once."""
+        """Misses of this test that left no block as an exception, each text once."""
         return [
             *dict.fromkeys(
                 str(miss)

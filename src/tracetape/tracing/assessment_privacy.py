@@ -1,4 +1,4 @@
-"""What of an assessment may be kept: by the user's rules, and without credentials."""
+"""Redaction of assessments: the user's rules, and credentials."""
 
 from __future__ import annotations
 

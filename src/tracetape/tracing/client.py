@@ -402,7 +402,7 @@ MlflowClient = Client  # the name that programs know it by
 
 
 def _live(trace_id: str) -> list[LiveTrace]:
-    """What of a trace runs in this process: more than one part, below several remote parents."""
+    """The running parts of a trace in this process, below several remote parents."""
     number = number_of(trace_id)
     return [trace for trace in list(runtime.recorder.live) if trace.trace_id == number]
 

@@ -37,7 +37,7 @@ __all__ = [
 
 @dataclass
 class TracingConfig:
-    """What `configure` has set.
+    """The configuration, as MLflow shows it.
 
     Attributes:
         span_processors: called with each `LiveSpan` that has ended, before it is written.

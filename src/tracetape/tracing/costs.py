@@ -1,4 +1,4 @@
-"""What a span's tokens cost, by the price table that the user gives."""
+"""Costs of a span's tokens, by the price table that the user gives."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Remote(NamedTuple):
 
 
 class Scope:
-    """What stands between spans: settings for what begins inside, or a parent elsewhere."""
+    """A scope between spans: settings for spans that begin inside, or a remote parent."""
 
     __slots__ = (
         "_end",

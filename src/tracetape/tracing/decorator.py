@@ -126,7 +126,7 @@ def trace(
 
 
 class _Decoration:
-    """What `trace` was told, applied to one function."""
+    """The options of `trace`, applied to one function."""
 
     def __init__(
         self,

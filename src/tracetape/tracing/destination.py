@@ -37,7 +37,7 @@ _DEFAULT_ID = "0"
 
 @dataclass(frozen=True)
 class Experiment:
-    """What `set_experiment` was told.
+    """The experiment that `set_experiment` was given.
 
     Attributes:
         experiment_id: the id; ``0``, MLflow's default, if only a name was given.
@@ -112,7 +112,7 @@ def set_tracking_uri(uri: str) -> None:
 
 
 def get_tracking_uri() -> str:
-    """What `set_tracking_uri` was told; else the address of the store."""
+    """The address that `set_tracking_uri` was given; else that of the store."""
     told = None if runtime.destination is None else runtime.destination.tracking_uri
     return runtime.recorder.url if told is None else told
 

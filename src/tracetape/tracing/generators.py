@@ -224,7 +224,7 @@ def _ours_alone(generator: AsyncGenerator[Any, Any]) -> Awaitable[Any]:
 
 
 def _closed_with_the_outer(generator: AsyncGenerator[Any, Any]) -> None:
-    """Nothing to do: it is found together with the outer one, which closes it."""
+    """Do nothing: the outer generator closes this one."""
 
 
 @atexit.register  # after the recorder's own, and so run before it

@@ -33,7 +33,7 @@ _SQLITE = "sqlite:///"  # as in SQLAlchemy, four slashes begin an absolute path
 
 
 class Runtime:
-    """What `configure` changes and `start_span` reads."""
+    """The state that `configure` changes and `start_span` reads."""
 
     def __init__(self) -> None:
         """Defaults; nothing is opened."""
@@ -43,7 +43,7 @@ class Runtime:
         self.defaults()
 
     def defaults(self) -> None:
-        """What holds where nothing was configured; the environment is read again."""
+        """Return to the defaults; read the environment again."""
         self.enabled = not is_disabled()
         self.use(Config.from_environment())
 
@@ -102,7 +102,7 @@ class Runtime:
         self.use_recorder(recorder).retire()
 
     def _process(self, span: LiveSpan) -> None:
-        """What is done to a span that is about to end."""
+        """Run the processors on a span that is about to end."""
         if self.config.prices:
             with loading:
                 from tracetape.tracing.costs import set_cost

@@ -1,4 +1,4 @@
-"""What is configured, as one value that does not change: `configure` puts another in its place."""
+"""The configuration as one frozen value; `configure` replaces it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Config:
 
     @classmethod
     def from_environment(cls) -> Config:
-        """What holds where nothing was configured; a wrong variable is one warning."""
+        """The defaults and the environment; a wrong variable is one warning."""
         level = from_environment(_CAPTURE, _level, "full", ("metadata", "No content is recorded."))
         return cls(
             sampling_ratio=from_environment(

@@ -257,7 +257,7 @@ class SpanScope(LiveSpan):
         return super().__repr__().replace(type(self).__name__, "LiveSpan", 1)
 
     def _drop(self) -> LiveSpan:
-        """What begins inside is not recorded either: children follow the root."""
+        """Leave spans inside unrecorded too: children follow the root."""
         scope = self._previous = Scope(current.get(), dropped=True)
         current.set(scope)
         return NoOpSpan()

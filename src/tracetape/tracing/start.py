@@ -23,7 +23,7 @@ __all__ = ["Extras", "begin", "begin_at", "begin_below", "begin_span", "experime
 
 
 class Extras(NamedTuple):
-    """What is rarely said of a span at its beginning."""
+    """Options of a new span that are rarely given."""
 
     log_level: SpanLogLevel | str | None = None
     links: Sequence[Link] | Callable[[], Sequence[Link]] = ()

@@ -39,7 +39,7 @@ class ExtractedField:
         return ".".join(part for part in (self.span, self.side, self.key) if part is not None)
 
     def value_of(self, trace: Trace) -> Any:
-        """What the last span of this name has; None if it is missing."""
+        """The field of the last span of this name; None if it is missing."""
         value = None
         for span in trace.data.spans:
             if span.name == self.span:
@@ -96,7 +96,7 @@ def _parse(field: str) -> ExtractedField:
 
 
 def _mistake(field: str) -> str:
-    """What is wrong with a field, in MLflow's words."""
+    """The error of a field, in MLflow's words."""
     before, quote, after = field.partition("`")
     if not quote:
         return "Invalid field type"

@@ -1,4 +1,4 @@
-"""What is said of a trace beside its spans, while it runs and afterwards."""
+"""Updates of a trace apart from its spans, while it runs and afterwards."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def update_current_trace(
 
 
 def _protected(preview: str | None, part: str, begun: Privacy | None, of: str) -> str | None:
-    """What of a preview may be kept, by what held when the trace began and by what holds now."""
+    """Redact a preview by the privacy when the trace began and by that of now."""
     for privacy in (begun, policy.now):
         if privacy is None or preview is None:
             continue
@@ -98,7 +98,7 @@ def _protected(preview: str | None, part: str, begun: Privacy | None, of: str) -
 def _texts(
     what: str, texts: dict[str, str], of: str, begun: Privacy | None = None
 ) -> dict[str, str]:
-    """What of tags or metadata may be kept; their keys are what rules name them by."""
+    """Redact tags or metadata; rules name them by their keys."""
     return {
         key: _text(protected_value(text, what, _RULE_NAMES.get(key, key), begun=begun, of=of))
         for key, text in texts.items()

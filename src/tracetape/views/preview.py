@@ -1,4 +1,4 @@
-"""What went into a span and what came out, in a few words."""
+"""Inputs and outputs of a span, in a few words."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def decoded(data: bytes, encoding: str) -> bytes | None:
 
 
 def decoded_parts(parts: list[bytes], encoding: str) -> list[bytes] | None:
-    """What each part of an encoded body adds to the decoded one, which may end early.
+    """Decode an encoded body part by part; it may end early.
 
     None if the encoding is unknown, or was not really used.
     """
@@ -223,7 +223,7 @@ def _from_parsed(value: Any) -> bytes:
 
 
 def to_stored(data: bytes, content_type: str) -> str | bytes:
-    """What is written for a body: JSON pretty-printed, text as text, the rest as binary."""
+    """The form of a body in the file: JSON pretty-printed, text as text, the rest as binary."""
     if _JSON.match(content_type):
         try:
             return _pretty(data)

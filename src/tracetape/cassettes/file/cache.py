@@ -32,7 +32,7 @@ Parsed = tuple[list[Interaction], bool]
 
 
 def cached(data: bytes) -> Parsed | None:
-    """What the tape with these bytes was parsed to, or None."""
+    """The interactions that a file with these bytes was parsed to, or None."""
     path = _entry(data)
     if path is None:
         return None

@@ -1,4 +1,4 @@
-"""What a tape holds: requests, responses with the timing of their parts, errors."""
+"""The contents of a cassette: requests, responses with the timing of their parts, errors."""
 
 from __future__ import annotations
 

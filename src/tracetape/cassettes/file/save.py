@@ -124,7 +124,7 @@ class Draft:
     """
 
     def __init__(self, path: Path) -> None:
-        """Nothing is written yet."""
+        """Write no file yet."""
         self.path = path
         self._begun = False
 

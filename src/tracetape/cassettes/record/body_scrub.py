@@ -60,7 +60,7 @@ def without_pieces(body: bytes, secrets: Secrets) -> bytes:
 
 
 def named_credentials(body: bytes, content_type: str) -> Iterator[tuple[str, str]]:
-    """What `clean_body` would replace: the path of each field, and its value."""
+    """The fields that `clean_body` would replace: path and value of each."""
     kind = content_type.partition(";")[0].strip().lower()
     pairs: Iterable[tuple[str, str]] = ()
     if kind == "application/x-www-form-urlencoded":

@@ -1,4 +1,4 @@
-"""What is left out before anything is written: headers by allow-list, credentials, tokens."""
+"""Scrubbing before anything is written: headers by allow-list, credentials, tokens."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def cleaned_request(
 
 
 def credentials(request: Request) -> Secrets:
-    """What an answer must not say: what its request, or one of a traced client, logs in with."""
+    """Secrets that an answer must not repeat: those of its request, or of a traced client."""
     values = _credentials(request)
     for address in getproxies_environment().values():
         values += secrets_in_url(address)

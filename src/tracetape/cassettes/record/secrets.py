@@ -1,4 +1,4 @@
-"""What looks like a secret, and where it stands on a tape."""
+"""Findings that look like secrets, and where they are in a cassette."""
 
 from __future__ import annotations
 

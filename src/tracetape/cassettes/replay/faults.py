@@ -24,7 +24,7 @@ class Altering:
         self._seed, self._length = rechunk, cut_after
 
     def altered(self, interaction: Interaction) -> Interaction:
-        """What to replay in the place of a recording."""
+        """The interaction to replay instead of a recording."""
         response = interaction.response
         if response is None or (self._seed is None and self._length is None):
             return interaction

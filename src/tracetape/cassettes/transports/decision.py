@@ -1,4 +1,4 @@
-"""What becomes of one request: a recording is played, a new one made, or it goes its way."""
+"""The decision on one request: replay, record, or pass it through."""
 
 from __future__ import annotations
 

@@ -144,10 +144,10 @@ class _Replay:
             raise self._last
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the stream holds no connection."""
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the stream holds no connection."""
 
 
 class _Tee:

@@ -1,4 +1,4 @@
-"""What SDKs do between two attempts: they wait for no recorded answer, and try no miss again."""
+"""Retries of SDKs: no wait before a recorded answer, no second attempt after a miss."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Watch:
                 register_post_import_hook(self._patch, name)
 
     def stop(self) -> None:
-        """Who imports a library from now on is left alone."""
+        """Stop watching imports of libraries."""
         self._is_on = False
 
     def _patch(self, module: Any) -> None:

@@ -22,7 +22,7 @@ __all__ = ["Command", "Program", "find_program"]
 
 
 class Program(Protocol):
-    """What `tracetape run` runs."""
+    """A program that `tracetape run` can run."""
 
     def run(self) -> int:
         """Run it to its end; gives its exit status."""
@@ -51,7 +51,7 @@ class Script:
     """``python script.py``, in this process."""
 
     def __init__(self, name: str, args: Sequence[str]) -> None:
-        """Nothing is read yet."""
+        """Read nothing yet."""
         self._name = name
         self._args = args
 
@@ -72,7 +72,7 @@ class Module:
     """``python -m module``, in this process."""
 
     def __init__(self, name: str, args: Sequence[str]) -> None:
-        """Nothing is imported yet."""
+        """Import nothing yet."""
         self._name = name
         self._args = args
 
@@ -109,7 +109,7 @@ class Command:
     """Anything else, in a process of its own."""
 
     def __init__(self, name: str, args: Sequence[str]) -> None:
-        """Nothing is started yet."""
+        """Start no process yet."""
         self._command = [name, *args]
 
     def run(self) -> int:

@@ -1,4 +1,4 @@
-"""What a run left behind: its traces, and one line that says where they are."""
+"""The report of a run: its traces, and one line that says where they are."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Report:
 
 
 def _own_command(folder: Path) -> str:
-    """What a user types in `folder` to run us: our name, or its path where it is not on PATH."""
+    """The command for a user in `folder`: `tracetape`, or its path where PATH lacks it."""
     if shutil.which("tracetape"):
         return "tracetape"
     beside = shutil.which("tracetape", path=str(Path(sys.executable).parent))

@@ -30,7 +30,7 @@ class Session:
     def __init__(
         self, tape: AbstractContextManager[Player] | None, store: str | None, *, show: bool
     ) -> None:
-        """Nothing is opened yet.
+        """Open nothing yet.
 
         Args:
             tape: what answers and records the program's requests.

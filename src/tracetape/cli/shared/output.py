@@ -1,4 +1,4 @@
-"""What commands print: nothing that a terminal would obey, whoever said it."""
+"""Printing without control characters that a terminal would obey."""
 
 from __future__ import annotations
 

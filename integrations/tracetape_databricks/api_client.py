@@ -70,7 +70,7 @@ def _extractor(
 
 
 def _answer(call: Call, result: Any) -> Any:
-    # The SDK adds the headers that it was asked for, or None for each; they are no answer. The
+    # The SDK adds the headers that it was asked for, or None for each; they are not an answer. The
     # model served it that the answer names, or else the header.
     if isinstance(result, dict) and SERVED_MODEL in result:
         if result[SERVED_MODEL]:

@@ -111,6 +111,6 @@ def _choices(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _index_of(choice: dict[str, Any]) -> int:
-    """The choice's place; servers that do not count send none, or what is no number."""
+    """The choice's place; servers that do not count send none, or what is not a number."""
     index = choice.get("index")
     return index if type(index) is int else 0

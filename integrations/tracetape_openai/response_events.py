@@ -84,7 +84,7 @@ class ResponseEvents:
                 self._continue(kind, index, event)
 
     def _other(self, event: Any) -> None:
-        """Take what is no event of a response: an error, if it says one."""
+        """Take what is not an event of a response: an error, if it says one."""
         said = fields_of(plain(event))
         error = failure_of_answer(said, "output")
         if error is not None:

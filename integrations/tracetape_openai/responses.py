@@ -139,7 +139,7 @@ def response_fields(response: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failure(response: dict[str, Any]) -> Failure | None:
-    """Why the response is none; a limit that it reached is no failure."""
+    """Why the response is none; a limit that it reached is not a failure."""
     status = response.get("status")
     if status == "failed":
         error = response.get("error") or _details(response, "status_details").get("error")

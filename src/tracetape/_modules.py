@@ -16,7 +16,7 @@ __all__ = ["is_installed", "load", "warn_missing"]
 def is_installed(name: str) -> bool:
     """Whether a module can be imported, as far as one can tell without importing it.
 
-    `find_spec` raises where a parent is missing, is no package, or has no ``__spec__``.
+    `find_spec` raises where a parent is missing, is not a package, or has no ``__spec__``.
     """
     if name in sys.modules:
         return sys.modules[name] is not None

@@ -9,7 +9,7 @@ The tree::
         ├── IntegrationMissingError   an integration was asked for by name and its package is absent
         ├── StoreError                the store cannot be opened, read or written
         └── CassetteError             a tape cannot be read, written or matched
-            ├── CassetteFormatError   the file is no tape that we can read
+            ├── CassetteFormatError   the file is not a tape that we can read
             ├── CassetteMissError     the request is not on the tape
             └── NetworkBlockedError   the test may not reach the network; also a RuntimeError
 """
@@ -65,7 +65,7 @@ class CassetteError(TracetapeException):
 
 
 class CassetteFormatError(CassetteError):
-    """The file is no tape that we can read: not YAML or JSON, of another version, or unsafe."""
+    """The file is not a tape that we can read: not YAML or JSON, of another version, or unsafe."""
 
 
 class CassetteMissError(CassetteError):

@@ -112,7 +112,7 @@ def timeout_seconds(value: Any, name: str = "timeout") -> float | None:
     """Seconds to wait; None: as long as it takes.
 
     Raises:
-        InvalidTypeError: it is no number.
+        InvalidTypeError: it is not a number.
         InvalidValueError: it is NaN.
     """
     if value is None:

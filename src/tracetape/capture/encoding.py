@@ -15,7 +15,7 @@ __all__ = ["decode", "encode", "holds_odd_float"]
 
 # Dataclasses: orjson skips fields with a leading underscore. Datetimes: MLflow gives `str(v)`.
 _ROOMY = 32 * 1024  # bytes; orjson's shorter results hold on to up to 8 kB more than their text
-# The last two of a float's bytes that is no finite number. UTF-8 has no such pair.
+# The last two of a float's bytes that is not a finite number. UTF-8 has no such pair.
 _find_odd_bytes = re.compile(rb"[\xf0-\xff][\x7f\xff]").search
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
@@ -66,7 +66,7 @@ def holds_odd_float(value: Any) -> bool:
 
 
 def decode(data: bytes | None) -> Any:
-    """The Python value of JSON made by `encode`; None for None; of what is no JSON, the text."""
+    """The Python value of JSON made by `encode`; None for None; of what is not JSON, the text."""
     if data is None:
         return None
     try:

@@ -41,7 +41,7 @@ class Block:
             before_refusal: called before each.
 
         Raises:
-            InvalidValueError: what is allowed is no host.
+            InvalidValueError: what is allowed is not a host.
         """
         for value in names("allowed_hosts", allowed_hosts, "localhost"):
             if not is_host(value) and not _PATTERN.fullmatch(value):

@@ -98,7 +98,7 @@ def update() -> None:
             continue
         try:
             guard.stand(text)
-        except (OSError, ValueError):  # a full disk is no reason to stop the program
+        except (OSError, ValueError):  # a full disk is not a reason to stop the program
             guard.fall()
 
 

@@ -107,7 +107,7 @@ def renamed(pairs: Any) -> dict[str, str]:
     """Beginnings of URLs, by the real ones.
 
     Raises:
-        InvalidValueError: one is no URL.
+        InvalidValueError: one is not a URL.
     """
     if not isinstance(pairs, Mapping):
         raise InvalidValueError(

@@ -137,5 +137,5 @@ def _chunks(response: Response, text: _Text) -> list[Chunk]:
 
 
 def _bytes(data: bytes, text: _Text) -> bytes:
-    # What is no UTF-8 comes out as it was.
+    # What is not UTF-8 comes out as it was.
     return text(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

@@ -414,7 +414,7 @@ class Player:
         try:
             return _is_answered(load(self.file))
         except CassetteError:
-            return False  # a file that nobody can read is no loss
+            return False  # a file that nobody can read is not a loss
 
     def _loaded(self) -> Tape:
         if self.mode != "all" and self.file.exists():

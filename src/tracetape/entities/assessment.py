@@ -46,7 +46,7 @@ class Assessment:
         valid: False once another stands in its place.
 
     Raises:
-        InvalidTypeError: `source` is no `AssessmentSource`.
+        InvalidTypeError: `source` is not an `AssessmentSource`.
         InvalidValueError: it says nothing, or several things, or an expectation has an error.
     """
 

@@ -44,7 +44,7 @@ def checked_link(link: Any) -> dict[str, Any]:
     """A copy of `link` as JSON values.
 
     Raises:
-        InvalidTypeError: it is no `Link`.
+        InvalidTypeError: it is not a `Link`.
         InvalidValueError: its ids are none.
     """
     if not isinstance(link, Link):

@@ -308,7 +308,7 @@ class Span:
         """The span of a dictionary in MLflow's trace JSON, of schema 3 or 2.
 
         Raises:
-            InvalidValueError: it is no such dictionary, or its ids are missing.
+            InvalidValueError: it is not such a dictionary, or its ids are missing.
         """
         with loading:
             from tracetape.formats.mlflow_json import span_values

@@ -116,7 +116,7 @@ class Trace:
         """The trace of a dictionary in MLflow's trace JSON, of schema 3 or 2.
 
         Raises:
-            InvalidValueError: it is no such dictionary.
+            InvalidValueError: it is not such a dictionary.
         """
         parts = trace_dict if isinstance(trace_dict, dict) else {}
         if parts.get("info") is None or parts.get("data") is None:
@@ -173,7 +173,7 @@ class Trace:
         """The trace of JSON text that `to_json` or MLflow wrote.
 
         Raises:
-            InvalidValueError: it is no JSON, or none of a trace.
+            InvalidValueError: it is not JSON, or none of a trace.
         """
         try:
             data = json.loads(trace_json)

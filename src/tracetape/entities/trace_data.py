@@ -88,7 +88,7 @@ class TraceData:
         """The spans of MLflow's trace JSON, of schema 3 or 2.
 
         Raises:
-            InvalidTypeError: it is no dictionary.
+            InvalidTypeError: it is not a dictionary.
             InvalidValueError: a span cannot be read.
         """
         if not isinstance(d, dict):

@@ -159,7 +159,7 @@ class TraceInfo:
         """The info in MLflow's trace JSON, of schema 3 or 2.
 
         Raises:
-            InvalidTypeError: it is no dictionary.
+            InvalidTypeError: it is not a dictionary.
             InvalidValueError: something is missing, or of a wrong kind.
         """
         if not isinstance(d, dict):

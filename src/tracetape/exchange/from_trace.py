@@ -110,7 +110,7 @@ def interactions_of(span: Span, attachments: Attachments) -> list[Interaction]:
 
 
 class _Unfit(Exception):  # noqa: N818 - a reason, which the caller makes an error of
-    """Why a span is no interaction."""
+    """Why a span is not an interaction."""
 
 
 def _is_call(span: Span) -> bool:

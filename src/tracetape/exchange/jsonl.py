@@ -95,7 +95,7 @@ def _traces(group: TraceGroup, columns: SpanColumns) -> list[list[dict[str, Any]
 def _attributes(columns: SpanColumns) -> list[dict[str, str]]:
     """Of each span its attributes, as JSON text."""
     found: list[dict[str, str]] = []
-    # What is no scalar gets its text with all others.
+    # What is not a scalar gets its text with all others.
     pending: list[tuple[dict[str, str], str]] = []
     values: list[bytes] = []
     of_text = orjson.dumps  # faster, and no text is too deep for it

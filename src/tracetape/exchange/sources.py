@@ -57,7 +57,7 @@ def open_source(path: Path) -> Source:
     """The traces of a file.
 
     Raises:
-        InvalidValueError: it is no file of traces.
+        InvalidValueError: it is not a file of traces.
         OSError: it cannot be read.
         StoreError: it is a store of ours, or MLflow's, and cannot be read.
     """

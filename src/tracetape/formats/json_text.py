@@ -54,7 +54,7 @@ def json_texts(values: list[bytes]) -> list[str]:
     """As `json_text`, of many values at once.
 
     Raises:
-        ValueError: one of them is no JSON.
+        ValueError: one of them is not JSON.
     """
     try:
         # One after the other: none is kept longer than it takes.

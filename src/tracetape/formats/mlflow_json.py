@@ -192,7 +192,7 @@ def loses_digits(data: bytes, text: str) -> bool:
 
 
 def _json_of(text: Any) -> bytes:
-    """JSON that our decoder reads without loss; what is no JSON is the value itself."""
+    """JSON that our decoder reads without loss; what is not JSON is the value itself."""
     if not isinstance(text, str):
         return encode(text)
     if not text:

@@ -26,7 +26,7 @@ def milliseconds_of(text: str) -> int:
     """Milliseconds since the epoch; what is finer is cut off.
 
     Raises:
-        InvalidValueError: `text` is no time.
+        InvalidValueError: `text` is not a time.
     """
     match = _FORM.fullmatch(text) if isinstance(text, str) else None
     if match is None:

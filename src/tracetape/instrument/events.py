@@ -28,7 +28,7 @@ def holds_events(data: bytes) -> bool:
 
 
 def read_events(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Where each server-sent event ends, and its JSON; one that is no object is left out."""
+    """Where each server-sent event ends, and its JSON; one that is not an object is left out."""
     parts: list[bytes] = []
     end = 0
     for line in (*data.splitlines(keepends=True), b"\n"):
@@ -60,7 +60,7 @@ def json_or_text(data: bytes) -> Any:
 
 
 def _parsed(text: bytes) -> Any:
-    """JSON values; None for what is no JSON, or was cut short."""
+    """JSON values; None for what is not JSON, or was cut short."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -18,7 +18,7 @@ __all__ = [
 
 _MAX_CODE = 64
 # Reasons to finish that tell of a failure, or of content that was filtered. Reaching a limit
-# (length, max_tokens, max_output_tokens, model_context_window_exceeded …) is no failure.
+# (length, max_tokens, max_output_tokens, model_context_window_exceeded …) is not a failure.
 _FAILED = frozenset(
     {
         "abort",  # vLLM, SGLang

@@ -77,7 +77,7 @@ def autolog(
 ) -> None:
     """Trace the calls of every client library that we know, now or once it is imported.
 
-    A library that is not installed is no error; an integration of ours that cannot be imported
+    A library that is not installed is not an error; an integration of ours that cannot be imported
     is one warning. Calling it twice is calling it once; the options
     are those of the last call. The keywords of ``mlflow.autolog`` are taken too.
 
@@ -101,7 +101,7 @@ def autolog(
         capture: how much of the spans is kept (`configure` has the levels), of all integrations
             or by their names: ``{"openai": "metadata"}``. Where `configure` is stricter that holds.
         log_traces: False is the same as `disable` (MLflow's).
-        exclude_flavors: as `exclude`; unknown names are no error (MLflow's).
+        exclude_flavors: as `exclude`; unknown names are not errors (MLflow's).
         extra_tags: no meaning here (MLflow's).
         silent: no meaning here (MLflow's).
         mlflow: other keywords of ``mlflow.autolog``, without meaning here.

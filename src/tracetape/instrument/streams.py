@@ -20,7 +20,7 @@ __all__ = ["is_watchable", "watch_stream"]
 
 _ITERATOR = "_iterator"
 # Who overrides one of these may read the response without the SDK's iterator, or make of it what
-# is no chunk any more.
+# is not a chunk any more.
 _READING = (
     "__iter__",
     "__next__",

@@ -398,7 +398,7 @@ def _json(result: Any) -> Any:
         nulls = data.count(b"null")
         if nulls <= sum(map(data.count, _NEVER_NUMBERS)) or not holds_odd_float(result):
             return data
-    except ValueError:  # pydantic's, for text that is no UTF-8, such as a lone surrogate
+    except ValueError:  # pydantic's, for text that is not UTF-8, such as a lone surrogate
         pass
     try:
         return serializer.to_python(result, **how)

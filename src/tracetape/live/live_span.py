@@ -148,7 +148,7 @@ class LiveSpan(Span):
         """Record that a span of another trace has to do with this one.
 
         Raises:
-            InvalidTypeError: it is no `Link`.
+            InvalidTypeError: it is not a `Link`.
             InvalidValueError: its ids are none.
         """
         if self._is_open("add_link"):
@@ -160,7 +160,7 @@ class LiveSpan(Span):
             self._grow(_ITEM_BYTES)
 
     def set_attribute(self, key: str, value: Any) -> None:
-        """Record one attribute; a key that is no string is skipped with a warning."""
+        """Record one attribute; a key that is not a string is skipped with a warning."""
         if self._end is not None:
             self._is_open("set_attribute")  # it is not, and says so
             return

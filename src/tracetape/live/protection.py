@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["concealed_values", "protect", "protected", "secrets_of_trace", "without_credentials"]
 
-# Of what an exception says, only this is no content.
+# Of what an exception says, only this is not content.
 _EXCEPTION_TYPE = "exception.type"
 _reading = lasting_lock()  # a reader's thread and the writing one may look at the same requests
 _CHUNK_EVENT, _CHUNK = "mlflow.chunk.item.", "mlflow.chunk.value"  # a stream's, if they are kept

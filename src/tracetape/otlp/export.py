@@ -63,7 +63,7 @@ def workspace_exporter(table: str) -> Any:
         table: ``catalog.schema.prefix`` of the trace location, or ``…_otel_spans`` in full.
 
     Raises:
-        InvalidValueError: it is no such name.
+        InvalidValueError: it is not such a name.
         IntegrationMissingError: databricks-sdk, or OpenTelemetry's exporter, is not installed.
         ExportError: databricks-sdk finds no login.
     """

@@ -44,7 +44,7 @@ _NO_TEXTS = frozenset({int, float, bool, type(None)})
 _SHORTEST_URL = 7  # that logs somebody in, as `a://b@c`; what has a shape is longer
 _SHORTEST_REPR = 8  # that names a credential, as `{pwd: a}`
 _SHORTEST_TEXT = 12  # of a word that is one by its shape
-# How what is no JSON is recorded, and JSON as text, settings by lines, and a command.
+# How what is not JSON is recorded, and JSON as text, settings by lines, and a command.
 _REPR = re.compile(
     r"[\w.]{1,100}\(|[<{\[(]|-|[\w.-]{1,64}[\"']?[ \t]{0,4}[:=]|[\w./-]{1,100} (?:[^\n]{0,400} )?-"
 )

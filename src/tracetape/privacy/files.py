@@ -29,8 +29,8 @@ def open_private(path: Path) -> BinaryIO:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write what takes the place of `path` at the end of the block, if all went well.
 
-    It lies beside `path` meanwhile. What is no regular file (a device, a pipe) is written itself,
-    and so is a file in a folder that takes no other.
+    Until then it lies next to `path`. A device or pipe is written directly, and so is a file in a
+    folder that takes no other.
     """
     real = Path(os.path.realpath(path))
     opened = None if _is_special(path) or _is_special(real) else _open_draft(real)

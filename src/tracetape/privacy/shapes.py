@@ -12,7 +12,7 @@ __all__ = ["kinds_of_secrets", "without_secrets"]
 _SHORTEST = 16  # text that holds any of the shapes
 
 
-# Of documentation, RFC 7617 first: a tape with a prompt about them is no leak.
+# Of documentation, RFC 7617 first: a tape with a prompt about them is not a leak.
 _EXAMPLES = frozenset(
     ("aladdin:open sesame", "user:pass", "user:password", "username:password", "test:123£")
 )

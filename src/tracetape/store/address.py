@@ -21,7 +21,7 @@ def path_of(name: str) -> str | None:
     begins a path is the home directory, as in a shell.
 
     Raises:
-        InvalidValueError: the name has another scheme, or is no text for a path.
+        InvalidValueError: the name has another scheme, or is not text for a path.
         StoreError: it is a folder's, its user has no home, or the working directory is gone.
     """
     text = name.strip()

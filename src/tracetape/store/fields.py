@@ -121,7 +121,7 @@ def parse_order_by(clauses: Sequence[str] | None) -> tuple[Order, ...]:
     """The sort keys of clauses such as ``timestamp_ms DESC``.
 
     Raises:
-        InvalidTypeError: they are no list of strings.
+        InvalidTypeError: they are not a list of strings.
         InvalidValueError: a clause names no field of a trace.
     """
     if clauses is None:

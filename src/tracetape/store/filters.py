@@ -44,7 +44,7 @@ def parse_filter(text: str | None) -> Condition | None:
     """The condition that a filter says; None for an empty one.
 
     Raises:
-        InvalidTypeError: it is no string.
+        InvalidTypeError: it is not a string.
         InvalidValueError: it cannot be understood; the message shows where.
     """
     if text is None:

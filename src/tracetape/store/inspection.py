@@ -30,14 +30,15 @@ class NoStoreError(StoreError):
 
 
 def check_file(path: Path, read_only: bool) -> None:
-    """Refuse what is no store of ours, without a change to it.
+    """Refuse what is not a store of ours, without a change to it.
 
     Args:
-        path: the file; a missing one is no fault.
+        path: the file; a missing one is not a fault.
         read_only: an empty file is refused, too, as a reader makes no store of it.
 
     Raises:
-        StoreError: it is no file, of another program, of a newer version, or has triggers or views.
+        StoreError: it is not a file, it is of another program or a newer version, or it has
+            triggers or views.
     """
     try:
         found = os.stat(path)

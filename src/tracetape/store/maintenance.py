@@ -135,7 +135,7 @@ class Upkeep:
                 yield count
             yield from self._give_back()
             if self._excess(retention.max_bytes) >= excess:
-                return  # what is left runs, or is no trace's
+                return  # what is left runs, or is not a trace's
 
     def evict(self, max_bytes: int) -> int:
         """Remove the oldest traces of a store in memory until there is room again; how many."""

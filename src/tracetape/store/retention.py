@@ -18,7 +18,7 @@ class Retention:
 
     Attributes:
         seconds: traces that began longer ago are removed; None: none for their age.
-        max_bytes: the oldest are removed until the store is no larger; None: any size.
+        max_bytes: the oldest are removed until the store is not a larger; None: any size.
     """
 
     seconds: float | None = None
@@ -35,7 +35,7 @@ def parse_retention(text: str) -> Retention:
     """Parse ``30d``, ``2GB`` or ``30d, 2GB``.
 
     Raises:
-        InvalidTypeError: it is no string.
+        InvalidTypeError: it is not a string.
         InvalidValueError: it is neither an age nor a size, or would keep nothing.
     """
     if not isinstance(text, str):

@@ -157,7 +157,7 @@ def span_from_row(
         row: the columns.
         contents: where values are.
         skipped: called with the name of a value that cannot be read, and the reason: the span has
-            none then, or the text as it is, if that is no JSON.
+            none then, or the text as it is, if that is not JSON.
 
     Raises:
         UnreadableError: the row holds what no program of ours writes.

@@ -18,7 +18,7 @@ __all__ = ["MARK", "Content", "ContentList", "Piece", "references", "split", "sp
 
 MARK = b"\x1f"
 _SPLIT = 512  # bytes; what is smaller stands where it is
-_WHOLE = 1024  # bytes; a value that is no list of messages is kept apart from this size on
+_WHOLE = 1024  # bytes; a value that is not a list of messages is kept apart from this size on
 _ELEMENT = 48  # bytes; a list of smaller elements, such as numbers, is one content
 
 

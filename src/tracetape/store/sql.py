@@ -177,7 +177,7 @@ def text_of(one: q.Comparison) -> tuple[str, str]:
 
 
 def assessed_traces_sql(one: q.Comparison) -> _Sql:
-    """A query for the traces that are assessed so; what ``IS NULL`` says is no such query."""
+    """A query for the traces that are assessed so; what ``IS NULL`` says is not such a query."""
     assert one.operator != "IS NULL"
     inside, values = _assessments(one)
     return f"SELECT a.trace FROM assessments a WHERE a.trace > 0 AND {inside}", values

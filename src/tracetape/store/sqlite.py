@@ -106,7 +106,7 @@ class SQLiteStore:
             return False
         try:
             written = max(os.stat(f"{self._path}{end}").st_mtime for end in ("", "-wal"))
-            # By the clock of the file system, which is no other on this machine; it may be set.
+            # By the clock of the file system, which is not an other on this machine; it may be set.
             return abs(wall_clock_ns() / 1e9 - written) < _LATELY_SECONDS
         except OSError:
             return False

@@ -28,7 +28,7 @@ _ACROSS = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_REFERENCE = re.compile(r"_?[cl]?[0-9_]*", re.IGNORECASE)  # what may match one: it is no text
+_REFERENCE = re.compile(r"_?[cl]?[0-9_]*", re.IGNORECASE)  # what may match one: it is not text
 _APART = re.compile(r"[:\[\]{},\n%_\x00]")  # at these a pattern's literal texts are divided
 _FEWEST = 3  # letters that the index looks up
 _CERTAIN = 2  # texts that are looked up: more cost more than they exclude

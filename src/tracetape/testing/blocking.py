@@ -37,7 +37,7 @@ def add_options(group: pytest.OptionGroup) -> None:
 def blocked(item: pytest.Item) -> Iterator[Block | None]:
     """While a test runs, nothing but this machine and the allowed hosts is reached, if it says so.
 
-    What is no host, in the mark or the option, is an error of the test.
+    What is not a host, in the mark or the option, is an error of the test.
     """
     mark = item.get_closest_marker(_MARK)
     if mark is None and not item.config.getoption("--block-network"):

@@ -33,7 +33,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.]+(?:\[[A-Za-z0-9_.-]+\])?")
 
 
 class WrongNameError(TypeError):
-    """A mark names a cassette by what is no text."""
+    """A mark names a cassette by what is not a text."""
 
 
 def folder_of(item: pytest.Item) -> Path:
@@ -65,7 +65,7 @@ def paths_of(item: pytest.Item, names: tuple[Any, ...]) -> list[Path]:
     """The files of a test's cassettes, the one to record first.
 
     Raises:
-        WrongNameError: a name is no text; the error names the test.
+        WrongNameError: a name is not text; the error names the test.
     """
     for name in names:
         if not isinstance(name, (str, os.PathLike, type(None))):
@@ -128,7 +128,7 @@ def _as_pytest_recording(item: pytest.Item, folder: Path) -> Path:
 
 
 def moved(item: pytest.Item) -> Path | None:
-    """The file of a test's own cassette as another `testpaths` names it, if it is no other test's.
+    """The file of a test's own cassette as another `testpaths` names it; None: another test has it.
 
     It is looked for when a test has no file under its present name.
     """

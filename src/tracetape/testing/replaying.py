@@ -127,7 +127,7 @@ def _is_tried_again(interactions: list[Interaction], at: int) -> bool:
 
 
 def _raise_miss(error: BaseException | None) -> None:
-    """A request that is not on the tape is no answer of a server."""
+    """A request that is not on the tape is not an answer of a server."""
     while error is not None:
         if isinstance(error, CassetteMissError):
             raise error

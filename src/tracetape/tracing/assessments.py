@@ -40,7 +40,7 @@ def log_assessment(trace_id: str, assessment: Assessment) -> Assessment:
             that is no longer valid.
 
     Raises:
-        InvalidTypeError: it is no assessment.
+        InvalidTypeError: it is not an assessment.
         TracetapeException: there is no such trace, or none that it could override.
         StoreError: it could not be written.
     """
@@ -252,7 +252,7 @@ def override_feedback(
         metadata: whatever else is known of it.
 
     Raises:
-        InvalidTypeError: the assessment is no feedback.
+        InvalidTypeError: the assessment is not a feedback.
         TracetapeException: there is no such trace, or it has no such assessment.
         StoreError: it could not be written.
     """

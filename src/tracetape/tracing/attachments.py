@@ -16,7 +16,7 @@ def get_attachment(ref_uri: str, flush: bool = True) -> Attachment | None:
         flush: wait until what has ended so far is written.
 
     Returns:
-        None if it is no such URI, or if the content was not kept.
+        None if it is not such a URI, or if the content was not kept.
     """
     said = Attachment.parse_ref(ref_uri)
     if said is None:

@@ -135,10 +135,10 @@ def configure(
             default is True). A store that fails is not waited for.
 
     Raises:
-        InvalidValueError: `store` is no URL that we know, or `sampling_ratio` is not in 0 to 1,
+        InvalidValueError: `store` is not a URL that we know, or `sampling_ratio` is not in 0 to 1,
             or `retention` is neither an age nor a size or would keep nothing, or
-            `max_attachment_size` is no size, or `capture` is no level, or a price of `prices` has
-            an unknown name or is negative.
+            `max_attachment_size` is not a size, or `capture` is not a level, or a price of
+            `prices` has an unknown name or is negative.
         InvalidTypeError: an option has a value of another type, a rule of `redact` is of no kind
             that we know, or `prices` has another shape.
         IntegrationMissingError: `otel_context` is True without OpenTelemetry's API.

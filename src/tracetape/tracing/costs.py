@@ -17,7 +17,7 @@ def check_prices(table: object) -> None:
     """Refuse a price table that would give wrong costs.
 
     Raises:
-        InvalidTypeError: it, or one of its entries, is no mapping, or a price is not a number.
+        InvalidTypeError: it, or one of its entries, is not a mapping, or a price is not a number.
         InvalidValueError: a price has a name that we do not know, or is negative or not finite.
     """
     example = '{"model": {"input": 2.5, "output": 10}}, in US dollars per million tokens'

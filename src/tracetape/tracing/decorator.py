@@ -103,7 +103,7 @@ def trace(
 
     Raises:
         InvalidValueError: `sampling_ratio_override` is outside of 0 to 1.
-        InvalidTypeError: `output_reducer` is given for a function that is no generator.
+        InvalidTypeError: `output_reducer` is given for a function that is not a generator.
     """
     ratio = sampling_ratio_override
     if ratio is not None:

@@ -158,7 +158,7 @@ def set_destination(destination: Any, *, context_local: bool = False) -> None:
 
     Raises:
         InvalidValueError: it is a `UnityCatalog`.
-        InvalidTypeError: it is no location.
+        InvalidTypeError: it is not a location.
     """
     if isinstance(destination, UnityCatalog):
         raise InvalidValueError(

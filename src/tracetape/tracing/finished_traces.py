@@ -28,7 +28,7 @@ def add_trace(trace: Trace | dict[str, Any], target: LiveSpan | None = None) -> 
         target: the span to put it below; the active one, if not given.
 
     Raises:
-        InvalidValueError: it is no trace, or still running.
+        InvalidValueError: it is not a trace, or still running.
         TracetapeException: a span's parent comes after it or is missing.
     """
     if not runtime.enabled:

@@ -40,7 +40,7 @@ def offset_of(token: str | None) -> int:
     """The number of the item that a token's page begins with.
 
     Raises:
-        InvalidValueError: it is no token.
+        InvalidValueError: it is not a token.
     """
     if token is None:
         return 0

@@ -92,6 +92,6 @@ def one_id(trace_id: str | None, request_id: str | None) -> str:
 
 
 def number_of(trace_id: Any) -> int | None:
-    """The 128 bits of a trace id as MLflow shows it; None for what is no id."""
+    """The 128 bits of a trace id as MLflow shows it; None for what is not an id."""
     match = _TRACE_ID.fullmatch(str(trace_id))
     return None if match is None else int(match[1], 16)

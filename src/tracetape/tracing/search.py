@@ -211,7 +211,7 @@ def search_sessions(
         locations: ids of MLflow experiments.
 
     Raises:
-        InvalidTypeError: `locations` is no list.
+        InvalidTypeError: `locations` is not a list.
         StoreError: the store cannot be read.
     """
     _check_count(max_results)

@@ -101,7 +101,7 @@ def checked_ratio(value: Any, name: str) -> float:
     """A sampling ratio.
 
     Raises:
-        InvalidValueError: it is no number from 0 to 1; a text is none.
+        InvalidValueError: it is not a number from 0 to 1; a text is none.
     """
     try:
         ratio = -1.0 if isinstance(value, (str, bytes, bool)) else float(value)
@@ -129,7 +129,7 @@ def attachment_bytes(value: str | int) -> int | None:
 
     Raises:
         InvalidTypeError: it is neither a string nor a whole number.
-        InvalidValueError: it is no size.
+        InvalidValueError: it is not a size.
     """
     return parse_bytes(value, plain=True)
 

@@ -57,7 +57,7 @@ def parse_fields(fields: Sequence[str]) -> list[ExtractedField]:
     """The columns that `extract_fields` names.
 
     Raises:
-        InvalidTypeError: it is no list of strings.
+        InvalidTypeError: it is not a list of strings.
         InvalidValueError: one is not of the form ``span.inputs`` or ``span.outputs.key``.
     """
     if isinstance(fields, str) or not all(isinstance(field, str) for field in fields):

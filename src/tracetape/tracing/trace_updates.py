@@ -40,7 +40,7 @@ def update_current_trace(
     ``mlflow.update_current_trace``.
 
     Args:
-        tags: tags to set; values that are no strings become strings, with a warning.
+        tags: tags to set; values that are not strings become strings, with a warning.
         metadata: metadata to set, likewise.
         client_request_id: the id that the caller's own system has for the request.
         request_preview: shown in lists in place of the root's inputs.
@@ -51,7 +51,7 @@ def update_current_trace(
         user: kept as metadata ``mlflow.trace.user``.
 
     Raises:
-        InvalidTypeError: a preview is no string.
+        InvalidTypeError: a preview is not a string.
         InvalidValueError: `state` is neither OK nor ERROR.
     """
     span = current_span()

@@ -63,7 +63,7 @@ def parsed(data: bytes) -> tuple[list[Interaction], bool]:
     """The interactions, and whether the recording did not come to its end.
 
     Raises:
-        CassetteFormatError: it is no tape that we can read.
+        CassetteFormatError: it is not a tape that we can read.
     """
     if data[:2] == b"\x1f\x8b":
         plain = decoded(data, "gzip")
@@ -108,7 +108,7 @@ def _whole(data: bytes) -> bytes:
 def _document(data: bytes) -> Any:
     if data.lstrip()[:1] == b"{":
         try:
-            return orjson.loads(data)  # its escapes for emoji are no YAML
+            return orjson.loads(data)  # its escapes for emoji are not YAML
         except orjson.JSONDecodeError:
             pass  # a mapping of YAML may begin so too
     _check(data)
@@ -160,7 +160,7 @@ def _interaction(stored: Any) -> Interaction:
     ours = _mapping(stored.get(OURS))
     raw = stored["request"]
     url = raw["uri"] if "uri" in raw else raw["url"]
-    _ = urlsplit(str(url)).port  # raises a ValueError for what is no URL
+    _ = urlsplit(str(url)).port  # raises a ValueError for what is not a URL
     body = from_stored(_body(raw))
     request = Request(str(raw["method"]).upper(), str(url), _headers(raw), body)
     error = None

@@ -44,7 +44,7 @@ def load(path: str | os.PathLike[str]) -> Tape:
     empty one keeps nothing.
 
     Raises:
-        CassetteFormatError: it is no tape that we can read.
+        CassetteFormatError: it is not a tape that we can read.
         CassetteError: it cannot be read at all.
     """
     try:

@@ -12,7 +12,7 @@ from tracetape.cassettes.file.model import Chunk, Interaction, RecordedError
 __all__ = ["Altering"]
 
 _BLOCK = re.compile(rb".+?(?:\r\n\r\n|\n\n|\r\r|\Z)", re.DOTALL)
-_DATA = re.compile(rb"(?:\A|[\r\n])data(?:[:\r\n]|\Z)")  # a block without it is no event
+_DATA = re.compile(rb"(?:\A|[\r\n])data(?:[:\r\n]|\Z)")  # a block without it is not an event
 _LONG = 24  # bytes of a part, on average
 
 

@@ -169,7 +169,7 @@ def console() -> Console:
 
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
-        reconfigure(errors="replace")  # what its encoding cannot say is no reason to fail
+        reconfigure(errors="replace")  # what its encoding cannot say is not a reason to fail
     width = None if sys.stdout.isatty() else shutil.get_terminal_size((_PIPE_WIDTH, 0)).columns
     return Console(width=width, highlight=False, markup=False, emoji=False)
 

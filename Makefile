@@ -21,7 +21,7 @@ help: ## this list
 demo: $(VENV)/.demo ## run examples/chat.py from its cassette and show its traces: no key, no network
 	@$(BIN)/tracetape run --show --cassette cassettes/examples/chat.yaml examples/chat.py
 
-test: check ## everything that is checked: formatting, lint, types, import layers, tests
+test: check ## everything that is checked: formatting, lint, types, import layers, phrases, tests
 	@$(MAKE) --no-print-directory suite TESTS=dev
 
 # The tests only. TESTS names the dependency group that brings what they need.
@@ -42,11 +42,12 @@ packaging: ## each extra and dependency group alone, in an environment of its ow
 constraints: .venv-uv/bin/uv ## choose the versions that are installed together (see CONTRIBUTING.md)
 	.venv-uv/bin/python scripts/constraints.py
 
-check: $(VENV)/.dev ## formatting, lint, types and import layers only
+check: $(VENV)/.dev ## formatting, lint, types, import layers and phrases only
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/plain_english.py
 
 format: $(VENV)/.dev ## rewrite the code in the house's format
 	$(BIN)/ruff format .

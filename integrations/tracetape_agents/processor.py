@@ -1,7 +1,7 @@
-"""Spans of the Agents SDK as spans of ours.
+"""Spans of the Agents SDK as spans of tracetape.
 
 The SDK says when each begins and ends, in the context in which it does its work: what is called in
-between, such as a model by the OpenAI SDK, nests by itself. Shapes: ``agents.tracing.span_data``.
+between, such as a model by the OpenAI SDK, nests. Shapes: ``agents.tracing.span_data``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Each run of an agent as one span: what it was asked, and what it answered.
 
 The SDK tells its trace processors neither. A run that no workflow of the user's stands above
-begins one by itself; that is not a second span, but the run's own.
+begins one on its own; that is not a second span, but the run's own.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ INTEGRATION = Integration(
             optional=True,  # not in databricks-sdk before 0.43
         ),
         # Private: where it is missing nobody is told how to install httpx. The public methods warn
-        # of their end with the caller's line, which a wrapper of ours would hide.
+        # of their end with the caller's line, which a wrapper of tracetape would hide.
         Target(
             "databricks.sdk.mixins.open_ai_client",
             "ServingEndpointsExt",

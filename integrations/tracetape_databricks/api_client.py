@@ -102,7 +102,7 @@ def wrap_attempt(original: Callable[..., Any], is_on: Callable[[], bool]) -> Cal
 
 
 def wrap_send(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
-    """`requests.Session.send`: within a call of ours it tells what that logs in with."""
+    """`requests.Session.send`: within a call of tracetape it tells what that logs in with."""
 
     def send(*args: Any, **kwargs: Any) -> Any:
         call = calling.get()

@@ -50,7 +50,7 @@ TEMPLATE = Template(
 
 
 def _lazily(module: str, wrapper: str, *, is_async: bool) -> Callable[..., Any]:
-    """`wrapper` of a module of ours, which is loaded when there is something to wrap."""
+    """`wrapper` of a module of tracetape, which is loaded when there is something to wrap."""
 
     def wrap(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
         make = getattr(import_module(f"tracetape_openai.{module}"), wrapper)

@@ -1,7 +1,7 @@
 """Handlers that run when the process forks, in a fixed order.
 
 A child has one thread: what another one held or was doing at that moment stays so for ever. So a
-fork waits until nothing of ours is under way that a child cannot do without.
+fork waits until nothing of tracetape is under way that a child cannot do without.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Modules that are named by a string: whether one is there, and one of ours that may be missing."""
+"""Modules named by a string: whether one is installed, and parts of tracetape that may be missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_installed(name: str) -> bool:
 
 
 def load(module: str, lost: str) -> ModuleType | None:
-    """A module of ours, or None with one warning: a packaged program may lack it.
+    """A module of tracetape, or None with one warning: a packaged program may lack it.
 
     Args:
         module: its name.
@@ -44,7 +44,7 @@ def load(module: str, lost: str) -> ModuleType | None:
 
 
 def warn_missing(module: str, error: ImportError, lost: str) -> None:
-    """Say once, in one line, that a module of ours cannot be imported, and what helps."""
+    """Say once, in one line, that a module of tracetape cannot be imported, and what helps."""
     missing = error.name or module
     warn_once(
         f"import {module}",

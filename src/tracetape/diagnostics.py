@@ -84,7 +84,7 @@ class _Logger:
         self._say(logging.DEBUG, message, args, exc_info)
 
     def shows_debug(self) -> bool:
-        """Whether the log takes what helps to find a fault of ours."""
+        """Whether the log takes what helps to find a fault of tracetape."""
         return not _is_apart() and self._log.isEnabledFor(logging.DEBUG)
 
     def log_rest(self) -> None:
@@ -117,7 +117,7 @@ _missing: dict[str, str] = {}
 
 
 def _strict() -> bool:
-    # Our own suite sets it, so that no fault of ours hides behind the guard.
+    # Our own suite sets it, so that no fault of tracetape hides behind the guard.
     return os.environ.get("TRACETAPE_RAISE_INTERNAL_ERRORS") == "1"
 
 
@@ -182,7 +182,7 @@ def faults() -> dict[str, int]:
 
 
 def forget_faults() -> None:
-    """Begin counting and warning anew (for tests)."""
+    """Begin counting and warning again (for tests)."""
     with _lock:
         _faults.clear()
         _warned.clear()

@@ -299,7 +299,7 @@ def test_other_places_are_refused(tmp_path: Path) -> None:
     for path, why in (
         (tmp_path, "is a folder: name a file of traces"),
         (Path("/dev/null"), "is a device or a pipe"),
-        (tmp_path / "other.db", "is a SQLite database, but neither a store of ours nor MLflow's"),
+        (tmp_path / "other.db", "is a SQLite database, but neither a tracetape store nor MLflow's"),
     ):
         with pytest.raises(InvalidValueError, match=f"^{re.escape(str(path))} {why}"):
             open_source(path)

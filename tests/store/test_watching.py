@@ -109,4 +109,4 @@ def test_a_view_is_no_store_of_mlflows(tmp_path: Path) -> None:
         foreign.execute("CREATE VIEW trace_info AS " + ENDLESS.format("n"))
     done = CliRunner().invoke(main, ["import", str(tmp_path / "m.db")])
     assert done.exit_code in (1, 2)
-    assert "neither a store of ours nor MLflow's" in done.output
+    assert "neither a tracetape store nor MLflow's" in done.output

@@ -370,7 +370,7 @@ def test_a_tape_that_other_testpaths_name_is_named_and_left_alone(
     assert missed.stdout.str().count("has a similar name") == 1
     anew = project.runpytest_subprocess()
     anew.assert_outcomes(passed=2)
-    anew.stdout.fnmatch_lines([f"cassettes/test_it/test_a.yaml: recorded anew. {named}"])
+    anew.stdout.fnmatch_lines([f"cassettes/test_it/test_a.yaml: recorded again. {named}"])
     assert old.read_bytes() == before
 
 

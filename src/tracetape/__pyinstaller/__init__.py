@@ -1,6 +1,6 @@
 """PyInstaller's view of tracetape, through the entry point ``pyinstaller40``.
 
-Many modules of ours are imported by a string, where they are first needed, so that an import costs
+Many modules are imported by a string, where they are first needed, so that an import costs
 next to nothing. PyInstaller cannot see such imports. `tests/packaging` compares these names with
 the code.
 """
@@ -11,7 +11,7 @@ import os
 
 __all__ = ["OPTIONAL", "PACKAGES", "hook_dirs", "is_wanted"]
 
-# Every package of ours, as in pyproject.toml.
+# Every package of tracetape, as in pyproject.toml.
 PACKAGES = (
     "tracetape",
     "tracetape_agents",
@@ -50,7 +50,7 @@ OPTIONAL = (
 
 
 def is_wanted(module: str) -> bool:
-    """Whether a module of ours goes into every program that imports tracetape."""
+    """Whether a module of tracetape goes into every program that imports tracetape."""
     return not any(module == part or module.startswith(f"{part}.") for part in _ASIDE)
 
 

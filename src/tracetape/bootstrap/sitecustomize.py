@@ -226,7 +226,7 @@ def _run_users_own() -> None:
         __import__("sitecustomize")
     except ImportError as error:
         if error.name != "sitecustomize":
-            raise  # a fault of theirs, which `site` reports as ever
+            raise  # a fault of theirs, which `site` reports as before
         if ours is not None:
             sys.modules["sitecustomize"] = ours
 

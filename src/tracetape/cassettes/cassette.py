@@ -63,7 +63,7 @@ def cassette(
         path: the file, YAML.
         mode: ``none`` only replays, and without a file each request is a miss; ``once`` (the
             default) records if there is no file, or continues one whose recording was cut short;
-            ``new_episodes`` replays and records what is new; ``all`` records everything anew.
+            ``new_episodes`` replays and records what is new; ``all`` records everything again.
             Under pytest the default is that of the run, and ``--cassette-mode`` wins.
         match_on: what must be equal, out of ``method``, ``scheme``, ``host``, ``port``, ``path``,
             ``query``, ``body``, and ``uri`` for all of the URL; everything, if not given. JSON

@@ -139,7 +139,7 @@ _PARTS: dict[str, Callable[[Matcher, Request, SplitResult], Any]] = {
 
 
 def _multipart(content_type: str, body: bytes, volatile: Collection[str]) -> Any:
-    """The parts without the boundary, which is made up anew for each request."""
+    """The parts without the boundary, which is made up again for each request."""
     boundary = _BOUNDARY.search(content_type)
     if boundary is None:
         return body

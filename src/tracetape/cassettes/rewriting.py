@@ -30,7 +30,7 @@ _REMEDY = "nothing was written; leave that call out, or change what the program 
 
 
 def scrub(path: Path, replacements: Mapping[str, str]) -> bool:
-    """Take out of a tape what a recording of ours would not have kept; whether that was anything.
+    """Remove what a recording of tracetape would not have kept; give whether there was any.
 
     Headers go by allow-list, credentials and what looks like a key become ``REDACTED``.
 

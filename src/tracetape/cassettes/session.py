@@ -97,7 +97,7 @@ class Player:
         allow_playback_repeats: bool = False,
         advice: Advice = IN_PROGRAM,
     ) -> None:
-        """Read the tape, unless it is to be recorded anew.
+        """Read the tape, unless it is to be recorded again.
 
         Raises:
             CassetteError: the file cannot be read.
@@ -468,7 +468,7 @@ class Player:
 
 
 def _to_continue(tape: Tape) -> Tape:
-    """Without what broke, or was refused, at the end of the recording: it is recorded anew."""
+    """Without what broke, or was refused, at the end of the recording: it is recorded again."""
     kept = [one for one in tape.interactions if one.response is None or not one.response.cut]
     while kept and (kept[-1].error is not None or _is_refused(kept[-1])):
         kept.pop()

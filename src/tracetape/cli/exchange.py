@@ -138,7 +138,7 @@ def _send(
 @click.argument("source")
 @store_option
 def import_(source: str, store: str | None) -> None:
-    """Read traces from SOURCE: a .jsonl or .json file of MLflow's trace JSON, a store of ours, or
+    """Read traces from SOURCE: a .jsonl or .json file of MLflow's trace JSON, a tracetape store, or
     MLflow's own store (sqlite:///mlflow.db).
 
     Traces that are in the store already stay as they are.

@@ -37,7 +37,7 @@ Examples:
 
 
 class _Group(click.Group):
-    """An error of ours is one line, not a traceback."""
+    """An error of tracetape is one line, not a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

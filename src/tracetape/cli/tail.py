@@ -72,14 +72,14 @@ def _wait_for_store(url: str | None) -> None:
     """Return once there is a store to read; say once that it is waited for.
 
     Raises:
-        StoreError: what is there is none of ours, or cannot be read.
+        StoreError: what is there is not tracetape's, or cannot be read.
     """
     from tracetape.store import find_store, open_store
     from tracetape.store.inspection import NoStoreError
 
     told = False
     while True:
-        # Each time anew: the program may make its store in this folder, or in one above.
+        # Each time again: the program may make its store in this folder, or in one above.
         store = find_store() if url is None else open_store(url, read_only=True)
         try:
             store.open()

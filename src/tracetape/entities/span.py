@@ -35,7 +35,7 @@ _MUTATORS = {"add_event", "add_link", "end", "record_exception"}
 class Span:
     """One timed step of a trace.
 
-    Inputs, outputs and attributes are kept as JSON and decoded anew on each access, so that
+    Inputs, outputs and attributes are kept as JSON and decoded again on each access, so that
     changing what an accessor returned changes nothing that was recorded. Finished spans are equal
     if all that they hold is, and can be members of sets; live spans are equal to themselves only.
     """

@@ -284,7 +284,7 @@ def _trace(value: Any, where: str) -> Trace | InvalidValueError:
             return Trace(summarise(data.spans[0]._trace_id, data.spans), data)
         trace = Trace.from_dict(value)
         if not isinstance(trace.info.trace_id, str):
-            raise InvalidValueError(f"its trace_id is {trace.info.trace_id!r}, which is no text")
+            raise InvalidValueError(f"its trace_id is {trace.info.trace_id!r}, not a string")
         return trace
     except TracetapeException as error:
         return InvalidValueError(f"{where}: {error}")

@@ -22,7 +22,7 @@ from tracetape.store.sqlite import SQLiteStore
 
 __all__ = ["Source", "open_source"]
 
-_WHAT = "name a file of traces as JSON (.jsonl, .json), a store of ours, or MLflow's mlflow.db"
+_WHAT = "name a file of traces as JSON (.jsonl, .json), a tracetape store, or MLflow's mlflow.db"
 _BEGINNING = 1024  # bytes that are looked at
 # What some files begin with that are none of traces; and the remedy.
 _OTHERS = (
@@ -44,7 +44,7 @@ class Source:
         traces: they themselves; errors for those that cannot be read.
         total: how many there are; None: that is not known.
         attachment: gives the media to which they refer, by id.
-        store: what is read, if it is a store of ours.
+        store: what is read, if it is a tracetape store.
     """
 
     traces: Iterable[Trace | NewTrace | TracetapeException]
@@ -59,7 +59,7 @@ def open_source(path: Path) -> Source:
     Raises:
         InvalidValueError: it is not a file of traces.
         OSError: it cannot be read.
-        StoreError: it is a store of ours, or MLflow's, and cannot be read.
+        StoreError: it is a tracetape store, or MLflow's, and cannot be read.
     """
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
@@ -98,6 +98,6 @@ def _database(path: Path) -> Source:
     if "trace_info" in tables:
         return Source(read_mlflow_store(path), count_traces(path))
     raise InvalidValueError(
-        f"{path} is a SQLite database, but neither a store of ours nor MLflow's, "
+        f"{path} is a SQLite database, but neither a tracetape store nor MLflow's, "
         f"which has a table trace_info: {_WHAT}"
     )

@@ -53,7 +53,7 @@ LINKS = "links"
 UNREAD = "unread"
 FOREIGN_TRACE_ID = "foreign_trace_id"
 
-# What MLflow has no name for stands under a prefix of ours.
+# Fields that MLflow has no name for have tracetape's prefix.
 NAME_OF_FIELD = {
     "function_name": "mlflow.spanFunctionName",
     "description": "mlflow.spanDescription",

@@ -1,6 +1,6 @@
 """Spans, events and statuses as OpenTelemetry's objects and protobuf messages.
 
-OpenTelemetry is not a dependency of ours: its modules are imported on use, by name.
+OpenTelemetry is not a dependency of tracetape: its modules are imported on use, by name.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def _trace_pb2() -> Any:
 
 
 def package_module(name: str, package: str) -> Any:
-    """A module of a package that is not a dependency of ours.
+    """A module of a package that is not a dependency of tracetape.
 
     Raises:
         IntegrationMissingError: the package is absent.

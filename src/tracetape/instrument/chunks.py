@@ -131,7 +131,7 @@ def says(delta: Any, level: int = 0) -> bool:
 def decoded_base64(pieces: Iterable[str]) -> bytes | None:
     """The bytes of a base64 text that came in pieces; None: it is not base64.
 
-    Each piece may be encoded by itself, with a padding of its own, or be cut from one text at any
+    Each piece may be encoded on its own, with a padding of its own, or be cut from one text at any
     place. Of a text that breaks off, the bytes that are whole are there.
     """
     data = bytearray()

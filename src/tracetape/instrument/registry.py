@@ -77,8 +77,8 @@ def autolog(
 ) -> None:
     """Trace the calls of every client library that we know, now or once it is imported.
 
-    A library that is not installed is not an error; an integration of ours that cannot be imported
-    is one warning. Calling it twice is calling it once; the options
+    A library that is not installed is not an error; an integration that cannot be imported is one
+    warning. Calling it twice is calling it once; the options
     are those of the last call. The keywords of ``mlflow.autolog`` are taken too.
 
     Integrations of others are switched on with ours: those that `tracetape.instrument.register`

@@ -162,7 +162,7 @@ class _Seam:
         self._last: tuple[Any, Any, tuple[str | None, str]] = (None, None, (None, ""))
 
     def begin(self, args: list[Any], kwargs: dict[str, Any]) -> Call | None:
-        """Begin the span of a call; None if it is none of ours.
+        """Begin the span of a call; None if it is not tracetape's.
 
         `args`, with the client first, and `kwargs`, what `request` is called with, are changed
         where something is added.

@@ -197,7 +197,7 @@ class LiveSpan(Span):
             self.set_attribute(key, value)
 
     def set_fields(self, fields: dict[str, Any]) -> None:
-        """Internal, for integrations: neutral fields (`names.py`), fresh values of ours."""
+        """Internal, for integrations: neutral fields (`names.py`), fresh values of tracetape."""
         if self._is_open("set_fields"):
             self._fields = {**self._fields, **fields} if self._fields else fields
 

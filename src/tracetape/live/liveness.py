@@ -19,7 +19,7 @@ __all__ = ["PROCESS", "SEEN", "is_gone", "is_unfinished", "last_seen_ms", "signs
 
 PROCESS = "tracetape.process"
 SEEN = "tracetape.seen"
-_NUMBER = re.compile(r"[0-9]{1,15}")  # what else stands there, no program of ours has written
+_NUMBER = re.compile(r"[0-9]{1,15}")  # tracetape writes nothing else there
 _SILENCE_MS = 60_000  # of a process on another machine, of which nothing else is known
 
 

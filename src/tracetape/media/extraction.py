@@ -42,7 +42,7 @@ def take_media(data: bytes, trace_id: str, found: dict[str, Attachment] | None =
             if attachment is None:
                 continue
             reference = attachment.ref(trace_id, raw=not text.startswith("data:"))
-            # Replaced as text: reading and writing JSON anew would change large numbers.
+            # Replaced as text: reading and writing JSON again would change large numbers.
             data = data.replace(b'"%b"' % text.encode(), b'"%b"' % reference.encode())
             if found is not None and _is_kept(attachment):
                 found[attachment.id] = attachment

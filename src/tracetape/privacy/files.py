@@ -17,7 +17,7 @@ _MODE = 0o600
 
 
 def open_private(path: Path) -> BinaryIO:
-    """Open a file to write it anew; one that is there keeps its mode, a new one has 0600."""
+    """Open a file to write it again; one that is there keeps its mode, a new one has 0600."""
 
     def opener(name: str, flags: int) -> int:
         return os.open(name, flags, _MODE)
@@ -72,7 +72,7 @@ def _is_special(path: Path) -> bool:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file anew, and the folders that it lacks."""
+    """Write a file again, and the folders that it lacks."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open_private(path) as file:
         file.write(data)

@@ -39,7 +39,7 @@ class RecorderStats:
         dropped_spans, dropped_traces: left out because too much is held in memory.
         dropped_changes: of tags, likewise.
         forgotten_spans: open ones that are no longer followed, too many being open; one that ends
-            all the same is written.
+            later is still written.
     """
 
     def __init__(self) -> None:

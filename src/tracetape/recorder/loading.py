@@ -40,7 +40,7 @@ def may_load_in_a_thread() -> bool:
 
 
 class _Shield:
-    """While threads of ours import something, who is about to make threads green waits."""
+    """While threads of tracetape import something, who is about to make threads green waits."""
 
     def __init__(self) -> None:
         self._lock = lasting_lock()

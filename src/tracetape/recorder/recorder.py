@@ -286,7 +286,7 @@ class Recorder(Bounds):
         return min(max(0, target - self._settled), self._unsettled())
 
     def close(self, timeout: float = _EXIT_SECONDS) -> None:
-        """Write what is queued, stop the worker, close the store; a later span starts anew."""
+        """Write what is queued, stop the worker, close the store; a later span starts it again."""
         try:
             # A store that fails anyway must not hold up the end of the user's program.
             left = self._flush(timeout, _PATIENCE_SECONDS)
@@ -315,7 +315,7 @@ class Recorder(Bounds):
             internal_error("closing the recorder")
 
     def retire(self) -> None:
-        """Close it for good: spans that end later are written all the same, and no thread stays."""
+        """Close it for good: spans that end later are written anyway, and no thread stays."""
         self._is_retired = True
         self.close()
 
@@ -474,7 +474,7 @@ class Recorder(Bounds):
             self.flush(_FORK_SECONDS)
 
     def after_fork_in_child(self) -> None:
-        """Begin anew, with a thread of its own from the next span on."""
+        """Start over, with a thread of its own from the next span on."""
         # What is still queued, or open, is the parent's to write.
         for trace in self.live:
             trace.sink = Inherited(self, trace, self._root_ended)

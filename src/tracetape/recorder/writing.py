@@ -131,7 +131,7 @@ def _write_singly(recorder: Recorder, spans: list[LiveSpan], updates: list[Trace
 
 
 def _parts(update: TraceUpdate) -> Iterator[TraceUpdate]:
-    """The trace without spans, and then each span by itself."""
+    """The trace without spans, and then each span on its own."""
     if not update.spans:
         return
     yield replace(_without_spans(update), attachments=update.attachments)

@@ -139,7 +139,7 @@ class Connection(AbstractContextManager[sqlite3.Connection]):
             self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Begin anew; what is in another thread's hands is nobody's for ever."""
+        """Start over; what is in another thread's hands is nobody's for ever."""
         # Without our hook before the fork, a connection that nobody uses is closed now.
         mine = self._held or self._lock.acquire(False)
         self._held = False

@@ -1,7 +1,7 @@
 """The full-text index: brought up to date when there is time, and right at any time.
 
 Trigrams, so that any part of a word is found, in every script. The index gives candidates only,
-which are then compared; what is not in it yet is compared all the same.
+which are then compared; what is not in it yet is compared anyway.
 """
 
 from __future__ import annotations

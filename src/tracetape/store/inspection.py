@@ -1,4 +1,4 @@
-"""Looking at a file before it is opened, so that nothing but a store of ours is ever changed.
+"""Looking at a file before it is opened, so that nothing but a tracetape store is ever changed.
 
 SQLite reads it: whoever else opens and closes the file ends all locks that this process has on it
 (https://sqlite.org/howtocorrupt.html, 2.2).
@@ -30,7 +30,7 @@ class NoStoreError(StoreError):
 
 
 def check_file(path: Path, read_only: bool) -> None:
-    """Refuse what is not a store of ours, without a change to it.
+    """Refuse what is not a tracetape store, without a change to it.
 
     Args:
         path: the file; a missing one is not a fault.
@@ -119,7 +119,7 @@ def _strange(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 def names_us(path: Path) -> bool:
-    """Whether the header of a file, damaged perhaps, says that it is a store of ours."""
+    """Whether the header of a file, damaged perhaps, says that it is a tracetape store."""
     for mode in ("immutable=1", "mode=ro"):  # a new store's header is in its log only
         try:
             url = f"{path.as_uri()}?{mode}"

@@ -31,7 +31,7 @@ _LOG_PAUSE = 0.03
 _LOG_WAIT = 20  # milliseconds of an attempt, for which writers wait, too
 _SLACK = 0.02  # of the traces go beyond the estimate: making room twice costs more
 _MANY = 10  # traces; that most of a store with fewer is pruned is nothing to warn of
-_LEAVE = 0.9  # of the bound, when pruning by itself, so that it is not begun every time
+_LEAVE = 0.9  # of the bound, when pruning on its own, so that it is not begun every time
 
 
 class _Run(Protocol):

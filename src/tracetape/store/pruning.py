@@ -69,7 +69,7 @@ def _left_behind(connection: sqlite3.Connection, before_ns: int) -> list[int]:
 def _process(metadata: Any) -> str:
     try:
         return str(orjson.loads(metadata).get(PROCESS, ""))
-    except (AttributeError, TypeError, ValueError):  # no program of ours has written it
+    except (AttributeError, TypeError, ValueError):  # tracetape cannot have written it
         return ""
 
 
@@ -96,7 +96,7 @@ def remove_traces(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
     connection.execute(f"DELETE FROM spans WHERE trace IN {_IDS}", (traces,))
     connection.execute(f"DELETE FROM traces WHERE id IN {_IDS}", (traces,))
     _remove_unused(connection, {part for part, _ in used})
-    # Ids that are free again must be indexed when they are given anew.
+    # Ids that are free again must be indexed when they are given again.
     for done, table in _DONE:
         connection.execute(
             f"UPDATE {done} SET id = min(id, (SELECT coalesce(max(id), 0) FROM {table})) "

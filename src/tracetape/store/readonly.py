@@ -20,7 +20,7 @@ __all__ = ["look_into", "require_store"]
 
 
 def require_store(path: Path) -> None:
-    """See that there is a store of ours.
+    """See that there is a tracetape store.
 
     Raises:
         StoreError: there is none, or it is of another program, or of a newer version.

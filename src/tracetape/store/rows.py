@@ -96,7 +96,7 @@ def info_from_row(row: tuple[Any, ...]) -> TraceInfo:
     """The info in a row of `TRACE_COLUMNS`.
 
     Raises:
-        UnreadableError: they hold what no program of ours writes.
+        UnreadableError: they hold what tracetape never writes.
     """
     trace_id, state, start, end, name, spans, errors, *rest = row
     tokens = _amounts(TOKEN_KINDS, rest[: len(TOKEN_KINDS)])
@@ -160,7 +160,7 @@ def span_from_row(
             none then, or the text as it is, if that is not JSON.
 
     Raises:
-        UnreadableError: the row holds what no program of ours writes.
+        UnreadableError: the row holds what tracetape never writes.
     """
     try:
         return _plain_span(trace_id, row, contents)

@@ -17,7 +17,7 @@ from tracetape.store.statements import checked_rows, rows_in_time
 __all__ = ["selected"]
 
 _NEAR = 5000  # traces that are looked at one by one before all are asked
-_NEAR_SECONDS = 0.03  # of the processor, after which all are asked all the same
+_NEAR_SECONDS = 0.03  # of the processor, after which all are asked anyway
 
 
 def selected(

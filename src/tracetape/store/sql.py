@@ -286,7 +286,7 @@ def _named(one: q.Comparison, way: _Way) -> _Sql:
     name = _BRIEF["name"]
     if one.operator not in ("RLIKE", "ILIKE"):
         return _compare(name, one)
-    text, values = _compare("n.name", one)  # functions of ours are slow: of each name once
+    text, values = _compare("n.name", one)  # functions of tracetape are slow: of each name once
     names = "WITH n (name) AS MATERIALIZED (SELECT DISTINCT name FROM brief_traces)"
     return f"{name} IN ({names} SELECT n.name FROM n WHERE {text})", values
 

@@ -86,7 +86,7 @@ class SQLiteStore:
         self.retention: Callable[[], Retention | None] = lambda: None
         # Texts that the last search had to compare one by one, as the index lacks them; about.
         self.scanned = 0
-        # What no program of ours has written so, and whether someone else tells of it.
+        # What tracetape cannot have written so, and whether someone else tells of it.
         self.unreadable = Unreadable()
         self.reports_unreadable = False
         self.is_watched = False  # whether what changes it ends, too, by Ctrl-C and a deadline
@@ -106,7 +106,7 @@ class SQLiteStore:
             return False
         try:
             written = max(os.stat(f"{self._path}{end}").st_mtime for end in ("", "-wal"))
-            # By the clock of the file system, which is not an other on this machine; it may be set.
+            # The clock of the file system, which is this machine's; it may be set.
             return abs(wall_clock_ns() / 1e9 - written) < _LATELY_SECONDS
         except OSError:
             return False
@@ -391,7 +391,7 @@ class SQLiteStore:
                 except ForkWaitsError:
                     pass
                 except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
-                    raise  # a fault of ours: the same call would never succeed
+                    raise  # a fault of tracetape: the same call would never succeed
                 except SQLITE_ERRORS as error:
                     if not (again and self._begin_anew(error)):
                         said = reason(error)

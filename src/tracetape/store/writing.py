@@ -25,7 +25,7 @@ _Row = tuple[Any, ...]
 
 _ADDED = ("span_count", "error_count")
 _MERGED = ("tags", "metadata")  # JSON merge patches (RFC 7396): null removes a key
-_OBJECT = "CASE WHEN json_valid({0}) THEN {0} ELSE '{{}}' END"  # a damaged one is begun anew
+_OBJECT = "CASE WHEN json_valid({0}) THEN {0} ELSE '{{}}' END"  # a damaged one is begun again
 _OF_ROOT = ("end_ns", "name", "request_preview", "response_preview")
 _SUMS = ", ".join(
     [f"{c} = traces.{c} + excluded.{c}" for c in _ADDED]

@@ -40,7 +40,7 @@ class CapturedTrace(Trace):
 
 
 class CapturedTraces(Sequence[CapturedTrace]):
-    """The traces recorded so far, oldest first; each access looks anew."""
+    """The traces recorded so far, oldest first; each access looks again."""
 
     def __init__(self, recorder: Recorder) -> None:
         """Read what `recorder` took."""

@@ -105,7 +105,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line(
             "markers",
             "block_network(allowed_hosts=None): let the test reach this machine only, and these "
-            "hosts; cassettes record all the same",
+            "hosts; cassettes record anyway",
         )
     config.stash[_USAGE] = Usage()
     config.stash[_WATCH] = Watch(config.stash[_USAGE], config.rootpath)

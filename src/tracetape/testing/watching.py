@@ -134,7 +134,7 @@ class Watch:
             lines = []
             before = self._usage.before(tape.file)
             if before is not None and tape.recorded and before.exists():
-                lines.append(f"recorded anew. {_moved(before)}")
+                lines.append(f"recorded again. {_moved(before)}")
             if tape.unrecorded:
                 from tracetape.cassettes.miss import unrecorded_lines
 

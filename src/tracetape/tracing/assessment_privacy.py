@@ -21,7 +21,7 @@ __all__ = ["protected_assessment"]
 def protected_assessment(assessment: Assessment) -> Assessment:
     """A copy of it; rules know its parts as ``feedback.value``, ``feedback.rationale`` and so on.
 
-    Each part is looked at by itself: whatever a rule makes of it, the assessment stays one.
+    Each part is looked at on its own: whatever a rule makes of it, the assessment stays one.
     """
     kept = partial(protected_value, of=assessment.trace_id or "")
     new = copy(assessment)

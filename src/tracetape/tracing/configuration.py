@@ -111,7 +111,7 @@ def configure(
             environment variable ``TRACETAPE_STORE``, else ``.tracetape/traces.db``.
         sampling_ratio: the share of traces to record, from 0 to 1
             (``TRACETAPE_TRACE_SAMPLING_RATIO``).
-        keep_errors: record a trace that is not sampled all the same if anything in it fails
+        keep_errors: also record a trace that is not sampled if anything in it fails
             (``TRACETAPE_TRACE_SAMPLING_KEEP_ERRORS``).
         prices: US dollars per million tokens by model: ``{"gpt-4o": {"input": 2.5,
             "output": 10, "cached_input": 1.25}}``. Without a price there is no cost.

@@ -93,7 +93,7 @@ def _merge(trace: Trace, target: LiveSpan) -> None:
     tags = {key: value for key, value in trace.info.tags.items() if key != TRACE_NAME}
     details = target._trace.described()
     details.tags = {**tags, **details.tags}
-    # What MLflow derives from the trace itself must not overwrite what is true of ours.
+    # What MLflow derives from the trace itself must not overwrite what is true of the new trace.
     details.metadata = {
         **{k: v for k, v in trace.info.trace_metadata.items() if not k.startswith("mlflow.trace")},
         **details.metadata,

@@ -1,6 +1,6 @@
 """Beside OpenTelemetry: its active span as our parent, and ours as its current one.
 
-Imported only by `configure(otel_context=True)`; nothing else of ours touches OpenTelemetry.
+Imported only by `configure(otel_context=True)`; nothing else of tracetape touches OpenTelemetry.
 """
 
 from __future__ import annotations

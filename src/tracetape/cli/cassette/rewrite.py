@@ -41,7 +41,7 @@ def scrub_command(paths: tuple[Path, ...], replacements: tuple[str, ...]) -> Non
             if scrub(path, pairs):
                 changed.append(path)
                 echo(visible_line(path))
-        except CassetteError as error:  # the others are rewritten all the same
+        except CassetteError as error:  # the others are rewritten anyway
             problems.append(str(error))
     echo(f"tracetape: {len(changed):,} of {plural(len(files), 'cassette')} rewritten", err=True)
     if problems:

@@ -104,5 +104,5 @@ class Session:
         self._tape.__exit__(type(failed) if failed else None, failed, None)
 
 
-class _ProgramFailed(Exception):  # noqa: N818 - it is not an error of ours
+class _ProgramFailed(Exception):  # noqa: N818 - it is not an error of tracetape
     pass

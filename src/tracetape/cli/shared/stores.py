@@ -88,7 +88,7 @@ def opened_to_change(url: str | None) -> Iterator[SQLiteStore]:
     """The store to remove traces from, which must be there; closed again at the end of the block.
 
     Raises:
-        StoreError: there is none, or none of ours.
+        StoreError: there is none, or not tracetape's.
     """
     from tracetape.store import open_store
 

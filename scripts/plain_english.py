@@ -40,7 +40,7 @@ EVERYWHERE = (
 )
 CODE = (
     *EVERYWHERE,
-    _rule(r'"""(What|Nothing [a-z]|Who|Whoever)\b', "a docstring begins with a verb or a noun"),
+    _rule(r'"""(What|Nothing(?= )|Who|Whoever)\b', "a docstring begins with a verb or a noun"),
 )
 DOCS = (*EVERYWHERE, _rule(r"\b[Bb]eside\b(?!`)", "next to, with, in addition to"))
 # Names in the code, and options whose values are such words.

@@ -1,4 +1,4 @@
-"""Modules named by a string: whether one is installed, and parts of tracetape that may be missing."""
+"""Modules named by a string: whether one is installed, and parts of tracetape that may lack."""
 
 from __future__ import annotations
 

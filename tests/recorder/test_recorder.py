@@ -675,6 +675,24 @@ def few(monkeypatch: pytest.MonkeyPatch, store_path: Path) -> Recorder:
     return recorder
 
 
+def test_open_spans_of_one_trace_are_bounded_while_the_store_is_held_up(
+    few: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that begins them looks too: the one that writes may wait for another process."""
+    held = threading.Event()
+    monkeypatch.setattr(few, "_open_store", lambda: held.wait(60) and SQLiteStore(None))
+    try:
+        with tracetape.start_span("root") as root:
+            for _ in range(1 << 13):
+                tracetape.start_span_no_context("lost", parent_span=root)
+            (trace,) = few.live
+            assert len(trace.below or ()) <= 100
+        assert few.stats.forgotten_spans >= (1 << 13) - 100
+    finally:
+        held.set()
+    assert few.flush(20) == 0
+
+
 def test_spans_that_are_never_ended_do_not_fill_the_memory(
     few: Recorder,
     query: Query,

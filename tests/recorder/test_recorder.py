@@ -200,7 +200,7 @@ def test_what_could_not_be_written_is_counted_when_it_ends(
     began = time.monotonic()
     recorder.close()
     assert time.monotonic() - began < 4
-    assert "5 spans could not be written and are lost" in caplog.text
+    assert "5 spans are lost: the store did not take them" in caplog.text
     counters = recorder.as_dict()
     assert (counters["recorded"], counters["written"], counters["lost"]) == (5, 0, 5)
     assert counters["queued"] == 0

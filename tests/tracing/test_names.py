@@ -32,6 +32,7 @@ def test_modules_that_programs_of_mlflows_import() -> None:
     assert getattr(distributed, name) is getattr(tracing, name)
     assert tracing.constant.SpanAttributeKey.CHAT_USAGE == "mlflow.chat.tokenUsage"
     assert constant.TraceMetadataKey.TRACE_SESSION == "mlflow.trace.session"
+    assert constant.TraceMetadataKey.MODEL_ID == "mlflow.modelId"
     with tracetape.start_span("a") as span:
         span.set_inputs(1)
         assert span.get_attribute(constant.SpanAttributeKey.INPUTS) == 1

@@ -116,6 +116,21 @@ def test_what_a_client_goes_on_by_is_kept(server, tape, ask):
     assert not [secret for secret in ("swordfish99", "password-1") if secret in tape.read_text()]
 
 
+def test_headers_beyond_ascii_are_sent_again(server, tape, ask):
+    """As the bytes that they were; those that vcrpy has kept as text, in UTF-8."""
+    server.routes["/file"] = lambda handler: handler.plain(
+        b"x", headers=[("Content-Disposition", 'attachment; filename="grün"')]
+    )
+    found = []
+    for mode in ("once", "none"):
+        with cassette(tape, mode=mode):
+            found.append(ask("GET", f"{server.url}/file").headers["content-disposition"])
+    assert found[0] == found[1] == 'attachment; filename="grün"'
+    tape.write_text(tape.read_text().replace("grün", "€"))
+    with cassette(tape, mode="none"):
+        assert ask("GET", f"{server.url}/file").headers["content-disposition"].endswith('€"')
+
+
 def test_a_redirect_to_nowhere_is_recorded(server, tape, ask):
     """What a server sends may be no URL: the client fails as it did."""
     server.routes["/moved"] = lambda handler: handler.plain(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from urllib.request import getproxies_environment
@@ -138,4 +138,4 @@ def _clean_url(url: str, *, doubtful: bool = False) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, ""))
 
 
-_CLEANED = {"location": _clean_url, "link": cleaned_text}
+_CLEANED: dict[str, Callable[[str], str]] = {"location": _clean_url, "link": cleaned_text}

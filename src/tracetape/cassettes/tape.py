@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import threading
 import time
 from collections.abc import Iterable
@@ -48,6 +49,9 @@ def load(path: str | os.PathLike[str]) -> Tape:
         CassetteError: it cannot be read at all.
     """
     try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):  # it might never end
+            raise CassetteError(f"the cassette {path} is a device: name a file")
         data = Path(path).read_bytes()
     except OSError as error:
         raise CassetteError(f"the cassette {path} cannot be read: {error}") from error
@@ -77,7 +81,8 @@ def save(path: str | os.PathLike[str], tape: Tape, *, ends: bool = True) -> None
 
 
 def _write(path: Path, text: str) -> None:
-    path = Path(os.path.realpath(path))  # a link stays one
+    if path.is_symlink():  # it stays one
+        path = Path(os.path.realpath(path))
     draft = beside(path, ".", f".{os.getpid()}.{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import children
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".coexistence"
 # OpenTelemetry's needs what it does not ask for: httpx, and an old util-genai: openai-v2 2.4b0
@@ -53,21 +55,22 @@ def main() -> int:
         parser.error(f"no peer of that name: {', '.join(sorted(unknown))}")
     failed = 0
     for peer in chosen:
-        command = [str(environment(peer)), "-m", "pytest", "-q", "-p", "no:cacheprovider", TESTS]
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "TRACETAPE_COEXISTENCE_PEER": peer},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        if done.returncode:
-            print(done.stdout[-6000:], done.stderr[-2000:], flush=True)
-        lines = [line for line in done.stdout.splitlines() if line.strip()]
-        print(f"{peer:14} {lines[-1] if lines else 'no output'}", flush=True)
-        failed += done.returncode != 0
+        env = {**os.environ, "TRACETAPE_COEXISTENCE_PEER": peer}
+        try:
+            command = [
+                str(environment(peer)),
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                TESTS,
+            ]
+            passed, summary = children.suite(command, PATIENCE, env)
+        except subprocess.CalledProcessError as error:  # the other peers are tried all the same
+            passed, summary = False, f"its environment cannot be made: {error}"
+        print(f"{peer:14} {summary}", flush=True)
+        failed += not passed
     return 1 if failed else 0
 
 

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import children
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".matrix"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
@@ -91,18 +93,6 @@ def environment(python: str, executable: str, world: World) -> Path:
     return interpreter
 
 
-def run(interpreter: Path, tests: str, verbose: bool) -> tuple[bool, str]:
-    """Whether the tests pass, and pytest's last line."""
-    command = [str(interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    if verbose or done.returncode:
-        print(done.stdout[-6000:], done.stderr[-2000:], flush=True)
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
-    return done.returncode == 0, lines[-1] if lines else "no output"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[""], metavar="WORLD", help="by its beginning")
@@ -119,8 +109,13 @@ def main() -> int:
             if not world.name.startswith(tuple(chosen.only)):
                 continue
             began = time.monotonic()
-            interpreter = environment(python, executable, world)
-            passed, summary = run(interpreter, world.tests, chosen.verbose)
+            try:
+                interpreter = environment(python, executable, world)
+                command = [str(interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+                command.append(world.tests)
+                passed, summary = children.suite(command, PATIENCE, verbose=chosen.verbose)
+            except subprocess.CalledProcessError as error:  # the others are tried all the same
+                passed, summary = False, f"its environment cannot be made: {error}"
             failed += not passed
             took = f"{time.monotonic() - began:.0f} s"
             print(f"Python {python:5} {world.name:25} {took:>6}  {summary}", flush=True)

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import children
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".packaged"
 PYTHON = FOLDER / "venv" / "bin" / "python"
@@ -121,12 +123,12 @@ def trial(way: str, command: list[str]) -> str | None:
     folder.mkdir(parents=True)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("TRACETAPE_", "PYTHON"))}
     env |= {"SHIV_ROOT": str(folder / "shiv"), "PROGRAM_PATH": BESIDE.get(way, str)()}
-    done = subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False
-    )
-    if done.returncode or done.stderr or not done.stdout.strip():
-        return f"status {done.returncode}\n{done.stdout}{done.stderr}"
-    said = json.loads(done.stdout.splitlines()[-1])
+    code, out, err = children.run(command, 300, folder, env)
+    if code is None:
+        return f"did not end within 300 s\n{out}{err}"
+    if code or err or not out.strip():
+        return f"status {code}\n{out}{err}"
+    said = json.loads(out.splitlines()[-1])
     read = subprocess.run(
         [str(PYTHON), "-c", READ], cwd=folder, env=env, capture_output=True, text=True, check=False
     )

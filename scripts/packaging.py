@@ -7,18 +7,16 @@ The extras are those of the wheel. Versions are those of constraints/; --newest 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import children
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".packaging"
@@ -103,31 +101,13 @@ class FailedError(Exception):
     """A command that did not work; the text says which, how it ended and what it printed."""
 
 
-def run(command: list[str], folder: Path = ROOT, **options: Any) -> None:
+def run(command: list[str], folder: Path = ROOT, env: dict[str, str] | None = None) -> None:
     """Run a command in `folder`, and end what it has started; raises `FailedError`."""
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        **options,
-    )
-    end = f"did not end within {PATIENCE} s"
-    try:
-        said, _ = process.communicate(timeout=PATIENCE)
-        end = f"ended with code {process.returncode}"
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        said, _ = process.communicate()
-    finally:
-        with contextlib.suppress(ProcessLookupError):  # nobody of the group is left
-            os.killpg(process.pid, signal.SIGKILL)
-    if process.returncode:
-        shown = said if len(said) <= SHOWN else f"…{said[-SHOWN:]}"
+    done = children.run(command, PATIENCE, folder, env, joined=True)
+    if done.code != 0:
+        hung = done.code is None
+        end = f"did not end within {PATIENCE} s" if hung else f"ended with code {done.code}"
+        shown = done.out if len(done.out) <= SHOWN else f"…{done.out[-SHOWN:]}"
         printed = textwrap.indent(shown, "  | ") or "  | nothing"
         raise FailedError(f"{shlex.join(command)}\n  {end} and printed:\n{printed}")
 

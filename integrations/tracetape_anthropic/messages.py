@@ -13,6 +13,7 @@ from tracetape.instrument import (
     Request,
     Result,
     Text,
+    count_of,
     decode,
     encode,
     failure_of_answer,
@@ -52,7 +53,9 @@ class Messages(Extractor):
     def __init__(self) -> None:
         """Begin without a chunk."""
         self._message: dict[str, Any] = {}
-        self._blocks: dict[int, dict[str, Any]] = {}
+        # By the server's index; some servers begin several blocks with the same one.
+        self._blocks: dict[tuple[int, int], dict[str, Any]] = {}
+        self._begun: dict[int, int] = {}  # the last one of each index
         self._error: Failure | None = None
         self._instead: dict[str, Any] = {}  # what came in the place of a message
 
@@ -90,19 +93,24 @@ class Messages(Extractor):
         """Take one event."""
         kind, index = get(chunk, "type"), get(chunk, "index")
         if type(index) is not int:  # of the last block, or the next one
-            index = max(self._blocks, default=-1) + (kind == "content_block_start")
+            last, _ = max(self._blocks, default=(-1, 0))
+            index = last + (kind == "content_block_start")
         if kind == "message_start":
             self._message = fields_of(plain(get(chunk, "message")))
         elif kind == "content_block_start":
-            self._blocks[index] = fields_of(plain(get(chunk, "content_block")))
+            place = (index, self._begun.get(index, -1) + 1)
+            self._begun[index] = place[1]
+            self._blocks[place] = fields_of(plain(get(chunk, "content_block")))
         elif kind == "content_block_delta":
-            self._continue(self._blocks.setdefault(index, {}), get(chunk, "delta"))
+            place = (index, self._begun.setdefault(index, 0))
+            self._continue(self._blocks.setdefault(place, {}), get(chunk, "delta"))
         elif kind == "message_delta":
             said = plain(chunk)
             self._message.update(fields_of(said.get("delta")))
-            # Totals so far; what is left out is as the first event said.
-            before = fields_of(self._message.get("usage"))
-            self._message["usage"] = merged_counts(before, fields_of(said.get("usage")))
+            if fields_of(said.get("usage")):
+                # Totals so far; what is left out is as the first event said.
+                before = fields_of(self._message.get("usage"))
+                self._message["usage"] = merged_counts(before, said["usage"])
         elif kind == "error" or not isinstance(kind, str) or get(chunk, "object") == "error":
             said = fields_of(plain(chunk))
             error = failure_of_answer(said, "content")
@@ -121,6 +129,17 @@ class Messages(Extractor):
             block["citations"] = [*items_of(block.get("citations")), plain(get(delta, "citation"))]
         elif kind == "signature_delta":
             block["signature"] = get(delta, "signature")
+        else:  # one that came later than this
+            for key, value in fields_of(plain(delta)).items():
+                before = block.get(key)
+                if key == "type":
+                    continue
+                if isinstance(value, str) and isinstance(before, Text):
+                    before.add(value)
+                elif isinstance(value, str) and isinstance(before, str):
+                    block[key] = Text([before, value])
+                elif value or before is None:
+                    block[key] = value
 
     def result(self, body: Any | None) -> Result:
         """The message, its model, usage and reason to stop."""
@@ -134,7 +153,7 @@ class Messages(Extractor):
         for block in blocks:
             if "input" in block and isinstance(block["input"], str):
                 block["input"] = _parsed(block["input"])
-        message = {**self._message, "content": blocks}
+        message = {**self._message, "content": blocks or items_of(self._message.get("content"))}
         return Result(message, _fields(message), _failure(message) or self._error)
 
 
@@ -165,9 +184,11 @@ def normalised(usage: Mapping[str, Any]) -> dict[str, int]:
         **{kind: usage.get(kind) for kind in _CACHED},
         "reasoning_tokens": fields_of(usage.get("output_tokens_details")).get("thinking_tokens"),
     }
-    found = {kind: n for kind, n in counts.items() if isinstance(n, int)}
-    if isinstance(usage.get("input_tokens"), int):
-        found["input_tokens"] = usage["input_tokens"] + sum(found.get(kind, 0) for kind in _CACHED)
+    counted = {kind: count_of(n) for kind, n in counts.items()}
+    found = {kind: n for kind, n in counted.items() if n is not None}
+    uncached = count_of(usage.get("input_tokens"))
+    if uncached is not None:
+        found["input_tokens"] = uncached + sum(found.get(kind, 0) for kind in _CACHED)
         if "output_tokens" in found:
             found["total_tokens"] = found["input_tokens"] + found["output_tokens"]
     return found
@@ -176,14 +197,16 @@ def normalised(usage: Mapping[str, Any]) -> dict[str, int]:
 def _fields(body: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for key, field in (("model", "model"), ("id", "response_id")):
-        if isinstance(body.get(key), str):
+        if body.get(key) and isinstance(body[key], str):
             fields[field] = body[key]
     if text_of(body.get("stop_reason")):
         fields["finish_reasons"] = [body["stop_reason"]]
     usage = body.get("usage")
     if isinstance(usage, dict) and usage:
         fields["provider_usage"] = usage
-        fields["usage"] = normalised(usage)
+        counts = normalised(usage)
+        if counts:
+            fields["usage"] = counts
     return fields
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tracetape.instrument import Call, Request, begin_call, calling, provider_of
@@ -14,7 +14,8 @@ __all__ = ["wrap_predict", "wrap_predict_stream"]
 
 def _begin(client: Any, given: dict[str, Any], *, stream: bool = False) -> Call | None:
     del client  # its target is "databricks" or a profile's name; no host
-    body = dict(given.get("inputs") or {})
+    inputs = given.get("inputs")
+    body = dict(inputs) if isinstance(inputs, Mapping) else {}  # anything else MLflow refuses
     if stream:
         body["stream"] = True
     path = f"/serving-endpoints/{given.get('endpoint')}/invocations"

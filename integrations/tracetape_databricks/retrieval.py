@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any, ClassVar
 
 from tracetape.entities import Document, SpanType
-from tracetape.instrument import Extractor, Request, Result, options
+from tracetape.instrument import (
+    Extractor,
+    Request,
+    Result,
+    failure_of_answer,
+    failure_of_page,
+    fields_of,
+    options,
+)
 
 __all__ = ["IndexQuery", "IndexScan", "documents"]
 
 # Names that a text column usually has, the likeliest first.
 _TEXT = ("text", "content", "page_content", "chunk", "chunk_text", "chunked_text", "body")
 _URI = ("doc_uri", "uri", "url", "source_uri")
+_MAX_LEVELS = 100  # of a value; a deeper one is none that an index holds
 _SCORE = "score"  # the last column of a query's answer
 
 
@@ -46,11 +56,12 @@ class IndexQuery(Extractor):
 
     def result(self, body: Any | None) -> Result:
         """The documents; an answer of another shape stays as it is."""
-        if not isinstance(body, dict) or not isinstance(body.get("manifest"), dict):
-            return Result(None)
-        columns = [str(column.get("name")) for column in body["manifest"].get("columns") or ()]
-        rows = (body.get("result") or {}).get("data_array") or ()
-        return Result(documents([dict(zip(columns, row, strict=False)) for row in rows]))
+        if not isinstance(body, dict):
+            return Result(None, error=failure_of_page(body))
+        rows = _rows(body)
+        if rows is None:
+            return Result(None, error=failure_of_answer(body, "manifest"))
+        return Result(documents(rows))
 
 
 class IndexScan(IndexQuery):
@@ -66,15 +77,37 @@ class IndexScan(IndexQuery):
         return "vector_search_indexes.scan_index"
 
     def result(self, body: Any | None) -> Result:
-        """The documents."""
-        if not isinstance(body, dict) or not isinstance(body.get("data"), list):
-            return Result(None)
-        return Result(documents([_struct(row) for row in body["data"]]))
+        """The documents; an answer of another shape stays as it is."""
+        if not isinstance(body, dict):
+            return Result(None, error=failure_of_page(body))
+        rows = body.get("data")
+        if not isinstance(rows, list) or not all(map(_is_struct, rows)):
+            return Result(None, error=failure_of_answer(body, "data"))
+        return Result(documents([_struct(row) for row in rows]))
 
 
 def index_of(path: str) -> str:
     """The index's name in a path below ``/api/2.0/vector-search/indexes/``."""
     return path.split("/")[5]
+
+
+def _rows(body: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The rows by column; None: not each value has a column of its own."""
+    manifest, found = body.get("manifest"), body.get("result")
+    columns = manifest.get("columns") if isinstance(manifest, dict) else None
+    if not isinstance(columns, list) or not isinstance(found, (dict, NoneType)):
+        return None
+    names: list[Any] = [fields_of(column).get("name") for column in columns]
+    rows = (found or {}).get("data_array")
+    if rows is None:
+        return []  # the API leaves it out where nothing was found
+    if not isinstance(rows, list) or not all(isinstance(name, str) for name in names):
+        return None
+    if len(set(names)) < len(names):
+        return None
+    if not all(isinstance(row, list) and len(row) <= len(names) for row in rows):
+        return None
+    return [dict(zip(names, row, strict=False)) for row in rows]
 
 
 def documents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -133,16 +166,42 @@ def _id(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _struct(row: Any) -> dict[str, Any]:
-    return {
-        field["key"]: _value(field.get("value") or {})
-        for field in row.get("fields") or ()
-        if "key" in field
-    }
+def _is_struct(value: Any, level: int = 0) -> bool:
+    """Whether it is protobuf's ``Struct`` in JSON: fields that have each a name of its own."""
+    fields = value.get("fields") if isinstance(value, dict) else 0
+    if fields is None:
+        return True
+    if not isinstance(fields, list) or not all(isinstance(one, dict) for one in fields):
+        return False
+    names = [one.get("key") for one in fields]
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        return False
+    return all(_is_value(one.get("value"), level) for one in fields)
 
 
-def _value(value: Mapping[str, Any]) -> Any:
-    for kind, held in value.items():
+def _is_value(value: Any, level: int) -> bool:
+    """Whether it is protobuf's ``Value``: of one kind, or of none."""
+    if value is None:
+        return True
+    if not isinstance(value, dict) or len(value) > 1 or level > _MAX_LEVELS:
+        return False
+    if "struct_value" in value:
+        return _is_struct(value["struct_value"], level + 1)
+    if "list_value" in value:
+        held = value["list_value"]
+        items = held.get("values") if isinstance(held, dict) else 0
+        return items is None or (
+            isinstance(items, list) and all(_is_value(item, level + 1) for item in items)
+        )
+    return True
+
+
+def _struct(row: dict[str, Any]) -> dict[str, Any]:
+    return {field["key"]: _value(field.get("value")) for field in row.get("fields") or ()}
+
+
+def _value(value: dict[str, Any] | None) -> Any:
+    for kind, held in (value or {}).items():
         if kind == "list_value":
             return [_value(item) for item in held.get("values") or ()]
         return _struct(held) if kind == "struct_value" else held

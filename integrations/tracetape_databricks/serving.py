@@ -86,9 +86,10 @@ class Chat(Invocation, ChatCompletions):
 
     def rebuilt(self) -> dict[str, Any]:
         """The choices; or the messages, as `mlflow.types.agent.ChatAgentResponse` has them."""
-        if self._messages and not self._choices:
-            return {"messages": [joined(message) for message in self._messages.values()]}
-        return super().rebuilt()
+        if not self._messages:
+            return super().rebuilt()
+        messages = {"messages": [joined(message) for message in self._messages.values()]}
+        return {**super().rebuilt(), **messages} if self._choices else messages
 
 
 class Text(Invocation, Completions):

@@ -49,4 +49,5 @@ def _text_of(answer: dict[str, Any]) -> Any:
     choices = answer["choices"]
     if len(choices) != 1 or any(v for k, v in choices[0].items() if k not in _SAID_ELSEWHERE):
         return answer
-    return choices[0].get("text") or ""
+    text = choices[0].get("text") or ""
+    return text if isinstance(text, str) else answer

@@ -19,6 +19,8 @@ from tracetape_openai.response_events import ResponseEvents
 
 __all__ = ["CompactedResponses", "Responses", "RetrievedResponses"]
 
+# What a response says of itself that is made in the background: no reason to finish.
+_UNFINISHED = frozenset({"queued", "in_progress"})
 _MAX_COUNTED = 10_000
 
 
@@ -133,7 +135,7 @@ def response_fields(response: dict[str, Any]) -> dict[str, Any]:
     """Neutral fields of a response."""
     fields = answer_fields(response)
     reason = _incomplete(response) or response.get("status")
-    if reason and isinstance(reason, str):
+    if reason and isinstance(reason, str) and reason not in _UNFINISHED:
         fields["finish_reasons"] = [reason]
     return fields
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from tracetape.instrument import items_of, merged_counts
+from tracetape.instrument import count_of, items_of, merged_counts
 
 __all__ = ["normalised", "usage_of"]
 
@@ -70,7 +70,6 @@ _PLACES: dict[str, tuple[str, ...]] = {
 
 _KNOWN = frozenset(place for places in _PLACES.values() for place in places)
 _OBJECT = (dict, Mapping)  # whether something is an abstract class's is asked last, as it is slow
-_TOO_MANY = 1 << 53  # tokens: no count, but a mistake
 # MLflow's counts. Of the others a 0 says no more than the provider's own usage, which is kept too,
 # and programs of MLflow's compare the whole.
 _ALSO_ZERO = (
@@ -136,23 +135,19 @@ def _counts(usage: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     for key, value in usage.items():
         if isinstance(value, _OBJECT):
             for inner, n in value.items():
-                if _is_count(n):
-                    yield f"{key}.{inner}", int(n)
-        elif _is_count(value):
-            yield key, int(value)
-
-
-def _is_count(value: Any) -> bool:
-    if isinstance(value, float):
-        return 0 <= value < _TOO_MANY and value.is_integer()
-    return type(value) is int and 0 <= value < _TOO_MANY
+                count = count_of(n)
+                if count is not None:
+                    yield f"{key}.{inner}", count
+        elif (count := count_of(value)) is not None:
+            yield key, count
 
 
 def _added(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     """The usage of two choices: they share the prompt, and each has its own completion."""
     both = merged_counts(first, second)
     for key in ("completion_tokens", "output_tokens"):
-        if _is_count(first.get(key)) and _is_count(second.get(key)):
-            both[key] = first[key] + second[key]
+        counts = [count_of(one.get(key)) for one in (first, second)]
+        if None not in counts:
+            both[key] = sum(n for n in counts if n)
     both.pop("total_tokens", None)  # nobody has said it
     return both

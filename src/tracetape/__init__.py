@@ -8,9 +8,18 @@ from tracetape._lazy import lazy_names
 from tracetape._version import __version__
 
 if TYPE_CHECKING:
-    from tracetape import agents, anthropic, databricks, entities, openai, testing, tracing
+    from tracetape import (
+        agents,
+        anthropic,
+        databricks,
+        entities,
+        exceptions,
+        openai,
+        testing,
+        tracing,
+    )
     from tracetape.cassettes import cassette
-    from tracetape.exceptions import TracetapeException
+    from tracetape.exceptions import MlflowException, TracetapeException
     from tracetape.instrument import autolog
     from tracetape.tracing import (
         add_trace,
@@ -54,6 +63,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Client",
     "MlflowClient",
+    "MlflowException",
     "TracetapeException",
     "__version__",
     "add_trace",
@@ -69,6 +79,7 @@ __all__ = [
     "delete_trace_tag",
     "delete_traces",
     "entities",
+    "exceptions",
     "flush",
     "flush_trace_async_logging",
     "get_active_trace_id",
@@ -113,6 +124,7 @@ _DESTINATION = ("get_tracking_uri", "set_experiment", "set_tracking_uri")
 _ELSEWHERE = {
     "Client": "tracetape.tracing.client",
     "MlflowClient": "tracetape.tracing.client",
+    "MlflowException": "tracetape.exceptions",
     "TracetapeException": "tracetape.exceptions",
     "autolog": "tracetape.instrument",
     "cassette": "tracetape.cassettes",
@@ -122,7 +134,16 @@ _ELSEWHERE = {
     **dict.fromkeys(_DESTINATION, "tracetape.tracing.destination"),
     **dict.fromkeys(_ASSESSING, "tracetape.tracing.assessments"),
 }
-_MODULES = ("agents", "anthropic", "databricks", "entities", "openai", "testing", "tracing")
+_MODULES = (
+    "agents",
+    "anthropic",
+    "databricks",
+    "entities",
+    "exceptions",
+    "openai",
+    "testing",
+    "tracing",
+)
 _TRACING = set(__all__) - set(_ELSEWHERE) - set(_MODULES) - {"__version__"}
 __getattr__ = lazy_names(
     __name__, {**dict.fromkeys(_TRACING, "tracetape.tracing"), **_ELSEWHERE}, _MODULES

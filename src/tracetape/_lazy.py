@@ -90,7 +90,8 @@ def lazy_names(
 
     def getattr_(name: str) -> Any:
         if name not in module_of and name not in modules:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            remedy = "" if name.startswith("_") else _remedy(package, name)
+            raise AttributeError(f"module {package!r} has no attribute {name!r}{remedy}")
         try:
             value = _load(package, name, module_of.get(name))
         except Exception as error:
@@ -103,6 +104,16 @@ def lazy_names(
         return value
 
     return getattr_
+
+
+def _remedy(package: str, name: str) -> str:
+    try:
+        with loading:
+            from tracetape._mlflow_names import remedy_of
+
+        return remedy_of(package, name)
+    except Exception:  # noqa: BLE001 - a signal handler may ask while it is being loaded
+        return ""
 
 
 def _load(package: str, name: str, module: str | None) -> Any:

@@ -24,6 +24,7 @@ __all__ = [
     "IntegrationMissingError",
     "InvalidTypeError",
     "InvalidValueError",
+    "MlflowException",
     "NetworkBlockedError",
     "StoreError",
     "TracetapeException",
@@ -32,6 +33,14 @@ __all__ = [
 
 class TracetapeException(Exception):  # noqa: N818 - named after MlflowException, whose place it takes
     """The root of all errors of tracetape."""
+
+    @property
+    def message(self) -> str:
+        """The same as `str` of the error; MLflow has this name."""
+        return str(self)
+
+
+MlflowException = TracetapeException  # the name that programs know it by
 
 
 class InvalidValueError(TracetapeException, ValueError):

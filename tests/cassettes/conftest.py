@@ -207,4 +207,6 @@ TRANSPORTS = {
 @pytest.fixture(params=list(TRANSPORTS))
 def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """A request by each of the libraries: `ask(method, url, json=…)`."""
-    return TRANSPORTS[request.param]
+    ask = TRANSPORTS[request.param]
+    ask.library = request.param.partition("-")[0]  # type: ignore[attr-defined]
+    return ask

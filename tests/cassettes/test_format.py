@@ -8,6 +8,7 @@ import importlib.util
 import json
 import re
 import zlib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -25,7 +26,7 @@ from tracetape.cassettes import (
     load,
     save,
 )
-from tracetape.exceptions import CassetteError, CassetteFormatError
+from tracetape.exceptions import CassetteError, CassetteFormatError, InvalidValueError
 
 brotli = pytest.importorskip("brotli")
 httpx2 = pytest.importorskip("httpx2")
@@ -336,6 +337,22 @@ BAD = {
         f"interactions: [{LINE % '{status: 200, body: 5}'}]",
         "a body must be text or binary, not int",
     ),
+    "a body that is no base64": (
+        "interactions: [" + LINE % "{status: 200, body: {base64_string: 'aGk!'}}" + "]",
+        "a base64_string is not valid base64",
+    ),
+    "a binary that is no base64": (
+        "interactions: [" + LINE % "{status: 200, body: {string: !!binary 'aGk@@='}}" + "]",
+        "a binary is not valid base64",
+    ),
+    "a binary that was cut": (
+        f"interactions: [{LINE % '{status: 200, body: {string: !binary aGkg1}}'}]",
+        "a binary is not valid base64",
+    ),
+    "headers that are no mapping": (
+        f"interactions: [{LINE % '{status: 200, headers: [[a, b]]}'}]",
+        "headers must be a mapping, not list",
+    ),
     "a URL that is none": (
         "interactions: [{request: {method: GET, uri: 'http://[x/'}, response: null}]",
         "interaction 1 is malformed",
@@ -397,6 +414,21 @@ def test_a_directory_is_no_cassette(tmp_path):
     """What the system says is passed on."""
     with pytest.raises(CassetteError, match="cannot be read"):
         load(tmp_path)
+
+
+def test_a_device_is_no_cassette():
+    """It may give zeros for ever."""
+    for name in ("/dev/zero", "/dev/null"):
+        if Path(name).exists():
+            with pytest.raises(CassetteError, match=f"{name} is a device: name a file"):
+                load(name)
+
+
+def test_half_a_character_is_no_name():
+    """No system has such a file; the error says so, not Python's codec."""
+    for name in ("\ud800.yaml", "\ud800/a.yaml"):
+        with pytest.raises(InvalidValueError, match="has half a character"):
+            cassette(name).__enter__()
 
 
 def test_a_tape_that_was_cut_off_anywhere_is_refused(tape):

@@ -89,6 +89,60 @@ def test_repeated_headers_stay_repeated(server, tape, ask):
     assert replayed.headers["x-ratelimit-policy"] == "10;w=1, 50;w=60"
 
 
+def test_what_a_client_goes_on_by_is_kept(server, tape, ask):
+    """The challenge of a login, and the links to other pages, without the keys in them."""
+    link = '<{}/list?page=2&api_key=swordfish99>; rel="next"'
+    challenge = 'Digest realm="r", nonce="abc", qop="auth", algorithm=MD5'
+    asked = []
+
+    def answer(handler):
+        asked.append(handler.path)
+        if "Digest" in handler.headers.get("Authorization", ""):
+            handler.plain(b"in", headers=[("Link", link.format(server.url))])
+        else:
+            handler.plain(b"out", status=401, headers=[("WWW-Authenticate", challenge)])
+
+    server.routes["/list"] = answer
+    library = pytest.importorskip(ask.library)
+    auth = getattr(library, "DigestAuth", None) or library.auth.HTTPDigestAuth
+    found = []
+    for mode in ("once", "none"):
+        with cassette(tape, mode=mode) as player:
+            last = ask("GET", f"{server.url}/list", auth=auth("user", "password-1"))
+            found.append((last.status_code, last.content, last.headers["link"].partition("&")[0]))
+    assert player.played == len(asked) == 2
+    assert found[0] == found[1] == (200, b"in", f"<{server.url}/list?page=2")
+    assert "api_key=REDACTED" in last.headers["link"]
+    assert not [secret for secret in ("swordfish99", "password-1") if secret in tape.read_text()]
+
+
+def test_headers_beyond_ascii_are_sent_again(server, tape, ask):
+    """As the bytes that they were; those that vcrpy has kept as text, in UTF-8."""
+    server.routes["/file"] = lambda handler: handler.plain(
+        b"x", headers=[("Content-Disposition", 'attachment; filename="grün"')]
+    )
+    found = []
+    for mode in ("once", "none"):
+        with cassette(tape, mode=mode):
+            found.append(ask("GET", f"{server.url}/file").headers["content-disposition"])
+    assert found[0] == found[1] == 'attachment; filename="grün"'
+    tape.write_text(tape.read_text().replace("grün", "€"))
+    with cassette(tape, mode="none"):
+        assert ask("GET", f"{server.url}/file").headers["content-disposition"].endswith('€"')
+
+
+def test_a_redirect_to_nowhere_is_recorded(server, tape, ask):
+    """What a server sends may be no URL: the client fails as it did."""
+    server.routes["/moved"] = lambda handler: handler.plain(
+        b"", status=302, headers=[("Location", "http://[::bad")]
+    )
+    with cassette(tape) as recording, pytest.raises(Exception) as first:
+        ask("GET", f"{server.url}/moved")
+    with cassette(tape, mode="none") as replaying, pytest.raises(type(first.value)):
+        ask("GET", f"{server.url}/moved")
+    assert recording.recorded == replaying.played == 1
+
+
 def test_binary_answers_are_replayed_byte_for_byte(server, tape, ask):
     """What is no text is stored as binary."""
     speech = bytes(range(256)) * 3

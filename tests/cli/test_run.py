@@ -112,15 +112,15 @@ def test_a_program_ends_as_it_would_without_us(
 
 
 def test_disabled_it_only_runs_the_program(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path, openai_call: str
+    warm_command: Tracetape, script: Script, tmp_path: Path, openai_call: str
 ) -> None:
     """TRACETAPE_DISABLED=1 patches nothing and makes no store."""
-    done = tracetape_command("run", script(openai_call + SPAN), TRACETAPE_DISABLED="1")
+    done = warm_command("run", script(openai_call + SPAN), TRACETAPE_DISABLED="1")
     assert done.returncode == 0
     assert done.stderr == "tracetape: tracing is off (TRACETAPE_DISABLED)\n"
     assert not (tmp_path / ".tracetape").exists()
     seen = "import os; print([name for name in os.environ if name.startswith('TRACETAPE')])"
-    off = tracetape_command("run", script(seen), TRACETAPE_DISABLED="1")
+    off = warm_command("run", script(seen), TRACETAPE_DISABLED="1")
     assert off.stdout == "['TRACETAPE_DISABLED']\n"
 
 
@@ -133,22 +133,18 @@ def test_a_command_that_is_not_on_path_is_shown_with_its_path(
     assert f"look at it with: {command} show\n" in done.stderr
 
 
-def test_the_store_can_be_named(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path
-) -> None:
+def test_the_store_can_be_named(warm_command: Tracetape, script: Script, tmp_path: Path) -> None:
     """By an option; `ls` and `show` take the same, and the last line says so."""
-    done = tracetape_command("run", "--store", "sqlite:///other.db", script(SPAN))
+    done = warm_command("run", "--store", "sqlite:///other.db", script(SPAN))
     assert "look at it with: tracetape show --store other.db" in done.stderr
-    assert "work" in tracetape_command("ls", "--store", "other.db").stdout
-    assert tracetape_command("show", "--store", "sqlite:///other.db").stdout.startswith("work  OK")
+    assert "work" in warm_command("ls", "--store", "other.db").stdout
+    assert warm_command("show", "--store", "sqlite:///other.db").stdout.startswith("work  OK")
 
 
-def test_show_prints_the_traces_of_this_run_only(
-    tracetape_command: Tracetape, script: Script
-) -> None:
+def test_show_prints_the_traces_of_this_run_only(warm_command: Tracetape, script: Script) -> None:
     """Up to five trees, oldest first."""
-    tracetape_command("run", script(SPAN.replace("work", "earlier")))
-    done = tracetape_command("run", "--show", script(SPAN + SPAN.replace("work", "second")))
+    warm_command("run", script(SPAN.replace("work", "earlier")))
+    done = warm_command("run", "--show", script(SPAN + SPAN.replace("work", "second")))
     assert "earlier" not in done.stdout
     assert done.stdout.index("work  OK") < done.stdout.index("second  OK")
 
@@ -165,33 +161,31 @@ def test_show_prints_the_traces_of_this_run_only(
     ],
 )
 def test_bad_input_gets_one_clear_line(
-    arguments: list[str], message: str, tracetape_command: Tracetape, script: Script
+    arguments: list[str], message: str, warm_command: Tracetape, script: Script
 ) -> None:
     """No traceback, and exit status 1."""
     script(SPAN)
-    done = tracetape_command("run", *arguments)
+    done = warm_command("run", *arguments)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_tape_that_is_not_there_answers_nothing(
-    tracetape_command: Tracetape, script: Script
-) -> None:
+def test_a_tape_that_is_not_there_answers_nothing(warm_command: Tracetape, script: Script) -> None:
     """In mode `none`: the error of the first request names it."""
     call = "import httpx2; httpx2.get('http://127.0.0.1:9/', trust_env=False)"
     arguments = ["--cassette", "t.yaml", "--cassette-mode", "none", script(call)]
-    done = tracetape_command("run", *arguments)
+    done = warm_command("run", *arguments)
     assert done.returncode == 1
     assert "the cassette t.yaml does not exist" in done.stderr
 
 
 def test_an_unwritable_store_is_one_warning_and_the_program_runs(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path
+    warm_command: Tracetape, script: Script, tmp_path: Path
 ) -> None:
     """Its traces are kept in memory, and the last line says that they are gone."""
     (tmp_path / "folder").mkdir()
-    done = tracetape_command("run", "--store", "folder", script(SPAN + "print('done')"))
+    done = warm_command("run", "--store", "folder", script(SPAN + "print('done')"))
     assert (done.returncode, done.stdout) == (0, "done\n")
     assert done.stderr.count("is a folder, not a file") == 1
     assert "in memory only, and gone now" in done.stderr
@@ -247,24 +241,24 @@ def test_a_fault_in_the_programs_own_hook_is_shown_like_python_does(
     assert "KeyError: 'mine'" in done.stderr
 
 
-def test_many_traces_are_listed_not_shown(tracetape_command: Tracetape, script: Script) -> None:
+def test_many_traces_are_listed_not_shown(warm_command: Tracetape, script: Script) -> None:
     """With --show the last of more than five is printed."""
     source = "import tracetape\nfor n in range(120):\n  with tracetape.start_span(f'n{n}'): pass\n"
-    done = tracetape_command("run", "--show", script(source))
+    done = warm_command("run", "--show", script(source))
     assert done.stdout.startswith("… 119 earlier traces: `tracetape ls` lists them\n\nn119  OK")
     assert "120 traces in" in done.stderr
 
 
-def test_a_folder_is_no_tape(tracetape_command: Tracetape, script: Script) -> None:
+def test_a_folder_is_no_tape(warm_command: Tracetape, script: Script) -> None:
     """In one line, before the program is run."""
-    done = tracetape_command("run", "--cassette", ".", script("print('ran')"))
+    done = warm_command("run", "--cassette", ".", script("print('ran')"))
     assert done.returncode == 2
     assert "is a directory" in done.stderr
     assert done.stdout == ""
 
 
 def test_what_is_not_read_to_its_end_is_in_the_report(
-    tracetape_command: Tracetape, script: Script
+    warm_command: Tracetape, script: Script
 ) -> None:
     """A stream and a generator, also where the program fails: with what came so far."""
     source = """
@@ -284,7 +278,7 @@ stream = client.chat.completions.create(model="m", messages=[], stream=True)
 next(stream)
 raise RuntimeError
 """
-    done = tracetape_command("run", "--show", script(source))
+    done = warm_command("run", "--show", script(source))
     assert "Completions" in done.stdout
     assert '← ["first"]' in done.stdout
     assert "2 traces in .tracetape/traces.db" in done.stderr

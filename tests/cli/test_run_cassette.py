@@ -67,7 +67,7 @@ def model_server(start_python: Callable[..., subprocess.Popen[str]]) -> dict[str
 
 
 def test_a_program_is_recorded_once_and_then_replayed_without_key_or_server(
-    tracetape_command: Tracetape,
+    warm_command: Tracetape,
     script: Script,
     tmp_path: Path,
     model_server: dict[str, str],
@@ -75,42 +75,42 @@ def test_a_program_is_recorded_once_and_then_replayed_without_key_or_server(
 ) -> None:
     """The first run needs the server, the second neither it nor the variables."""
     arguments = ["run", "--cassette", "tapes/t.yaml", script(ASK + "ask()\n")]
-    recorded = tracetape_command(*arguments, **model_server)
+    recorded = warm_command(*arguments, **model_server)
     assert recorded.stdout == "hello\n"
     assert "tracetape: recorded 1 interaction to tapes/t.yaml\n" in recorded.stderr
     assert KEY not in (tmp_path / "tapes" / "t.yaml").read_text()
 
-    replayed = tracetape_command(*arguments)
+    replayed = warm_command(*arguments)
     assert replayed.stdout == "hello\n"
     assert "tracetape: replayed 1 interaction from tapes/t.yaml\n" in replayed.stderr
     assert span_names() == ["Completions", "Completions"]
 
 
 def test_calls_after_the_programs_last_line_are_on_the_tape(
-    tracetape_command: Tracetape, script: Script, model_server: dict[str, str]
+    warm_command: Tracetape, script: Script, model_server: dict[str, str]
 ) -> None:
     """Those of a thread, and of an exit handler."""
     # A first import of the thread pools fails in a thread that outlives the main one.
     source = f"{ASK}import atexit, concurrent.futures.thread, threading\n"
     source += "threading.Thread(target=ask).start()\n"
     arguments = ["run", "--cassette", "t.yaml", script(source + "atexit.register(ask)\n")]
-    assert "recorded 2 interactions" in tracetape_command(*arguments, **model_server).stderr
-    replayed = tracetape_command(*arguments)
+    assert "recorded 2 interactions" in warm_command(*arguments, **model_server).stderr
+    replayed = warm_command(*arguments)
     assert replayed.stdout == "hello\nhello\n", replayed.stderr
     assert "replayed 2 interactions" in replayed.stderr
 
 
 def test_a_tape_may_name_another_host_than_was_asked(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path, model_server: dict[str, str]
+    warm_command: Tracetape, script: Script, tmp_path: Path, model_server: dict[str, str]
 ) -> None:
     """By an option, or by a variable for whole suites."""
     url = model_server["OPENAI_BASE_URL"]
     program = script(PLAIN_ASK + "ask()\n")
     rename = f"{url}=https://api.openai.com/v1"
     option = ["run", "--cassette", "a.yaml", "--cassette-rename", rename, program]
-    tracetape_command(*option, **model_server)
+    warm_command(*option, **model_server)
     variable = {"TRACETAPE_CASSETTE_RENAME": rename, **model_server}
-    tracetape_command("run", "--cassette", "b.yaml", program, **variable)
+    warm_command("run", "--cassette", "b.yaml", program, **variable)
     for name in ("a.yaml", "b.yaml"):
         text = (tmp_path / name).read_text()
         assert "https://api.openai.com/v1/chat/completions" in text
@@ -118,23 +118,23 @@ def test_a_tape_may_name_another_host_than_was_asked(
 
 
 def test_a_program_that_fails_leaves_a_tape_that_is_continued(
-    tracetape_command: Tracetape, script: Script, model_server: dict[str, str]
+    warm_command: Tracetape, script: Script, model_server: dict[str, str]
 ) -> None:
     """What was recorded is not asked for again."""
     arguments = ["run", "--cassette", "t.yaml", "app.py"]
     script(PLAIN_ASK + "ask()\nraise SystemExit(2)\n")
-    assert tracetape_command(*arguments, **model_server).returncode == 2
+    assert warm_command(*arguments, **model_server).returncode == 2
     script(PLAIN_ASK + "ask()\nask()\n")
-    continued = tracetape_command(*arguments, **model_server)
+    continued = warm_command(*arguments, **model_server)
     assert "replayed 1 interaction from t.yaml, and recorded 1 new" in continued.stderr
 
 
 def test_what_must_not_be_on_a_tape_fails_the_run(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path, model_server: dict[str, str]
+    warm_command: Tracetape, script: Script, tmp_path: Path, model_server: dict[str, str]
 ) -> None:
     """The program itself runs to its end."""
     source = PLAIN_ASK.replace("'hi'", repr(FOREIGN_KEY)) + "ask()\n"
-    done = tracetape_command("run", "--cassette", "t.yaml", script(source), **model_server)
+    done = warm_command("run", "--cassette", "t.yaml", script(source), **model_server)
     assert done.stdout == "hello\n"
     assert done.returncode == 1
     assert "tracetape: error: t.yaml: " in done.stderr
@@ -145,13 +145,13 @@ def test_what_must_not_be_on_a_tape_fails_the_run(
 
 
 def test_a_miss_is_counted_and_its_remedy_is_an_option_of_the_command(
-    tracetape_command: Tracetape, script: Script, tmp_path: Path
+    warm_command: Tracetape, script: Script, tmp_path: Path
 ) -> None:
     """Where there is no tape, and where the tape holds another request."""
     source = "import openai\ntry:\n    ask('m')\nexcept openai.APIError: pass\nask('n')\n"
     program = script(ASK.replace("ask()", "ask(model)").replace("='m'", "=model") + source)
     tape = tmp_path / "t.yaml"
-    done = tracetape_command(
+    done = warm_command(
         "run", "--cassette", "t.yaml", "--cassette-mode", "none", program, OPENAI_MAX_RETRIES="0"
     )
     assert "tracetape: 1 request not found on t.yaml\n" in done.stderr
@@ -160,7 +160,7 @@ def test_a_miss_is_counted_and_its_remedy_is_an_option_of_the_command(
     )
     request = Request("POST", "https://api.openai.com/v1/chat/completions")
     save(tape, Tape([Interaction(request, Response(200))]))
-    done = tracetape_command("run", "--cassette", "t.yaml", program)
+    done = warm_command("run", "--cassette", "t.yaml", program)
     assert "--cassette-mode=new_episodes" in done.stderr
     assert "--cassette-ignore FIELD" in done.stderr
 
@@ -174,9 +174,9 @@ def test_fields_and_hosts_are_options_too(tmp_path: Path) -> None:
         open_tape(tmp_path / "u.yaml", "none", (), ("user",))
 
 
-def test_a_run_without_requests_says_so(tracetape_command: Tracetape, script: Script) -> None:
+def test_a_run_without_requests_says_so(warm_command: Tracetape, script: Script) -> None:
     """Instead of silence."""
-    done = tracetape_command("run", "--cassette", "t.yaml", script("pass"))
+    done = warm_command("run", "--cassette", "t.yaml", script("pass"))
     assert "the program made no request that t.yaml could answer or record" in done.stderr
 
 
@@ -202,9 +202,9 @@ def test_a_tape_is_held_by_one_process(tracetape_command: Tracetape, script: Scr
     ],
 )
 def test_an_option_of_cassettes_needs_one(
-    tracetape_command: Tracetape, script: Script, option: str
+    warm_command: Tracetape, script: Script, option: str
 ) -> None:
     """Else the program would call the real service, though the user wanted a replay."""
-    done = tracetape_command("run", option, script("print('ran')"))
+    done = warm_command("run", option, script("print('ran')"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "needs --cassette PATH" in done.stderr

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
 import textwrap
 from collections.abc import Callable
 from importlib.metadata import version
@@ -41,9 +41,9 @@ ADVICE = (
 )
 
 
-def test_a_user_without_httpx_reads_how_to_install_it(run_python: Run) -> None:
+def test_a_user_without_httpx_reads_how_to_install_it(run_warm: Run) -> None:
     """Once; the program's exception is the one of the SDK."""
-    done = run_python(
+    done = run_warm(
         f"""{PROGRAM}
 for _ in range(2):
     try:
@@ -58,12 +58,12 @@ for _ in range(2):
 
 @pytest.mark.parametrize("name", ["app.py", "-m app"])
 def test_the_users_own_lines_follow_and_none_of_the_sdk(
-    run_command: Run, tmp_path: Path, name: str
+    command_warm: Run, tmp_path: Path, name: str
 ) -> None:
     """`tracetape run` shows the advice, and where in the program it belongs."""
     last = "def start():\n    return endpoints.get_open_ai_client()\nstart()\n"
     (tmp_path / "app.py").write_text(textwrap.dedent(PROGRAM) + last)
-    done = run_command([sys.executable, "-m", "tracetape", "run", *name.split()])
+    done = command_warm("run", *name.split(), environment=dict(os.environ))
     assert done.returncode == 1
     advice, traceback = done.stderr.split("Traceback (most recent call last):\n")
     assert advice == ADVICE
@@ -72,9 +72,9 @@ def test_the_users_own_lines_follow_and_none_of_the_sdk(
     assert "databricks/sdk" not in traceback
 
 
-def test_another_missing_module_is_none_of_ours(run_python: Run) -> None:
+def test_another_missing_module_is_none_of_ours(run_warm: Run) -> None:
     """Nothing is told of it, and its traceback is whole."""
-    done = run_python(
+    done = run_warm(
         f"""{PROGRAM}
 sys.meta_path.pop(0)
 import httpx

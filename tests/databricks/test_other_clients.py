@@ -7,6 +7,7 @@ are those of `test_retrieval.py` and `test_serving.py`.
 from __future__ import annotations
 
 import importlib
+import json
 from typing import Any
 
 import pytest
@@ -126,6 +127,32 @@ def test_predict_stream_is_one_span_with_the_whole_answer(
     ((span,),) = [trace.data.spans for trace in traces]
     assert span.outputs["choices"][0]["message"]["content"] == "Here."
     assert span.get_attribute("tracetape.llm.stream_end") == "exhausted"
+
+
+@pytest.mark.parametrize(
+    ("error", "description"),
+    [
+        ({"error": {"code": "c", "message": "boom"}}, "c: boom"),
+        ({"error": "boom"}, "boom"),
+        ({"error_code": "INTERNAL_ERROR", "message": "boom"}, "INTERNAL_ERROR: boom"),
+        ({"choices": [{"index": 0, "delta": {}, "finish_reason": "error"}]}, "error"),
+    ],
+    ids=["error", "text", "code", "reason"],
+)
+def test_an_error_in_a_chunk_is_the_calls(
+    error: Any, description: str, workspace: Any, deployments: Any, traces: CapturedTraces
+) -> None:
+    """MLflow raises none: it gives the chunk to the program; what came before is kept."""
+    first = STREAM.split("\n\n")[0]
+    body = f"{first}\n\ndata: {json.dumps(error)}\n\ndata: [DONE]\n\n"
+    workspace.answers["/serving-endpoints/claude/invocations"] = (200, body)
+
+    chunks = list(deployments.predict_stream(endpoint="claude", inputs=CHAT))
+
+    assert chunks[-1] == error
+    ((span,),) = [trace.data.spans for trace in traces]
+    assert (span.status.status_code, span.status.description) == ("ERROR", description)
+    assert span.outputs["choices"][0]["message"]["content"] == "He"
 
 
 def test_a_stream_left_early_keeps_what_came(

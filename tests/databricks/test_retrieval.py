@@ -16,7 +16,7 @@ from databricks.sdk.service import serving
 
 import tracetape
 from tracetape.entities import SpanStatusCode, SpanType
-from tracetape.instrument import autolog_options as options
+from tracetape.instrument import options
 from tracetape.testing import CapturedTraces
 from tracetape_databricks.retrieval import documents
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,14 +131,14 @@ OUTPUTS = {
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_replays_to_the_same_output_and_tree(
-    name: str, tmp_path: Path, run_command: Callable[..., subprocess.CompletedProcess[str]]
+    name: str, tmp_path: Path, command_warm: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     """No variable of the services is set, and a request that is not on the tape would fail."""
     cassette = ROOT / "cassettes" / "examples" / f"{name}.yaml"
     replay = ["--cassette", str(cassette), "--cassette-mode", "none"] if cassette.exists() else []
     environment = {k: v for k, v in os.environ.items() if not k.startswith(SECRETS)}
     script = str(ROOT / "examples" / f"{name}.py")
-    done = run_command([sys.executable, "-m", "tracetape", "run", *replay, script], environment)
+    done = command_warm("run", *replay, script, environment=environment)
 
     assert done.returncode == 0, done.stderr
     if name in OUTPUTS:

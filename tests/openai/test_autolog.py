@@ -67,7 +67,7 @@ def test_disabling_restores_the_originals() -> None:
 
 
 def test_beneath_another_wrapper_it_becomes_a_pass_through(
-    monkeypatch: pytest.MonkeyPatch, run_python: RunPython
+    monkeypatch: pytest.MonkeyPatch, run_warm: RunPython
 ) -> None:
     """Who wrapped us later keeps working, and nothing is traced any more."""
     program = f"""{PROGRAM}
@@ -86,7 +86,7 @@ tracetape.autolog()
 ask(client())
 {COUNT}
 """
-    assert run_python(program).stdout.split() == ["theirs", "0", "0", "theirs", "0", "1"]
+    assert run_warm(program).stdout.split() == ["theirs", "0", "0", "theirs", "0", "1"]
 
 
 def test_an_absent_package_is_no_error_unless_it_is_asked_for_by_name(
@@ -132,7 +132,7 @@ ask(client())
     assert run_python(program).stdout.split() == ["False", "0", "1"]
 
 
-def test_disabled_by_the_environment_nothing_is_patched(run_python: RunPython) -> None:
+def test_disabled_by_the_environment_nothing_is_patched(run_warm: RunPython) -> None:
     """TRACETAPE_DISABLED=1 wins over `autolog()`."""
     program = f"""{PROGRAM}
 tracetape.autolog()
@@ -141,7 +141,7 @@ ask(client())
 import openai, threading
 print("request" in vars(openai.OpenAI), threading.Thread.start.__module__)
 """
-    done = run_python(program, TRACETAPE_DISABLED="1")
+    done = run_warm(program, TRACETAPE_DISABLED="1")
     assert done.stdout == "0 0\nFalse threading\n"
 
 
@@ -160,11 +160,11 @@ def test_excluded_integrations_stay_off() -> None:
 
 
 def test_calls_that_are_no_model_calls_make_no_span(
-    traces: CapturedTraces, run_python: RunPython
+    traces: CapturedTraces, run_warm: RunPython
 ) -> None:
     """Listing models, for example."""
     program = f"{PROGRAM}\ntracetape.autolog(); client().models.list()\n{COUNT}"
-    assert run_python(program).stdout == "0 0\n"
+    assert run_warm(program).stdout == "0 0\n"
 
 
 def test_wrapping_keeps_the_signature() -> None:
@@ -175,7 +175,7 @@ def test_wrapping_keeps_the_signature() -> None:
     assert OpenAI.request.__wrapped__ is original  # type: ignore[attr-defined]
 
 
-def test_a_span_processor_sees_what_the_answer_says(run_python: RunPython) -> None:
+def test_a_span_processor_sees_what_the_answer_says(run_warm: RunPython) -> None:
     """Mostly an answer is read on the writing thread: not where a processor wants to see it."""
     program = (
         PROGRAM
@@ -183,4 +183,4 @@ def test_a_span_processor_sees_what_the_answer_says(run_python: RunPython) -> No
         + "tracetape.configure(span_processors=[lambda span: seen.append(span.model_name)])\n"
         + "tracetape.autolog(); ask(client()); print(seen)"
     )
-    assert run_python(program).stdout == "['m']\n"
+    assert run_warm(program).stdout == "['m']\n"

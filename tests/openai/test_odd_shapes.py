@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from far_end import COMPLETION, USAGE, chunk
+from odd_shapes import bent, check, read
 from openai.types.chat import ChatCompletionChunk
 
 from tracetape.instrument import Extractor
@@ -19,22 +19,6 @@ from tracetape_openai.generic import Generic, VectorStoreSearch
 from tracetape_openai.images import Images
 from tracetape_openai.responses import Responses
 
-ODD: list[Any] = [
-    None,
-    True,
-    -1,
-    10**40,
-    1e308,
-    "",
-    "x",
-    [],
-    {},
-    [None],
-    ["x", 5],
-    [[]],
-    {"type": 5},
-    [{"type": {}, "index": {}, "id": []}],
-]
 TOOL = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 DELTA = {"role": "assistant", "content": "He", "tool_calls": [TOOL], "audio": {"data": "AAAA"}}
 CHUNK: dict[str, Any] = {**chunk(DELTA), "usage": USAGE, "x_groq": {"usage": USAGE}}
@@ -91,43 +75,15 @@ STREAMS: dict[str, tuple[type[Extractor], list[dict[str, Any]]]] = {
 }
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    yield path
-    keys = value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)
-    for key in keys:
-        yield from _places(value[key], (*path, key))
-
-
-def _bent(value: Any) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
-    """`value` with each odd shape at each place in it."""
-    for path in _places(value):
-        for odd in ODD:
-            if not path:
-                continue
-            bent = copy.deepcopy(value)
-            inner = bent
-            for key in path[:-1]:
-                inner = inner[key]
-            inner[path[-1]] = odd
-            yield path, odd, bent
-
-
-def _read(extractor: Extractor, events: list[Any]) -> Any:
-    for event in events:
-        extractor.is_head(event)
-        extractor.is_hidden(event)
-        extractor.is_end(event)
-        extractor.chunk(event)
-    return extractor.result(None)
-
-
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_field_of_a_plain_answer(name: str) -> None:
     """Costs no other field: the model and the usage are read, unless they are what is odd."""
     kind, answer = ANSWERS[name]
     whole = kind().result(copy.deepcopy(answer)).fields
-    for path, odd, bent in _bent(answer):
-        fields = kind().result(bent).fields
+    for path, odd, made in bent(answer):
+        result = kind().result(made)
+        check(result)
+        fields = result.fields
         for field, key in (("model", "model"), ("response_id", "id"), ("usage", "usage")):
             if path[0] not in (key, "choices"):
                 assert fields.get(field) == whole.get(field), (path, odd)
@@ -137,20 +93,20 @@ def test_a_field_of_a_plain_answer(name: str) -> None:
 def test_a_field_of_a_streams_event(name: str) -> None:
     """Any event may be the odd one; all of it is read."""
     kind, events = STREAMS[name]
-    for path, odd, bent in _bent(events):
+    for path, odd, made in bent(events):
         try:
-            _read(kind(), bent)
+            check(read(kind(), made))
         except Exception as exception:
             raise AssertionError(f"{odd!r} at {path}") from exception
 
 
 def test_choices_of_the_sdks_own_chunks() -> None:
     """The SDK checks nothing: its object holds what the server sent."""
-    for path, odd, bent in _bent(chunk({"content": "a"})):
+    for path, odd, one in bent(chunk({"content": "a"})):
         extractor = ChatCompletions()
-        events = [chunk({"role": "assistant", "content": "He"}), bent, chunk({"content": "y"})]
+        events = [chunk({"role": "assistant", "content": "He"}), one, chunk({"content": "y"})]
         made = [ChatCompletionChunk.construct(**event) for event in events]
-        result = _read(extractor, made)
+        result = read(extractor, made)
         (first,) = (one for one in result.outputs["choices"] if one["index"] == 0)
         assert "He" in str(first["message"]["content"]), (path, odd)
 

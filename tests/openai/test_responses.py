@@ -243,6 +243,8 @@ def test_a_response_in_the_background(far_end: FarEnd, traces: CapturedTraces) -
     client.responses.retrieve("resp-1")
     begun, fetched = (trace.data.spans[0] for trace in traces)
     assert begun.token_usage is None
+    assert begun.get_attribute("tracetape.llm.finish_reasons") is None  # it is not finished
+    assert fetched.get_attribute("tracetape.llm.finish_reasons") == ["completed"]
     assert fetched.name == "Responses"
     assert fetched.inputs == {"response_id": "resp-1"}
     assert fetched.outputs == response(MESSAGE, background=True)

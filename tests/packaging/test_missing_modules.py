@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-RunPython = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 # As in a program that was packaged without some modules.
 WITHOUT = """
@@ -55,11 +55,11 @@ print(tracetape.flush(), tracetape.stats()["recorded"])
     ],
 )
 def test_it_runs_and_says_once_what_is_missing(
-    missing: str, lost: str, spans: int, run_python: RunPython
+    missing: str, lost: str, spans: int, run_warm: Run
 ) -> None:
     """One line, with the module and the remedy; what is there is traced."""
     program = f"{WITHOUT}\ntracetape.autolog()\ntracetape.autolog()\n{CALL}"
-    done = run_python(program, missing)
+    done = run_warm(program, missing)
     assert done.stdout.split() == ["0", str(spans)]
     # The Databricks integration has a line of its own where it is OpenAI's that is missing.
     (line,) = [one for one in done.stderr.splitlines() if f"tracetape: {missing} " in one]
@@ -70,30 +70,28 @@ def test_it_runs_and_says_once_what_is_missing(
     assert remedy == "install tracetape again (pip install --force-reinstall --no-deps tracetape)"
 
 
-def test_the_remedy_of_a_packaged_program(run_python: RunPython) -> None:
+def test_the_remedy_of_a_packaged_program(run_warm: Run) -> None:
     """Is an option for what packaged it."""
     program = f"{WITHOUT}\nsys.frozen = True\ntracetape.autolog()"
-    (line,) = run_python(program, "tracetape_databricks").stderr.splitlines()
+    (line,) = run_warm(program, "tracetape_databricks").stderr.splitlines()
     assert "--collect-submodules tracetape_databricks" in line
     assert "--include-package=tracetape_databricks" in line
 
 
-def test_asked_for_by_name(run_python: RunPython) -> None:
+def test_asked_for_by_name(run_warm: Run) -> None:
     """It is a warning too: the program was right to ask."""
     program = f"{WITHOUT}\nimport tracetape.openai\ntracetape.openai.autolog()"
-    (line,) = run_python(program, "tracetape_openai").stderr.splitlines()
+    (line,) = run_warm(program, "tracetape_openai").stderr.splitlines()
     assert "tracetape_openai cannot be imported" in line
 
 
 @pytest.mark.parametrize("times", ["tracetape.autolog(); tracetape.autolog(disable=True)", ""])
-def test_a_wrapper_that_is_missing_when_it_is_switched_on_again(
-    times: str, run_python: RunPython
-) -> None:
+def test_a_wrapper_that_is_missing_when_it_is_switched_on_again(times: str, run_warm: Run) -> None:
     """Whether at the import of the SDK or long after, `autolog` never raises."""
     program = (
         f"{WITHOUT}\nimport openai.resources.responses.responses\n{times}\ntracetape.autolog()"
     )
-    done = run_python(program, "tracetape_openai.websockets")
+    done = run_warm(program, "tracetape_openai.websockets")
     assert done.stderr.count("\n") == 1
 
 
@@ -107,17 +105,17 @@ def test_a_wrapper_that_is_missing_when_it_is_switched_on_again(
         'open("databricks.py", "w").write("1/0"); sys.path.insert(0, "")',
     ],
 )
-def test_something_else_has_the_name_of_an_sdk(databricks: str, run_python: RunPython) -> None:
+def test_something_else_has_the_name_of_an_sdk(databricks: str, run_warm: Run) -> None:
     """A mock, a module of the program's own: looking for the SDK raises nothing."""
     program = f"{WITHOUT}\n{databricks}\ntracetape.autolog()\n{CALL}"
-    done = run_python(program)
+    done = run_warm(program)
     assert (done.stdout.split(), done.stderr) == (["0", "2"], "")
 
 
-def test_doctor_without_databricks(run_python: RunPython) -> None:
+def test_doctor_without_databricks(run_warm: Run) -> None:
     """`databricks.sdk` cannot even be looked for where there is no `databricks`."""
     command = "sys.argv[1:] = ['doctor', '--import']"
     program = f"{WITHOUT}\nfrom tracetape.cli import main\n{command}\nmain()"
-    done = run_python(program, "databricks", "agents", "anthropic", "openai", COLUMNS="200")
+    done = run_warm(program, "databricks", "agents", "anthropic", "openai", COLUMNS="200")
     assert "not installed" in done.stdout
     assert "nothing is wrong" in done.stdout

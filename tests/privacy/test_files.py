@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import tracetape
 from tracetape.cassettes.file.save import Tape, save
 from tracetape.cli.main import main
+from tracetape.privacy.files import replacing
 from tracetape.store import open_store
 from tracetape.testing.snapshots import UPDATE, assert_snapshot
 
@@ -164,3 +165,38 @@ def test_an_open_store_gives_one_warning(tmp_path: Path, caplog: pytest.LogCaptu
     assert [record.getMessage() for record in caplog.records] == [
         f"tracetape: others could open {path} (mode 666): it is closed to them now"
     ]
+
+
+def test_drafts_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    """Those that nobody has locked: a process that lives locks its own, which the system ends."""
+
+    def draft(name: str) -> Path:
+        path = tmp_path / name
+        path.write_bytes(b"{")
+        return path
+
+    def make_old(path: Path) -> Path:
+        os.utime(path, (10**9, 10**9))
+        return path
+
+    killed = make_old(draft(".tracetape-draft-0123abcd.part"))
+    others = [
+        draft(".tracetape-draft-1123abcd.part"),  # just made: perhaps not locked yet
+        make_old(draft(".tracetape-draft-mine.part")),
+        make_old(draft("notes.part")),
+    ]
+    (tmp_path / ".tracetape-draft-2123abcd.part").symlink_to(others[-1])
+    with replacing(tmp_path / "a.jsonl") as file:
+        file.write(b"a")
+        (own,) = {*tmp_path.glob(".tracetape-draft-*.part")} - {
+            *others, tmp_path / ".tracetape-draft-2123abcd.part"
+        }  # fmt: skip
+        make_old(own)
+        with replacing(tmp_path / "b.jsonl") as second:
+            second.write(b"b")
+        assert own.exists()
+    assert not killed.exists()
+    assert all(one.exists() for one in others)
+    assert (tmp_path / ".tracetape-draft-2123abcd.part").is_symlink()
+    assert (tmp_path / "a.jsonl").read_bytes() == b"a"
+    assert (tmp_path / "b.jsonl").read_bytes() == b"b"

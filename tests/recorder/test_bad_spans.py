@@ -15,8 +15,7 @@ from tracetape.entities import SpanEvent, Trace
 from tracetape.exchange.jsonl import trace_json
 from tracetape.exchange.parquet import span_rows
 from tracetape.live.live_span import LiveSpan
-from tracetape.store import dedup as contents
-from tracetape.store import rows, writing
+from tracetape.store import dedup, rows, writing
 from tracetape.tracing.runtime import runtime
 from tracetape.views.preview import input_preview, output_preview
 
@@ -138,7 +137,7 @@ def test_a_value_that_cannot_be_shared_is_kept_whole(
     lenient: None, monkeypatch: pytest.MonkeyPatch, last_trace: Callable[[], Trace]
 ) -> None:
     """Nothing is lost; the fault is counted."""
-    monkeypatch.setattr(contents, "split", broken)
+    monkeypatch.setattr(dedup, "split", broken)
     with tracetape.start_span("root") as span:
         span.set_outputs(["long " * 500])
     assert last_trace().data.spans[0].outputs == ["long " * 500]

@@ -200,7 +200,7 @@ def test_what_could_not_be_written_is_counted_when_it_ends(
     began = time.monotonic()
     recorder.close()
     assert time.monotonic() - began < 4
-    assert "5 spans could not be written and are lost" in caplog.text
+    assert "5 spans are lost: the store did not take them" in caplog.text
     counters = recorder.as_dict()
     assert (counters["recorded"], counters["written"], counters["lost"]) == (5, 0, 5)
     assert counters["queued"] == 0
@@ -673,6 +673,24 @@ def few(monkeypatch: pytest.MonkeyPatch, store_path: Path) -> Recorder:
     recorder = Recorder(lambda: SQLiteStore(store_path), max_bytes=100 * 1624)
     monkeypatch.setattr(runtime, "recorder", recorder)
     return recorder
+
+
+def test_open_spans_of_one_trace_are_bounded_while_the_store_is_held_up(
+    few: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that begins them looks too: the one that writes may wait for another process."""
+    held = threading.Event()
+    monkeypatch.setattr(few, "_open_store", lambda: held.wait(60) and SQLiteStore(None))
+    try:
+        with tracetape.start_span("root") as root:
+            for _ in range(1 << 13):
+                tracetape.start_span_no_context("lost", parent_span=root)
+            (trace,) = few.live
+            assert len(trace.below or ()) <= 100
+        assert few.stats.forgotten_spans >= (1 << 13) - 100
+    finally:
+        held.set()
+    assert few.flush(20) == 0
 
 
 def test_spans_that_are_never_ended_do_not_fill_the_memory(

@@ -23,6 +23,7 @@ CASE = "its-case"
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script, whose environments are this interpreter's."""
+    monkeypatch.syspath_prepend(SCRIPT.parent)
     spec = importlib.util.spec_from_file_location("packaging_script", SCRIPT)
     assert spec is not None
     assert spec.loader is not None

@@ -199,3 +199,21 @@ def test_rows_of_a_table_are_what_the_traces_give(store: SQLiteStore, tmp_path: 
     assert tables[0].schema == tables[1].schema
     assert tables[0].to_pylist() == tables[1].to_pylist()
     assert tables[0].num_rows == 2 * len(numbers)
+
+
+def test_a_value_of_several_spans_is_written_once_for_all(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chain and the call in it have the same inputs: their JSON is made into text once."""
+    values: list[bytes] = []
+
+    def counted(given: list[bytes]) -> list[str]:
+        values.extend(given)
+        return json_texts(given)
+
+    monkeypatch.setattr("tracetape.exchange.jsonl.json_texts", counted)
+    found = list(store.get_each([7], trace_json))  # its root's inputs are its child's outputs
+    assert found == [encode(trace.to_dict()) for trace in store.get_traces([7])]
+    large = [one for one in values if len(one) > 1000]
+    assert large
+    assert len(large) == len(set(large))

@@ -96,8 +96,17 @@ def _attributes(columns: SpanColumns) -> list[dict[str, str]]:
     """Of each span its attributes, as JSON text."""
     found: list[dict[str, str]] = []
     # What is not a scalar gets its text with all others.
-    pending: list[tuple[dict[str, str], str]] = []
+    pending: list[tuple[dict[str, str], str, int]] = []
     values: list[bytes] = []
+    places: dict[int, int] = {}  # of inputs and outputs among the values, by identity
+
+    def keep(texts: dict[str, str], name: str, value: bytes) -> None:
+        place = places.setdefault(id(value), len(values))
+        if place == len(values):
+            values.append(value)
+        texts[name] = ""
+        pending.append((texts, name, place))
+
     of_text = orjson.dumps  # faster, and no text is too deep for it
     types = {one: of_text(one).decode() for one in {*columns.types, *columns.trace_ids}}
     for trace_id, kind, fields, attributes, inputs, outputs in zip(
@@ -111,13 +120,9 @@ def _attributes(columns: SpanColumns) -> list[dict[str, str]]:
     ):
         texts = {TRACE_ID: types[trace_id], SPAN_TYPE: types[kind]}
         if inputs is not None:
-            texts[SPAN_INPUTS] = ""
-            pending.append((texts, SPAN_INPUTS))
-            values.append(inputs)
+            keep(texts, SPAN_INPUTS, inputs)
         if outputs is not None:
-            texts[SPAN_OUTPUTS] = ""
-            pending.append((texts, SPAN_OUTPUTS))
-            values.append(outputs)
+            keep(texts, SPAN_OUTPUTS, outputs)
         if LINKS in fields:
             raise ValueError("links are checked by their class")
         named = [(NAME_OF_FIELD[key], one) for key, one in fields.items() if key in NAME_OF_FIELD]
@@ -129,12 +134,11 @@ def _attributes(columns: SpanColumns) -> list[dict[str, str]]:
             elif type(value) is int:
                 texts[name] = str(value)
             else:
-                texts[name] = ""
-                pending.append((texts, name))
-                values.append(dumps(value))
+                keep(texts, name, dumps(value))
         found.append(texts)
-    for (texts, name), text in zip(pending, json_texts(values), strict=True):
-        texts[name] = text
+    written = json_texts(values)
+    for texts, name, place in pending:
+        texts[name] = written[place]
     return found
 
 

@@ -24,6 +24,10 @@ _ROWS, _CHARACTERS = 5000, 16_000_000  # in a row group, about
 _ROW_CHARACTERS = 500  # of a row without its inputs and outputs, about
 _Row = tuple[Any, ...]
 
+# A dictionary helps no column whose values differ; no query asks for the largest JSON text.
+_UNLIKE = {"span_id", "start_time", "end_time", "start_time_ns", "duration_ns", "inputs", "outputs"}
+_JSON = {"inputs", "outputs", "attributes", "events", "trace_tags", "trace_metadata"}
+
 # The documented schema (docs/store.md); times are UTC, what is deep is JSON text.
 COLUMNS = {
     "trace_id": "string",
@@ -57,6 +61,7 @@ COLUMNS = {
 
 
 _INPUTS, _OUTPUTS = map(list(COLUMNS).index, ("inputs", "outputs"))
+_NO_CALL = (None,) * 6  # the columns from ``model`` to ``total_cost``
 _OF_SPAN = "mlflow.span"  # with this begin attributes that have columns of their own
 
 
@@ -83,7 +88,13 @@ def write_parquet(path: Path, traces: Iterable[Trace | list[_Row]]) -> Iterator[
     )
     with (
         replacing(path) as file,
-        parquet.ParquetWriter(file, schema, compression="zstd") as writer,
+        parquet.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            use_dictionary=[name for name in COLUMNS if name not in _UNLIKE],
+            write_statistics=[name for name in COLUMNS if name not in _JSON],
+        ) as writer,
     ):
         rows: list[_Row] = []
         size = 0
@@ -119,11 +130,15 @@ def span_rows(group: TraceGroup) -> Iterator[list[_Row]]:
 def _plain_rows(group: TraceGroup) -> list[list[_Row]]:
     infos = list(info_dicts(group.rows))
     columns = SpanColumns.of(group)
-    texts = []
-    for values in (columns.inputs, columns.outputs):
-        for value in filter(None, values):
-            orjson.loads(value)  # one that is none is told of elsewhere
-        texts.append([None if value is None else value.decode() for value in values])
+    # By identity: what several spans hold is one object.
+    given = {id(one): one for one in (*columns.inputs, *columns.outputs) if one is not None}
+    for value in given.values():
+        orjson.loads(value)  # one that is none is told of elsewhere
+    decoded = {key: value.decode() for key, value in given.items()}
+    texts = [
+        [None if value is None else decoded[id(value)] for value in values]
+        for values in (columns.inputs, columns.outputs)
+    ]
     spans = [
         (
             span_id,
@@ -136,11 +151,11 @@ def _plain_rows(group: TraceGroup) -> list[list[_Row]]:
             None if end is None else end // 1000,
             start,
             None if end is None else _whole(end - start),
-            *_call(fields),
+            *(_call(fields) if fields else _NO_CALL),
             inputs,
             outputs,
             _attributes(trace_id, fields, attributes),
-            dumps(events).decode(),
+            dumps(events).decode() if events else "[]",
         )
         for (
             trace_id, span_id, parent_id, name, kind, code, description, start, end, fields,
@@ -184,6 +199,8 @@ def _call(fields: dict[str, Any]) -> tuple[Any, ...]:
 
 def _attributes(trace_id: str, fields: dict[str, Any], attributes: dict[str, Any]) -> str:
     shown: dict[str, Any] = {TRACE_ID: trace_id}
+    if not fields and not attributes:
+        return orjson.dumps(shown).decode()
     shown.update((NAME_OF_FIELD[key], one) for key, one in fields.items() if key in NAME_OF_FIELD)
     shown.update(attributes)
     return dumps({k: v for k, v in shown.items() if not k.startswith(_OF_SPAN)}).decode()

@@ -10,6 +10,7 @@ __all__ = [
     "INTERMEDIATE_OUTPUTS",
     "LINKS",
     "LOG_LEVEL",
+    "MODEL_ID",
     "NAME_OF_FIELD",
     "ROOT_INPUTS",
     "ROOT_OUTPUTS",
@@ -41,6 +42,7 @@ COST = "mlflow.trace.cost"
 SESSION = "mlflow.trace.session"
 USER = "mlflow.trace.user"
 SOURCE_RUN = "mlflow.sourceRun"
+MODEL_ID = "mlflow.modelId"
 EXPERIMENT_NAME = "tracetape.experiment"
 TRACKING_URI = "tracetape.tracking_uri"
 

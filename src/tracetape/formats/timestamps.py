@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 from tracetape.exceptions import InvalidValueError
 
 __all__ = ["milliseconds_of", "rfc3339"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_DAY = 24 * 60 * 60
 _FORM = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-]\d\d):?(\d\d))"
 )
 
 
+@lru_cache(maxsize=64)
+def _date(days: int) -> str:
+    return (_EPOCH + timedelta(days=days)).isoformat()[:10]
+
+
 def rfc3339(milliseconds: int) -> str:
     """Milliseconds since the epoch as text; whole seconds without a fraction."""
     seconds, rest = divmod(int(milliseconds), 1000)
-    text = (_EPOCH + timedelta(seconds=seconds)).isoformat()[:-6]  # without the offset
+    days, seconds = divmod(seconds, _DAY)
+    minutes, seconds = divmod(seconds, 60)
+    text = f"{_date(days)}T{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
     return f"{text}.{rest:03d}Z" if rest else f"{text}Z"
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tracetape.instrument.call import Call, begin_call, calling, noticed
     from tracetape.instrument.chunks import (
         Text,
+        count_of,
         decoded_base64,
         fields_of,
         get,
@@ -76,6 +77,7 @@ __all__ = [
     "call_inside",
     "calling",
     "clean_text",
+    "count_of",
     "current",
     "current_span",
     "decode",
@@ -142,6 +144,7 @@ _HELPERS = {
     ),
     "tracetape.instrument.chunks": (
         "Text",
+        "count_of",
         "decoded_base64",
         "fields_of",
         "get",

@@ -14,6 +14,7 @@ from tracetape.instrument.copying import MAX_LEVELS, copied
 
 __all__ = [
     "Text",
+    "count_of",
     "decoded_base64",
     "fields_of",
     "get",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _MANY = 4096
+_TOO_MANY = 1 << 53  # tokens: no count, but a mistake
 _PADDED = re.compile("[^=]+=*")
 _FRAME = frozenset(
     {"expires_at", "format", "id", "index", "object", "role", "status", "type", "content_type"}
@@ -89,6 +91,14 @@ def fields_of(value: Any) -> dict[str, Any]:
 def text_of(value: Any) -> str:
     """A text; an empty one for anything else that stands in its place."""
     return value if isinstance(value, str) else ""
+
+
+def count_of(value: Any) -> int | None:
+    """A count, also one that came as ``23.0``; None: it is none."""
+    if type(value) is int:
+        return value if 0 <= value < _TOO_MANY else None
+    is_whole = type(value) is float and 0 <= value < _TOO_MANY and value.is_integer()
+    return int(value) if is_whole else None
 
 
 def merged_counts(

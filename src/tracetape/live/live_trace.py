@@ -21,6 +21,7 @@ _FRESH_NS = 1_000_000_000
 _read_at = _fresh_until = 0  # by the clock that spans are measured by
 _offset = 0
 _ITEM_BYTES = 220  # of a tag beside its text
+_CROWD = (1 << 13) - 1  # open spans of a trace: at each multiple there may be too many
 _new = object.__new__
 
 __all__ = ["LiveTrace", "SpanSink", "TraceDetails", "begin_trace"]
@@ -38,6 +39,9 @@ class SpanSink(Protocol):
 
     def grown(self, span: LiveSpan, size: int) -> None:
         """Take note that an open span holds so many bytes more, or fewer."""
+
+    def forget_oldest(self) -> None:
+        """Let go of the oldest open spans, if too many are open."""
 
 
 @dataclass
@@ -123,6 +127,8 @@ class LiveTrace:
         # One step, as several threads may begin the first spans below the root.
         below = self.below or self.__dict__.setdefault("below", {})
         below[span._span_id] = span
+        if not len(below) & _CROWD:  # the writing thread, which looks too, may be held up
+            self.sink.forget_oldest()
 
     def settle(self, span: LiveSpan) -> bool:
         """Forget a span that has ended and been written; whether none is left."""

@@ -245,8 +245,9 @@ class Bounds:
             self._count(0, -span._counted())
         warn_once(
             "open",
-            "tracetape: %s spans are open, the oldest is %r. Spans that are never ended fill the"
-            " memory: the oldest are no longer followed, and are written only if they end",
+            "tracetape: %s spans are open, the oldest is %r. Spans that never end fill the memory: "
+            "tracetape no longer follows the oldest, and writes one only if it ends. End each "
+            "span, or open it by `with`.",
             f"{len(spans):,}",
             oldest[0]._name,
         )

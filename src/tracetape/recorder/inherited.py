@@ -45,6 +45,10 @@ class Inherited:
         if span._span_id not in self._parents:
             self._sink.grown(span, size)
 
+    def forget_oldest(self) -> None:
+        """The sink's."""
+        self._sink.forget_oldest()
+
     def ended(self, span: LiveSpan) -> None:
         """Give it to the sink, if it is the child's."""
         if span._span_id not in self._parents:

@@ -299,7 +299,9 @@ class Recorder(Bounds):
             if dropped:
                 warn_once(
                     "dropped",
-                    "tracetape: %d spans of %d traces were dropped, the queue being full",
+                    "tracetape: %d spans of %d traces were dropped: the program made spans faster "
+                    "than the store takes them. TRACETAPE_TRACE_SAMPLING_RATIO=0.1 records a tenth "
+                    "of the traces.",
                     dropped,
                     self.stats.dropped_traces,
                 )
@@ -307,7 +309,8 @@ class Recorder(Bounds):
             if changes:
                 warn_once(
                     "dropped changes",
-                    "tracetape: %d changes of tags were dropped, the queue being full",
+                    "tracetape: %d changes of tags were dropped: the program made them faster than "
+                    "the store takes them. Set the tags of a trace at once.",
                     changes,
                 )
             log_rest()
@@ -387,7 +390,11 @@ class Recorder(Bounds):
             self.stats.lost += in_hand
             with self._lock:
                 self._settled += in_hand
-        logger.error("tracetape: %d spans could not be written and are lost", left + in_hand)
+        logger.error(
+            "tracetape: %d spans are lost: the store did not take them. If an earlier line names "
+            "the fault, mend that, or name another store by TRACETAPE_STORE.",
+            left + in_hand,
+        )
 
     def _start(self) -> None:
         if self._refused and (
@@ -422,8 +429,8 @@ class Recorder(Bounds):
                 return
             warn_once(
                 "thread",
-                "tracetape: the system starts no thread (%s): spans stay in memory, and are"
-                " written when it does, or when the program flushes or ends",
+                "tracetape: the system starts no thread (%s). Spans stay in memory until it starts "
+                "one, or until the program flushes or ends.",
                 error,
             )
         self._is_killed = lifecycle.close_with_process(self)

@@ -110,7 +110,8 @@ class Upkeep:
         )
         say = logger.warning if removed >= _MANY and removed > left else logger.info
         say(
-            "tracetape: %d traces were removed, being beyond the retention of %s; %d are left",
+            "tracetape: %d traces were removed by the retention of %s, and %d are left. "
+            "TRACETAPE_RETENTION sets another one.",
             removed,
             retention,
             left,

@@ -26,9 +26,9 @@ from tracetape.store.unreadable import Unreadable, UnreadableError
 __all__ = ["TraceGroup", "TraceReader"]
 
 _READ_SPANS = f"SELECT id, {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"
-_VALUES = slice(-2, None)  # inputs and outputs, the last of them
+_VALUES_BEFORE_TRACE = slice(-3, -1)  # inputs and outputs, and then the trace
 _READ_ALL_SPANS = (
-    f"SELECT trace, id, {', '.join(SPAN_COLUMNS)} FROM spans "
+    f"SELECT id, {', '.join(SPAN_COLUMNS)}, trace FROM spans "
     "WHERE trace IN (SELECT value FROM json_each(?))"
 )
 _READ_ASSESSED = (
@@ -108,11 +108,11 @@ class TraceReader:
         """The rows of the spans of these traces, whose contents can then be read at once."""
         found: dict[int, list[_Row]] = {key: [] for key in keys}
         rows = self._connection.execute(_READ_ALL_SPANS, (orjson.dumps(keys).decode(),))
-        for trace, *row in rows:
-            found[trace].append(tuple(row))
-        self._contents.prepare(
-            value for rows in found.values() for row in rows for value in row[_VALUES]
-        )
+        values: list[Any] = []
+        for row in rows:
+            found[row[-1]].append(row[:-1])
+            values += row[_VALUES_BEFORE_TRACE]
+        self._contents.prepare(values)
         return list(found.values())
 
     def assessed(self, keys: Sequence[int]) -> set[int]:

@@ -72,8 +72,8 @@ def _scanned(connection: sqlite3.Connection) -> int:
     count = unindexed_texts(connection)
     if count:
         logger.info(
-            "tracetape: %d texts are not in the text index yet, and were searched one by one; "
-            "`tracetape prune --optimize` finishes it",
+            "tracetape: %d texts are not in the text index yet, and were searched one by one. "
+            "`tracetape prune --optimize` finishes the index.",
             count,
         )
     return count

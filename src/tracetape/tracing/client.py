@@ -11,8 +11,7 @@ from tracetape.exceptions import InvalidValueError, TracetapeException
 from tracetape.formats.names import SOURCE_RUN
 from tracetape.live.live_span import NO_OP_TRACE_ID
 from tracetape.live.live_trace import LiveTrace
-from tracetape.tracing import assessments as assessing
-from tracetape.tracing import trace_updates as changing
+from tracetape.tracing import assessments, trace_updates
 from tracetape.tracing.current import current_span
 from tracetape.tracing.deletion import delete_traces
 from tracetape.tracing.paging import PagedList, offset_of, token_of
@@ -322,13 +321,13 @@ class Client:
         request_id: str | None = None,
     ) -> None:
         """As `tracetape.set_trace_tag`."""
-        changing.set_trace_tag(one_id(trace_id, request_id), key, value)
+        trace_updates.set_trace_tag(one_id(trace_id, request_id), key, value)
 
     def delete_trace_tag(
         self, trace_id: str | None = None, key: str | None = None, request_id: str | None = None
     ) -> None:
         """As `tracetape.delete_trace_tag`."""
-        changing.delete_trace_tag(one_id(trace_id, request_id), key)
+        trace_updates.delete_trace_tag(one_id(trace_id, request_id), key)
 
     def delete_traces(
         self,
@@ -361,41 +360,41 @@ class Client:
 
     def log_assessment(self, trace_id: str, assessment: Assessment) -> Assessment:
         """As `tracetape.log_assessment`."""
-        return assessing.log_assessment(trace_id, assessment)
+        return assessments.log_assessment(trace_id, assessment)
 
     def log_feedback(self, *, trace_id: str, **said: Any) -> Assessment:
         """As `tracetape.log_feedback`."""
-        return assessing.log_feedback(trace_id=trace_id, **said)
+        return assessments.log_feedback(trace_id=trace_id, **said)
 
     def log_expectation(self, *, trace_id: str, name: str, value: Any, **said: Any) -> Assessment:
         """As `tracetape.log_expectation`."""
-        return assessing.log_expectation(trace_id=trace_id, name=name, value=value, **said)
+        return assessments.log_expectation(trace_id=trace_id, name=name, value=value, **said)
 
     def log_issue(self, *, trace_id: str, issue_id: str, **said: Any) -> Assessment:
         """As `tracetape.log_issue`."""
-        return assessing.log_issue(trace_id=trace_id, issue_id=issue_id, **said)
+        return assessments.log_issue(trace_id=trace_id, issue_id=issue_id, **said)
 
     def get_assessment(self, trace_id: str, assessment_id: str) -> Assessment:
         """As `tracetape.get_assessment`."""
-        return assessing.get_assessment(trace_id, assessment_id)
+        return assessments.get_assessment(trace_id, assessment_id)
 
     def update_assessment(
         self, trace_id: str, assessment_id: str, assessment: Assessment
     ) -> Assessment:
         """As `tracetape.update_assessment`."""
-        return assessing.update_assessment(trace_id, assessment_id, assessment)
+        return assessments.update_assessment(trace_id, assessment_id, assessment)
 
     def override_feedback(
         self, *, trace_id: str, assessment_id: str, value: Any, **said: Any
     ) -> Assessment:
         """As `tracetape.override_feedback`."""
-        return assessing.override_feedback(
+        return assessments.override_feedback(
             trace_id=trace_id, assessment_id=assessment_id, value=value, **said
         )
 
     def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
         """As `tracetape.delete_assessment`."""
-        assessing.delete_assessment(trace_id, assessment_id)
+        assessments.delete_assessment(trace_id, assessment_id)
 
 
 MlflowClient = Client  # the name that programs know it by

@@ -36,6 +36,7 @@ class TraceMetadataKey:
     INPUTS = names.ROOT_INPUTS
     OUTPUTS = names.ROOT_OUTPUTS
     SOURCE_RUN = names.SOURCE_RUN
+    MODEL_ID = names.MODEL_ID
     TOKEN_USAGE = names.TOKEN_USAGE
     COST = names.COST
     TRACE_USER = names.USER

@@ -11,7 +11,7 @@ from tracetape.entities import Trace, TraceState
 from tracetape.entities.session import Session
 from tracetape.entities.trace_info import DEFAULT_EXPERIMENT
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
-from tracetape.formats.names import SESSION, SOURCE_RUN
+from tracetape.formats.names import MODEL_ID, SESSION, SOURCE_RUN
 from tracetape.store import query as q
 from tracetape.store.fields import parse_order_by
 from tracetape.store.filters import parse_filter
@@ -20,7 +20,6 @@ from tracetape.tracing.tables import has_pandas, parse_fields, traces_to_datafra
 
 __all__ = ["find_traces", "search_sessions", "search_traces", "warn_of_experiment_ids"]
 
-_MODEL = "mlflow.modelId"
 _MOST = 2**62  # SQLite counts to 2**63
 
 
@@ -253,7 +252,7 @@ def _scope(places: Sequence[str], run_id: str | None, model_id: str | None) -> l
         if DEFAULT_EXPERIMENT in places:
             here = q.Any((here, q.Comparison("trace", "experiment_id", "IS NULL")))
         scope.append(here)
-    for key, value in ((SOURCE_RUN, run_id), (_MODEL, model_id)):
+    for key, value in ((SOURCE_RUN, run_id), (MODEL_ID, model_id)):
         if value is not None:
             scope.append(q.Comparison("metadata", key, "=", str(value)))
     return scope

@@ -9,7 +9,7 @@ from tracetape.capture.conversion import text_of
 from tracetape.diagnostics import logger
 from tracetape.entities import TraceState
 from tracetape.exceptions import InvalidTypeError, InvalidValueError, TracetapeException
-from tracetape.formats.names import SESSION, USER
+from tracetape.formats.names import MODEL_ID, SESSION, USER
 from tracetape.privacy.levels import Privacy, policy, protected_value
 from tracetape.privacy.values import known
 from tracetape.tracing.current import current_span
@@ -65,7 +65,7 @@ def update_current_trace(
             )
     if state is not None and state not in (TraceState.OK, TraceState.ERROR):
         raise InvalidValueError(f"State must be either 'OK' or 'ERROR', but got '{state}'.")
-    named = {"mlflow.modelId": model_id, SESSION: session_id, USER: user}
+    named = {MODEL_ID: model_id, SESSION: session_id, USER: user}
     begun, of = span._trace.privacy, span.trace_id
     if client_request_id is not None:
         client_request_id = text_of(client_request_id)

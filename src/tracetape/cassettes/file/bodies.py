@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import importlib
 import json
 import re
@@ -22,6 +21,7 @@ __all__ = [
     "broken_json",
     "decoded",
     "decoded_parts",
+    "from_base64",
     "from_stored",
     "is_known",
     "to_stored",
@@ -179,6 +179,19 @@ _DECODERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def from_base64(text: Any) -> bytes:
+    """Decode base64, in one line or several.
+
+    Raises:
+        ValueError: it is none, or cut short.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("ascii", "replace")
+    if not isinstance(text, str):
+        raise ValueError(f"it is not text, but of the type {type(text).__name__}")
+    return base64.b64decode("".join(text.split()), validate=True)
+
+
 def from_stored(body: Any) -> bytes:
     """The bytes of a stored body: text, binary, or a mapping with one of vcrpy's keys.
 
@@ -197,8 +210,8 @@ def from_stored(body: Any) -> bytes:
     if isinstance(body, Mapping):
         if body.get("base64_string") is not None:
             try:
-                return base64.b64decode(body["base64_string"])
-            except (binascii.Error, TypeError, ValueError) as error:
+                return from_base64(body["base64_string"])
+            except ValueError as error:
                 raise CassetteFormatError(
                     f"a base64_string is not valid base64: {error}"
                 ) from error

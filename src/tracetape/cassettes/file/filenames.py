@@ -59,8 +59,15 @@ def check_length(path: Path) -> None:
     """Refuse what no file system can have.
 
     Raises:
-        InvalidValueError: the name is too long, or has a NUL in it.
+        InvalidValueError: the name is too long, or has a NUL or half a character in it.
     """
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise InvalidValueError(
+            f"the name of the cassette {str(path)!a} has half a character (a surrogate) in it: "
+            "choose another name"
+        ) from None
     length = len(os.fsencode(path.name))
     if length > _LONGEST or "\0" in str(path):
         what = "a NUL in it" if length <= _LONGEST else f"{length:,} bytes"

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import orjson
 import yaml
 
-from tracetape.cassettes.file import foreign as dialects
-from tracetape.cassettes.file.bodies import MAX_BODY, decoded, from_stored, is_known
+from tracetape.cassettes.file import foreign
+from tracetape.cassettes.file.bodies import MAX_BODY, decoded, from_base64, from_stored, is_known
 from tracetape.cassettes.file.model import (
     ENCODING_HEADERS,
     END,
@@ -51,7 +51,17 @@ def _istr(loader: Any, node: yaml.Node) -> str:
     raise yaml.constructor.ConstructorError(None, None, "an istr holds one string", node.start_mark)
 
 
-_Loader.add_constructor("!binary", yaml.SafeLoader.construct_yaml_binary)
+def _binary(loader: Any, node: yaml.Node) -> bytes:
+    """Decode a binary strictly: PyYAML skips damage, and reads another body."""
+    try:
+        return from_base64(loader.construct_scalar(node))
+    except ValueError as error:
+        problem = f"a binary is not valid base64: {error}"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+
+for _name in ("!binary", "tag:yaml.org,2002:binary"):
+    _Loader.add_constructor(_name, _binary)
 for _how in ("apply", "new"):
     # The module is in C, or in Python where that could not be built.
     for _module in ("multidict", "multidict._multidict", "multidict._multidict_py"):
@@ -81,7 +91,7 @@ def parsed(data: bytes) -> tuple[list[Interaction], bool]:
             raise CassetteFormatError(_TOO_DEEP) from error
         reason = " ".join(str(error).split())
         raise CassetteFormatError(f"it is not YAML that can be read safely: {reason}") from error
-    stored_ones = dialects.interactions(document)
+    stored_ones = foreign.interactions(document)
     ours = _mapping(document.get(OURS))
     if ours.get("end") and document.get(END) is not True:
         raise CassetteFormatError(
@@ -189,7 +199,10 @@ def _is_missing(stored: Any, headers: Headers) -> bool:
 
 def _headers(raw: Mapping[str, Any]) -> Headers:
     headers: Headers = []
-    for name, values in (raw.get("headers") or {}).items():
+    given = raw.get("headers") or {}
+    if not isinstance(given, Mapping):
+        raise CassetteFormatError(f"headers must be a mapping, not {type(given).__name__}")
+    for name, values in given.items():
         for value in values if isinstance(values, list) else [values]:
             text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
             headers.append((str(name).lower(), text))

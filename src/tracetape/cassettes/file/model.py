@@ -17,6 +17,7 @@ __all__ = [
     "RecordedError",
     "Request",
     "Response",
+    "header_bytes",
 ]
 
 OURS = "tracetape"  # the key of what vcrpy has no place for
@@ -132,6 +133,14 @@ class Response:
     def header(self, name: str) -> str:
         """A header's first value, or an empty string."""
         return _first(self.headers, name)
+
+
+def header_bytes(value: str) -> bytes:
+    """A header's value as a server sends it; vcrpy keeps it as UTF-8 says it."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "replace")
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import threading
 import time
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tracetape.cassettes.file import yaml_text as yamltext
+from tracetape.cassettes.file import yaml_text
 from tracetape.cassettes.file.bodies import to_stored
 from tracetape.cassettes.file.cache import cached, keep
 from tracetape.cassettes.file.filenames import beside
@@ -48,6 +49,9 @@ def load(path: str | os.PathLike[str]) -> Tape:
         CassetteError: it cannot be read at all.
     """
     try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):  # it might never end
+            raise CassetteError(f"the cassette {path} is a device: name a file")
         data = Path(path).read_bytes()
     except OSError as error:
         raise CassetteError(f"the cassette {path} cannot be read: {error}") from error
@@ -77,7 +81,8 @@ def save(path: str | os.PathLike[str], tape: Tape, *, ends: bool = True) -> None
 
 
 def _write(path: Path, text: str) -> None:
-    path = Path(os.path.realpath(path))  # a link stays one
+    if path.is_symlink():  # it stays one
+        path = Path(os.path.realpath(path))
     draft = beside(path, ".", f".{os.getpid()}.{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +164,7 @@ class Draft:
 
 
 def _text(one: Interaction) -> str:
-    lines = [*yamltext.lines(_stored(one), 2)]
+    lines = [*yaml_text.lines(_stored(one), 2)]
     lines[0] = "-" + lines[0][1:]
     return "\n".join(lines) + "\n"
 

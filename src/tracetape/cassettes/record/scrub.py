@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from urllib.request import getproxies_environment
@@ -28,6 +28,7 @@ _RESPONSE_HEADERS = {
     "content-disposition",
     "content-range",
     "content-type",
+    "link",
     "location",
     "openai-processing-ms",
     "openai-version",
@@ -35,6 +36,7 @@ _RESPONSE_HEADERS = {
     "retry-after",
     "retry-after-ms",
     "served-model-name",
+    "www-authenticate",
     "x-databricks-reason-phrase",
     "x-request-id",
     "x-should-retry",
@@ -82,7 +84,7 @@ def _credentials(request: Request) -> list[str]:
 def cleaned_response(response: Response, secrets: Secrets, keep: Collection[str] = ()) -> Response:
     """`response` with allowed headers only, and placeholders for tokens and for `secrets`."""
     headers = [
-        (name, _clean_url(value) if name == "location" else value)
+        (name, _CLEANED[name](value) if name in _CLEANED else value)
         for name, value in _allowed(response.headers, _RESPONSE_HEADERS.union(keep))
     ]
     before = response.body
@@ -128,5 +130,12 @@ def _allowed(headers: Headers, allowed: set[str]) -> Headers:
 
 
 def _clean_url(url: str, *, doubtful: bool = False) -> str:
-    parts = urlsplit(clean_url(url, PLACEHOLDER, doubtful=doubtful))
+    cleaned = clean_url(url, PLACEHOLDER, doubtful=doubtful)
+    try:
+        parts = urlsplit(cleaned)
+    except ValueError:  # a server may send anything to go to
+        return cleaned
     return urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, ""))
+
+
+_CLEANED: dict[str, Callable[[str], str]] = {"location": _clean_url, "link": cleaned_text}

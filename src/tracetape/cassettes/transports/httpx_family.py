@@ -9,7 +9,7 @@ from functools import lru_cache, wraps
 from typing import Any
 
 from tracetape.cassettes.context import seen
-from tracetape.cassettes.file.model import Chunk, RecordedError, Request
+from tracetape.cassettes.file.model import Chunk, RecordedError, Request, header_bytes
 from tracetape.cassettes.record.recording import Recording
 from tracetape.cassettes.transports.decision import Played, concerned, decide
 from tracetape.cassettes.transports.errors import httpx_error
@@ -88,7 +88,10 @@ def _replayed(library: Any, request: Any, played: Played) -> Any:
         )
     return library.Response(
         response.status,
-        headers=response.headers_for_replay(request.method),
+        headers=[
+            (name.encode("latin-1", "replace"), header_bytes(value))
+            for name, value in response.headers_for_replay(request.method)
+        ],
         stream=_stream_class(library, _Replay)(response.chunks, played.speed, last),
         extensions={
             "http_version": b"HTTP/1.1",

@@ -136,7 +136,7 @@ def query(store_path: Path) -> Callable[..., list[tuple[Any, ...]]]:
     """Ask the database file itself, past all code of ours."""
 
     def ask(sql: str, *parameters: Any, path: Path = store_path) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(path, timeout=10)
+        connection = sqlite3.connect(path, timeout=60)
         try:
             return connection.execute(sql, parameters).fetchall()
         finally:

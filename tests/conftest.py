@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sqlite3
@@ -57,6 +58,12 @@ def _our_variables() -> list[str]:
 
 def _workers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == WORKER]
+
+
+def pytest_collection_finish() -> None:
+    """Tests that collect garbage need not look at the million objects of the imported modules."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -129,7 +136,7 @@ def query(store_path: Path) -> Callable[..., list[tuple[Any, ...]]]:
     """Ask the database file itself, past all code of ours."""
 
     def ask(sql: str, *parameters: Any, path: Path = store_path) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(path, timeout=10)
+        connection = sqlite3.connect(path, timeout=60)
         try:
             return connection.execute(sql, parameters).fetchall()
         finally:
@@ -272,13 +279,15 @@ def command_warm(
     warm: Callable[[], Warm],
     tmp_path: Path,
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `tracetape` with these arguments in this environment, where it may find the SDKs
-    imported."""
+    """Run `tracetape`, or another module, with these arguments in this environment, where it may
+    find pytest and the SDKs imported."""
 
-    def run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, environment: dict[str, str], module: str = "tracetape"
+    ) -> subprocess.CompletedProcess[str]:
         if sys.platform != "linux":
-            return run_command([sys.executable, "-m", "tracetape", *arguments], environment)
-        return warm().run("-m", "tracetape", arguments, environment, tmp_path, PATIENCE)
+            return run_command([sys.executable, "-m", module, *arguments], environment)
+        return warm().run("-m", module, arguments, environment, tmp_path, PATIENCE)
 
     return run
 

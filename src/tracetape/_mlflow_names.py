@@ -61,5 +61,5 @@ def remedy_of(package: str, name: str) -> str:
     """
     for pattern, remedy in _REMEDIES.get(package, {}).items():
         if re.fullmatch(pattern, name):
-            return f": {remedy} docs/mlflow.md lists what is different from MLflow."
+            return f": {remedy} The guide 'Coming from MLflow' lists what is different."
     return ""

@@ -85,25 +85,25 @@ def test_tapes_of_two_threads_never_answer_for_each_other(tapes, get):
 
     def ask(path):
         with cassette(path, mode="none"):
-            barrier.wait(5)
+            barrier.wait(60)
             answer = get("/a")
-            barrier.wait(5)
+            barrier.wait(60)
             return answer
 
     with ThreadPoolExecutor(2) as pool:
         answers = [pool.submit(ask, path) for path in tapes]
-        barrier.wait(5)
+        barrier.wait(60)
         with pytest.raises(CassetteError, match="two cassettes are open, and this thread belongs"):
             get("/a")
-        barrier.wait(5)
-        assert [answer.result(5) for answer in answers] == [1, 2]
+        barrier.wait(60)
+        assert [answer.result(60) for answer in answers] == [1, 2]
 
 
 def test_a_thread_started_in_a_block_finds_its_tape(tapes, get):
     """Threads have no context of their own; nested tapes are asked as in the block."""
     with cassette(tapes[0], mode="none"), cassette(tapes[1], mode="none"):
         with ThreadPoolExecutor(1) as pool:
-            assert [pool.submit(get, "/a").result(5) for _ in range(2)] == [2, 1]
+            assert [pool.submit(get, "/a").result(60) for _ in range(2)] == [2, 1]
 
 
 def test_a_tape_for_the_process_answers_all_who_have_none(tapes, get):

@@ -39,7 +39,7 @@ def test_a_refused_connection_is_replayed(tape, ask, closed_port):
 def test_a_timeout_is_replayed_at_once(server, tape, ask):
     """It took its time when it was recorded; replay does not wait."""
     gate = threading.Event()
-    server.routes["/slow"] = lambda handler: gate.wait(10)
+    server.routes["/slow"] = lambda handler: gate.wait(60)
     with cassette(tape), pytest.raises(Exception) as first:
         ask("GET", f"{server.url}/slow", timeout=0.1)
     gate.set()

@@ -125,13 +125,13 @@ def test_overlapping_tapes_keep_what_the_other_needs(opened):
     def second():
         with tapes[1]:
             begun.set()
-            done.wait(5)
+            done.wait(60)
             kept.append(found())
 
     thread = threading.Thread(target=second)
     with tapes[0]:
         thread.start()
-        begun.wait(5)
+        begun.wait(60)
     done.set()
     thread.join()
     assert kept == [{"OPENAI_API_KEY": KEY}]

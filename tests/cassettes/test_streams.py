@@ -77,7 +77,7 @@ def gated(server):
     def answer(handler):
         def parts():
             yield EVENTS[0]
-            assert gate.wait(10)
+            assert gate.wait(60)
             yield from EVENTS[1:]
 
         handler.stream(parts())
@@ -297,7 +297,7 @@ def test_a_reader_that_leaves_after_the_last_event_missed_nothing(server, tape, 
 
     def parts():
         yield EVENTS[0] + last
-        gate.wait(10)
+        gate.wait(60)
 
     server.routes["/s"] = lambda handler: handler.stream(parts())
     with cassette(tape):
@@ -324,7 +324,7 @@ def test_a_cancelled_request_leaves_nothing(server, tape):
     import asyncio
 
     gate = threading.Event()
-    server.routes["/never"] = lambda handler: gate.wait(10)
+    server.routes["/never"] = lambda handler: gate.wait(60)
 
     async def main():
         async with httpx2.AsyncClient(trust_env=False, verify=False) as client:

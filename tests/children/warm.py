@@ -35,6 +35,9 @@ def warm_up():
     client = openai.OpenAI(api_key="k", http_client=http.Client(transport=transport))
     client.chat.completions.create(model="m", messages=[])
 
+    import anyio, pytest, yaml
+    anyio.__doc__ = "PYTEST_DONT_REWRITE"  # a plugin too, which pytest finds imported already
+
 warm_up()
 gc.freeze()  # else a fork that ends would look at each object, and copy its page
 while line := sys.stdin.readline():
@@ -89,9 +92,14 @@ class Warm:
         environment: dict[str, str],
         folder: Path,
         timeout: float,
+        files: list[Path] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program (`what` is -c or -m, as for Python); nothing that it started lives on."""
-        for file in self._files:
+        """Run a program (`what` is -c or -m, as for Python); nothing that it started lives on.
+
+        What it says is in `files` afterwards too, its output and its errors.
+        """
+        files = files or self._files
+        for file in files:
             file.write_bytes(b"")
         asked = {
             "what": what,
@@ -99,7 +107,7 @@ class Warm:
             "arguments": arguments,
             "environment": environment,
             "folder": str(folder),
-            "files": [str(file) for file in self._files],
+            "files": [str(file) for file in files],
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asked).encode() + b"\n")
@@ -112,7 +120,7 @@ class Warm:
             self._answer(timeout)
             raise
         _end_group(pid)
-        output, errors = (file.read_text() for file in self._files)
+        output, errors = (file.read_text() for file in files)
         return subprocess.CompletedProcess([what, source, *arguments], status, output, errors)
 
     def _answer(self, timeout: float) -> int:

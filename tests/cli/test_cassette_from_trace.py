@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,13 +70,11 @@ def run(store_path: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def pytest_run(run_command: PytestRun, few_plugins: None) -> PytestRun:
+def pytest_run(command_warm: PytestRun, few_plugins: None) -> PytestRun:
     def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TRACETAPE_", "CI"))}
-        return run_command(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
-            {**inherited, **environment},
-        )
+        options = ("-q", "-p", "no:cacheprovider", *arguments)
+        return command_warm(*options, module="pytest", environment={**inherited, **environment})
 
     return call
 

@@ -28,7 +28,8 @@ SENTENCES = (
     *("a token - a word - is a number to a model", "the cookie: made of oats"),
     *("Passwords are stored as hashes; secrets in a vault.", "login => password => mail"),
     *("a list of names: 'key', 'value'", "The secret to good bread: time."),
-    "client = Client(api_key=api_key, password=password)",
+    *("client = Client(api_key=api_key, password=password)", "docker run -u 1000:1000 image"),
+    *("tool -u https://x.test/a", "the login and password are in the vault"),
 )
 
 
@@ -58,6 +59,19 @@ FORMS = (
     ('{"name": "x-api-key", "value": "abc"}', '{"name": "x-api-key", "value": "*"}'),
     ("{'password' => 'abc'}", "{'password' => '*'}"),
     ("password: abc\nuser: ada", "password: *\nuser: ada"),
+    ("export API_KEY=abc", "export API_KEY=*"),
+    ("$env:API_KEY='abc'", "$env:API_KEY='*'"),
+    ("curl -u ada:abc https://x.test", "curl -u ada:* https://x.test"),
+    ("curl --user 'ada:abc' https://x.test", "curl --user 'ada:*' https://x.test"),
+    ("sshpass -p abc ssh x", "sshpass -p * ssh x"),
+    ("machine x.test login ada password abc", "machine x.test login ada password *"),
+    ("get(url, auth=('ada', 'abc'))", "get(url, auth=('ada', '*'))"),
+    ("HTTPBasicAuth('ada', 'abc')", "HTTPBasicAuth('ada', '*')"),
+    ("PRIVATE-TOKEN: abc", "PRIVATE-TOKEN: *"),
+    (
+        "<a>&lt;password&gt;abc&lt;/password&gt;</a>",
+        "<a>&lt;password&gt;*&lt;/password&gt;</a>",
+    ),
 )
 
 
@@ -72,6 +86,8 @@ LISTS: tuple[tuple[Any, Any], ...] = (
     (["tool", "--api-key", "abc", "-v"], ["tool", "--api-key", MARK, "-v"]),
     (["tool", "--password=abc"], ["tool", f"--password={MARK}"]),
     (["curl", "-H", "Authorization: Bearer abc"], ["curl", "-H", f"Authorization: {MARK}"]),
+    (["curl", "-u", "ada:abc"], ["curl", "-u", f"ada:{MARK}"]),
+    (["docker", "run", "-u", "1000:1000"], ["docker", "run", "-u", "1000:1000"]),
     (["curl", "-H", "Accept: text/html"], ["curl", "-H", "Accept: text/html"]),
     ([["x-api-key", "abc"], ["accept", "*"]], [["x-api-key", MARK], ["accept", "*"]]),
     ([{"name": "Cookie", "value": "a=b"}], [{"name": "Cookie", "value": MARK}]),

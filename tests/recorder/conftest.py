@@ -36,7 +36,7 @@ class Troubled:
     def write(self, updates: Sequence[TraceUpdate]) -> None:
         """As the test wants it."""
         self.attempts += 1
-        self.open.wait(20)
+        self.open.wait(60)
         if self.error is not None:
             raise self.error
         self.inner.write(updates)

@@ -19,7 +19,7 @@ BLOCKED_SECONDS = 2.0  # longer than a batch of a store that is well
 
 def hold(path: Path, held: threading.Event, end: threading.Event, writes: bool) -> None:
     """Lock the store, as another process would, and perhaps write to its log meanwhile."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60)
     connection.execute("PRAGMA cache_size = 1")  # what is written goes to the log at once
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("CREATE TABLE busy (content)")
@@ -50,7 +50,7 @@ def test_a_turn_that_is_long_in_coming(
     held, end = threading.Event(), threading.Event()
     other = threading.Thread(target=hold, args=(store_path, held, end, writes))
     other.start()
-    assert held.wait(30)
+    assert held.wait(60)
     spans(1)
     time.sleep(BLOCKED_SECONDS)
     if writes:

@@ -82,7 +82,7 @@ def test_no_import_is_under_way(module: str, program: Callable[..., str], query:
         + """
 other = threading.Thread(target=step, args=("parent",))
 other.start()
-assert loading.wait(10)
+assert loading.wait(60)
 assert code_of(in_child(lambda: step("child"))) == 0
 other.join()
 assert tracetape.flush(10) == 0
@@ -102,7 +102,7 @@ from tracetape.instrument.endpoints import resolve
 sys.path.insert(0, os.getcwd())
 other = threading.Thread(target=resolve, args=("own_extractor:Own",))
 other.start()
-assert loading.wait(10)
+assert loading.wait(60)
 assert code_of(in_child(lambda: resolve("own_extractor:Own"))) == 0
 other.join()
 """,
@@ -163,13 +163,13 @@ def hold():
         for lock in locks():
             stack.enter_context(lock)
         held.set()
-        done.wait(20)
+        done.wait(60)
 other = threading.Thread(target=hold)
 other.start()
-assert held.wait(10)
+assert held.wait(60)
 def work():
     for lock in locks():
-        assert lock.acquire(timeout=5), lock
+        assert lock.acquire(timeout=60), lock
         lock.release()
     step("child")
 assert code_of(in_child(work)) == 0
@@ -236,7 +236,7 @@ def during(seconds, work):
     leave.clear()
     other = threading.Thread(target=read, args=(seconds,))
     other.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     code = code_of(in_child(work))
     leave.set()
     other.join()

@@ -38,7 +38,7 @@ HEAD = {
 import gevent
 from gevent import sleep, spawn
 def joined(green):
-    gevent.joinall(green, timeout=30, raise_error=True)
+    gevent.joinall(green, timeout=60, raise_error=True)
     assert all(one.successful() for one in green), green
 """,
     "eventlet": """
@@ -250,7 +250,7 @@ main = threading.main_thread()
 sys.meta_path.insert(0, Slowly())
 """,
                 "start_span('early').__enter__()",
-                "assert loading.wait(20)",
+                "assert loading.wait(60)",
                 PATCH[library],
                 HEAD[library],
                 """

@@ -22,7 +22,7 @@ def loader():
     return [one for one in threading.enumerate() if one.name == "tracetape-loader"]
 
 def loaded():
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while loader():
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -79,7 +79,7 @@ def test_switching_on_does_not_wait(run_python: Run) -> None:
         + SLOWLY.format(module="tracetape.store.query", seconds=20)
         + """
 tracetape.autolog()
-assert loading.wait(20)
+assert loading.wait(60)
 assert "tracetape.store.query" not in sys.modules
 go_on.set()
 """
@@ -108,7 +108,7 @@ def test_a_fork_meanwhile_has_one_thread(run_python: Run, query: Query, store_pa
 import warnings
 warnings.simplefilter("error", DeprecationWarning)
 tracetape.autolog()
-assert loading.wait(20)
+assert loading.wait(60)
 pid = os.fork()
 assert not loader(), loader()
 assert "tracetape.store.sqlite" not in sys.modules
@@ -132,7 +132,7 @@ def test_a_program_that_ends_meanwhile(run_python: Run, tmp_path: Path) -> None:
     done = run_python(
         HEAD
         + SLOWLY.format(module="tracetape.store.query", seconds=0.2)
-        + "tracetape.autolog()\nassert loading.wait(20)"
+        + "tracetape.autolog()\nassert loading.wait(60)"
     )
     assert (done.stdout, done.stderr) == ("", "")
     assert list(tmp_path.iterdir()) == []

@@ -66,7 +66,7 @@ def test_the_thread_starts_when_the_system_lets_it(
         f"{HEAD}\n{SPANS}"
         + """
 threading.Thread.start = start
-deadline = time.monotonic() + 30
+deadline = time.monotonic() + 60
 while tracetape.stats()["written"] < 3:
     assert time.monotonic() < deadline
     time.sleep(0.1)

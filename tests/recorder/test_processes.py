@@ -205,7 +205,7 @@ def test_a_killed_program_keeps_what_ended_before(
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.kill()
-    process.wait(20)
+    process.wait(60)
     assert query("SELECT count(*) FROM spans WHERE name = 'before'") == [(100,)]
     assert query("SELECT end_ns, status FROM spans WHERE name = 'under way'") == [(None, "UNSET")]
     assert query("SELECT state FROM traces WHERE name = 'under way'") == [("IN_PROGRESS",)]
@@ -417,7 +417,7 @@ def test_a_child_that_serves_is_not_held_up(
         write = SQLiteStore.write
 
         def slowly(store, updates):
-            go_on.wait(20)
+            go_on.wait(60)
             write(store, updates)
 
         def serve():
@@ -469,7 +469,7 @@ def test_killed_within_the_first_second(
     )
     trace_id = process.stdout.readline().strip()  # type: ignore[union-attr]
     process.kill()
-    process.wait(20)
+    process.wait(60)
     trace = open_store(f"sqlite:///{store_path}").get_trace(int(trace_id[3:], 16))
     assert trace is not None
     assert {span.name for span in trace.data.spans} == {"root", "between", "below"}

@@ -80,7 +80,7 @@ def test_gunicorn_forks_after_the_first_span(
 
     def ask() -> bool:
         try:
-            with urllib.request.urlopen(f"http://{address}/", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://{address}/", timeout=60) as answer:
                 return bool(answer.read() == b"ok")
         except OSError:  # not up yet, or a worker that is being replaced
             return False
@@ -88,7 +88,7 @@ def test_gunicorn_forks_after_the_first_span(
     eventually(ask)
     asked = 1 + sum(ask() for _ in range(60))
     server.send_signal(signal.SIGTERM)
-    said = server.communicate(timeout=30)[0]
+    said = server.communicate(timeout=120)[0]
 
     assert asked > 50
     assert query("SELECT count(*) FROM spans WHERE name = 'request'")[0][0] >= asked
@@ -122,7 +122,7 @@ def test_celery_recycles_its_children(
 
     eventually(done)
     worker.send_signal(signal.SIGTERM)
-    said = worker.communicate(timeout=30)[0]
+    said = worker.communicate(timeout=120)[0]
 
     assert query("SELECT count(DISTINCT outputs) FROM spans WHERE name = 'work'")[0][0] >= 3
     assert "multi-threaded" not in said

@@ -16,7 +16,7 @@ from tracetape.privacy.names import (
     may_be_secret,
 )
 from tracetape.privacy.shapes import without_secrets
-from tracetape.privacy.texts import clean_said
+from tracetape.privacy.texts import clean_said, is_password
 from tracetape.privacy.urls import clean_url, clean_value, secrets_in_url
 
 __all__ = ["clean_fields", "clean_said_fields", "may_hold_credentials"]
@@ -34,6 +34,7 @@ _NAMED_BY_USERS = frozenset({"properties", "patternProperties", "$defs", "defini
 _SCHEMA = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum"})
 _NAMES = ("name", "key", "header")
 _HEADER_OPTIONS = frozenset({"-H", "--header"})  # of curl
+_USER_OPTIONS = frozenset({"-u", "--user"})  # of curl: user, colon, password
 _URLS = frozenset({"server_url", "base_url"})
 _SERVERS = "mcp_servers"
 _HEADERS = "headers"  # of a server: each may be a credential
@@ -46,7 +47,8 @@ _SHORTEST_REPR = 8  # that names a credential, as `{pwd: a}`
 _SHORTEST_TEXT = 12  # of a word that is one by its shape
 # How what is not JSON is recorded, and JSON as text, settings by lines, and a command.
 _REPR = re.compile(
-    r"[\w.]{1,100}\(|[<{\[(]|-|[\w.-]{1,64}[\"']?[ \t]{0,4}[:=]|[\w./-]{1,100} (?:[^\n]{0,400} )?-"
+    r"[\w.]{1,100}\(|[<{\[(]|-|(?:(?:export|set|env) |\$(?:env:)?)?[\w.-]{1,64}[\"']?[ \t]{0,4}[:=]"
+    r"|machine |[\w./-]{1,100} (?:[^\n]{0,400} )?-"
 )
 _LONGEST_REPR = 5_000  # a longer text that begins so may be a prompt
 _SHORT_TEXT = 1000  # longer ones of a program's are passed over, unless they are one word
@@ -174,6 +176,11 @@ def _argument(
             name, colon, said = item.partition(":")
             if colon and said.strip() and is_credential_header(name.strip()):
                 return f"{name}: {_hidden(said, found, mark)}", None
+        elif before in _USER_OPTIONS:
+            user, colon, password = item.partition(":")
+            if colon and is_password(password) and password != mark:
+                found.append(password)
+                return f"{user}:{mark}", None
         elif item and item != mark and is_secret(before.lstrip("-"), item):
             found.append(item)
             return mark, None
@@ -182,7 +189,9 @@ def _argument(
     if item[:1] == "-" and said and said != mark and is_secret(plain, said):
         found.append(said)
         return f"{name}={mark}", None
-    names_next = not equals and (name in _HEADER_OPTIONS or may_be_secret(plain))
+    names_next = not equals and (
+        name in _HEADER_OPTIONS or name in _USER_OPTIONS or may_be_secret(plain)
+    )
     cleaned = _text(item, found, mark, shaped)
     return cleaned, name if item[:1] == "-" and names_next else None
 

@@ -28,7 +28,7 @@ _KEYS = (
 _TOKENS = (
     *("access", "auth", "authorization", "bearer", "refresh", "security", "session", "api"),
     *("azuread", "oauth", "subject", "personalaccess", "webhook", "bot", "sas", "vault", "csrf"),
-    *("xsrf", "databricks", "github", "gitlab", "slack", "huggingface"),
+    *("xsrf", "private", "databricks", "github", "gitlab", "slack", "huggingface"),
 )
 _PASSES = ("db", "database", "smtp", "redis", "mysql", "postgres", "pg", "user", "mail", "proxy")
 _ENDS = (

@@ -8,7 +8,7 @@ from tracetape.privacy.names import is_secret, may_be_secret
 from tracetape.privacy.shapes import without_secrets
 from tracetape.privacy.urls import clean_text
 
-__all__ = ["clean_said"]
+__all__ = ["clean_said", "is_password"]
 
 # One of these is in each name that says enough in a text; looked for first, as it is fast.
 _WORDS = (
@@ -85,6 +85,18 @@ _ELEMENT = re.compile(
     r"<(?:[\w.-]{1,64}:)?(?P<name>[\w.-]{2,64})(?:[ \t][^<>]{0,200})?>(?:<!\[CDATA\[)?"
     r"(?P<value>[^<>\r\n]{1,4096}?)(?=\]\]>|</)"
 )
+_ESCAPED_ELEMENT = re.compile(
+    r"&lt;(?P<name>[\w.:-]{2,64})&gt;(?P<value>[^<>&\r\n]{1,4096})(?=&lt;/)"
+)
+# Logins by their place: `curl -u user:password`, a file .netrc, a pair of a library's.
+_USER = re.compile(r"(?<![\w-])(?:-u|--user)[ \t=]{1,4}[\"']?[^\s\"':]{1,100}:(?P<value>[^\s\"']+)")
+_NETRC = re.compile(r"\blogin\s{1,8}[^\s=<>]{1,200}\s{1,8}password\s{1,8}(?P<value>[^\s=<>]+)")
+_SSHPASS = re.compile(r"\bsshpass[ \t]{1,4}-p[ \t]{0,4}[\"']?(?P<value>[^\s\"']+)")
+_PAIR = re.compile(
+    r"(?i:\b\w{0,20}auth[\"']?[ \t]{0,4}[=:][ \t]{0,4}[(\[]|\bHTTP(?:Basic|Digest|Proxy)Auth\()"
+    r"[ \t]{0,4}[bru]{0,2}[\"'][^\"'\r\n]{1,200}[\"'],[ \t]{0,4}[bru]{0,2}[\"']"
+    r"(?P<value>[^\"'\r\n]+)"
+)
 # `name="…" value="…"`, as elements, objects and lists of headers have it.
 _NAME_AND_VALUE = re.compile(
     r"(?i:\b(?:name|key|header))\\{0,8}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,8}[\"']"
@@ -102,13 +114,39 @@ def clean_said(text: str, mark: str) -> str:
         if "-" in text:
             text = _without_values(_OPTION, text, mark)
         if "</" in text:
-            text = _without_elements(text, mark)
+            text = _without_elements(_ELEMENT, text, mark)
+        if "&lt;/" in text:
+            text = _without_elements(_ESCAPED_ELEMENT, text, mark)
+        if "login" in text:
+            text = _without_logins(_NETRC, text, mark)
+        if "sshpass" in text:
+            text = _without_logins(_SSHPASS, text, mark)
+        if "auth" in lower:
+            text = _without_logins(_PAIR, text, mark)
         if "value" in lower:
             text = _without_values(_NAME_AND_VALUE, text, mark)
+    if "-u" in text:
+        text = _without_logins(_USER, text, mark)
     return without_secrets(text, mark)
 
 
-def _without_elements(text: str, mark: str) -> str:
+def is_password(value: str) -> bool:
+    """Whether what stands behind a user and a colon is one: neither a group's id nor an address."""
+    return bool(value) and not value.isdigit() and not value.startswith("//")
+
+
+def _without_logins(logins: re.Pattern[str], text: str, mark: str) -> str:
+    def cleaned(found: re.Match[str]) -> str:
+        value = found["value"]
+        stays = value.startswith(mark) or _NOTHING.match(value) or _IN_PROSE.match(value)
+        if stays or not is_password(value):
+            return found[0]
+        return text[found.start() : found.start("value")] + mark
+
+    return logins.sub(cleaned, text)
+
+
+def _without_elements(elements: re.Pattern[str], text: str, mark: str) -> str:
     def cleaned(found: re.Match[str]) -> str:
         value = found["value"]
         stays = not value.strip() or value.startswith(mark) or not is_secret(found["name"], value)
@@ -116,7 +154,7 @@ def _without_elements(text: str, mark: str) -> str:
             return found[0]
         return text[found.start() : found.start("value")] + mark
 
-    return _ELEMENT.sub(cleaned, text)
+    return elements.sub(cleaned, text)
 
 
 def _without_values(names: re.Pattern[str], text: str, mark: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tracetape._system import wall_clock_ns
 from tracetape.diagnostics import internal_error
@@ -152,13 +152,19 @@ def _update(ended: list[LiveSpan], opened: list[LiveSpan]) -> TraceUpdate:
             metadata = {**whereabouts(), **root_metadata(shown), **details.metadata}
             if trace.shown:
                 metadata.update({PROCESS: None, SEEN: None})
-            update.details = replace(details, metadata=metadata)
+            update.details = _with_metadata(details, metadata)
             return update
     if opened:
         trace.shown = True
         metadata = {**whereabouts(), **details.metadata, **signs_of_life()}
-        update.details = replace(details, metadata=metadata)
+        update.details = _with_metadata(details, metadata)
     return update
+
+
+def _with_metadata(details: TraceDetails, metadata: dict[str, str | None]) -> TraceDetails:
+    new = TraceDetails()
+    new.__dict__.update(vars(details), metadata=metadata)  # `replace` takes ten times as long
+    return new
 
 
 def _concealed(trace: LiveTrace) -> TraceDetails:

@@ -11,14 +11,15 @@ from tracetape.instrument import (
     Call,
     Extractor,
     Request,
+    around,
     begin_call,
     calling,
     internal_error,
+    keep_login_from_records,
     loading,
     perf_counter_ns,
     provider_of,
 )
-from tracetape_databricks.method_calls import around, keep_login_from_records
 from tracetape_databricks.retrieval import IndexQuery, IndexScan
 from tracetape_databricks.serving import SERVED_MODEL, extractor_of
 

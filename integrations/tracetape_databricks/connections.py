@@ -13,15 +13,16 @@ from tracetape.instrument import (
     Extractor,
     Request,
     Result,
+    around,
     begin_call,
     clean_text,
     is_secret_in_query,
+    keep_login_from_records,
     of_request,
     provider_of,
     secrets_in_url,
     those_that_tell,
 )
-from tracetape_databricks.method_calls import around, keep_login_from_records
 
 __all__ = ["wrap_http_request"]
 

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tracetape.instrument import Call, Request, begin_call, calling, provider_of
-from tracetape_databricks.method_calls import around, begin_guarded, parameters
+from tracetape.instrument import (
+    Call,
+    Request,
+    around,
+    begin_call,
+    begin_guarded,
+    calling,
+    parameters,
+    provider_of,
+)
 from tracetape_databricks.serving import extractor_of
 
 __all__ = ["wrap_predict", "wrap_predict_stream"]

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracetape.instrument import Call, Request, begin_call, is_installed, provider_of
-from tracetape_databricks.method_calls import around, around_async, keep_login_from_records
+from tracetape.instrument import (
+    Call,
+    Request,
+    around,
+    around_async,
+    begin_call,
+    is_installed,
+    keep_login_from_records,
+    provider_of,
+)
 from tracetape_databricks.retrieval import IndexQuery
 
 __all__ = ["search_classes", "wrap_search", "wrap_search_async"]

@@ -154,6 +154,31 @@ def test_a_broken_one_disables_only_itself(
     assert said in str(found["broken"].error)
 
 
+def test_one_named_as_ours_is_ignored_with_a_warning(
+    install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ours goes on."""
+    install("openai", "broken_part:INTEGRATION")
+    tracetape.autolog()
+    (line,) = [each.getMessage() for each in caplog.records if each.name == "tracetape"]
+    assert "the entry point 'openai' of another distribution is ignored" in line
+    assert "openai" in tracetape.instrument.registry.active()
+
+
+def test_the_level_of_capture_goes_by_the_integrations_name(
+    traces: CapturedTraces, monkeypatch: pytest.MonkeyPatch, install: Install
+) -> None:
+    """Not by that of the package, where the two differ."""
+    monkeypatch.syspath_prepend(EXAMPLE)
+    import tracetape_groq
+
+    template = tracetape_groq.TEMPLATE._replace(name="fast")
+    register(tracetape_groq.INTEGRATION._replace(name="fast", targets=template.targets()))
+    tracetape.autolog(capture={"fast": "metadata"})
+    ask()
+    assert only_span(traces).inputs is None
+
+
 @pytest.mark.usefixtures("install")
 def test_a_program_registers_one_of_its_own(
     traces: CapturedTraces, monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,4 @@
-"""The command line: `tracetape run`, `ls`, `show`, `cassette check`."""
+"""The command line: a file or folder for each command."""
 
 from tracetape.cli.main import main
 

@@ -39,6 +39,13 @@ if TYPE_CHECKING:
         text_of,
     )
     from tracetape.instrument.credentials import ClientSecrets, of_request
+    from tracetape.instrument.method_calls import (
+        around,
+        around_async,
+        begin_guarded,
+        keep_login_from_records,
+        parameters,
+    )
     from tracetape.privacy.names import MARK, is_secret_in_query
     from tracetape.privacy.urls import clean_text, secrets_in_url
     from tracetape.privacy.values import secrets_of_request, those_that_tell
@@ -69,9 +76,12 @@ __all__ = [
     "Target",
     "Template",
     "Text",
+    "around",
+    "around_async",
     "autolog",
     "autolog_one",
     "begin_call",
+    "begin_guarded",
     "begin_run",
     "begin_span",
     "call_inside",
@@ -95,12 +105,14 @@ __all__ = [
     "items_of",
     "joined",
     "joined_base64",
+    "keep_login_from_records",
     "loading",
     "merged_counts",
     "noticed",
     "of_request",
     "options",
     "package_missing",
+    "parameters",
     "perf_counter_ns",
     "plain",
     "provider_of",
@@ -159,6 +171,13 @@ _HELPERS = {
     "tracetape.instrument.credentials": (
         "ClientSecrets",
         "of_request",
+    ),
+    "tracetape.instrument.method_calls": (
+        "around",
+        "around_async",
+        "begin_guarded",
+        "keep_login_from_records",
+        "parameters",
     ),
     "tracetape.privacy.names": (
         "MARK",

@@ -8,6 +8,7 @@ from types import NoneType
 from typing import Any
 
 from tracetape._modules import is_installed, load
+from tracetape.diagnostics import warn_once
 from tracetape.exceptions import IntegrationMissingError, InvalidTypeError, InvalidValueError
 from tracetape.instrument.autolog_options import options
 from tracetape.instrument.credentials import remember_environment
@@ -251,7 +252,15 @@ def _get_ready() -> None:
 
 def names() -> list[str]:
     """Names of all integrations, those of others included."""
-    return sorted({*_MODULES, *third_party.names()})
+    others = third_party.names()
+    for name in sorted(_MODULES.keys() & set(others)):
+        warn_once(
+            f"third party {name}",
+            "tracetape: the entry point %r of another distribution is ignored: "
+            "tracetape has an integration of this name",
+            name,
+        )
+    return sorted({*_MODULES, *others})
 
 
 def integration(name: str) -> Integration | None:

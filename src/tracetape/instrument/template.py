@@ -68,6 +68,7 @@ class Template(NamedTuple):
         management: reads all other calls, if `autolog(all_requests=True)` asks for them.
         managed: beginnings of paths that are never read by `generic`.
         request_id: the header of an answer that has its id.
+        name: the integration's, where it differs from `module`; `autolog(capture=…)` goes by it.
         default_provider: who serves the models when neither the base URL nor the client's class
             tells; None: nobody is named, which is right for what others serve too.
     """
@@ -81,6 +82,7 @@ class Template(NamedTuple):
     management: ExtractorRef | None = None
     managed: tuple[str, ...] = ()
     request_id: str = "x-request-id"
+    name: str = ""
 
     def targets(self) -> tuple[Target, ...]:
         """`request` of both client classes; it is inherited, so it can be taken off again."""
@@ -186,7 +188,8 @@ class _Seam:
             if extractor is None:
                 return None
             request = Request(path, body, self._is_async, provider, base_url, method)
-            call = begin_call(extractor(), request, self._template.module)
+            name = self._template.name or self._template.module
+            call = begin_call(extractor(), request, name)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a request")
             return None

@@ -6,7 +6,10 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from tracetape.instrument import Call, ClientSecrets, calling, internal_error, runtime
+from tracetape.diagnostics import internal_error
+from tracetape.instrument.call import Call, calling
+from tracetape.instrument.credentials import ClientSecrets
+from tracetape.tracing.runtime import runtime
 
 __all__ = [
     "Answer",
@@ -31,7 +34,13 @@ def _as_it_is(call: Call, result: Any) -> Any:
 
 
 def around(begin: Begin, answer: Answer = _as_it_is) -> Wrap:
-    """A wrapper for `Target.wrap`; `answer` makes JSON of what the method returned."""
+    """A wrapper for `Target.wrap`: each call of the method is one span.
+
+    Args:
+        begin: gives the call (`begin_call`) from the method's owner and its arguments by name;
+            None: do not trace it. A method that another traced call passes is not asked.
+        answer: makes JSON of the method's result, for `Extractor.result`.
+    """
 
     def wrap(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
         names = parameters(original)
@@ -40,14 +49,15 @@ def around(begin: Begin, answer: Answer = _as_it_is) -> Wrap:
             call = begin_guarded(begin, names, owner, args, kwargs) if is_on() else None
             if call is None:
                 return original(owner, *args, **kwargs)
-            before = calling.set(call)
+            before = calling.get()
+            calling.set(call)
             try:
                 result = original(owner, *args, **kwargs)
             except BaseException as exception:
                 _failed(call, exception)
                 raise
             finally:
-                calling.reset(before)
+                calling.set(before)
             _answered(call, result, answer)
             return result
 
@@ -91,7 +101,7 @@ def keep_login_from_records(call: Call | None, owner: Any) -> Call | None:
         try:
             call.keep_from_records(_logins.of(owner))
         except Exception:  # noqa: BLE001 - the guard
-            internal_error("looking for the login of a client of Databricks")
+            internal_error("looking for the login of a client")
     return call
 
 
@@ -113,7 +123,7 @@ def begin_guarded(
         given.update(kwargs)
         return begin(owner, given)
     except Exception:  # noqa: BLE001 - the guard
-        internal_error("beginning a call of Databricks")
+        internal_error("beginning a call of a method")
         return None
 
 
@@ -121,7 +131,7 @@ def _answered(call: Call, result: Any, answer: Answer) -> None:
     try:
         call.answered(call.condensed(answer(call, result)))
     except Exception:  # noqa: BLE001 - the guard
-        internal_error("reading an answer of Databricks")
+        internal_error("reading the answer of a method")
 
 
 def _failed(call: Call, exception: BaseException) -> None:

@@ -59,7 +59,7 @@ def chat(n: int) -> TraceUpdate:
             {"role": "user", "content": f"{question} {' '.join(documents)}"},
         ],
     }
-    said = {"id": one, "choices": [{"message": {"role": "assistant", "content": answer}}]}
+    said = {"id": f"chat {one}", "choices": [{"message": {"role": "assistant", "content": answer}}]}
     failed = n % 50 == 0
     spans = [
         _span(n, 1, None, "answer", "CHAIN", {"question": question}, answer),
@@ -173,7 +173,7 @@ def filters(traces: int) -> Iterable[tuple[str, str | None, str | None]]:
         "a text that all have": "trace.text LIKE '%helpful assistant%'",
         "a text that none has": "trace.text LIKE '%no such thing%'",
         "a word that many have": f"trace.text LIKE '% {common} %'",
-        "a word that one has": f"trace.text LIKE '%\"{rare}\"%'",
+        "a word that one has": f"trace.text LIKE '%chat {rare}%'",
         "in any case": "trace.text ILIKE '%HELPFUL ASSISTANT%'",
         "in any case, a word that many have": f"trace.text ILIKE '% {common.upper()} %'",
         "NOT a text that all have": "NOT trace.text LIKE '%helpful assistant%'",

@@ -24,7 +24,9 @@ from tracetape.store.fulltext import _SPAN_TEXT
 
 TEMPLATE = 2000  # traces; a multiple of what `chats.chat` counts by
 _REFERENCE = re.compile(rb"(?<=\x1f)([cl])(\d+)(?=\x1f)")
-_NUMBER = re.compile(r'"n":\d')  # a span's attribute, which is another in each copy
+# What is another number in each copy, but for the mark: a reference, and a span's attribute.
+_NUMBER = re.compile(r'(?<=\x1f[cl])\d+(?=\x1f)|(?<="n":)\d+')
+_AROUND = re.compile(r'\x1f[cl]\d+\x1f.?|(?<="n)":\d+.?.?', re.DOTALL)  # what is another, too
 _PAGE, _HEADER = 4050, 4  # bytes of a leaf of FTS5's, as it is configured by default
 _CUT = "\x01"
 
@@ -51,16 +53,22 @@ def multiply(path: Path, copies: int) -> None:
         ("contents_text", rows.contents, contents),
     ):
         connection.execute("BEGIN")
-        short = _write_index(connection, table, connection.execute(texts), step, copies)
+        numbered = _write_index(connection, table, connection.execute(texts), step, copies)
         connection.execute("COMMIT")
         connection.close()  # FTS5 remembers what it knows of the segments
         connection = _open(path)
         connection.execute("BEGIN")
-        for copy in range(copies if short else 0):
-            listed = ", ".join(str(key + copy * step) for key in short)
-            connection.execute(
-                f"INSERT INTO spans_text (rowid, text) "
-                f"SELECT s.id, {_SPAN_TEXT} FROM spans s WHERE s.id IN ({listed}) ORDER BY s.id"
+        for copy in range(copies if numbered else 0):
+            listed = ", ".join(str(key + copy * step) for key in numbered)
+            connection.executemany(
+                "INSERT INTO spans_text (rowid, text) VALUES (?, ?)",
+                [
+                    (key, f"{_CUT}{_CUT}".join(_AROUND.findall(text)))
+                    for key, text in connection.execute(
+                        f"SELECT s.id, {_SPAN_TEXT} FROM spans s WHERE s.id IN ({listed}) "
+                        "ORDER BY s.id"
+                    ).fetchall()
+                ],
             )
         connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
         connection.execute("COMMIT")
@@ -196,10 +204,10 @@ def _write_index(
     step: int,
     copies: int,
 ) -> list[int]:
-    """Write the index of texts and of their copies; the ids of those with numbers, left out."""
+    """Write the index of texts and their copies; the ids of those whose numbers are left out."""
     first = mark(1)[:6]
     marked: list[int] = []
-    short: list[int] = []
+    numbered: list[int] = []
     connection.execute(
         "CREATE VIRTUAL TABLE temp.cut USING fts5 ("
         "text, content = '', detail = none, columnsize = 0, tokenize = 'trigram')"
@@ -207,13 +215,10 @@ def _write_index(
     connection.execute("CREATE VIRTUAL TABLE temp.cut_terms USING fts5vocab(temp, cut, instance)")
     for key, text in texts:
         assert isinstance(text, str)
-        if "\x1f" in text or _NUMBER.search(text):
-            short.append(key)
-            continue
-        connection.execute(
-            "INSERT INTO cut (rowid, text) VALUES (?, ?)",
-            (key, text.replace(first, f"v{_CUT}n")),
-        )
+        if _NUMBER.search(text):
+            numbered.append(key)
+        cut = _NUMBER.sub(_CUT, text).replace(first, f"v{_CUT}n")
+        connection.execute("INSERT INTO cut (rowid, text) VALUES (?, ?)", (key, cut))
         if first in text:
             marked.append(key)
     once, again = _terms(connection, set(marked))
@@ -249,7 +254,7 @@ def _write_index(
     record = bytes(4) + b"".join(map(_varint, (1, len(leaves), 0, 0, len(leaves))))
     record += b"".join(_varint(one) for number, last in leaves for one in (number, 1, last))
     connection.execute(f"INSERT INTO {table}_data VALUES (10, ?)", (record,))
-    return short
+    return numbered
 
 
 def _terms(

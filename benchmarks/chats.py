@@ -257,7 +257,27 @@ def filters(traces: int) -> Iterable[tuple[str, str | None, str | None]]:
         "expectation": "expectation.answer = 'x'",
         "issue": "issue.id = 'x'",
     }
-    for name, text in {**texts, **spans, **trace}.items():
+    one = chat(traces // 3 + 1)
+    inputs = [(span._inputs or b"").decode() for span in one.spans]
+    value = "span.attributes.mlflow.spanInputs"
+    whole = {
+        "inputs LIKE": f"{value} LIKE '%{mark(traces // 3 + 1)}%'",
+        "inputs LIKE, across their parts": f"{value} LIKE '%{mark(traces // 3 + 1)}\"}}]%'",
+        "inputs =, 0.2 kB": f"{value} = '{inputs[1]}'",
+        "inputs =, 3 kB": f"{value} = '{inputs[2]}'",
+        "inputs != what one has": f"NOT {value} != '{inputs[1]}'",
+        "inputs IS NULL": f"{value} IS NULL",
+    }
+    all_of_it = {
+        "NOT a text that all have, other words around it": "NOT trace.text LIKE '%page_content%'",
+        "NOT two letters that all have": "NOT trace.text LIKE '%n0%'",
+        "NOT two letters that many have": "NOT trace.text LIKE '%zq%'",
+        "NOT a number that all have": "NOT span.attributes.n > -1",
+        "NOT two numbers that all have": (
+            "NOT (span.attributes.n > -1 AND span.attributes.temperature < 1)"
+        ),
+    }
+    for name, text in {**texts, **spans, **trace, **whole, **all_of_it}.items():
         yield name, text, None
     for key in (
         "timestamp",

@@ -21,7 +21,7 @@ from tracetape.store import SQLiteStore, TraceUpdate, schema
 from tracetape.store.conditions import select_traces
 from tracetape.store.finding import Finder
 from tracetape.store.query import All, Any, Comparison, Condition, Not, Order, TraceQuery
-from tracetape.store.whole import pieces_json
+from tracetape.store.whole import certain_texts, pieces_json
 
 TRACES = 100
 WORDS = [f"{a}{b}" for a in ("river", "stone", "Cloud", "größe") for b in ("one", "two", "six")]
@@ -582,6 +582,15 @@ def test_values_are_joined_only_where_the_index_lets_them_match(tmp_path: Path) 
             assert len(Finder(connection).rows(which, TraceQuery(which), SELECT)) == count
             assert len(joined) <= 2, which
     store.close()
+
+
+def test_what_is_new_in_a_value_is_looked_up() -> None:
+    """Not what all conversations begin with, nor the names of members: too many have them."""
+    said = [f"You are a helpful assistant. {'x' * 99}", "How high is the tower in Paris?"]
+    value = orjson.dumps({"messages": [{"content": text} for text in said], "n": 1}).decode()
+    assert certain_texts(value) == [f'"{said[-1]}"']
+    assert certain_texts("%Paris%London%") == ["London", "Paris"]
+    assert certain_texts('%"q":1%') == ['"q"']
 
 
 def test_traces_that_come_fast_are_looked_at_one_by_one(

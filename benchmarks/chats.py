@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from multiplied import TEMPLATE, check, mark, multiply
 
 from tracetape.entities import Feedback, Span, SpanStatus, TraceState
 from tracetape.live.live_trace import TraceDetails
@@ -44,9 +45,12 @@ _SYSTEM = f"You are a helpful assistant. {words(200)}"
 
 
 def chat(n: int) -> TraceUpdate:
-    question, documents = words(20), [words(60), words(60)]
+    """The n-th trace: always the same."""
+    one = mark(n)
+    _random.seed((n - 1) % TEMPLATE)
+    question, *documents = (f"{words(count)} {one}" for count in (20, 60, 60))
     found = [{"page_content": text, "metadata": {"i": k}} for k, text in enumerate(documents)]
-    answer = words(80)
+    answer = f"{words(40)} {one} {words(40)}"
     usage = {"input_tokens": 300 + n % 100, "output_tokens": 90, "total_tokens": 390 + n % 100}
     prompt = {
         "model": "gpt-4o",
@@ -55,7 +59,7 @@ def chat(n: int) -> TraceUpdate:
             {"role": "user", "content": f"{question} {' '.join(documents)}"},
         ],
     }
-    said = {"id": f"c{n}", "choices": [{"message": {"role": "assistant", "content": answer}}]}
+    said = {"id": f"chat {one}", "choices": [{"message": {"role": "assistant", "content": answer}}]}
     failed = n % 50 == 0
     spans = [
         _span(n, 1, None, "answer", "CHAIN", {"question": question}, answer),
@@ -74,9 +78,9 @@ def chat(n: int) -> TraceUpdate:
         ),
     ]
     tags, metadata = {}, dict(root_metadata(spans[0]))
-    if n % 7 == 0:
-        tags = {"env": "prod" if n % 2 else "dev", "i": str(n)}
-        metadata |= {"mlflow.trace.session": f"s{n // 35}", "mlflow.trace.user": f"u{n % 100}"}
+    if n % 8 == 0:
+        tags = {"env": "prod" if n % 16 else "dev", "i": str(n)}
+        metadata |= {"mlflow.trace.session": f"s{n // 40}", "mlflow.trace.user": f"u{n % 100}"}
     return TraceUpdate(
         n,
         spans[0].start_time_ns,
@@ -112,7 +116,7 @@ def _span(
         name=name,
         span_type=kind,
         start_time_ns=start,
-        end_time_ns=start + 900_000 + n * 7919 % 5_000_000,
+        end_time_ns=start + 900_000 + (n - 1) % TEMPLATE * 7919 % 5_000_000,
         inputs=orjson.dumps(inputs),
         outputs=orjson.dumps(outputs),
         events=None,
@@ -120,7 +124,7 @@ def _span(
     )
 
 
-def fill(store: SQLiteStore, traces: int) -> float:
+def write(store: SQLiteStore, traces: int) -> float:
     """Processor time of writing, in seconds."""
     taken = 0.0
     for first in range(1, traces + 1, BATCH):
@@ -128,21 +132,48 @@ def fill(store: SQLiteStore, traces: int) -> float:
         began = time.process_time()
         store.write(batch)
         taken += time.process_time() - began
+    return taken
+
+
+def make(path: Path, traces: int, show: Callable[..., None]) -> None:
+    """A store of so many traces: the first of them written as the recorder does, then copied."""
+    store = SQLiteStore(path)
+    spans = TEMPLATE * 3
+    name = f"{TEMPLATE:,} traces of three spans"
+    show(f"write {name}, processor time a span", write(store, TEMPLATE) / spans * 1e6, "µs")
+    store.close()
+    show("  … size without the index, a span", path.stat().st_size / spans, "bytes")
+    began = time.process_time()
+    while store.maintain(0.2):
+        pass
+    taken = time.process_time() - began
+    show("  … its index, processor time a span", taken / spans * 1e6, "µs")
+    store.close()
+    show("  … size with it, a span", path.stat().st_size / spans, "bytes")
+    began, wall = time.process_time(), time.perf_counter()
+    multiply(path, traces // TEMPLATE)
+    show(f"copied until they are {traces:,}, processor time", time.process_time() - began, "s")
+    show("  … all of it", time.perf_counter() - wall, "s")
+    show("  … size, a span", path.stat().st_size / traces / 3, "bytes")
+    some = random.Random(3).sample(range(1, traces + 1), 20)
+    check(store, [chat(n) for n in sorted({1, 2, traces - 1, traces, *some})])
     for n in range(100, traces + 1, 1000):
         judged = Feedback(name="helpful", value=n % 2000 == 100, trace_id=f"tr-{n:032x}")
         judged.assessment_id = f"a-{n:032x}"
         store.assess(n, [judged])
-    return taken
+    while store.maintain(0.2):
+        pass
+    store.close()
 
 
 def filters(traces: int) -> Iterable[tuple[str, str | None, str | None]]:
     """What is searched for: a name, the filter, the order."""
-    common, rare = _WORDS[5], "c1776"
+    common, rare = _WORDS[5], mark(1776)
     texts = {
         "a text that all have": "trace.text LIKE '%helpful assistant%'",
         "a text that none has": "trace.text LIKE '%no such thing%'",
         "a word that many have": f"trace.text LIKE '% {common} %'",
-        "a word that one has": f"trace.text LIKE '%\"{rare}\"%'",
+        "a word that one has": f"trace.text LIKE '%chat {rare}%'",
         "in any case": "trace.text ILIKE '%HELPFUL ASSISTANT%'",
         "in any case, a word that many have": f"trace.text ILIKE '% {common.upper()} %'",
         "NOT a text that all have": "NOT trace.text LIKE '%helpful assistant%'",
@@ -226,7 +257,27 @@ def filters(traces: int) -> Iterable[tuple[str, str | None, str | None]]:
         "expectation": "expectation.answer = 'x'",
         "issue": "issue.id = 'x'",
     }
-    for name, text in {**texts, **spans, **trace}.items():
+    one = chat(traces // 3 + 1)
+    inputs = [(span._inputs or b"").decode() for span in one.spans]
+    value = "span.attributes.mlflow.spanInputs"
+    whole = {
+        "inputs LIKE": f"{value} LIKE '%{mark(traces // 3 + 1)}%'",
+        "inputs LIKE, across their parts": f"{value} LIKE '%{mark(traces // 3 + 1)}\"}}]%'",
+        "inputs =, 0.2 kB": f"{value} = '{inputs[1]}'",
+        "inputs =, 3 kB": f"{value} = '{inputs[2]}'",
+        "inputs != what one has": f"NOT {value} != '{inputs[1]}'",
+        "inputs IS NULL": f"{value} IS NULL",
+    }
+    all_of_it = {
+        "NOT a text that all have, other words around it": "NOT trace.text LIKE '%page_content%'",
+        "NOT two letters that all have": "NOT trace.text LIKE '%n0%'",
+        "NOT two letters that many have": "NOT trace.text LIKE '%zq%'",
+        "NOT a number that all have": "NOT span.attributes.n > -1",
+        "NOT two numbers that all have": (
+            "NOT (span.attributes.n > -1 AND span.attributes.temperature < 1)"
+        ),
+    }
+    for name, text in {**texts, **spans, **trace, **whole, **all_of_it}.items():
         yield name, text, None
     for key in (
         "timestamp",
@@ -329,20 +380,10 @@ def _command(what: str, spans: int, show: Callable[..., None], *words: Any) -> N
 
 def main(folder: Path, traces: int, show: Callable[..., None], kept: Path | None = None) -> None:
     path = kept or folder / "chats.db"
-    is_new = not path.exists()
+    traces = max(1, round(traces / TEMPLATE)) * TEMPLATE
+    if not path.exists():
+        make(path, traces, show)
     store = SQLiteStore(path)
-    name = f"{traces:,} traces of three spans"
-    if is_new:
-        show(f"write {name}, processor time a span", fill(store, traces) / traces / 3 * 1e6, "µs")
-        store.close()
-        show("  … size without the index, a span", path.stat().st_size / traces / 3, "bytes")
-        began = time.process_time()
-        while store.maintain(0.2):
-            pass
-        taken = time.process_time() - began
-        show("  … its index, processor time a span", taken / traces / 3 * 1e6, "µs")
-        store.close()
-        show("  … size with it, a span", path.stat().st_size / traces / 3, "bytes")
     searching(store, traces, show)
     store.close()
     exchanging(path, traces * 3, show)

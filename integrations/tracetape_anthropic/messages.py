@@ -147,8 +147,8 @@ class Messages(Extractor):
             if not isinstance(body, dict):
                 return Result(None, error=failure_of_page(body))
             return Result(None, _fields(body), _failure(body))
-        if self._error is not None and not (self._message or self._blocks):
-            return Result(self._instead, error=self._error)
+        if not (self._message or self._blocks):
+            return Result(self._instead or None, error=self._error)
         blocks = [joined(block) for _, block in sorted(self._blocks.items())]
         for block in blocks:
             if "input" in block and isinstance(block["input"], str):

@@ -14,6 +14,9 @@ __all__ = ["ChatCompletions"]
 
 _CONTENT = {"content"}
 _OF_MESSAGE = frozenset({"index", "delta", "message"})
+# `text` is that of completions, which some servers stream here, too.
+_IN_PIECES = frozenset({"logprobs", "usage", "text"})
+_FILTERS = "content_filter_results"  # Azure's
 _NOTHING: tuple[Any, ...] = ("", [], {})
 _OBFUSCATION = {"obfuscation"}
 _EXTRA = "__pydantic_extra__"  # what `model_extra` gives, at half its price
@@ -41,7 +44,7 @@ class ChatCompletions(ChoicesCall):
     def is_head(self, chunk: Any) -> bool:
         """A role, Azure's filter of the prompt, or deltas with nothing in them."""
         return not any(
-            says(get(choice, "delta")) or says(get(choice, "message"))
+            says(get(choice, "delta")) or says(get(choice, "message")) or get(choice, "text")
             for choice in items_of(get(chunk, "choices"))
         )
 
@@ -93,8 +96,10 @@ class ChatCompletions(ChoicesCall):
         for key, value in delta.items():
             if key in _OF_MESSAGE or value is None or (choice.get(key) and value in _NOTHING):
                 continue
-            if key in ("logprobs", "usage"):
+            if key in _IN_PIECES:
                 merge(choice, {key: value})
+            elif key == _FILTERS:
+                choice[key] = _merged_filters(choice.get(key), value)
             elif value != "" or key not in choice:
                 choice[key] = value
 
@@ -126,6 +131,14 @@ def _as_message(said: Any) -> dict[str, Any] | None:
     if isinstance(said, (str, list)) and said:
         return {"content": said}
     return said if isinstance(said, dict) and said else None
+
+
+def _merged_filters(before: Any, new: Any) -> Any:
+    """Merge the verdicts of Azure's filters: one that was found stays."""
+    if not (isinstance(before, dict) and isinstance(new, dict)):
+        return new
+    found = {key: value for key, value in before.items() if fields_of(value).get("filtered")}
+    return {**before, **new, **found}
 
 
 def _text_of(content: Any) -> Any:

@@ -12,6 +12,7 @@ from tracetape.instrument import (
     failure_of_error,
     failure_of_page,
     failure_of_reasons,
+    fields_of,
     items_of,
     merged_counts,
     plain,
@@ -100,7 +101,9 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
 
 def _failure(body: dict[str, Any]) -> Failure | None:
     """Why the answer is none; a choice's own error says more than its reason to finish."""
-    found = failure_of_answer(body, "choices")
+    found = failure_of_answer(body, "choices") or failure_of_error(
+        fields_of(body.get("x_groq")).get("error")
+    )
     for choice in _choices(body):
         found = found or failure_of_error(choice.get("error"))
     return found or failure_of_reasons(choice.get("finish_reason") for choice in _choices(body))

@@ -20,9 +20,22 @@ from tracetape.instrument import (
 
 __all__ = ["ResponseEvents"]
 
+_LONG = 6  # digits of an index
 _HEADS = frozenset({"response.created", "response.queued", "response.in_progress"})
 # The last one is that of realtime sessions.
-_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.done"})
+_ENDS = frozenset(
+    {
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        "response.cancelled",
+        "response.done",
+    }
+)
+# What an event says beside the fields of an item.
+_OF_EVENTS = frozenset(
+    {"type", "sequence_number", "output_index", "item_id", "event_id", "response_id", "obfuscation"}
+)
 # What is continued by deltas: the list in the item, the name of the index into it, the type of a
 # part that nobody has announced, and the key.
 _CONTINUED = {
@@ -79,9 +92,7 @@ class ResponseEvents:
             said = {key: value for key, value in fields_of(plain(event)).items() if key != "type"}
             self.error = failure_of_error(said) or Failure("the stream ended with an error")
         else:
-            index = get(event, "output_index")
-            if isinstance(index, int):
-                self._continue(kind, index, event)
+            self._continue(kind, self._index(kind, event), event)
 
     def _other(self, event: Any) -> None:
         """Take what is not an event of a response: an error, if it says one."""
@@ -117,6 +128,21 @@ class ResponseEvents:
         items = [joined(item) for _, item in sorted(self._items.items())]
         return {**self._response, "output": items} if self._response or items else self._instead
 
+    def _index(self, kind: str, event: Any) -> int:
+        """The place of the item that an event is about; not every server counts them."""
+        index = get(event, "output_index")
+        if isinstance(index, int):
+            return index
+        if isinstance(index, str) and index.isdecimal() and len(index) < _LONG:
+            return int(index)
+        number = get(event, "item_id") or get(get(event, "item"), "id")
+        for place, item in self._items.items():
+            if number and item.get("id") == number:
+                return place
+        return max(self._items, default=0) + (
+            bool(self._items) and kind == "response.output_item.added"
+        )
+
     def _continue(self, kind: str, index: int, event: Any) -> None:
         name, _, step = kind.rpartition(".")
         if name in _CONTINUED:
@@ -151,6 +177,21 @@ class ResponseEvents:
             part["annotations"] = [*items_of(part.get("annotations")), annotation]
         elif kind == "response.image_generation_call.partial_image":
             self._item(index, "image_generation_call")["result"] = get(event, "partial_image_b64")
+        elif step in ("delta", "done") and index in self._items:  # newer than this
+            self._continue_new(self._items[index], name, fields_of(plain(event)))
+
+    @staticmethod
+    def _continue_new(item: dict[str, Any], name: str, said: dict[str, Any]) -> None:
+        """Continue what an item of a new kind has by the event's name, or take it as it says."""
+        part = said.pop("delta", None)
+        key = next((key for key in item if name.endswith((f".{key}", f"_{key}"))), None)
+        if isinstance(part, str) and key is not None and isinstance(item[key], (str, Text)):
+            before = item[key]
+            item[key] = before if isinstance(before, Text) else Text([before] if before else [])
+            item[key].add(part)
+        for key, value in said.items():
+            if key not in _OF_EVENTS and value:
+                item[key] = value
 
     def _item(self, index: int, kind: str) -> dict[str, Any]:
         if index not in self._items:
@@ -163,6 +204,8 @@ def _part(item: dict[str, Any], place: str, index: Any, kind: str) -> dict[str, 
     parts = item.get(place)
     if not isinstance(parts, list):
         parts = item[place] = []
+    if index is None and parts and kind and get(parts[-1], "type") == kind:
+        index = len(parts) - 1  # a server that does not count continues the last one
     index = index if isinstance(index, int) and 0 <= index <= len(parts) else len(parts)
     if index == len(parts):
         parts.append({"type": kind})

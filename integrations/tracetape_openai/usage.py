@@ -84,8 +84,8 @@ _ALSO_ZERO = (
 def usage_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """The provider's own usage of an answer; empty: it gave none.
 
-    It is that of the answer itself; what that lacks is looked for under Groq's ``x_groq``, and in
-    the choices, where Kimi has it.
+    It is that of the answer itself; what that lacks is looked for under Groq's ``x_groq``, in
+    the choices, where Kimi has it, and under Gemini's name.
     """
     found: dict[str, Any] = {}
     for choice in items_of(body.get("choices")):
@@ -93,7 +93,8 @@ def usage_of(body: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(usage, _OBJECT):
             found = _added(found, usage) if found else dict(usage)
     groq = body.get("x_groq")
-    for usage in (groq.get("usage") if isinstance(groq, _OBJECT) else None, body.get("usage")):
+    groqs = groq.get("usage") if isinstance(groq, _OBJECT) else None
+    for usage in (body.get("usageMetadata"), groqs, body.get("usage")):
         if isinstance(usage, _OBJECT):
             found = merged_counts(found, usage)
     return found

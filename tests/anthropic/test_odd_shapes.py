@@ -61,6 +61,7 @@ def test_what_no_event_says_is_not_made_up() -> None:
     assert bare.outputs["usage"] == {"output_tokens": 7}
     nothing = read(Messages(), [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}])
     assert nothing.outputs == {"stop_reason": "end_turn", "content": []}
+    assert read(Messages(), [{"type": "ping"}]).outputs is None
 
 
 def test_blocks_with_one_index_are_several() -> None:

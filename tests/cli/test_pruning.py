@@ -158,8 +158,8 @@ def test_optimize_finishes_the_text_index(ten_traces: None, store_path: Path) ->
 def test_ls_says_that_the_index_is_not_whole(
     ten_traces: None, store_path: Path, runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On stderr, with what helps, where looking at the newest traces was not enough."""
-    monkeypatch.setattr("tracetape.store.selecting._NEAR", 5)
+    """On stderr, with what helps, where traces are not looked at one by one."""
+    monkeypatch.setattr("tracetape.store.selecting._NEAR", 0)
     with sqlite3.connect(store_path) as connection:
         connection.execute("UPDATE indexed SET id = 0")
     connection.close()

@@ -476,3 +476,53 @@ def test_a_chunk_of_another_shape_takes_no_other_along(odd: Any) -> None:
         place = {"output_index": 0, "content_index": 0, "delta": delta}
         answers.add({"type": "response.output_text.delta", **place})
     assert answers.response()["output"][0]["content"][0]["text"] == "ab"
+
+
+def _streamed(*chunks: dict[str, Any]) -> Any:
+    extractor = ChatCompletions()
+    for one in chunks:
+        extractor.chunk(one)
+    return extractor.result(None)
+
+
+def test_what_a_filter_has_found_stays() -> None:
+    """Azure's asynchronous filters speak again after the reason to finish."""
+
+    def filtered(reason: str | None, **found: bool) -> dict[str, Any]:
+        results = {kind: {"filtered": is_filtered} for kind, is_filtered in found.items()}
+        one = chunk({"content": "x"})
+        one["choices"][0].update(finish_reason=reason, content_filter_results=results)
+        return one
+
+    result = _streamed(
+        filtered(None, hate=False),
+        filtered("content_filter", hate=True),
+        filtered(None, hate=False, violence=False),
+    )
+    (choice,) = result.outputs["choices"]
+    assert choice["content_filter_results"] == {
+        "hate": {"filtered": True},
+        "violence": {"filtered": False},
+    }
+    assert result.error == "content_filter"
+
+
+def test_groqs_own_error_is_the_calls() -> None:
+    """It stands beside the usage, where no SDK looks."""
+    result = _streamed(chunk({"content": "Pa"}), chunk({}, x_groq={"error": "over capacity"}))
+    assert result.error == "over capacity"
+    assert result.outputs["choices"][0]["message"]["content"] == "Pa"
+
+
+def test_the_text_of_completions_in_a_chat_is_continued() -> None:
+    """Some servers stream it so; and it is what the user waits for."""
+    parts = [{"id": "1", "choices": [{"index": 0, "text": text}]} for text in ("Pa", "ris")]
+    assert _streamed(*parts).outputs["choices"][0]["text"] == "Paris"
+    assert not ChatCompletions().is_head(parts[0])
+
+
+def test_usage_by_geminis_name_is_read() -> None:
+    """A gateway passes it on beside the choices."""
+    said = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
+    result = _streamed(chunk({"content": "Hi"}), chunk(None, usageMetadata=said))
+    assert result.fields["usage"] == {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}

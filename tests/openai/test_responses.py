@@ -24,6 +24,7 @@ if not hasattr(OpenAI, "responses"):
     pytest.skip(f"openai {openai.__version__} has no responses", allow_module_level=True)
 
 from tracetape_openai.response_events import ResponseEvents
+from tracetape_openai.responses import Responses
 
 QUESTION: dict[str, Any] = {
     "model": "gpt-4o-mini",
@@ -459,3 +460,63 @@ def test_a_stream_that_is_cut_anywhere_is_what_the_sdk_makes_of_it(
         ours.add(typed)
     expected = [item.to_dict() for item in snapshot.output]
     assert ours.response().get("output", []) == expected
+
+
+PLACE = {"output_index": 0, "content_index": 0, "item_id": "i"}
+VERSE = {"type": "verse", "id": "i", "verse": ""}
+ITEMS = [{"type": "message", "content": [{"type": "output_text", "text": "Paris"}]}]
+DIALECTS: dict[str, tuple[list[dict[str, Any]], Any]] = {
+    "an index as text": (
+        [
+            {"type": "response.output_text.delta", **PLACE, "output_index": "0", "delta": "Pa"},
+            {"type": "response.output_text.delta", **PLACE, "output_index": "0", "delta": "ris"},
+        ],
+        ITEMS,
+    ),
+    "no index": (
+        [
+            {"type": "response.output_text.delta", "delta": "Pa"},
+            {"type": "response.output_text.delta", "delta": "ris"},
+        ],
+        ITEMS,
+    ),
+    "items without an index": (
+        [
+            {"type": "response.output_item.added", "item": {**VERSE, "id": "1"}},
+            {"type": "response.output_item.added", "item": {**VERSE, "id": "2"}},
+            {"type": "response.output_item.done", "item": {**VERSE, "id": "1", "verse": "la"}},
+        ],
+        [{**VERSE, "id": "1", "verse": "la"}, {**VERSE, "id": "2"}],
+    ),
+    "a new kind": (
+        [
+            {"type": "response.output_item.added", "output_index": 0, "item": VERSE},
+            {"type": "response.verse.delta", **PLACE, "delta": "la"},
+            {"type": "response.verse.delta", **PLACE, "delta": " la"},
+            {"type": "response.verse.done", **PLACE, "metre": "iambic"},
+        ],
+        [{**VERSE, "verse": "la la", "metre": "iambic"}],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_events_that_are_counted_otherwise_or_new(name: str) -> None:
+    """Lose nothing of what they say."""
+    events, output = DIALECTS[name]
+    extractor = Responses()
+    for event in ({"type": "response.created", "response": {"id": "r"}}, *events):
+        extractor.chunk(event)
+    assert extractor.result(None).outputs == {"id": "r", "output": output}
+
+
+def test_a_response_that_was_cancelled_says_so() -> None:
+    """In its status, and as its reason to finish; what came is kept."""
+    extractor = Responses()
+    end = {"type": "response.cancelled", "response": {"id": "r", "status": "cancelled"}}
+    for event in (*DIALECTS["no index"][0], end):
+        extractor.chunk(event)
+    result = extractor.result(None)
+    assert extractor.is_end(end)
+    assert result.outputs == {"id": "r", "status": "cancelled", "output": ITEMS}
+    assert result.fields["finish_reasons"] == ["cancelled"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import sqlite3
@@ -20,6 +21,7 @@ from tracetape.store import SQLiteStore, TraceUpdate, schema
 from tracetape.store.finding import Finder
 from tracetape.store.query import All, Any, Comparison, Condition, Not, Order, TraceQuery
 from tracetape.store.sql import select_traces
+from tracetape.store.whole import certain_texts, pieces_json
 
 TRACES = 100
 WORDS = [f"{a}{b}" for a in ("river", "stone", "Cloud", "größe") for b in ("one", "two", "six")]
@@ -300,6 +302,12 @@ def across(some: random.Random) -> str:
     )
 
 
+def whole_value(some: random.Random, one: One) -> str:
+    """All of what one of a trace's spans has for its inputs or outputs, or of none."""
+    values = [span[key] for span in one.spans for key in ("inputs", "outputs")]
+    return orjson.dumps(some.choice([*values, "none at all"])).decode()
+
+
 def comparison(some: random.Random, traces: list[One]) -> Comparison:
     """Any comparison: what it asks for, many have, or few, or none."""
     one = some.choice(traces)
@@ -311,6 +319,7 @@ def comparison(some: random.Random, traces: list[One]) -> Comparison:
     number = some.choice([">", "<", "=", "!="])
     value = some.choice([*VALUES])
     pattern = across(some)
+    whole = whole_value(some, one)
     key = some.choice(["env", "a.b", 'quo"te', "ключ", "wide", "nothing"])
     attribute = some.choice(["n", "temperature", "a.b", "wide", "nothing"])
     member = some.choice([SESSION, RUN, "user", "mlflow.traceInputs", "nothing"])
@@ -324,6 +333,8 @@ def comparison(some: random.Random, traces: list[One]) -> Comparison:
             Comparison("span", "content", like, pattern),
             Comparison("attribute", value, like, some.choice([pattern, f"%{word}%"])),
             Comparison("attribute", value, null),
+            Comparison("attribute", value, equal, whole),
+            Comparison("attribute", value, several, (whole, '"none at all"', word)),
             Comparison("span", "name", some.choice(["=", "!=", "LIKE", "ILIKE"]), "call"),
             Comparison("span", "type", several, ("LLM", "AGENT")),
             Comparison("span", "status", equal, "ERROR"),
@@ -540,6 +551,71 @@ def test_filters_follow_no_content_to_each_of_its_traces(
         ):
             steps = steps_of_both_ways(connection, which)
             assert steps["parts"] < steps["one statement"] / 2, (which, steps)
+    store.close()
+
+
+def test_values_are_joined_only_where_the_index_lets_them_match(tmp_path: Path) -> None:
+    """To join a value of 4 kB takes longer than all else: not for each span of the store."""
+    some = random.Random(9)
+    store = SQLiteStore(tmp_path / "s.db")
+    traces = [make(n, some) for n in range(1, 101)]
+    for one in traces:
+        value = {"q": f"{one.number}th stone " * 300}
+        one.spans = [{**make_span(some, False), "inputs": value, "outputs": None}]
+    store.write([update_of(one) for one in traces])
+    maintain(store)
+    key, text = "mlflow.spanInputs", orjson.dumps({"q": "77th stone " * 300}).decode()
+    joined: list[object] = []
+    with store._reader as connection:
+        connection.create_function(
+            "tracetape_pieces", 1, lambda stored: joined.append(stored) or pieces_json(stored)
+        )
+        for which, count in (
+            (Comparison("attribute", key, "LIKE", "%77th stone 77%"), 1),
+            (Comparison("attribute", key, "ILIKE", "%77TH stone 77%"), 1),
+            (Comparison("attribute", key, "=", text), 1),
+            (Comparison("attribute", key, "IN", (text, "none at all")), 1),
+            (Comparison("attribute", key, "!=", text), 99),
+            (Comparison("attribute", key, "IS NOT NULL"), 100),
+        ):
+            joined.clear()
+            assert len(Finder(connection).rows(which, TraceQuery(which), SELECT)) == count
+            assert len(joined) <= 2, which
+    store.close()
+
+
+def test_what_is_new_in_a_value_is_looked_up() -> None:
+    """Not what all conversations begin with, nor the names of members: too many have them."""
+    said = [f"You are a helpful assistant. {'x' * 99}", "How high is the tower in Paris?"]
+    value = orjson.dumps({"messages": [{"content": text} for text in said], "n": 1}).decode()
+    assert certain_texts(value) == [f'"{said[-1]}"']
+    assert certain_texts("%Paris%London%") == ["London", "Paris"]
+    assert certain_texts('%"q":1%') == ['"q"']
+
+
+def test_traces_that_come_fast_are_looked_at_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest that are wanted are there before all were asked; if few are like it, all are."""
+    some = random.Random(2)
+    store = SQLiteStore(tmp_path / "s.db")
+    traces = [make(n, some) for n in range(1, 101)]
+    store.write([update_of(one) for one in traces])
+    clock = itertools.count()
+    monkeypatch.setattr("tracetape.store.statements.thread_time", lambda: next(clock) / 200)
+    monkeypatch.setattr("tracetape.store.statements._STEPS", 100)
+    monkeypatch.setattr("tracetape.store.selecting._NEAR", 50)
+    monkeypatch.setattr("tracetape.store.selecting._NEAR_MOST", 60.0)
+    asked: list[object] = []
+    monkeypatch.setattr(
+        "tracetape.store.selecting.Finder",
+        lambda connection: asked.append(connection) or Finder(connection),
+    )
+    for text, is_soon in (("%river%", True), ("%none at all%", False)):
+        query = TraceQuery(Comparison("trace", "text", "LIKE", text), (), 30)
+        asked.clear()
+        assert store.find(query) == expected(traces, query)[:30]
+        assert bool(asked) is not is_soon, text
     store.close()
 
 

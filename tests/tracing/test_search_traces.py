@@ -384,7 +384,7 @@ def test_sessions_take_two_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(asked) == 2
 
 
-@pytest.mark.parametrize("seconds", [60.0, -1.0], ids=["one by one", "by the index"])
+@pytest.mark.parametrize("near", [5000, 0], ids=["one by one", "by the index"])
 @pytest.mark.parametrize("traces", [False, True], indirect=True)
 @pytest.mark.parametrize(
     ("text", "names"),
@@ -397,21 +397,21 @@ def test_sessions_take_two_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_texts_are_found_alike_on_both_ways(
-    traces: None, seconds: float, text: str, names: list[str], monkeypatch: pytest.MonkeyPatch
+    traces: None, near: int, text: str, names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether the newest traces were looked at in time, or the index was asked."""
-    monkeypatch.setattr("tracetape.store.selecting._NEAR_SECONDS", seconds)
-    monkeypatch.setattr("tracetape.store.statements._STEPS", 1)
+    """Whether the newest traces are looked at one by one, or the index is asked."""
+    monkeypatch.setattr("tracetape.store.selecting._NEAR", near)
+    monkeypatch.setattr("tracetape.store.selecting._NEAR_SECONDS", 60.0)
     assert found(text, max_results=10) == names
 
 
-@pytest.mark.parametrize("seconds", [60.0, -1.0], ids=["one by one", "by the index"])
+@pytest.mark.parametrize("near", [5000, 0], ids=["one by one", "by the index"])
 def test_texts_in_shared_messages_are_found_alike(
-    seconds: float, monkeypatch: pytest.MonkeyPatch
+    near: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A conversation's messages are kept once, as a chain: each turn has those before it."""
-    monkeypatch.setattr("tracetape.store.selecting._NEAR_SECONDS", seconds)
-    monkeypatch.setattr("tracetape.store.statements._STEPS", 1)
+    monkeypatch.setattr("tracetape.store.selecting._NEAR", near)
+    monkeypatch.setattr("tracetape.store.selecting._NEAR_SECONDS", 60.0)
     messages = []
     for turn in range(3):
         messages.append({"role": "user", "content": f"word{turn} " + "x" * 600})

@@ -12,7 +12,7 @@ __all__ = ["show"]
 
 @click.command(name="show", short_help="Show a trace as a tree.")
 @click.argument("trace_id", required=False)
-@click.option("--full", is_flag=True, help="Whole inputs, outputs and stack traces.")
+@click.option("--full", is_flag=True, help="Whole inputs, outputs and stack traces; ids of spans.")
 @click.option("--json", "as_json", is_flag=True, help="All there is, in MLflow's trace JSON.")
 @store_option
 def show(trace_id: str | None, full: bool, as_json: bool, store: str | None) -> None:

@@ -19,6 +19,7 @@ from tracetape.store.whole import certain_texts, is_in_one_part, span_text_sql
 
 __all__ = [
     "index_some",
+    "may_match_sql",
     "merge_some",
     "parts_json",
     "text_in_span_sql",
@@ -260,15 +261,23 @@ def text_in_traces_sql(
 
 def _spans_by_whole(column: str, pattern: str, operator: str) -> _Sql:
     """A query for a column of the spans whose whole text a pattern matches."""
+    may, of_may = may_match_sql(pattern, operator)
+    in_whole, of_whole = _in_whole(pattern, operator)
+    return f"SELECT {column} FROM spans s WHERE {may} AND {in_whole}", [*of_may, *of_whole]
+
+
+def may_match_sql(pattern: str, operator: str) -> _Sql:
+    """Whether the index allows that a pattern matches the whole text of the span ``s``.
+
+    Or one of its values; the arguments are as of `text_sql`.
+    """
     conditions: list[str] = []
     values: list[Any] = []
     for text in certain_texts(pattern):
         spans, of_spans = _spans_by_parts(f"%{text}%", operator)
         conditions.append(f"s.id IN ({spans})")
         values += of_spans
-    in_whole, of_whole = _in_whole(pattern, operator)
-    where = " AND ".join([*conditions, in_whole])
-    return f"SELECT {column} FROM spans s WHERE {where}", [*values, *of_whole]
+    return " AND ".join(conditions) or "1", values
 
 
 def _in_whole(pattern: str, operator: str) -> _Sql:

@@ -16,8 +16,9 @@ from tracetape.store.statements import checked_rows, rows_in_time
 
 __all__ = ["selected"]
 
-_NEAR = 5000  # traces that are looked at one by one before all are asked
+_NEAR = 5000  # traces: so many are not looked at one by one, the newest first, before all are asked
 _NEAR_SECONDS = 0.03  # of the processor, after which all are asked anyway
+_NEAR_MOST = 0.2  # if those that are wanted come that fast
 
 
 def selected(
@@ -44,16 +45,15 @@ def selected(
 
 
 def _near(connection: sqlite3.Connection, query: TraceQuery, select: str) -> list[Any] | None:
-    """The rows, if they are among the newest traces and soon found."""
+    """The rows, if they are soon found by looking at one trace after the other."""
     wanted = None if query.limit is None else query.limit + query.offset
-    row = connection.execute(
-        "SELECT start_ns FROM traces ORDER BY start_ns DESC LIMIT 1 OFFSET ?", (_NEAR,)
-    ).fetchone()
-    if row is not None and (wanted is None or wanted >= _NEAR):
+    are_many = connection.execute("SELECT 1 FROM traces LIMIT 1 OFFSET ?", (_NEAR,)).fetchone()
+    if are_many and (wanted is None or wanted >= _NEAR):
         return None
-    near = select_traces(query, select, since_ns=row[0] + 1 if row else -(1 << 63))
-    soon = rows_in_time(connection, *near, _NEAR_SECONDS)
-    return soon if row is None or soon is None or len(soon) == query.limit else None
+    near = select_traces(query, select, one_by_one=True)
+    # Rows that are passed over are not seen here: nothing tells how fast they come.
+    most = 0.0 if query.offset else _NEAR_MOST
+    return rows_in_time(connection, *near, _NEAR_SECONDS, most, query.limit or 0)
 
 
 def _names_one(condition: Condition | None) -> bool:

@@ -13,7 +13,7 @@ import orjson
 
 from tracetape.formats import names as wire
 from tracetape.store import query as q
-from tracetape.store.fulltext import parts_json, text_in_span_sql, text_sql
+from tracetape.store.fulltext import may_match_sql, parts_json, text_in_span_sql, text_sql
 from tracetape.store.patterns import add_fold, like_sql, normal
 from tracetape.store.whole import pieces_json, whole_sql
 
@@ -71,12 +71,8 @@ NAME_OF = _TRACE["name"]
 SESSION_OF = "t.session"
 _OBJECTS = {"tag": "t.tags", "metadata": "t.metadata"}
 _SPAN = {"name": "s.name", "type": "s.type", "status": "s.status"}
-_SPAN_ATTRIBUTES = {
-    wire.SPAN_TYPE: "s.type",
-    wire.SPAN_INPUTS: whole_sql("s.inputs"),
-    wire.SPAN_OUTPUTS: whole_sql("s.outputs"),
-}
-_JOINED = (_SPAN_ATTRIBUTES[wire.SPAN_INPUTS], _SPAN_ATTRIBUTES[wire.SPAN_OUTPUTS])
+_SPAN_VALUES = {wire.SPAN_INPUTS: "s.inputs", wire.SPAN_OUTPUTS: "s.outputs"}
+_JOINED = tuple(map(whole_sql, _SPAN_VALUES.values()))
 # In nanoseconds, of a bound in milliseconds: whether the whole of its millisecond is meant.
 _BOUNDS = {">": (">=", True), ">=": (">=", False), "<": ("<", False), "<=": ("<", True)}
 _MAX = (1 << 63) - 1
@@ -101,22 +97,22 @@ _VALUE_TEXT, _VALUE_NUMBER = (
 )
 
 
-def select_traces(query: q.TraceQuery, select: str, since_ns: int | None = None) -> _Sql:
+def select_traces(query: q.TraceQuery, select: str, one_by_one: bool = False) -> _Sql:
     """The SQL that carries out `query`; `select` is all up to ``FROM traces t``.
 
     Args:
         query: what is searched for.
         select: the beginning of the statement.
-        since_ns: look at traces from this time on only, one by one: texts are not looked up in
-            the index, which is slow where nearly all traces have them.
+        one_by_one: look at one trace after the other, the newest first: texts are not looked up
+            in the index, which is slow where nearly all traces have them.
     """
-    way: _Way = "all" if since_ns is None else "near"
+    way: _Way = "near" if one_by_one else "all"
     where, values = ("1", []) if query.condition is None else _sql(query.condition, way)
     order, keys = order_sql(query.order)
     limit = -1 if query.limit is None else min(query.limit, _MOST)
     offset = min(query.offset, _MOST)
-    if since_ns is not None:
-        where, values = f"t.start_ns >= ? AND {where}", [since_ns, *values]
+    if one_by_one:
+        where, values = f"t.start_ns >= ? AND {where}", [-_MAX - 1, *values]  # by this index
     elif query.order or _by_index(query.condition):
         # Ids alone are sorted, not whole rows. Where an index finds the traces, SQLite would go
         # through all by time but for the plus.
@@ -334,12 +330,38 @@ def _of_one_span(part: q.Condition, way: _Way) -> _Sql:
             spans, values = _spans_with(part)
             return f"s.id IN ({spans})", values
         return _compare(_SPAN[part.key], part)
-    if part.key in _SPAN_ATTRIBUTES:
-        return _compare(_SPAN_ATTRIBUTES[part.key], part)
+    if part.key == wire.SPAN_TYPE:
+        return _compare("s.type", part)
+    if part.key in _SPAN_VALUES:
+        return _of_value(_SPAN_VALUES[part.key], part, way)
     if part.key in wire.FIELD_OF_NAME:
         field = q.Comparison(part.subject, wire.FIELD_OF_NAME[part.key], part.operator, part.value)
         return _member("s.fields", field, way)
     return _member("s.attributes", part, way)
+
+
+def _of_value(column: str, one: q.Comparison, way: _Way) -> _Sql:
+    """A comparison with inputs or outputs: they are joined only where the index lets them match."""
+    if one.operator in ("IS NULL", "IS NOT NULL"):
+        return _compare(column, one)
+    compared, values = _compare(whole_sql(column), one)
+    if way == "near" or one.operator in ("RLIKE", "<", "<=", ">", ">="):
+        return compared, values
+    if one.operator in ("LIKE", "ILIKE"):
+        may, of_may = may_match_sql(*text_of(one))
+        return f"({may} AND {compared})", [*of_may, *values]
+    if one.operator in ("!=", "NOT IN"):
+        opposite = "=" if one.operator == "!=" else "IN"
+        equal, values = _of_value(column, q.Comparison("", "", opposite, one.value), way)
+        return f"({column} IS NOT NULL AND NOT {equal})", values
+    listed = one.value if isinstance(one.value, tuple) else (one.value,)
+    if len(listed) > _FLAT:
+        return compared, values
+    allowed = [may_match_sql(str(value), "LIKE") for value in listed]
+    return f"({_joined(' OR ', allowed)[0]} AND {compared})", [
+        *(value for _, of_may in allowed for value in of_may),
+        *values,
+    ]
 
 
 def _spans_with(one: q.Comparison, search: Callable[..., _Sql] = text_sql) -> _Sql:

@@ -66,19 +66,45 @@ def each_row(
 
 
 def rows_in_time(
-    connection: sqlite3.Connection, text: str, values: Sequence[Any], seconds: float
+    connection: sqlite3.Connection,
+    text: str,
+    values: Sequence[Any],
+    seconds: float,
+    most: float = 0.0,
+    wanted: int = 0,
 ) -> list[Any] | None:
-    """As `checked_rows`, or None if it takes more of the processor than that."""
-    end = thread_time() + seconds
-    connection.set_progress_handler(lambda: thread_time() > end, _STEPS)
+    """As `checked_rows`, or None if it takes more of the processor than that.
+
+    Args:
+        connection: to the store.
+        text: a statement.
+        values: its parameters.
+        seconds: so long in any case.
+        most: so long, if the rows come fast enough for all that are wanted by then.
+        wanted: rows.
+    """
+    found: list[Any] = []
+    begin = thread_time()
+
+    def is_late() -> bool:
+        taken = thread_time() - begin
+        return taken > seconds and (taken > most or taken * wanted > most * len(found))
+
+    def take(rows: Iterable[Any]) -> None:
+        found.clear()
+        found.extend(rows)
+
+    connection.set_progress_handler(is_late, _STEPS)
     try:
-        return checked_rows(connection, text, values)
+        each_row(connection, text, values, take)
     except sqlite3.OperationalError as error:
-        if str(error) != "interrupted" or thread_time() <= end:  # by Ctrl-C, say
+        # By Ctrl-C, say.
+        if str(error) != "interrupted" or thread_time() - begin <= seconds:
             raise
         return None
     finally:
         connection.set_progress_handler(None, 0)
+    return found
 
 
 def _guarded(text: str) -> str:

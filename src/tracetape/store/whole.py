@@ -32,6 +32,7 @@ _REFERENCE = re.compile(r"_?[cl]?[0-9_]*", re.IGNORECASE)  # what may match one:
 _APART = re.compile(r"[:\[\]{},\n%_\x00]")  # at these a pattern's literal texts are divided
 _FEWEST = 3  # letters that the index looks up
 _CERTAIN = 2  # texts that are looked up: more cost more than they exclude
+_LONG = 24  # letters that are enough to find few
 
 
 def is_in_one_part(pattern: str) -> bool:
@@ -47,8 +48,14 @@ def is_in_one_part(pattern: str) -> bool:
 
 
 def certain_texts(pattern: str) -> list[str]:
-    """Texts each of which is in one of the parts, if the pattern matches; the longest ones."""
-    found = {text for text in _APART.split(pattern) if len(text) >= _FEWEST}
+    """Texts each of which is in one of the parts, if the pattern matches; those to look up.
+
+    Of long ones the last: values begin alike, as conversations do, and end with what is new.
+    """
+    found = [text for text in dict.fromkeys(_APART.split(pattern)) if len(text) >= _FEWEST]
+    long = [text for text in found if len(text) >= _LONG]
+    if long:
+        return long[-1:]
     return sorted(found, key=lambda text: (-len(text), text))[:_CERTAIN]
 
 

@@ -20,7 +20,8 @@ __all__ = ["from_trace_command"]
     "spans",
     metavar="ID",
     multiple=True,
-    help="Only this call of it. May be given several times.  [default: all calls]",
+    help="Only this call, by its id in `show --full`. May be given several times.  "
+    "[default: all calls]",
 )
 @click.option(
     "-o",

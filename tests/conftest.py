@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import inspect
 import os
 import signal
 import sqlite3
@@ -18,6 +19,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from click.testing import CliRunner
 from warm import Warm
 
 import tracetape
@@ -109,6 +111,15 @@ def isolated(tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a user's program: internal errors are logged and counted, not raised."""
     monkeypatch.delenv(STRICT)
+
+
+@pytest.fixture
+def runner() -> CliRunner:
+    """Runs a command in this process, and keeps its two outputs apart."""
+    options: dict[str, Any] = {}
+    if "mix_stderr" in inspect.signature(CliRunner).parameters:  # click before 8.2
+        options["mix_stderr"] = False
+    return CliRunner(**options)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import inspect
 import os
 import signal
 import sqlite3
@@ -18,6 +19,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from click.testing import CliRunner
 from warm import Warm
 
 import tracetape
@@ -66,6 +68,22 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test asks a server by TLS: each of the thousand HTTP clients reads one certificate, not
+    the 140 of certifi's bundle, which takes 25 ms."""
+    import certifi
+
+    end = "-----END CERTIFICATE-----\n"
+    text = Path(certifi.where()).read_text()
+    file = tmp_path_factory.mktemp("authority") / "one.pem"
+    file.write_text(text[text.index("-----BEGIN") : text.index(end)] + end)
+    with pytest.MonkeyPatch.context() as patch:
+        if "SSL_CERT_FILE" not in os.environ:
+            patch.setenv("SSL_CERT_FILE", str(file))
+        yield
+
+
 @pytest.fixture
 def store_path(tmp_path: Path) -> Path:
     """The file that this test's spans are written to."""
@@ -109,6 +127,15 @@ def isolated(tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a user's program: internal errors are logged and counted, not raised."""
     monkeypatch.delenv(STRICT)
+
+
+@pytest.fixture
+def runner() -> CliRunner:
+    """Runs a command in this process, and keeps its two outputs apart."""
+    options: dict[str, Any] = {}
+    if "mix_stderr" in inspect.signature(CliRunner).parameters:  # click before 8.2
+        options["mix_stderr"] = False
+    return CliRunner(**options)
 
 
 @pytest.fixture

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 # The far end of an OpenAI call within the process: it is traced if `autolog` is on.
 CALL = """
@@ -51,15 +48,6 @@ def _environment(more: dict[str, str]) -> dict[str, str]:
     # As in an environment that was activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return {**inherited, "COLUMNS": "100", "PATH": path, **more}
-
-
-@pytest.fixture
-def runner() -> CliRunner:
-    """Runs a command in this process, and keeps its two outputs apart."""
-    options: dict[str, Any] = {}
-    if "mix_stderr" in inspect.signature(CliRunner).parameters:  # click before 8.2
-        options["mix_stderr"] = False
-    return CliRunner(**options)
 
 
 @pytest.fixture

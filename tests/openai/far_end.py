@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import typing
 from typing import Any
 
 import openai
@@ -16,6 +17,8 @@ from openai import AsyncOpenAI, OpenAI
 # openai 3 speaks through httpx2, older ones through httpx.
 VERSION = tuple(int(part) for part in openai.__version__.split(".")[:2])
 http: Any = importlib.import_module("httpx2" if VERSION >= (3, 0) else "httpx")
+# For `cast_to`: openai 1.0 knows no `object`, and takes `dict[str, object]` for a class.
+OBJECT: Any = typing.Dict[str, object]  # noqa: UP006
 
 COMPLETION = {
     "id": "chatcmpl-1",

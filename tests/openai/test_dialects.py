@@ -12,7 +12,7 @@ from typing import Any
 
 import openai
 import pytest
-from far_end import ASK, COMPLETION, FarEnd, chunk, events, http
+from far_end import ASK, COMPLETION, OBJECT, FarEnd, chunk, events, http
 
 from tracetape.testing import CapturedTraces
 from tracetape_openai.chat import ChatCompletions
@@ -424,7 +424,7 @@ def test_json_that_is_asked_for_as_text(far_end: FarEnd, traces: CapturedTraces)
 
 def test_a_fragment_is_no_part_of_the_path(far_end: FarEnd, traces: CapturedTraces) -> None:
     """Mistral's own SDK marks its streams so."""
-    far_end.client().post("/chat/completions#stream", cast_to=object, body=ASK)
+    far_end.client().post("/chat/completions#stream", cast_to=OBJECT, body=ASK)
     assert traces[0].data.spans[0].name == "Completions"
 
 

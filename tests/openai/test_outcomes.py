@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
 import openai
 import pytest
-from far_end import ASK, COMPLETION, FarEnd, chunk, events, http
+from far_end import ASK, COMPLETION, OBJECT, FarEnd, chunk, events, http
 
 import tracetape
 from tracetape.entities import SpanStatusCode, TraceState
@@ -157,7 +158,7 @@ def test_embeddings_that_are_none(name: str, far_end: FarEnd, traces: CapturedTr
     """The SDK may find no vectors in the answer; the span says why."""
     body, code, description = TOLD[name]
     far_end.answers = [http.Response(200, json=body)]
-    far_end.client().post("/embeddings", cast_to=object, body={"model": "m", "input": "x"})
+    far_end.client().post("/embeddings", cast_to=OBJECT, body={"model": "m", "input": "x"})
     span = traces[0].data.spans[0]
     assert (span.status.status_code, span.status.description) == ("ERROR", description)
     assert span.events[0].attributes["exception.type"] == code
@@ -170,6 +171,8 @@ ENDPOINTS: dict[str, dict[str, Any]] = {
     "/completions": {"prompt": "x"},
     "/responses": {"input": "x"},
 }
+# Older SDKs read events without a name only; newer ones make an exception of Assistants' alone.
+HAS_NAMED_EVENTS = "thread." in inspect.getsource(openai.Stream.__stream__)
 # Content type, body, code, description, outputs.
 INSTEAD: dict[str, tuple[str, bytes, str, str, Any]] = {
     **{
@@ -210,16 +213,18 @@ async def test_an_error_in_the_place_of_a_stream(
     name: str, path: str, is_async: bool, far_end: FarEnd, traces: CapturedTraces
 ) -> None:
     """As the plain answer would be: ERROR with code and message, and what came is kept."""
+    if name == "an event error" and not HAS_NAMED_EVENTS:
+        pytest.skip("the SDK drops events with a name, or hands them on within another object")
     kind, content, code, description, outputs = INSTEAD[name]
     far_end.answers = [http.Response(200, content=content, headers={"content-type": kind})]
     asked: dict[str, Any] = {"model": "m", "stream": True, **ENDPOINTS[path]}
-    how = {"cast_to": object, "body": asked, "stream": True}
+    how = {"cast_to": OBJECT, "body": asked, "stream": True}
     if is_async:
         client = far_end.async_client()
-        async for _ in await client.post(path, stream_cls=openai.AsyncStream[Any], **how):
+        async for _ in await client.post(path, stream_cls=openai.AsyncStream[OBJECT], **how):
             pass
     else:
-        list(far_end.client().post(path, stream_cls=openai.Stream[Any], **how))
+        list(far_end.client().post(path, stream_cls=openai.Stream[OBJECT], **how))
     (trace,) = traces
     (span,) = trace.data.spans
     assert (span.status.status_code, span.status.description) == ("ERROR", description)

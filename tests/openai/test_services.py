@@ -6,7 +6,7 @@ from typing import Any
 
 import openai
 import pytest
-from far_end import ASK, FarEnd, http
+from far_end import ASK, OBJECT, FarEnd, http
 
 from tracetape.entities import SpanType
 from tracetape.instrument import provider_of
@@ -104,7 +104,7 @@ def test_a_call_of_a_whole_url(
     url: str, base: str, name: str | None, far_end: FarEnd, traces: CapturedTraces
 ) -> None:
     """Is read by its path, with its own base and provider, without credentials."""
-    far_end.client().post(url, cast_to=object, body=ASK)
+    far_end.client().post(url, cast_to=OBJECT, body=ASK)
     ((span,),) = [trace.data.spans for trace in traces]
     assert (span.name, span.span_type) == ("Completions", SpanType.CHAT_MODEL)
     assert span.get_attribute("tracetape.llm.base_url") == base
@@ -116,7 +116,7 @@ def test_a_call_of_a_whole_url(
 def test_an_unknown_path_of_another_service(far_end: FarEnd, traces: CapturedTraces) -> None:
     """Stands below the service's host."""
     body: dict[str, Any] = {"model": "m", "query": "?"}
-    far_end.client().post("https://other.example/v2/rerank", cast_to=object, body=body)
+    far_end.client().post("https://other.example/v2/rerank", cast_to=OBJECT, body=body)
     ((span,),) = [trace.data.spans for trace in traces]
     assert (span.name, span.span_type) == ("POST /v2/rerank", SpanType.LLM)
     assert span.get_attribute("tracetape.llm.base_url") == "https://other.example"

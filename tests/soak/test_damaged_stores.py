@@ -276,8 +276,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_command_ends(
-    whole: tuple[Path, str], impatient: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    whole: tuple[Path, str], impatient: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    runner: CliRunner,
+) -> None:  # fmt: skip
     """Without a traceback, within its time, with status 0 or with 1 and a reason."""
     source, trace_id = whole
     bytes_of_source = source.read_bytes()
@@ -299,7 +300,7 @@ def test_every_command_ends(
             given = [named.get(one, one) for one in command]
             given += ["--store", "new.db" if command[0] == "import" else "s.db"]
             began = time.process_time()
-            done = CliRunner().invoke(main, given)
+            done = runner.invoke(main, given)
             took = time.process_time() - began
             told = f"seed {seed}, {given}: {done.exit_code} {done.exception!r} {done.output[-500:]}"
             assert done.exception is None or isinstance(done.exception, SystemExit), told

@@ -18,6 +18,7 @@ from tracetape.entities import Span
 from tracetape.store import SQLiteStore, TraceUpdate
 
 Left = Callable[[], bool]
+Delete = Callable[[], str]
 SECRET = b"hunter-secret-2"
 
 
@@ -51,34 +52,40 @@ def reader(store_path: Path, left: Left) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def delete(store_path: Path) -> str:
-    """By the command; gives what it says on stderr."""
-    arguments = ["--filter", "name = 'secret'", "--yes", "--store", str(store_path)]
-    done = CliRunner().invoke(main, ["delete", *arguments])
-    assert (done.exit_code, "1 trace deleted" in done.stdout) == (0, True), done.output
-    return done.stderr
+@pytest.fixture
+def delete(runner: CliRunner, store_path: Path) -> Delete:
+    """Deletes it by the command; gives what that says on stderr."""
+
+    def call() -> str:
+        arguments = ["--filter", "name = 'secret'", "--yes", "--store", str(store_path)]
+        done = runner.invoke(main, ["delete", *arguments])
+        assert (done.exit_code, "1 trace deleted" in done.stdout) == (0, True), done.output
+        return done.stderr
+
+    return call
 
 
-def test_beside_a_program_that_only_has_it_open(store_path: Path, left: Left) -> None:
+def test_beside_a_program_that_only_has_it_open(delete: Delete, left: Left) -> None:
     """It is gone at once."""
-    assert delete(store_path) == ""
+    assert delete() == ""
     assert not left()
 
 
 def test_beside_a_reader_it_is_said_that_it_may_still_be_there(
-    store_path: Path, left: Left, reader: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    store_path: Path, left: Left, reader: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch,
+    delete: Delete, runner: CliRunner,
+) -> None:  # fmt: skip
     """Deleting waits for a moment only; later it can be made sure of."""
     monkeypatch.setattr("tracetape.cli.shared.stores._LOG_SECONDS", 0.1)
-    said = delete(store_path)
+    said = delete()
     assert "may still stand in the file, or in traces.db-wal" in said
     assert "`tracetape prune --optimize`" in said
     assert left()
     optimize = ["prune", "--optimize", "--store", str(store_path)]
-    done = CliRunner().invoke(main, optimize)
+    done = runner.invoke(main, optimize)
     assert (done.exit_code, "may still stand" in done.stderr) == (0, True)
     reader.close()
-    done = CliRunner().invoke(main, optimize)
+    done = runner.invoke(main, optimize)
     assert (done.exit_code, done.stderr) == (0, "")
     assert not left()
 
@@ -97,7 +104,7 @@ def test_a_program_beside_a_reader_is_told_so(
 
 @pytest.mark.parametrize("by_command", [False, True])
 def test_a_program_that_writes_on_makes_it_go(
-    by_command: bool, store_path: Path, left: Left, reader: sqlite3.Connection,
+    by_command: bool, store_path: Path, left: Left, reader: sqlite3.Connection, delete: Delete,
     monkeypatch: pytest.MonkeyPatch, make_span: Callable[..., Span],
     update: Callable[..., TraceUpdate],
 ) -> None:  # fmt: skip
@@ -107,7 +114,7 @@ def test_a_program_that_writes_on_makes_it_go(
     writer = SQLiteStore(store_path)
     writer.write([update(make_span(trace_id=2), trace_id=2)])
     if by_command:
-        delete(store_path)
+        delete()
     else:
         (number,) = [
             int(one.trace_id[3:], 16) for one in writer.list_traces() if one.name == "secret"
@@ -129,7 +136,7 @@ def test_a_program_that_writes_on_makes_it_go(
 
 
 def test_beside_a_busy_writer(
-    store_path: Path, left: Left, make_span: Callable[..., Span],
+    store_path: Path, left: Left, delete: Delete, make_span: Callable[..., Span],
     update: Callable[..., TraceUpdate],
 ) -> None:  # fmt: skip
     """Neither waits for long, and nothing of what is written meanwhile is lost."""
@@ -146,7 +153,7 @@ def test_beside_a_busy_writer(
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        assert delete(store_path) == ""
+        assert delete() == ""
         assert not left()
     finally:
         stop.set()

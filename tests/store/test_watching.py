@@ -87,8 +87,9 @@ def test_a_fault_of_a_function_is_no_ctrl_c(connection: sqlite3.Connection) -> N
 
 
 def test_ctrl_c_ends_a_command_within_its_query(
-    store_path: Path, ctrl_c: Callable[[], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    store_path: Path, ctrl_c: Callable[[], None], monkeypatch: pytest.MonkeyPatch,
+    runner: CliRunner,
+) -> None:  # fmt: skip
     """With the status that shells know, and one line."""
     with tracetape.start_span("s"):
         pass
@@ -99,7 +100,7 @@ def test_ctrl_c_ends_a_command_within_its_query(
 
     monkeypatch.setattr(SQLiteStore, "search", endless)
     ctrl_c()
-    done = CliRunner().invoke(main, ["ls", "--store", str(store_path)])
+    done = runner.invoke(main, ["ls", "--store", str(store_path)])
     assert (done.exit_code, done.stderr) == (130, "\ntracetape: interrupted\n")
 
 

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".transparency"
@@ -122,7 +122,9 @@ def fetch(name: str, version: str, checkouts: Path | None) -> Path:
     folder = FOLDER / "sources" / archive.name.removesuffix(".tar.gz")
     if not folder.exists():
         with tarfile.open(archive) as tar:
-            tar.extractall(folder.parent, filter="data")
+            # Python before 3.10.12 and 3.11.4 has no filters.
+            options: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            tar.extractall(folder.parent, **options)
     suite = SUITES[name]
     if not has_tests(folder / suite.tests):
         if checkouts is not None and has_tests(given := checkouts / name / suite.tests):

@@ -34,16 +34,14 @@ def traces(request: pytest.FixtureRequest) -> None:
                 tags={"env": "prod", NASTY: NASTY}, metadata={"user": "ann"}
             )
         span.set_outputs("It estimates a state.")
-    try:
-        with tracetape.start_span("beta", attributes={"deep": {"a": [1]}, "yes": True}) as span:
-            span.set_inputs('say "hi" to Ünal\nnow')
-            tracetape.update_current_trace(
-                tags={"env": "test"}, client_request_id="r-2", session_id="s1"
-            )
-            time.sleep(0.03)
-            raise ValueError("no such thing")
-    except ValueError:
-        pass
+    with tracetape.start_span("beta", attributes={"deep": {"a": [1]}, "yes": True}) as span:
+        span.set_inputs('say "hi" to Ünal\nnow')
+        tracetape.update_current_trace(
+            tags={"env": "test"}, client_request_id="r-2", session_id="s1"
+        )
+        span.record_exception(ValueError("no such thing"))
+        # Longer than the others, however busy the machine is.
+        span.end(status="ERROR", end_time_ns=span.start_time_ns + 30_000_000_000)
     with tracetape.start_span("gamma", span_type="TOOL"), tracetape.start_span("call"):
         pass
     if getattr(request, "param", False):

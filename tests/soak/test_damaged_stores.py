@@ -26,7 +26,7 @@ from tracetape.entities import Feedback
 from tracetape.exceptions import StoreError
 from tracetape.store import SQLiteStore
 from tracetape.store.filters import parse_filter
-from tracetape.store.query import All, TraceQuery
+from tracetape.store.query import And, TraceQuery
 
 FULL = os.environ.get("TRACETAPE_SOAK") == "1"
 SEEDS = range(3000) if FULL else range(45)
@@ -322,7 +322,7 @@ def test_what_programs_ask_ends(whole: tuple[Path, str], impatient: None, tmp_pa
         damaged(path, Random(seed))
         store = SQLiteStore(path, read_only=True)
         asked: list[Callable[[], Any]] = [
-            lambda s=store: s.sessions(All(()), 5),  # type: ignore[misc]
+            lambda s=store: s.sessions(And(()), 5),  # type: ignore[misc]
             lambda s=store: s.search(query),  # type: ignore[misc]
             lambda s=store: [*s.get_traces([int(trace_id[3:], 16), 5])],  # type: ignore[misc]
             lambda s=store: s.get_attachment("x"),  # type: ignore[misc]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
 from tracetape.store.fields import parse_order_by
 from tracetape.store.filters import parse_filter
-from tracetape.store.query import All, Any, Comparison, Not, Order
+from tracetape.store.query import And, Comparison, Not, Or, Order
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_and_binds_closer_than_or() -> None:
     """And parentheses closer than both."""
     a, b, c = (Comparison("tag", key, "=", "x") for key in "abc")
     text = "tag.a = 'x' OR tag.b = 'x' and tag.c = 'x'"
-    assert parse_filter(text) == Any((a, All((b, c))))
+    assert parse_filter(text) == Or((a, And((b, c))))
     text = "(tag.a = 'x' OR tag.b = 'x') AND NOT tag.c = 'x'"
-    assert parse_filter(text) == All((Any((a, b)), Not(c)))
+    assert parse_filter(text) == And((Or((a, b)), Not(c)))
 
 
 @pytest.mark.parametrize("text", [None, "", "  \n "])

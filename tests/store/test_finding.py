@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any as Anything
+from typing import Any
 
 import orjson
 import pytest
@@ -19,7 +19,7 @@ from tracetape.entities import Feedback, Span, SpanStatus, TraceState
 from tracetape.live.live_trace import TraceDetails
 from tracetape.store import SQLiteStore, TraceUpdate, schema
 from tracetape.store.finding import Finder
-from tracetape.store.query import All, Any, Comparison, Condition, Not, Order, TraceQuery
+from tracetape.store.query import And, Comparison, Condition, Not, Or, Order, TraceQuery
 from tracetape.store.sql import select_traces
 from tracetape.store.whole import certain_texts, pieces_json
 
@@ -42,8 +42,8 @@ class One:
     name: str | None
     tags: dict[str, str]
     metadata: dict[str, str]
-    spans: list[dict[str, Anything]]
-    feedback: dict[str, Anything] = field(default_factory=dict)
+    spans: list[dict[str, Any]]
+    feedback: dict[str, Any] = field(default_factory=dict)
 
 
 def make(number: int, some: random.Random) -> One:
@@ -72,7 +72,7 @@ def make(number: int, some: random.Random) -> One:
     )
 
 
-def make_span(some: random.Random, is_open: bool) -> dict[str, Anything]:
+def make_span(some: random.Random, is_open: bool) -> dict[str, Any]:
     """Small values, and ones that are kept apart: shared, continued, with one message of many."""
     attributes = {
         key: some.choice([1, 2.5, "1", "true", True, None, [1], some.choice(WORDS)])
@@ -167,7 +167,7 @@ def judge(store: SQLiteStore, one: One, some: random.Random) -> None:
     store.assess(one.number, [given])
 
 
-def text_of(value: Anything) -> str | None:
+def text_of(value: Any) -> str | None:
     """A value as a filter compares it with a text."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -183,7 +183,7 @@ def is_like(pattern: str, value: str, in_any_case: bool) -> bool:
     return re.fullmatch(expression, value, re.DOTALL) is not None
 
 
-def holds(operator: str, value: Anything, wanted: Anything) -> bool:
+def holds(operator: str, value: Any, wanted: Any) -> bool:
     """One comparison; with what is missing none holds, but IS NULL."""
     if operator in ("IS NULL", "IS NOT NULL"):
         return (value is None) is (operator == "IS NULL")
@@ -199,7 +199,7 @@ def holds(operator: str, value: Anything, wanted: Anything) -> bool:
     return bool(value > wanted if operator == ">" else value < wanted)
 
 
-def span_texts(span: dict[str, Anything]) -> str:
+def span_texts(span: dict[str, Any]) -> str:
     """All of a span that is searched."""
     if "text" in span:
         return str(span["text"])
@@ -209,7 +209,7 @@ def span_texts(span: dict[str, Anything]) -> str:
     return str(span["text"])
 
 
-def of_span(span: dict[str, Anything], one: Comparison) -> bool:
+def of_span(span: dict[str, Any], one: Comparison) -> bool:
     """Whether a comparison holds for a span."""
     if one.subject == "span":
         value = span_texts(span) if one.key == "content" else span[one.key]
@@ -232,9 +232,9 @@ def means(condition: Condition, trace: One) -> bool:
     """Whether `condition` means this trace."""
     if isinstance(condition, Not):
         return not means(condition.part, trace)
-    if isinstance(condition, Any):
+    if isinstance(condition, Or):
         return any(means(part, trace) for part in condition.parts)
-    if isinstance(condition, All):
+    if isinstance(condition, And):
         spans = [p for p in condition.parts if isinstance(p, Comparison) and is_of_span(p)]
         others = [p for p in condition.parts if p not in spans]
         same = not spans or any(all(of_span(s, p) for p in spans) for s in trace.spans)
@@ -253,7 +253,7 @@ def is_of_span(one: Comparison) -> bool:
     return one.subject in ("span", "attribute")
 
 
-def value_of(trace: One, subject: str, key: str) -> Anything:
+def value_of(trace: One, subject: str, key: str) -> Any:
     """What a trace has for a field."""
     if subject in ("tag", "metadata"):
         if (subject, key) == ("tag", NAME):
@@ -373,7 +373,7 @@ def condition(some: random.Random, traces: list[One], depth: int = 3) -> Conditi
     if how < 0.5:
         return Not(condition(some, traces, depth - 1))
     parts = tuple(condition(some, traces, depth - 1) for _ in range(some.randrange(2, 4)))
-    return All(parts) if how < 0.8 else Any(parts)
+    return And(parts) if how < 0.8 else Or(parts)
 
 
 def expected(traces: list[One], query: TraceQuery) -> list[int]:
@@ -546,8 +546,8 @@ def test_filters_follow_no_content_to_each_of_its_traces(
     with store._reader as connection:
         for which in (
             Not(text),
-            All((there, Comparison("span", "name", "=", "retrieve"))),
-            Any((text, Comparison("trace", "text", "LIKE", "%nothing like it%"))),
+            And((there, Comparison("span", "name", "=", "retrieve"))),
+            Or((text, Comparison("trace", "text", "LIKE", "%nothing like it%"))),
         ):
             steps = steps_of_both_ways(connection, which)
             assert steps["parts"] < steps["one statement"] / 2, (which, steps)
@@ -644,7 +644,7 @@ def steps_of(connection: sqlite3.Connection, work: Callable[[], object]) -> int:
 
 
 def test_what_is_removed_leaves_no_trace_in_the_briefs(
-    tmp_path: Path, query: Callable[..., list[tuple[Anything, ...]]]
+    tmp_path: Path, query: Callable[..., list[tuple[Any, ...]]]
 ) -> None:
     """Neither its rows nor the names of its spans, which may be anybody's secret."""
     some = random.Random(3)
@@ -664,7 +664,7 @@ def test_what_is_removed_leaves_no_trace_in_the_briefs(
 
 
 def test_damaged_rows_keep_no_brief_from_being_made(
-    tmp_path: Path, query: Callable[..., list[tuple[Anything, ...]]]
+    tmp_path: Path, query: Callable[..., list[tuple[Any, ...]]]
 ) -> None:
     """Texts that are no UTF-8, JSON that is none, spans of no trace, lists that go in circles."""
     some = random.Random(8)
@@ -693,7 +693,7 @@ def test_damaged_rows_keep_no_brief_from_being_made(
 
 
 def test_a_conversation_has_one_holder_a_turn(
-    tmp_path: Path, query: Callable[..., list[tuple[Anything, ...]]]
+    tmp_path: Path, query: Callable[..., list[tuple[Any, ...]]]
 ) -> None:
     """Not one for each message of each turn."""
     some = random.Random(4)

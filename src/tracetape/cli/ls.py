@@ -83,12 +83,12 @@ def ls(
 
 def with_text(condition: Condition | None, text: str | None) -> Condition | None:
     """Also that a text stands in the trace, in upper or lower case."""
-    from tracetape.store.query import All, Comparison
+    from tracetape.store.query import And, Comparison
 
     if text is None:
         return condition
     found = Comparison("trace", "text", "ILIKE", f"%{text}%")
-    return found if condition is None else All((condition, found))
+    return found if condition is None else And((condition, found))
 
 
 def _plain(info: TraceInfo) -> dict[str, object]:

@@ -22,7 +22,7 @@ from typing import NoReturn
 
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
 from tracetape.store.fields import COMPARING, MATCHING, field_of, mistake_in
-from tracetape.store.query import All, Any, Comparison, Condition, Not, Value
+from tracetape.store.query import And, Comparison, Condition, Not, Or, Value
 
 __all__ = ["parse_filter"]
 
@@ -90,13 +90,13 @@ class _Parser:
         parts = [self._both()]
         while self._word("OR"):
             parts.append(self._both())
-        return parts[0] if len(parts) == 1 else Any(tuple(parts))
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
     def _both(self) -> Condition:
         parts = [self._one()]
         while self._word("AND"):
             parts.append(self._one())
-        return parts[0] if len(parts) == 1 else All(tuple(parts))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
 
     def _one(self) -> Condition:
         self._depth += 1

@@ -158,13 +158,13 @@ class Finder:
             return self._every ^ self._find(condition.part)
         if isinstance(condition, q.Comparison):
             return self._all((condition,))
-        if isinstance(condition, q.All):
+        if isinstance(condition, q.And):
             return self._all(tuple(dict.fromkeys(condition.parts)))
         return self._any(tuple(dict.fromkeys(condition.parts)))
 
     def _any(self, parts: Sequence[q.Condition]) -> int:
         brief = tuple(filter(is_brief, parts))
-        found = self._briefs(q.Any(brief)) if brief else 0
+        found = self._briefs(q.Or(brief)) if brief else 0
         of_spans = [one for one in parts if _of_span(one) and not _is_content(one)]
         for of_kind in (True, False):
             some = tuple(one for one in of_spans if _of_kind(one) is of_kind)
@@ -180,12 +180,12 @@ class Finder:
         work: list[tuple[int, tuple[q.Condition, ...], Callable[[], int]]] = []
         of_span = tuple(one for one in parts if _of_span(one))
         if of_span:
-            work.append((_cost(q.All(of_span)), of_span, lambda: self._one_span(of_span)))
+            work.append((_cost(q.And(of_span)), of_span, lambda: self._one_span(of_span)))
         brief = tuple(one for one in parts if is_brief(one) and _cost(one) > 0)
         flat = _flat(brief)
         for first in range(0, len(flat), _TOGETHER):
             some = flat[first : first + _TOGETHER]
-            work.append((2, some, lambda some=some: self._briefs(q.All(some))))  # type: ignore[misc]
+            work.append((2, some, lambda some=some: self._briefs(q.And(some))))  # type: ignore[misc]
         for one in parts:
             if not _of_span(one) and (_cost(one) == 0 or not is_brief(one)):
                 work.append((_cost(one), (one,), lambda one=one: self._single(one)))  # type: ignore[misc]
@@ -197,7 +197,7 @@ class Finder:
             is_few = 0 < found.bit_count() <= _FEW and len(rest) <= _TOGETHER
             if at and cost > 1 and is_few and not tried:
                 tried = True
-                looked_at = self._look_at(found, q.All(rest))
+                looked_at = self._look_at(found, q.And(rest))
                 if looked_at is not None:
                     return looked_at
             found &= find()
@@ -250,7 +250,7 @@ class Finder:
         if len(texts) + bool(others) < 2 or not found:
             return found
         # Each holds for some span; whether for the same one is seen there.
-        whole = q.All(tuple(comparisons))
+        whole = q.And(tuple(comparisons))
         if found.bit_count() <= _FEW:
             looked_at = self._look_at(found, whole)
             if looked_at is not None:
@@ -314,7 +314,7 @@ class Finder:
 
     def _text(self, one: q.Comparison, kinds: _Comparisons) -> int:
         if unbriefed_spans(self._connection) > _UNBRIEFED:
-            where, values = condition_sql(q.All((one, *kinds)))
+            where, values = condition_sql(q.And((one, *kinds)))
             return self._mask(f"SELECT t.id FROM traces t WHERE {where}", values)
         listed = self._of_kinds(kinds) if kinds else None
         return self._mask(*text_in_traces_sql(*text_of(one), listed, span_sql(kinds)))
@@ -389,7 +389,7 @@ def _flat(parts: Sequence[q.Condition]) -> tuple[q.Condition, ...]:
     """`parts`, and in place of an AND what is in it."""
     flat: list[q.Condition] = []
     for part in parts:
-        flat.extend(_flat(part.parts) if isinstance(part, q.All) else (part,))
+        flat.extend(_flat(part.parts) if isinstance(part, q.And) else (part,))
     return tuple(flat)
 
 

@@ -18,7 +18,7 @@ from tracetape.store.fulltext import index_some, merge_some, unindexed_texts
 from tracetape.store.pruning import live_bytes, oldest_traces, remove_traces
 from tracetape.store.retention import Retention
 
-__all__ = ["Upkeep"]
+__all__ = ["Maintenance"]
 
 _T = TypeVar("_T")
 _PRUNE_SECONDS = 600.0  # how often `maintain` looks whether there is something to prune
@@ -38,7 +38,7 @@ class _Run(Protocol):
     def __call__(self, work: Callable[[sqlite3.Connection], _T], /) -> _T: ...
 
 
-class Upkeep:
+class Maintenance:
     """Work on the writing connection of one store, in short transactions."""
 
     def __init__(

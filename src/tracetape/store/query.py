@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
-__all__ = ["All", "Any", "Comparison", "Condition", "Not", "Order", "TraceQuery", "Value", "names"]
+__all__ = ["And", "Comparison", "Condition", "Not", "Or", "Order", "TraceQuery", "Value", "names"]
 
 Value = Union[str, int, float, "tuple[str | int | float, ...]", None]
 
@@ -30,14 +30,14 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class All:
+class And:
     """Every one of `parts` holds; those about spans hold for one and the same span."""
 
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True)
-class Any:
+class Or:
     """One of `parts` holds at least."""
 
     parts: tuple[Condition, ...]
@@ -50,7 +50,7 @@ class Not:
     part: Condition
 
 
-Condition = Comparison | All | Any | Not
+Condition = Comparison | And | Or | Not
 
 
 @dataclass(frozen=True)

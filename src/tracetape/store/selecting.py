@@ -10,7 +10,7 @@ from tracetape.diagnostics import logger
 from tracetape.formats.names import SESSION
 from tracetape.store.finding import Finder, TooWideError
 from tracetape.store.fulltext import unindexed_texts
-from tracetape.store.query import All, Comparison, Condition, Not, TraceQuery
+from tracetape.store.query import And, Comparison, Condition, Not, TraceQuery
 from tracetape.store.sql import select_traces
 from tracetape.store.statements import checked_rows, rows_in_time
 
@@ -38,7 +38,7 @@ def selected(
         if soon is not None:
             return soon, 0
     try:
-        rows = Finder(connection).rows(query.condition or All(()), query, select)
+        rows = Finder(connection).rows(query.condition or And(()), query, select)
     except TooWideError:
         rows = checked_rows(connection, *select_traces(query, select))
     return rows, _scanned(connection) if _says(query.condition, _is_text) else 0
@@ -58,7 +58,7 @@ def _near(connection: sqlite3.Connection, query: TraceQuery, select: str) -> lis
 
 def _names_one(condition: Condition | None) -> bool:
     """Whether an index leads to the few traces that are meant."""
-    if isinstance(condition, All):
+    if isinstance(condition, And):
         return any(map(_names_one, condition.parts))
     return (
         isinstance(condition, Comparison)

@@ -181,7 +181,7 @@ def assessed_traces_sql(one: q.Comparison) -> _Sql:
 
 def _by_index(condition: q.Condition | None) -> bool:
     """Whether an index other than that of time gives the traces: that of texts, or of sessions."""
-    if isinstance(condition, q.All):
+    if isinstance(condition, q.And):
         return any(map(_by_index, condition.parts))
     if not isinstance(condition, q.Comparison):
         return False
@@ -210,7 +210,7 @@ def _sql(condition: q.Condition, way: _Way = "all") -> _Sql:
             return f"coalesce({text}, 0)", values
         text, values = _sql(condition.part, way)
         return f"NOT coalesce({text}, 0)", values
-    if isinstance(condition, q.Any):
+    if isinstance(condition, q.Or):
         of_span = [_of_one_span(part, way) for part in condition.parts if _of_span(part)]
         parts = [_sql(part, way) for part in condition.parts if not _of_span(part)]
         if of_span:

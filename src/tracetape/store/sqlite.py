@@ -30,7 +30,7 @@ from tracetape.store.database import is_damage, open_file, open_memory, set_asid
 from tracetape.store.deadlines import watched
 from tracetape.store.dedup import ContentWriter
 from tracetape.store.inspection import SQLITE_ERRORS, reason
-from tracetape.store.maintenance import Upkeep
+from tracetape.store.maintenance import Maintenance
 from tracetape.store.protocol import TraceUpdate
 from tracetape.store.query import Condition, TraceQuery
 from tracetape.store.reading import TraceGroup, TraceReader
@@ -79,7 +79,7 @@ class SQLiteStore:
         self._contents = ContentWriter()
         # No cycle: a store in memory, and its connection with it, ends with its last reference.
         this = weakref.proxy(self)
-        self._upkeep = Upkeep(
+        self._maintenance = Maintenance(
             lambda work: this._use(this._writer, work),
             lambda connection: this._transaction(connection),
         )
@@ -175,7 +175,7 @@ class SQLiteStore:
         )
 
     def _evict(self) -> None:
-        count = self._upkeep.evict(MEMORY_BYTES)
+        count = self._maintenance.evict(MEMORY_BYTES)
         if count:
             self.evicted += count
             warn_once(
@@ -310,7 +310,7 @@ class SQLiteStore:
         This is the full-text index, without which searching is right, only slower, and every ten
         minutes pruning, if `retention` says so.
         """
-        return self._upkeep.maintain(seconds, self.retention())
+        return self._maintenance.maintain(seconds, self.retention())
 
     def prune(self, retention: Retention) -> Iterator[int]:
         """Remove the oldest traces beyond a bound; yields how many, round by round.
@@ -320,7 +320,7 @@ class SQLiteStore:
         Raises:
             StoreError: the store cannot be changed now.
         """
-        return self._upkeep.prune(retention)
+        return self._maintenance.prune(retention)
 
     def optimize(self) -> Iterator[int]:
         """Finish the full-text index, and tidy it; yields about how many texts are left.
@@ -330,7 +330,7 @@ class SQLiteStore:
         Raises:
             StoreError: the store cannot be changed now.
         """
-        return self._upkeep.optimize()
+        return self._maintenance.optimize()
 
     def empty_log(self, seconds: float) -> bool:
         """Have what was removed leave the log, too; False: others read it for so long.
@@ -340,22 +340,22 @@ class SQLiteStore:
         Raises:
             StoreError: the store cannot be changed now.
         """
-        return self._upkeep.empty_log(seconds)
+        return self._maintenance.empty_log(seconds)
 
     @property
     def pruned(self) -> int:
         """How many traces were removed by `maintain`, because of `retention`."""
-        return self._upkeep.pruned
+        return self._maintenance.pruned
 
     def delete(self, trace_ids: Sequence[int]) -> int:
         """Remove the traces with these 128-bit ids; how many there were."""
-        return self._upkeep.delete(trace_ids)
+        return self._maintenance.delete(trace_ids)
 
     def close(self) -> None:
         """Close the file; a store in memory stays."""
         if self._path is not None:
             with contextlib.suppress(StoreError):  # then it is not said how many are left
-                self._upkeep.report()
+                self._maintenance.report()
             self._writer.close()
             self._reader.close()
 

@@ -39,7 +39,7 @@ def delete_traces(
             logger.warning("Kept what still runs in this process: %s.", plural(len(kept), "trace"))
         asked = sorted(numbers - running)
         parts = [asked[start : start + _BATCH] for start in range(0, len(asked), _BATCH)]
-        deleted = sum(_delete(q.TraceQuery(q.All((*here, _named(part))))) for part in parts)
+        deleted = sum(_delete(q.TraceQuery(q.And((*here, _named(part))))) for part in parts)
         _tell_rest(deleted)
         return deleted
     old = (
@@ -49,7 +49,7 @@ def delete_traces(
     deleted, left = 0, max_traces
     while left is None or left > deleted:
         limit = _BATCH if left is None else min(left - deleted, _BATCH)
-        count = _delete(q.TraceQuery(q.All((*here, *old)), (q.Order("timestamp_ms"),), limit))
+        count = _delete(q.TraceQuery(q.And((*here, *old)), (q.Order("timestamp_ms"),), limit))
         if not count:
             break
         deleted += count
@@ -88,7 +88,7 @@ def _in_experiment(experiment_id: str | None) -> q.Condition:
     named = q.Comparison("trace", "experiment_id", "=", wanted)
     if wanted != DEFAULT_EXPERIMENT:
         return named
-    return q.Any((named, q.Comparison("trace", "experiment_id", "IS NULL")))
+    return q.Or((named, q.Comparison("trace", "experiment_id", "IS NULL")))
 
 
 def _named(numbers: Iterable[int]) -> q.Condition:

@@ -250,7 +250,7 @@ def _scope(places: Sequence[str], run_id: str | None, model_id: str | None) -> l
     if places:
         here: q.Condition = q.Comparison("trace", "experiment_id", "IN", tuple(places))
         if DEFAULT_EXPERIMENT in places:
-            here = q.Any((here, q.Comparison("trace", "experiment_id", "IS NULL")))
+            here = q.Or((here, q.Comparison("trace", "experiment_id", "IS NULL")))
         scope.append(here)
     for key, value in ((SOURCE_RUN, run_id), (MODEL_ID, model_id)):
         if value is not None:
@@ -259,7 +259,7 @@ def _scope(places: Sequence[str], run_id: str | None, model_id: str | None) -> l
 
 
 def _all(*conditions: q.Condition | None) -> q.Condition:
-    return q.All(tuple(one for one in conditions if one is not None))
+    return q.And(tuple(one for one in conditions if one is not None))
 
 
 def _places(name: str, given: Any) -> list[str]:

@@ -25,6 +25,7 @@ _ASIDE = (
     "tracetape.__main__",
     "tracetape.__pyinstaller",
     "tracetape.cli",
+    "tracetape.testing.blocking",
     "tracetape.testing.from_vcr",
     "tracetape.testing.importing",
     "tracetape.testing.naming",

@@ -18,9 +18,7 @@ from tracetape.cassettes import (
     load,
     save,
 )
-from tracetape.cassettes import (
-    tape as tape_module,
-)
+from tracetape.cassettes.file import save as tape_module
 
 LARGE = b"x" * (1 << 20)
 HEADERS = [("content-type", "text/event-stream"), ("content-type", "twice")]

@@ -150,7 +150,7 @@ from tracetape.live import live_span
 from tracetape.tracing.runtime import runtime
 
 recorder = runtime.recorder
-names = ("cassette", "context", "placeholders")
+names = ("cassette", "context", "replay.placeholders")
 modules = [import_module(f"tracetape.cassettes.{name}") for name in names]
 def locks():
     return [

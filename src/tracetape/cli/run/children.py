@@ -10,7 +10,7 @@ from tracetape.store import open_store, writer_url
 
 __all__ = ["trace_children"]
 
-_BOOTSTRAP = str(Path(__file__).parents[1] / "bootstrap")
+_BOOTSTRAP = str(Path(__file__).parents[2] / "bootstrap")
 
 
 def trace_children() -> None:

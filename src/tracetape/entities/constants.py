@@ -6,10 +6,9 @@ from enum import Enum
 from typing import Any
 
 from tracetape.exceptions import InvalidValueError
+from tracetape.formats.names import CODE_PREFIX
 
 __all__ = ["SpanStatusCode", "SpanType", "TraceState"]
-
-_PROTO_PREFIX = "STATUS_CODE_"  # of the status codes' names in OpenTelemetry's protobuf
 
 
 class SpanType:
@@ -41,7 +40,7 @@ class SpanStatusCode(str, Enum):
 
     def to_otel_proto_status_code_name(self) -> str:
         """Its name in OpenTelemetry's protobuf, such as ``STATUS_CODE_OK``."""
-        return _PROTO_PREFIX + self.value
+        return CODE_PREFIX + self.value
 
     @staticmethod
     def from_otel_proto_status_code_name(status_code_name: str) -> SpanStatusCode:

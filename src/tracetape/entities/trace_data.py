@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from tracetape.entities.span import Span
@@ -13,7 +13,7 @@ from tracetape.exceptions import InvalidTypeError
 from tracetape.formats.json_text import json_text
 from tracetape.formats.names import INTERMEDIATE_OUTPUTS
 
-__all__ = ["TraceData"]
+__all__ = ["TraceData", "in_order", "order_of"]
 
 
 class _Place(Protocol):
@@ -142,6 +142,21 @@ def in_order(spans: Sequence[_Placed]) -> list[_Placed]:
     for circle in children.values():  # damaged data: parents in a circle; kept, at the end
         ordered.extend(circle)
     return ordered
+
+
+class _Row:
+    """A span of which only its place is known."""
+
+    __slots__ = ("_parent_id", "_span_id", "_start", "index")
+
+    def __init__(self, index: int, span_id: str, parent_id: str | None, start: int) -> None:
+        self.index = index
+        self._span_id, self._parent_id, self._start = span_id, parent_id, start
+
+
+def order_of(places: Iterable[tuple[str, str | None, int]]) -> list[int]:
+    """The indices of spans as `in_order` puts them, by id, parent's id and start."""
+    return [row.index for row in in_order([_Row(n, *place) for n, place in enumerate(places)])]
 
 
 def _is_in_order(by_start: Sequence[_Place], ids: set[Any]) -> bool:

@@ -12,7 +12,7 @@ import orjson
 
 from tracetape.capture import encode
 from tracetape.entities import SpanStatusCode, TraceState
-from tracetape.entities.trace_data import in_order
+from tracetape.entities.trace_data import order_of
 from tracetape.entities.trace_info import location_of
 from tracetape.formats.json_text import json_text
 from tracetape.formats.names import (
@@ -38,16 +38,6 @@ _OR_NONE = {type(None)}
 _CODES = {code.value for code in SpanStatusCode}
 _STATES = {state.value for state in TraceState}
 _Row = tuple[Any, ...]
-
-
-class _Place:
-    """The fields that `in_order` compares."""
-
-    __slots__ = ("_parent_id", "_span_id", "_start", "index")
-
-    def __init__(self, index: int, span_id: str, parent_id: str | None, start: int) -> None:
-        self.index = index
-        self._span_id, self._parent_id, self._start = span_id, parent_id, start
 
 
 @dataclass
@@ -251,8 +241,8 @@ def _order(rows: list[_Row], first: int) -> list[int]:
     for index in order:
         row = rows[index]
         if row[5] == last or row[2] not in seen:
-            places = [_Place(n, one[1], one[2], one[5]) for n, one in enumerate(rows, first)]
-            return [place.index for place in in_order(places)]
+            order = order_of((one[1], one[2], one[5]) for one in rows)
+            break
         last = row[5]
         seen.add(row[1])
     return [first + index for index in order]

@@ -25,7 +25,7 @@ from tracetape.store.new_traces import (
     amounts,
     new_trace,
 )
-from tracetape.store.protocol import TraceUpdate
+from tracetape.store.protocol import SPAN_BYTES, TraceUpdate
 from tracetape.store.sqlite import SQLiteStore
 
 __all__ = [
@@ -39,7 +39,6 @@ __all__ = [
 
 _BOM = b"\xef\xbb\xbf"  # which some editors put before UTF-8
 _BATCH, _BATCH_BYTES = 500, 2_000_000  # traces in one transaction, and about how much of them
-_SPAN_BYTES = 500  # of a span without its values, about
 _REASONS = 20  # that are kept
 _REASON = 300  # characters
 _T = TypeVar("_T")
@@ -168,7 +167,7 @@ def _added_singly(
 
 def _size(trace: Trace) -> int:
     spans = trace.data.spans
-    return sum(_SPAN_BYTES + len(one._inputs or b"") + len(one._outputs or b"") for one in spans)
+    return sum(SPAN_BYTES + len(one._inputs or b"") + len(one._outputs or b"") for one in spans)
 
 
 def _references(trace: Trace) -> list[str]:

@@ -20,6 +20,7 @@ from tracetape.formats.ids import (
 )
 from tracetape.formats.json_text import json_text_of
 from tracetape.formats.names import (
+    CODE_PREFIX,
     FIELD_OF_NAME,
     FOREIGN_TRACE_ID,
     LINKS,
@@ -36,7 +37,6 @@ _LONG_NUMBER = re.compile(r"\d{19}")
 # Such a float, and others.
 _EXPONENT = b"e+" if b"e+" in orjson.dumps(1e30) else b"e"
 _MAPPINGS = ("usage", "cost")
-_CODE_PREFIX = "STATUS_CODE_"  # of the status codes' names
 _UNKNOWN = "UNKNOWN"  # the type of a span whose type nobody said
 
 
@@ -66,7 +66,7 @@ def span_to_dict(
             {"name": event, "time_unix_nano": at, "attributes": decode(data)}
             for event, at, data in events
         ],
-        "status": {"code": _CODE_PREFIX + code, "message": description},
+        "status": {"code": CODE_PREFIX + code, "message": description},
         "attributes": {key: json_text_of(value) for key, value in named.items()},
         "links": links,
     }
@@ -89,7 +89,7 @@ def _from_3(data: dict[str, Any]) -> dict[str, Any]:
     parent = data["parent_span_id"]
     code = data["status"]["code"]
     # 3.5.0 has the bare code.
-    status = code.removeprefix(_CODE_PREFIX), data["status"].get("message") or ""
+    status = code.removeprefix(CODE_PREFIX), data["status"].get("message") or ""
     end = data.get("end_time_unix_nano")
     return {
         "trace_id": trace_id,

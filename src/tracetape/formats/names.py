@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "CODE_PREFIX",
     "COST",
     "EXPERIMENT_NAME",
     "FIELD_OF_NAME",
@@ -83,4 +84,6 @@ NAME_OF_FIELD = {
     "chunk_count": "tracetape.llm.chunk_count",
     "time_to_first_token_ns": "tracetape.llm.time_to_first_token_ns",
 }
+# Of the status codes' names in OpenTelemetry's protobuf, and in MLflow's trace JSON.
+CODE_PREFIX = "STATUS_CODE_"
 FIELD_OF_NAME = {name: field for field, name in NAME_OF_FIELD.items()}

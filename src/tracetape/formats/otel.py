@@ -13,10 +13,9 @@ from tracetape.capture import encode
 from tracetape.exceptions import IntegrationMissingError, InvalidValueError
 from tracetape.formats.ids import parse_span_id, parse_trace_id, trace_id_text
 from tracetape.formats.mlflow_json import content_values
-from tracetape.formats.names import TRACE_ID
+from tracetape.formats.names import CODE_PREFIX, TRACE_ID
 
 __all__ = [
-    "CODE_PREFIX",
     "event_to_proto",
     "package_module",
     "span_to_proto",
@@ -27,7 +26,6 @@ __all__ = [
     "values_from_proto",
 ]
 
-CODE_PREFIX = "STATUS_CODE_"  # of the status codes' names
 _CODES = ("UNSET", "OK", "ERROR")
 _I64 = 1 << 63
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import NoneType
 from typing import Any
 
@@ -55,7 +55,7 @@ _MLFLOW_KEYWORDS = frozenset(
 )
 
 _patches: dict[str, list[Patch]] = {}
-_wants: Callable[[str], bool] | None = None  # of the last `autolog`: which integrations are on
+_left_off: frozenset[str] | None = None  # by the last `autolog`; None: all are
 
 
 def autolog(
@@ -152,14 +152,12 @@ def autolog(
     options.all_requests, options.vectors = all_requests, vectors
     options.text_column, options.capture = text_column, levels
     off = {*exclude, *exclude_flavors}
-    global _wants
-    if disable or not log_traces:
-        _wants = None
-    else:
-        _wants = lambda name: name not in off and (threads or name != "threads")  # noqa: E731
+    global _left_off
+    is_on = log_traces and not disable
+    _left_off = frozenset(off if threads else {*off, "threads"}) if is_on else None
     for name in known:
         if name not in off:
-            _switch(name, on=_wants is not None and _wants(name))
+            _switch(name, on=_left_off is not None and name not in _left_off)
     _get_ready()
 
 
@@ -176,7 +174,7 @@ def register(integration: Integration) -> None:
     third_party.add(integration, frozenset(_MODULES))
     for patch in _patches.pop(integration.name, ()):
         patch.switch_off()
-    if _wants is not None and _wants(integration.name):
+    if _left_off is not None and integration.name not in _left_off:
         _switch(integration.name, on=True)
         _get_ready()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from tracetape.privacy.names import is_secret, may_be_secret
 from tracetape.privacy.shapes import without_secrets
@@ -114,19 +115,19 @@ def clean_said(text: str, mark: str) -> str:
         if "-" in text:
             text = _without_values(_OPTION, text, mark)
         if "</" in text:
-            text = _without_elements(_ELEMENT, text, mark)
+            text = _without(_ELEMENT, _is_no_credential, text, mark)
         if "&lt;/" in text:
-            text = _without_elements(_ESCAPED_ELEMENT, text, mark)
+            text = _without(_ESCAPED_ELEMENT, _is_no_credential, text, mark)
         if "login" in text:
-            text = _without_logins(_NETRC, text, mark)
+            text = _without(_NETRC, _is_no_password, text, mark)
         if "sshpass" in text:
-            text = _without_logins(_SSHPASS, text, mark)
+            text = _without(_SSHPASS, _is_no_password, text, mark)
         if "auth" in lower:
-            text = _without_logins(_PAIR, text, mark)
+            text = _without(_PAIR, _is_no_password, text, mark)
         if "value" in lower:
             text = _without_values(_NAME_AND_VALUE, text, mark)
     if "-u" in text:
-        text = _without_logins(_USER, text, mark)
+        text = _without(_USER, _is_no_password, text, mark)
     return without_secrets(text, mark)
 
 
@@ -135,26 +136,27 @@ def is_password(value: str) -> bool:
     return bool(value) and not value.isdigit() and not value.startswith("//")
 
 
-def _without_logins(logins: re.Pattern[str], text: str, mark: str) -> str:
+def _is_no_password(found: re.Match[str]) -> bool:
+    value = found["value"]
+    return _IN_PROSE.match(value) is not None or not is_password(value)
+
+
+def _is_no_credential(found: re.Match[str]) -> bool:
+    return not found["value"].strip() or not is_secret(found["name"], found["value"])
+
+
+def _without(
+    places: re.Pattern[str], stays: Callable[[re.Match[str]], bool], text: str, mark: str
+) -> str:
+    """`text` without the values that `places` finds, but for those that stay."""
+
     def cleaned(found: re.Match[str]) -> str:
         value = found["value"]
-        stays = value.startswith(mark) or _NOTHING.match(value) or _IN_PROSE.match(value)
-        if stays or not is_password(value):
+        if value.startswith(mark) or _NOTHING.match(value.strip()) or stays(found):
             return found[0]
         return text[found.start() : found.start("value")] + mark
 
-    return logins.sub(cleaned, text)
-
-
-def _without_elements(elements: re.Pattern[str], text: str, mark: str) -> str:
-    def cleaned(found: re.Match[str]) -> str:
-        value = found["value"]
-        stays = not value.strip() or value.startswith(mark) or not is_secret(found["name"], value)
-        if stays or _NOTHING.match(value.strip()):
-            return found[0]
-        return text[found.start() : found.start("value")] + mark
-
-    return elements.sub(cleaned, text)
+    return places.sub(cleaned, text)
 
 
 def _without_values(names: re.Pattern[str], text: str, mark: str) -> str:

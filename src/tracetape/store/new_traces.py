@@ -18,7 +18,7 @@ import orjson
 from tracetape.capture import encode
 from tracetape.entities import SpanStatusCode, SpanType, TraceState
 from tracetape.entities.attachment import Attachment
-from tracetape.entities.trace_data import in_order
+from tracetape.entities.trace_data import order_of
 from tracetape.formats.mlflow_json import as_field, loses_digits
 from tracetape.formats.names import (
     COST,
@@ -31,7 +31,7 @@ from tracetape.formats.names import (
     TRACE_ID,
     TRACE_NAME,
 )
-from tracetape.store.protocol import COST_KINDS, MAX_TIME, TOKEN_KINDS
+from tracetape.store.protocol import COST_KINDS, MAX_TIME, SPAN_BYTES, TOKEN_KINDS
 from tracetape.store.splitting import Piece, split_value
 
 __all__ = ["ATTACHMENT", "ATTACHMENT_ID", "MADE_ANEW", "NewTrace", "amounts", "new_trace"]
@@ -51,7 +51,6 @@ _STR = {str}
 _VALUES = (SPAN_INPUTS, SPAN_OUTPUTS)
 _ODD = "something is odd"
 _SHORT = 64  # characters of a text that may come often
-_SPAN_BYTES = 500  # of a span without its values, about
 _Row = tuple[Any, ...]
 
 
@@ -76,16 +75,6 @@ class NewTrace:
     references: list[str]
     size: int
     attachments: dict[str, Attachment] = field(default_factory=dict)
-
-
-class _Place:
-    """The fields that `in_order` compares."""
-
-    __slots__ = ("_parent_id", "_span_id", "_start", "row")
-
-    def __init__(self, row: _Row) -> None:
-        self.row = row
-        self._span_id, self._parent_id, self._start = row[0], row[1], row[4]
 
 
 def new_trace(value: Any) -> NewTrace:
@@ -217,8 +206,8 @@ def _spans(name: str, given: Any, references: dict[str, None]) -> tuple[list[_Ro
             )
         )
     if not is_ordered:
-        rows = [place.row for place in in_order([_Place(row) for row in rows])]
-    return rows, size + _SPAN_BYTES * len(rows)
+        rows = [rows[index] for index in order_of((row[0], row[1], row[4]) for row in rows)]
+    return rows, size + SPAN_BYTES * len(rows)
 
 
 def _check(is_plain: bool) -> None:

@@ -14,7 +14,7 @@ from tracetape.store.query import Condition, TraceQuery
 if TYPE_CHECKING:
     from tracetape.entities.assessment import Assessment
 
-__all__ = ["COST_KINDS", "MAX_TIME", "TOKEN_KINDS", "Store", "TraceUpdate"]
+__all__ = ["COST_KINDS", "MAX_TIME", "SPAN_BYTES", "TOKEN_KINDS", "Store", "TraceUpdate"]
 
 MAX_TIME = (1 << 63) - 1  # later than any span
 TOKEN_KINDS = (
@@ -26,6 +26,7 @@ TOKEN_KINDS = (
     "reasoning_tokens",
 )
 COST_KINDS = ("input_cost", "output_cost", "total_cost")  # US dollars
+SPAN_BYTES = 500  # of a span without its values, about
 
 
 @dataclass

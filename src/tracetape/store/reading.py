@@ -12,6 +12,7 @@ import orjson
 from tracetape.entities import Span, Trace, TraceData, TraceInfo, TraceState
 from tracetape.store.assessments import add_assessments
 from tracetape.store.dedup import ContentReader
+from tracetape.store.protocol import SPAN_BYTES
 from tracetape.store.query import TraceQuery
 from tracetape.store.rows import (
     SPAN_COLUMNS,
@@ -42,7 +43,6 @@ _COUNT_SPANS = (
 # Spans, about, whose contents are read at once: fewer of large ones.
 _FIRST_GROUP, _GROUP, _GROUP_BYTES = 20, 100, 1_000_000
 _COUNT = 1 + TRACE_COLUMNS.index("span_count")
-_SPAN_BYTES = 500  # of a span without its values, about
 _READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"
 _Row = tuple[Any, ...]
 _T = TypeVar("_T")
@@ -87,7 +87,7 @@ class TraceReader:
         made: list[_T] = []
         done = spans = 0
         most_spans = _FIRST_GROUP
-        while done < len(names) and self._contents.given + spans * _SPAN_BYTES < most:
+        while done < len(names) and self._contents.given + spans * SPAN_BYTES < most:
             group: dict[int, _Row] = {}
             count = 0
             while done < len(names) and count < most_spans:
@@ -100,7 +100,7 @@ class TraceReader:
             several = TraceGroup(self, list(group.values()))
             made += make(several)
             spans += sum(map(len, several.spans))
-            one = _SPAN_BYTES + self._contents.given // max(1, spans)
+            one = SPAN_BYTES + self._contents.given // max(1, spans)
             most_spans = max(1, min(_GROUP, _GROUP_BYTES // one))
         return made, done
 

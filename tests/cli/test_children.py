@@ -173,3 +173,18 @@ def test_ctrl_c_that_arrives_with_the_commands_end_keeps_its_status(
         assert Command("sh", ["-c", "exit 4"]).run() == 4
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_no_finder_goes_while_a_child_imports(tracetape_command: Tracetape, script: Script) -> None:
+    """Python asks the finders one by one: an import of another thread would miss the next one."""
+    child = """
+import sys
+before = list(sys.meta_path)
+import openai
+from tracetape.instrument import registry
+assert registry.active()
+assert all(finder in sys.meta_path for finder in before), before
+"""
+    name = script(child)
+    done = tracetape_command("run", "sh", "-c", f"{sys.executable} {name}")
+    assert done.returncode == 0, done.stderr

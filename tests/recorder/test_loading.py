@@ -172,3 +172,29 @@ print("goes on")
         TRACETAPE_STORE=f"sqlite:///{store_path}",
     )
     assert done.stdout == "goes on\n"
+
+
+def test_imports_of_the_program_go_on_while_loading_ends(run_python: Run) -> None:
+    """Python asks the finders one by one: none may go from among them meanwhile."""
+    run_python(
+        HEAD
+        + """
+from tracetape import start_span  # of which the writing thread knows nothing yet
+went = threading.Event()
+
+class Meanwhile:  # is asked before the finder of files
+    def find_spec(self, name, path=None, target=None):
+        if name == "colorsys":
+            from tracetape.recorder.loading import shield
+            while shield._up:  # as another thread does
+                shield.lower()
+            went.set()
+        return None
+
+sys.meta_path.insert(len(sys.meta_path) - 1, Meanwhile())
+from tracetape.recorder.loading import shield
+shield.raise_()
+import colorsys
+assert went.is_set()
+"""
+    )

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 class _Waiting:
-    """Switches tracing on when one of some packages has been imported."""
+    """Switches tracing on when one of some packages has been imported.
+
+    It stays among the finders: were it taken away, an import that another thread has under way
+    could miss the finder after it, and fail.
+    """
 
     def __init__(self, names: frozenset[str]) -> None:
         self._names = names
@@ -52,8 +56,9 @@ class _Waiting:
         loader.exec_module = exec_module  # type: ignore[attr-defined]
 
     def _trace(self) -> None:
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
+        if not self._names:
+            return
+        self._names = frozenset()
         try:
             import tracetape
 

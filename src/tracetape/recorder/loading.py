@@ -40,7 +40,11 @@ def may_load_in_a_thread() -> bool:
 
 
 class _Shield:
-    """While threads of tracetape import something, who is about to make threads green waits."""
+    """While threads of tracetape import something, who is about to make threads green waits.
+
+    It stays among the finders once it is there: Python asks them one by one, and if one were taken
+    away meanwhile, an import of another thread would miss the next one and fail.
+    """
 
     def __init__(self) -> None:
         self._lock = lasting_lock()
@@ -49,30 +53,20 @@ class _Shield:
     def raise_(self) -> None:
         with self._lock:
             self._up += 1
-            if self._up == 1:
+            if not any(finder is self for finder in sys.meta_path):
                 sys.meta_path.insert(0, self)
 
     def lower(self) -> None:
         with self._lock:
-            self._up -= 1
-            if not self._up:
-                self._remove()
+            self._up = max(0, self._up - 1)
 
     def drop(self) -> None:
         """In a forked child, which has none of these threads."""
-        if self._up:
-            self._up = 0
-            self._remove()
-
-    def _remove(self) -> None:
-        try:
-            sys.meta_path.remove(self)
-        except ValueError:  # the program has put others in place of all
-            pass
+        self._up = 0
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """Let imports of these modules wait until the loading thread has them."""
-        if name not in _MAKE_GREEN or is_own_thread():
+        if not self._up or name not in _MAKE_GREEN or is_own_thread():
             return None
         for finder in [one for one in sys.meta_path if one is not self]:
             spec = finder.find_spec(name, path, target)

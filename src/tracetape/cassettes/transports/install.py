@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from types import ModuleType
+from typing import Any
 
 from tracetape._modules import is_installed
 from tracetape.cassettes.patching import Patches
@@ -17,9 +19,34 @@ from tracetape.cassettes.transports.sockets import patch_websockets
 __all__ = ["install", "uninstall"]
 
 _patches = Patches()
-_others = Watch(
+
+
+def _patch_httpx(patches: Patches, library: Any) -> None:
+    if hasattr(library, "AsyncHTTPTransport"):  # the program's own module may have the name
+        wrap = partial(httpx_family.wrap, library=library)
+        wrap_async = partial(httpx_family.wrap_async, library=library)
+        patches.wrap(library.HTTPTransport, "handle_request", wrap)
+        patches.wrap(library.AsyncHTTPTransport, "handle_async_request", wrap_async)
+
+
+def _patch_requests(patches: Patches, adapters: Any) -> None:
+    if hasattr(adapters, "HTTPAdapter"):
+        patches.wrap(adapters.HTTPAdapter, "send", requests_adapter.wrap)
+        mocks = sys.modules.get("responses")  # one that is imported later keeps our `send`
+        if mocks is not None and hasattr(mocks, "RequestsMock"):
+            patches.put(mocks.RequestsMock, "_real_send", RealSend(requests_adapter.wrap))
+
+
+_RECORDED: dict[str, Callable[[Patches, Any], None]] = {
+    "httpx": _patch_httpx,
+    "httpx2": _patch_httpx,
+    "requests.adapters": _patch_requests,
+}
+_watch = Watch(
     _patches,
     {
+        **_RECORDED,
+        # No tape records these; to import them takes too long.
         "http.client": elsewhere.patch_http_client,
         "urllib3.connectionpool": elsewhere.patch_urllib3,
         "aiohttp.client": elsewhere.patch_aiohttp,
@@ -31,42 +58,18 @@ _others = Watch(
 def install() -> None:
     """Wrap the one public method of each transport that every request passes.
 
-    A library that is imported only later must be seen too, so those that are installed are
-    imported here.
+    A program may take a method before its first request, so those libraries that can be imported
+    are imported here; the others are wrapped once the program has imported them.
     """
-    for name in ("httpx", "httpx2"):
-        library = _library(name)
-        if library is not None:
-            wrap = partial(httpx_family.wrap, library=library)
-            wrap_async = partial(httpx_family.wrap_async, library=library)
-            _patches.wrap(library.HTTPTransport, "handle_request", wrap)
-            _patches.wrap(library.AsyncHTTPTransport, "handle_async_request", wrap_async)
-    adapters = _library("requests.adapters")
-    if adapters is not None:
-        _patches.wrap(adapters.HTTPAdapter, "send", requests_adapter.wrap)
-        mocks = sys.modules.get("responses")  # one that is imported later keeps our `send`
-        if mocks is not None and hasattr(mocks, "RequestsMock"):
-            _patches.put(mocks.RequestsMock, "_real_send", RealSend(requests_adapter.wrap))
-    _others.start()
+    for name in _RECORDED:
+        if is_installed(name.partition(".")[0]):
+            with suppress(ImportError):  # half an installation, or a name that is another's
+                importlib.import_module(name)
+    _watch.start()
 
 
 def uninstall() -> None:
     """Put the originals back."""
-    _others.stop()
+    _watch.stop()
     retries.undo()
     _patches.undo()
-
-
-def _library(name: str) -> ModuleType | None:
-    if not is_installed(name.partition(".")[0]):
-        return None
-    try:
-        library = importlib.import_module(name)
-    except ImportError:
-        return None  # half an installation: nobody can use it either
-    # The program's own module or folder may have the name.
-    return (
-        library
-        if hasattr(library, "AsyncHTTPTransport") or hasattr(library, "HTTPAdapter")
-        else None
-    )

@@ -1,9 +1,11 @@
-"""Libraries that no tape records, seen once they are imported; to import them takes too long."""
+"""Libraries that a tape patches once they are imported."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 from tracetape.cassettes.patching import Patches
@@ -26,18 +28,19 @@ class Watch:
         """From now on the libraries are seen."""
         self._is_on = True
         for name in self._modules:
-            if name in sys.modules:
-                self._patch(sys.modules[name])
+            if sys.modules.get(name) is not None:
+                # Another thread may be in the midst of importing it: this waits for it.
+                self._patch(name, import_module(name))
             elif name not in self._registered:
                 from wrapt import register_post_import_hook
 
                 self._registered.add(name)
-                register_post_import_hook(self._patch, name)
+                register_post_import_hook(partial(self._patch, name), name)
 
     def stop(self) -> None:
         """Stop watching imports of libraries."""
         self._is_on = False
 
-    def _patch(self, module: Any) -> None:
+    def _patch(self, name: str, module: Any) -> None:
         if self._is_on:
-            self._modules[module.__name__](self._patches, module)
+            self._modules[name](self._patches, module)

@@ -10,9 +10,12 @@ from tracetape.entities import SpanType
 from tracetape.instrument import (
     Extractor,
     Failure,
+    Message,
+    MessageReader,
     Request,
     Result,
     Text,
+    call_text,
     count_of,
     decode,
     encode,
@@ -27,9 +30,10 @@ from tracetape.instrument import (
     plain,
     says,
     text_of,
+    text_of_parts,
 )
 
-__all__ = ["Management", "Messages", "normalised"]
+__all__ = ["Management", "MessageBlockReader", "Messages", "normalised"]
 
 _CONTENT = frozenset({"messages", "system", "tools"})
 # What the deltas of a block continue: their type, their key, the block's key.
@@ -155,6 +159,25 @@ class Messages(Extractor):
                 block["input"] = _parsed(block["input"])
         message = {**self._message, "content": blocks or items_of(self._message.get("content"))}
         return Result(message, _fields(message), _failure(message) or self._error)
+
+
+class MessageBlockReader(MessageReader):
+    """Finds the messages in calls of ``POST /v1/messages``; a request has the form of a chat's."""
+
+    def answered(self, outputs: Any) -> list[Message] | None:
+        """One message: its texts and the calls of tools."""
+        content = fields_of(outputs).get("content")
+        if not isinstance(content, list):
+            return None
+        texts = [_shown(block) for block in content if isinstance(block, dict)]
+        return [Message("assistant", " ".join(filter(None, texts)))]
+
+
+def _shown(block: dict[str, Any]) -> str:
+    kind = block.get("type")
+    if kind == "tool_use":
+        return call_text(block.get("name"), encode(block.get("input")).decode())
+    return "" if kind in ("thinking", "redacted_thinking") else text_of_parts([block])
 
 
 class Management(Extractor):

@@ -10,7 +10,7 @@ from databricks.sdk import WorkspaceClient
 
 from tracetape.entities import SpanType
 from tracetape.testing import CapturedTraces
-from tracetape_databricks import provider
+from tracetape_databricks.providers import provider
 
 CAPITAL: dict[str, Any] = {
     "model": "databricks-gemma-3-12b",

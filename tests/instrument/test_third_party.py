@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,10 +14,14 @@ import pytest
 from groq import Groq
 
 import tracetape
+from tracetape.cassettes import cassette
+from tracetape.cassettes.rewriting import write
 from tracetape.entities import Span, SpanStatusCode
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
+from tracetape.exchange.from_trace import interactions_of
 from tracetape.instrument import Integration, inspection, register, third_party
 from tracetape.testing import CapturedTraces
+from tracetape.tracing.runtime import runtime
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "integrations" / "tracetape_groq"
 ASK: dict[str, Any] = {"model": "llama", "messages": [{"role": "user", "content": "Capital?"}]}
@@ -106,6 +111,27 @@ def test_an_installed_distribution_is_found_by_autolog(
     assert span.outputs["choices"][0]["message"]["content"] == "Paris."
     assert span.token_usage == {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
     assert span.status.status_code is SpanStatusCode.OK
+
+
+@pytest.mark.usefixtures("groq_installed")
+@pytest.mark.parametrize("stream", [False, True])
+def test_its_calls_become_a_cassette(
+    traces: CapturedTraces, stream: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its table of endpoints says how, and which variables a replay sets for its client."""
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    tracetape.autolog()
+    asked = ask(stream=stream)
+    store = runtime.recorder.store
+    write(tmp_path / "made.yaml", interactions_of(only_span(traces), store.get_attachment))
+    tracetape.autolog(disable=True)
+    with cassette(tmp_path / "made.yaml", mode="none"):
+        answer = Groq().chat.completions.create(**ASK, stream=stream)
+        if not stream:
+            assert answer.choices == asked.choices
+        else:
+            assert "".join(chunk.choices[0].delta.content or "" for chunk in answer) == "Paris."
+    assert "GROQ_API_KEY" not in os.environ
 
 
 @pytest.mark.usefixtures("groq_installed")

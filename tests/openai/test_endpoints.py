@@ -440,10 +440,17 @@ def test_a_very_large_body_is_not_copied(
     assert span().outputs == "[a body of 180 bytes is not kept]"
 
 
-def test_every_extractor_of_the_table_is_there() -> None:
+def test_every_class_of_the_table_is_there() -> None:
     """They are loaded when first needed: a wrong name would show only then."""
-    from tracetape.instrument.endpoints import resolve
-    from tracetape_openai import TEMPLATE
+    from tracetape.apis import apis, as_endpoint, resolve
+    from tracetape.instrument import MessageReader, Replay
+    from tracetape_openai.integration import TEMPLATE
 
-    for reference in (*TEMPLATE.endpoints.values(), TEMPLATE.generic, TEMPLATE.management):
+    for reference in (TEMPLATE.generic, TEMPLATE.management):
         assert issubclass(resolve(reference), Extractor)
+    endpoints = [as_endpoint(value) for api in apis() for value in api.endpoints.values()]
+    assert len(endpoints) > 16
+    for endpoint in endpoints:
+        assert issubclass(resolve(endpoint.extractor), Extractor)
+        for reference, kind in ((endpoint.replay, Replay), (endpoint.messages, MessageReader)):
+            assert reference is None or issubclass(resolve(reference), kind)

@@ -21,6 +21,10 @@ UPWARD = {
     ("tracetape.instrument.registry", "tracetape_anthropic"),
     ("tracetape.instrument.registry", "tracetape_databricks"),
     ("tracetape.instrument.registry", "tracetape_openai"),
+    # Their endpoints, found in the same way.
+    ("tracetape.apis", "tracetape_anthropic.api"),
+    ("tracetape.apis", "tracetape_databricks.api"),
+    ("tracetape.apis", "tracetape_openai.api"),
 }
 
 

@@ -13,9 +13,11 @@ import tracetape
 from tracetape.entities import Document, SpanEvent, SpanType, Trace, TraceData
 from tracetape.views import render_tree, tree_text
 
+LastTrace = Callable[[], Trace]
+
 
 def test_a_tree_without_times_is_the_same_for_every_run(
-    last_trace: Callable[[], Trace],
+    last_trace: LastTrace,
 ) -> None:
     """Names, types, previews and errors; no durations, no ids."""
 
@@ -46,7 +48,7 @@ def test_a_tree_without_times_is_the_same_for_every_run(
 
 
 def test_a_chat_is_previewed_by_its_last_question_and_its_answer(
-    last_trace: Callable[[], Trace],
+    last_trace: LastTrace,
 ) -> None:
     """Text, parts of content, and tool calls."""
     with tracetape.start_span("chat", span_type=SpanType.CHAT_MODEL) as span:
@@ -59,7 +61,61 @@ def test_a_chat_is_previewed_by_its_last_question_and_its_answer(
     assert lines[-2:] == ["    ├── → user: What is [image_url]", '    └── ← look({"at": 1})']
 
 
-def test_untrusted_text_is_shown_not_obeyed(last_trace: Callable[[], Trace]) -> None:
+@pytest.mark.parametrize(
+    ("path", "inputs", "outputs", "shown"),
+    [
+        (
+            "/responses",
+            {"model": "m", "input": "Where?"},
+            {
+                "output": [
+                    {"type": "reasoning", "summary": []},
+                    {"type": "message", "content": [{"type": "output_text", "text": "There."}]},
+                    {"type": "function_call", "name": "look", "arguments": '{"at": 1}'},
+                ]
+            },
+            ("→ user: Where?", '← There. look({"at": 1})'),
+        ),
+        (
+            "/responses",
+            {
+                "input": [
+                    {"role": "user", "content": [{"type": "input_text", "text": "Where?"}]},
+                    {"type": "function_call", "name": "look", "arguments": "{}"},
+                    {"type": "function_call_output", "call_id": "c", "output": "a wall"},
+                ]
+            },
+            {"id": "r", "output": []},
+            ("→ tool: a wall",),
+        ),
+        (
+            "/v1/messages",
+            {"system": "s", "messages": [{"role": "user", "content": "Where?"}]},
+            {
+                "content": [
+                    {"type": "thinking", "thinking": "Hm."},
+                    {"type": "text", "text": "There."},
+                    {"type": "tool_use", "name": "look", "input": {"at": 1}},
+                ]
+            },
+            ("→ user: Where?", '← There. look({"at":1})'),
+        ),
+    ],
+)
+def test_messages_of_other_forms_are_found_by_the_endpoint(
+    path: str, inputs: object, outputs: object, shown: tuple[str, ...], last_trace: LastTrace
+) -> None:
+    """The table of endpoints names who reads them."""
+    with tracetape.start_span("call", span_type=SpanType.CHAT_MODEL) as span:
+        span.set_fields({"path": path, "base_url": "https://a.test"})
+        span.set_inputs(inputs)
+        span.set_outputs(outputs)
+
+    lines = tree_text(last_trace(), times=False).splitlines()[2:]
+    assert tuple(line.lstrip("│├└─ ") for line in lines) == shown
+
+
+def test_untrusted_text_is_shown_not_obeyed(last_trace: LastTrace) -> None:
     """Neither rich's markup nor a terminal's escape sequences have an effect."""
     with tracetape.start_span("[red]name[/red]\x1b[2J") as span:
         span.set_outputs("\x1b]0;title\x07 [bold]x[/bold] \u202e \r\nnext")
@@ -70,7 +126,7 @@ def test_untrusted_text_is_shown_not_obeyed(last_trace: Callable[[], Trace]) -> 
     assert not {"\x1b", "\x07", "\r", "\u202e"} & set(text)
 
 
-def test_long_values_are_cut_to_the_width(last_trace: Callable[[], Trace]) -> None:
+def test_long_values_are_cut_to_the_width(last_trace: LastTrace) -> None:
     """No line is longer than asked for."""
     with tracetape.start_span("long") as span:
         span.set_outputs("word " * 1000)
@@ -87,7 +143,7 @@ def test_a_running_trace_says_so() -> None:
     assert lines[2] == "└── outer  running"
 
 
-def test_what_is_too_wide_for_one_line_goes_on_below(last_trace: Callable[[], Trace]) -> None:
+def test_what_is_too_wide_for_one_line_goes_on_below(last_trace: LastTrace) -> None:
     """Model, tokens and times of a span are never cut, only inputs and outputs."""
     with tracetape.start_span("Completions", span_type=SpanType.CHAT_MODEL) as span:
         usage = {"input_tokens": 1234, "output_tokens": 56, "total_tokens": 1290}
@@ -99,7 +155,7 @@ def test_what_is_too_wide_for_one_line_goes_on_below(last_trace: Callable[[], Tr
     ]
 
 
-def test_a_tree_deeper_than_the_screen_is_shown(last_trace: Callable[[], Trace]) -> None:
+def test_a_tree_deeper_than_the_screen_is_shown(last_trace: LastTrace) -> None:
     """The guides are shortened, the names are not."""
     with contextlib.ExitStack() as stack:
         for number in range(60):
@@ -112,7 +168,7 @@ def test_a_tree_deeper_than_the_screen_is_shown(last_trace: Callable[[], Trace])
     assert max(map(len, lines)) <= 60
 
 
-def test_a_span_without_its_parent_hangs_from_the_root(last_trace: Callable[[], Trace]) -> None:
+def test_a_span_without_its_parent_hangs_from_the_root(last_trace: LastTrace) -> None:
     """As one does whose parent is in a process that was killed; a ring is opened."""
     with tracetape.start_span("lost"), tracetape.start_span("a"), tracetape.start_span("b"):
         pass
@@ -128,7 +184,7 @@ def test_a_span_without_its_parent_hangs_from_the_root(last_trace: Callable[[], 
 
 
 def test_a_retriever_is_previewed_by_the_titles_of_its_first_documents(
-    last_trace: Callable[[], Trace],
+    last_trace: LastTrace,
 ) -> None:
     """A document without a title, by its beginning."""
     with tracetape.start_span("find", span_type=SpanType.RETRIEVER) as span:
@@ -140,7 +196,7 @@ def test_a_retriever_is_previewed_by_the_titles_of_its_first_documents(
     assert line.endswith("… · …")
 
 
-def test_in_full_everything_is_said(last_trace: Callable[[], Trace]) -> None:
+def test_in_full_everything_is_said(last_trace: LastTrace) -> None:
     """Whole values as JSON, the stack of an error; folded where they are wider than the screen."""
 
     @tracetape.trace
@@ -158,7 +214,7 @@ def test_in_full_everything_is_said(last_trace: Callable[[], Trace]) -> None:
 
 
 def test_where_lines_cannot_be_drawn_letters_stand_for_them(
-    last_trace: Callable[[], Trace],
+    last_trace: LastTrace,
 ) -> None:
     """A console that knows ASCII only gets a tree, not an error."""
     with tracetape.start_span("outer"), tracetape.start_span("inner"):

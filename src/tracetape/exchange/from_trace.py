@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import ast
 from base64 import b64encode
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tracetape.apis import endpoint_of, resolve
 from tracetape.capture import encode
 from tracetape.cassettes import Chunk, Interaction, RecordedError, Request, Response
 from tracetape.entities import Span, SpanStatusCode, Trace
 from tracetape.entities.attachment import Attachment
 from tracetape.exceptions import InvalidValueError
-from tracetape.exchange.event_streams import (
-    DONE,
-    chat_events,
-    completion_events,
+from tracetape.exchange.replay import (
+    AnyReplay,
+    Replay,
+    StoredCall,
+    UnfitError,
     data_event,
-    response_events,
+    field_of,
 )
-from tracetape.formats.names import NAME_OF_FIELD
 
 __all__ = ["calls_of", "interactions_of"]
 
@@ -28,19 +29,6 @@ _JSON = [("content-type", "application/json")]
 _SSE = [("content-type", "text/event-stream")]
 _MISS = "tracetape.exceptions.CassetteMissError: "
 _SOON = [("retry-after-ms", "1")]  # the SDK waits as long as that before it tries again
-_FILES = ["/audio/transcriptions", "/audio/translations", "/images/edits", "/images/variations"]
-_PATHS = {
-    "/chat/completions",
-    "/completions",
-    "/embeddings",
-    "/images/generations",
-    "/moderations",
-    "/decisions",
-    "/responses",
-    "/responses/compact",
-}
-# Azure's client puts the model into the URL of these.
-_DEPLOYED = {"/chat/completions", "/completions", "/embeddings", "/images/generations"}
 Attachments = Callable[[str], "Attachment | None"]
 
 
@@ -103,49 +91,45 @@ def interactions_of(span: Span, attachments: Attachments) -> list[Interaction]:
     """
     try:
         return [*_interactions(span, attachments)]
-    except _Unfit as reason:
+    except UnfitError as reason:
         raise InvalidValueError(
             f"the span {span.span_id} ({span.name}) cannot be replayed: {reason}"
         ) from None
 
 
-class _Unfit(Exception):  # noqa: N818 - a reason, which the caller makes an error of
-    """Why a span is not an interaction."""
-
-
 def _is_call(span: Span) -> bool:
-    return _field(span, "path") is not None and _field(span, "base_url") is not None
-
-
-def _field(span: Span, name: str) -> Any:
-    return span.get_attribute(NAME_OF_FIELD[name])
+    return field_of(span, "path") is not None and field_of(span, "base_url") is not None
 
 
 def _interactions(span: Span, attachments: Attachments) -> Iterator[Interaction]:
     if not _is_call(span):
-        raise _Unfit("it was not made by an integration, so its URL and bodies are not known")
-    path = str(_field(span, "path"))
-    if path in _FILES:
-        raise _Unfit("files were uploaded, which a trace does not hold as they were sent")
-    if path not in _PATHS and span.name != f"POST {path}":
-        raise _Unfit(f"tracetape does not know the requests and answers of {path}")
+        raise UnfitError("it was not made by an integration, so its URL and bodies are not known")
+    path = str(field_of(span, "path"))
+    replay = _replay_of(span, path)
     body = _media(span.inputs, attachments)
     if not isinstance(body, dict):
-        raise _Unfit("its inputs are not the body of a request")
-    if path == "/embeddings":
-        body.setdefault("encoding_format", "base64")  # the SDK asks so if nobody else does
-    request = Request("POST", _url(span, path, body), [*_JSON], encode(body))
+        raise UnfitError("its inputs are not the body of a request")
+    call = StoredCall(span, path, body, _media(span.outputs, attachments))
+    request = Request("POST", replay.url(call), [*_JSON], encode(replay.body(call)))
     for event in span.events:
         if event.name == "retry":
             yield _refused(request, event.attributes.get("http.response.status_code"))
-    yield _answered(span, path, request, body, attachments)
+    yield _answered(call, replay, request)
 
 
-def _url(span: Span, path: str, body: Mapping[str, Any]) -> str:
-    base = str(_field(span, "base_url"))
-    if span.provider == "azure" and path in _DEPLOYED and "/deployments/" not in base:
-        return f"{base}/deployments/{body.get('model')}{path}"
-    return f"{base}{path}"
+def _replay_of(span: Span, path: str) -> Replay:
+    """The replay of the endpoint, by the table of endpoints."""
+    endpoint = endpoint_of(path)
+    if endpoint is None and span.name == f"POST {path}":
+        return AnyReplay()
+    reference = None if endpoint is None else endpoint.replay
+    replay = None if reference is None else resolve(reference)
+    if replay is None:
+        raise UnfitError(f"tracetape does not know the requests and answers of {path}")
+    if replay.refusal:
+        raise UnfitError(replay.refusal)
+    made: Replay = replay()
+    return made
 
 
 def _refused(request: Request, status: Any) -> Interaction:
@@ -155,72 +139,30 @@ def _refused(request: Request, status: Any) -> Interaction:
     return Interaction(request, Response(status, "", [*_JSON, *_SOON], [Chunk(b"{}")]))
 
 
-def _answered(
-    span: Span,
-    path: str,
-    request: Request,
-    body: Mapping[str, Any],
-    attachments: Attachments,
-) -> Interaction:
-    failure = _failure(span)
-    answer = _media(span.outputs, attachments)
-    if answer is None:
+def _answered(call: StoredCall, replay: Replay, request: Request) -> Interaction:
+    failure = _failure(call.span)
+    if call.answer is None:
         if failure is None:
-            raise _Unfit("it has no outputs, so there is no answer to give")
+            raise UnfitError("it has no outputs, so there is no answer to give")
         return _failed(request, *failure)
-    if path == "/embeddings" and isinstance(answer, dict):
-        data = answer.get("data")
-        if isinstance(data, dict) and "count" in data:
-            raise _Unfit(
-                "the vectors were not stored, only their count and dimension: trace them with "
-                "`tracetape.autolog(vectors=True)`, or record a tape with "
-                "`tracetape run --cassette`"
-            )
-    if path == "/completions" and isinstance(answer, str) and _field(span, "streamed"):
-        answer = _completion(span, answer)
-    head = [("x-request-id", str(_field(span, "request_id")))] if _field(span, "request_id") else []
-    if not _field(span, "streamed"):
+    answer = replay.answer(call)
+    request_id, ending = call.field("request_id"), call.field("stream_end")
+    head = [("x-request-id", str(request_id))] if request_id else []
+    if not call.field("streamed"):
         return Interaction(request, Response(200, "OK", [*_JSON, *head], [Chunk(encode(answer))]))
-    chunks = [Chunk(event) for event in _events(path, answer, body, _field(span, "chunk_count"))]
+    chunks = [Chunk(event) for event in replay.events(call, answer)]
     response = Response(200, "OK", [*_SSE, *head], chunks)
-    if failure is not None and _field(span, "stream_end") == "error":
+    if failure is not None and ending == "error":
         kind, message = failure
         if kind != "APIError":
             return Interaction(request, response, RecordedError(kind, message))
         response.chunks.append(Chunk(data_event({"error": {"message": message}})))
-    elif _field(span, "stream_end") == "exhausted":
-        if path != "/responses":
-            response.chunks.append(Chunk(DONE))
+    elif ending == "exhausted":
+        if replay.done:
+            response.chunks.append(Chunk(replay.done))
     else:
         response.cut = True  # its reader left
     return Interaction(request, response)
-
-
-def _completion(span: Span, text: str) -> dict[str, Any]:
-    """The completion of which a stream's text is kept (`tracetape_openai.completions`)."""
-    reasons = _field(span, "finish_reasons") or [None]
-    usage = _field(span, "provider_usage")
-    return {
-        "id": _field(span, "response_id") or "",
-        "object": "text_completion",
-        "created": span.start_time_ns // 1_000_000_000,
-        "model": span.model_name,
-        "choices": [{"index": 0, "text": text, "finish_reason": reasons[0]}],
-        **({"usage": usage} if usage else {}),
-    }
-
-
-def _events(path: str, answer: Any, body: Mapping[str, Any], count: Any) -> list[bytes]:
-    number = count if isinstance(count, int) else 0
-    if path == "/chat/completions" and isinstance(answer, dict):
-        return chat_events(answer, body, number)
-    if path == "/completions" and isinstance(answer, dict):
-        return completion_events(answer, body, number)
-    if path == "/responses" and isinstance(answer, dict):
-        return response_events(answer, number)
-    if path not in _PATHS and isinstance(answer, list):  # a path nobody knows: chunks as they came
-        return [data_event(chunk) for chunk in answer]
-    raise _Unfit(f"it was streamed, and tracetape does not know how {path} streams")
 
 
 def _failure(span: Span) -> tuple[str, str] | None:
@@ -248,11 +190,11 @@ def _failed(request: Request, kind: str, message: str) -> Interaction:
     if kind == "APIConnectionError":
         return Interaction(request, None, RecordedError("ConnectError", message))
     if kind == "CassetteMissError":
-        raise _Unfit(
+        raise UnfitError(
             "its request was not on the cassette that was replayed, so no server answered: record "
             "it there with mode 'new_episodes', or choose other calls with --span"
         )
-    raise _Unfit(
+    raise UnfitError(
         f"it ended with {kind}, which is not an answer from a server: choose other calls with "
         "--span"
     )
@@ -287,7 +229,7 @@ def _media(value: Any, attachments: Attachments) -> Any:
         return value
     found = attachments(str(said["attachment_id"]))
     if found is None:
-        raise _Unfit(f"the attachment {said['attachment_id']} was not stored")
+        raise UnfitError(f"the attachment {said['attachment_id']} was not stored")
     text = b64encode(found.content_bytes).decode()
     if parse_qs(urlsplit(value).query).get("encoding") == ["base64"]:
         return text

@@ -3,26 +3,17 @@
 from typing import TYPE_CHECKING
 
 from tracetape._lazy import lazy_names
-from tracetape._modules import is_installed
-from tracetape.instrument.autolog_options import options
-from tracetape.instrument.integration import Extractor, Integration, Request, Result, Target
-from tracetape.instrument.outcomes import (
-    Failure,
-    failure_of_answer,
-    failure_of_error,
-    failure_of_page,
-    failure_of_reasons,
-)
-from tracetape.instrument.parsing import wrap_taking_a_chunk
-from tracetape.instrument.providers import provider_of
-from tracetape.instrument.registry import autolog, autolog_one, register
-from tracetape.instrument.template import Template
 
 if TYPE_CHECKING:
     from tracetape._lazy import loading
+    from tracetape._modules import is_installed
     from tracetape._system import perf_counter_ns, wall_clock_ns
+    from tracetape.apis import Api, Endpoint, Variables
     from tracetape.capture import decode, encode
     from tracetape.diagnostics import internal_error, package_missing
+    from tracetape.exchange.replay import Replay, StoredCall, UnfitError, data_event
+    from tracetape.formats.messages import Message, MessageReader, call_text, text_of_parts
+    from tracetape.instrument.autolog_options import options
     from tracetape.instrument.call import Call, begin_call, calling, noticed
     from tracetape.instrument.chunks import (
         Text,
@@ -39,6 +30,7 @@ if TYPE_CHECKING:
         text_of,
     )
     from tracetape.instrument.credentials import ClientSecrets, of_request
+    from tracetape.instrument.integration import Extractor, Integration, Request, Result, Target
     from tracetape.instrument.method_calls import (
         around,
         around_async,
@@ -46,6 +38,17 @@ if TYPE_CHECKING:
         keep_login_from_records,
         parameters,
     )
+    from tracetape.instrument.outcomes import (
+        Failure,
+        failure_of_answer,
+        failure_of_error,
+        failure_of_page,
+        failure_of_reasons,
+    )
+    from tracetape.instrument.parsing import wrap_taking_a_chunk
+    from tracetape.instrument.providers import provider_of
+    from tracetape.instrument.registry import autolog, autolog_one, register
+    from tracetape.instrument.template import Template
     from tracetape.privacy.names import MARK, is_secret_in_query
     from tracetape.privacy.urls import clean_text, secrets_in_url
     from tracetape.privacy.values import secrets_of_request, those_that_tell
@@ -64,18 +67,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MARK",
+    "Api",
     "Call",
     "ClientSecrets",
+    "Endpoint",
     "Extractor",
     "Failure",
     "Integration",
+    "Message",
+    "MessageReader",
+    "Replay",
     "Request",
     "Result",
     "Run",
     "Scope",
+    "StoredCall",
     "Target",
     "Template",
     "Text",
+    "UnfitError",
+    "Variables",
     "around",
     "around_async",
     "autolog",
@@ -85,11 +96,13 @@ __all__ = [
     "begin_run",
     "begin_span",
     "call_inside",
+    "call_text",
     "calling",
     "clean_text",
     "count_of",
     "current",
     "current_span",
+    "data_event",
     "decode",
     "decoded_base64",
     "encode",
@@ -125,6 +138,7 @@ __all__ = [
     "start_span",
     "start_span_no_context",
     "text_of",
+    "text_of_parts",
     "those_that_tell",
     "traced_async_generator",
     "traced_generator",
@@ -133,8 +147,31 @@ __all__ = [
     "wrap_taking_a_chunk",
 ]
 
-# What integrations need of the rest of the package, loaded when one asks for it.
+# All of it is loaded when somebody asks for it: a table of endpoints must cost next to nothing.
 _HELPERS = {
+    "tracetape._modules": ("is_installed",),
+    "tracetape.apis": ("Api", "Endpoint", "Variables"),
+    "tracetape.exchange.replay": ("Replay", "StoredCall", "UnfitError", "data_event"),
+    "tracetape.formats.messages": ("Message", "MessageReader", "call_text", "text_of_parts"),
+    "tracetape.instrument.autolog_options": ("options",),
+    "tracetape.instrument.integration": (
+        "Extractor",
+        "Integration",
+        "Request",
+        "Result",
+        "Target",
+    ),
+    "tracetape.instrument.outcomes": (
+        "Failure",
+        "failure_of_answer",
+        "failure_of_error",
+        "failure_of_page",
+        "failure_of_reasons",
+    ),
+    "tracetape.instrument.parsing": ("wrap_taking_a_chunk",),
+    "tracetape.instrument.providers": ("provider_of",),
+    "tracetape.instrument.registry": ("autolog", "autolog_one", "register"),
+    "tracetape.instrument.template": ("Template",),
     "tracetape._lazy": ("loading",),
     "tracetape._system": (
         "perf_counter_ns",

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from tracetape._modules import load
+from tracetape.apis import Endpoint, Reference, as_endpoint, resolve
 from tracetape.instrument.integration import Extractor
 
-__all__ = ["Endpoints", "ExtractorRef", "is_below", "path_below", "resolve"]
-
-# A class, or "module:Class", which is loaded when the first such call is made.
-ExtractorRef: TypeAlias = "type[Extractor] | str"
+__all__ = ["Endpoints", "is_below", "path_below"]
 
 
 class Endpoints:
     """A table of extractor classes; keys as in `Template.endpoints`."""
 
-    def __init__(self, table: Mapping[str, ExtractorRef]) -> None:
+    def __init__(self, table: Mapping[str, Endpoint | Reference]) -> None:
         """Sort the plain paths, which are looked up at once, from those with a part left open."""
-        self._exact: dict[tuple[str, str], ExtractorRef] = {}
-        self._open: list[tuple[str, list[str], ExtractorRef]] = []
-        for key, extractor in table.items():
+        self._exact: dict[tuple[str, str], Reference] = {}
+        self._open: list[tuple[str, list[str], Reference]] = []
+        for key, value in table.items():
+            extractor = as_endpoint(value).extractor
             method, _, path = key.rpartition(" ")
             if "{" in path:
                 self._open.append((method or "POST", path.split("/"), extractor))
@@ -55,19 +51,6 @@ class Endpoints:
                 return path[:start], path[start:], found
             start = path.find("/", start + 1)
         return "", path, None
-
-
-def resolve(extractor: ExtractorRef) -> type[Extractor] | None:
-    """The class itself; None if its module cannot be imported."""
-    return _loaded(extractor) if isinstance(extractor, str) else extractor
-
-
-@lru_cache(maxsize=256)
-def _loaded(reference: str) -> type[Extractor] | None:
-    module, _, name = reference.partition(":")
-    found = load(module, "calls of its endpoints are traced in part, or not at all")
-    loaded: type[Extractor] | None = None if found is None else getattr(found, name)
-    return loaded
 
 
 def _fits(pattern: list[str], parts: list[str]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
+from tracetape.apis import Api
+
 __all__ = ["Extractor", "Integration", "Request", "Result", "Target"]
 
 
@@ -163,6 +165,7 @@ class Integration(NamedTuple):
         install: the command that installs it.
         targets: what is patched.
         ahead: modules with the extractors that most programs need; they are loaded on a thread.
+        apis: its endpoints, for what is done with stored calls and with cassettes.
     """
 
     name: str
@@ -170,3 +173,4 @@ class Integration(NamedTuple):
     install: str
     targets: tuple[Target, ...]
     ahead: tuple[str, ...] = ()
+    apis: tuple[Api, ...] = ()

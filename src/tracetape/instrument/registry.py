@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Mapping
-from types import NoneType
+from types import ModuleType, NoneType
 from typing import Any
 
 from tracetape._modules import is_installed, load
@@ -33,14 +33,15 @@ __all__ = [
     "register",
 ]
 
-# Our own; their modules are imported when an integration is first switched on.
-_MODULES = {
+# Our own: packages, whose module `integration` is imported when they are first switched on.
+_PACKAGES = {
     "agents": "tracetape_agents",
     "anthropic": "tracetape_anthropic",
     "databricks": "tracetape_databricks",
     "openai": "tracetape_openai",
-    "threads": "tracetape.instrument.threads",
 }
+_OF_INSTRUMENT = {"threads": "tracetape.instrument.threads"}
+_OWN = frozenset({*_PACKAGES, *_OF_INSTRUMENT})
 _PROVIDER_RULES = ("tracetape_databricks",)
 # Of ``mlflow.autolog``, MLflow 3.17: taken, and without meaning here.
 _MLFLOW_KEYWORDS = frozenset(
@@ -171,7 +172,7 @@ def register(integration: Integration) -> None:
         InvalidTypeError: it is not an `Integration`.
         InvalidValueError: tracetape has an integration of this name.
     """
-    third_party.add(integration, frozenset(_MODULES))
+    third_party.add(integration, _OWN)
     for patch in _patches.pop(integration.name, ()):
         patch.switch_off()
     if _left_off is not None and integration.name not in _left_off:
@@ -227,7 +228,7 @@ def _switch(name: str, *, on: bool) -> None:
         if not on:
             return
         for module in _PROVIDER_RULES:
-            rules = load(module, "providers are named by their host only")
+            rules = _part(module, "providers", "providers are named by their host only")
             if rules is not None:
                 register_provider(rules.provider)
         found = integration(name)
@@ -251,23 +252,32 @@ def _get_ready() -> None:
 def names() -> list[str]:
     """Names of all integrations, those of others included."""
     others = third_party.names()
-    for name in sorted(_MODULES.keys() & set(others)):
+    for name in sorted(_OWN & set(others)):
         warn_once(
             f"third party {name}",
             "tracetape: the entry point %r of another distribution is ignored: "
             "tracetape has an integration of this name",
             name,
         )
-    return sorted({*_MODULES, *others})
+    return sorted({*_OWN, *others})
 
 
 def integration(name: str) -> Integration | None:
     """The integration of this name; None with one warning if it cannot be imported."""
-    if name not in _MODULES:
+    if name not in _OWN:
         return third_party.find(name)
-    module = load(_MODULES[name], f"calls of {name} are not traced")
+    lost = f"calls of {name} are not traced"
+    if name in _OF_INSTRUMENT:
+        module = load(_OF_INSTRUMENT[name], lost)
+    else:
+        module = _part(_PACKAGES[name], "integration", lost)
     found: Integration | None = None if module is None else module.INTEGRATION
     return found
+
+
+def _part(package: str, name: str, lost: str) -> ModuleType | None:
+    """A module of one of our packages; where all of that is missing, the warning names it."""
+    return load(package, lost) and load(f"{package}.{name}", lost)
 
 
 def problem(name: str) -> str:

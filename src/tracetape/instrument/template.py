@@ -12,6 +12,7 @@ from copy import copy
 from typing import Any, NamedTuple, get_origin
 from urllib.parse import urlsplit
 
+from tracetape.apis import Endpoint, Reference, resolve
 from tracetape.capture.conversion import is_sentinel
 from tracetape.capture.encoding import holds_odd_float
 from tracetape.diagnostics import internal_error
@@ -21,7 +22,7 @@ from tracetape.instrument.byte_streams import library_of
 from tracetape.instrument.call import Call, begin_call, calling
 from tracetape.instrument.copying import copied
 from tracetape.instrument.credentials import ClientSecrets, of_request
-from tracetape.instrument.endpoints import Endpoints, ExtractorRef, is_below, path_below, resolve
+from tracetape.instrument.endpoints import Endpoints, is_below, path_below
 from tracetape.instrument.files import described_files
 from tracetape.instrument.integration import Extractor, Request, Target
 from tracetape.instrument.providers import provider_of, provider_of_client
@@ -61,9 +62,7 @@ class Template(NamedTuple):
     Attributes:
         module: its package; ``Stream`` and ``AsyncStream`` are exported there.
         client, async_client: the names of its client classes.
-        endpoints: extractors by path below the API's base, such as ``/responses`` or
-            ``GET /responses/{id}``; POST where no method is named, ``{}`` for any one part. Each
-            is a class, or "module:Class", which is loaded when the first such call is made.
+        endpoints: by path below the API's base, as in `tracetape.instrument.Api`.
         generic: reads calls of other paths whose body names a model; None: they are not traced.
         management: reads all other calls, if `autolog(all_requests=True)` asks for them.
         managed: beginnings of paths that are never read by `generic`.
@@ -76,10 +75,10 @@ class Template(NamedTuple):
     module: str
     client: str
     async_client: str
-    endpoints: Mapping[str, ExtractorRef]
+    endpoints: Mapping[str, Endpoint | Reference]
     default_provider: str | None = None
-    generic: ExtractorRef | None = None
-    management: ExtractorRef | None = None
+    generic: Reference | None = None
+    management: Reference | None = None
     managed: tuple[str, ...] = ()
     request_id: str = "x-request-id"
     name: str = ""

@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tracetape.apis import apis
 from tracetape.cassettes import Interaction
 from tracetape.exceptions import CassetteMissError
 
@@ -15,18 +16,6 @@ if TYPE_CHECKING:
     from tracetape.cassettes import Player
 
 __all__ = ["replay_calls"]
-
-# What the SDK's resources name; the longest first.
-_PATHS = (
-    "/chat/completions",
-    "/images/generations",
-    "/responses/compact",
-    "/completions",
-    "/embeddings",
-    "/moderations",
-    "/decisions",
-    "/responses",
-)
 
 
 def replay_calls(tape: Player, asynchronous: Collection[int] = ()) -> None:
@@ -81,9 +70,13 @@ class _Call(NamedTuple):
                         number += 1
 
     def _path(self) -> str:
+        """The path of the endpoint; of one that no table has, the last part of the URL."""
         url = self.recorded.request.url
-        path = next((path for path in _PATHS if url.endswith(path)), None)
-        return path or "/" + url.rpartition("/")[2]
+        for api in apis():
+            _, path = api.split(url) or ("", "")
+            if path and url.endswith(path):
+                return path
+        return "/" + url.rpartition("/")[2]
 
     def _client(self) -> dict[str, Any]:
         base_url = self.recorded.request.url.removesuffix(self._path())

@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from tracetape._json import dumps
+from tracetape.apis import endpoint_of, resolve
 from tracetape.entities import Span, SpanType
+from tracetape.formats.messages import MessageReader
+from tracetape.formats.names import NAME_OF_FIELD
 from tracetape.views.format import one_line
 
 __all__ = ["input_preview", "output_preview"]
 
+_ANSWERED = ("user", "tool")  # roles of the messages that a model answers
 _TITLES = 3  # documents of a retriever that are named
 _TITLE_WIDTH = 60
 
 
 def input_preview(span: Span) -> str | None:
-    """The last user message of a chat; otherwise the inputs as short as they can be said."""
+    """The last message of a user or a tool; without one the inputs, as short as they can be."""
     value = span.inputs
-    if isinstance(value, dict) and isinstance(value.get("messages"), list):
-        for message in reversed(value["messages"]):
-            if isinstance(message, dict) and message.get("role") in ("user", "tool"):
-                return f"{message['role']}: {_content(message)}"
+    for message in reversed(_reader(span).asked(value)):
+        if message.role in _ANSWERED:
+            return f"{message.role}: {message.text}"
     if isinstance(value, dict) and len(value) == 1:
         value = next(iter(value.values()))
     return _short(value)
@@ -29,35 +32,28 @@ def input_preview(span: Span) -> str | None:
 def output_preview(span: Span) -> str | None:
     """The text or the tool calls of an answer; the documents of a retriever; else the outputs."""
     value = span.outputs
-    if isinstance(value, dict) and isinstance(value.get("choices"), list):
-        messages = [c.get("message") for c in value["choices"] if isinstance(c, dict)]
-        return " | ".join(_answer(m) for m in messages if isinstance(m, dict)) or None
+    answered = _reader(span).answered(value)
+    if answered is not None:
+        return " | ".join(message.text for message in answered) or None
     if span.span_type == SpanType.RETRIEVER and isinstance(value, list):
         return _documents(value)
     return _short(value)
+
+
+def _reader(span: Span) -> MessageReader:
+    """The reader of the endpoint, by the table of endpoints."""
+    path = span.get_attribute(NAME_OF_FIELD["path"])
+    endpoint = endpoint_of(path) if isinstance(path, str) else None
+    reference = None if endpoint is None else endpoint.messages
+    found = None if reference is None else resolve(reference)
+    reader: MessageReader = MessageReader() if found is None else found()
+    return reader
 
 
 def _short(value: Any) -> str | None:
     if value is None:
         return None
     return value if isinstance(value, str) else dumps(value).decode()
-
-
-def _content(message: dict[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, list):  # parts of text, images, reasoning
-        parts = [p.get("text") or f"[{p.get('type')}]" for p in content if isinstance(p, dict)]
-        return " ".join(map(str, parts))
-    return "" if content is None else str(content)
-
-
-def _answer(message: dict[str, Any]) -> str:
-    calls = [
-        f"{call['function'].get('name')}({call['function'].get('arguments')})"
-        for call in message.get("tool_calls") or ()
-        if isinstance(call, dict) and isinstance(call.get("function"), dict)
-    ]
-    return " ".join(part for part in (_content(message), *calls) if part)
 
 
 def _documents(documents: list[Any]) -> str:

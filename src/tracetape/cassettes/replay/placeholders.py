@@ -7,42 +7,12 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from tracetape._system import lasting_lock
+from tracetape.apis import Api, Variables, apis
 from tracetape.cassettes.file.model import Headers, Interaction
 
 __all__ = ["Placeholders", "is_placeholder"]
 
 _KEY = "placeholder-of-tracetape-for-replay"
-_OPENAI = "https://api.openai.com"
-_ANTHROPIC, _ANTHROPIC_PATH = "https://api.anthropic.com", "/v1/messages"
-_AZURE_PATH = "/openai/deployments/"  # Azure's client has other variables
-_OPENAI_PATHS = (
-    "/chat/completions",
-    "/completions",
-    "/embeddings",
-    "/moderations",
-    "/responses",
-    "/audio/speech",
-    "/audio/transcriptions",
-    "/images/generations",
-    "/v1/models",
-)
-# Paths of the Databricks REST reference and of the SDK's own discovery.
-_DATABRICKS_PATHS = (
-    "/serving-endpoints",
-    "/ai-gateway/",  # mlflow/v1, openai/v1 and the others of the gateway
-    "/.well-known/databricks-config",
-    "/api/2.",
-    "/oidc/",
-)
-# Where one of these is set, the user has another way to log in, and two are an error of the SDK's.
-_DATABRICKS_LOGINS = (
-    "DATABRICKS_CLIENT_ID",
-    "DATABRICKS_USERNAME",
-    "DATABRICKS_AUTH_TYPE",
-    "DATABRICKS_CONFIG_PROFILE",
-    "ARM_CLIENT_ID",
-    "GOOGLE_CREDENTIALS",
-)
 
 _lock = lasting_lock()
 _active: list[Placeholders] = []
@@ -59,28 +29,26 @@ class Placeholders:
             interactions: what is on the tape.
             is_missing: there is no tape; a client must start, for its request to say so.
         """
-        keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY") if is_missing else ()
-        self._wanted: dict[str, str] = dict.fromkeys(keys, _KEY)
-        bases: set[str] = set()
-        anthropic: set[str] = set()
-        for interaction in interactions:
-            parts = urlsplit(interaction.request.url)
-            origin = f"{parts.scheme}://{parts.netloc}"
-            before, of_anthropic, rest = parts.path.partition(_ANTHROPIC_PATH)
-            if of_anthropic and (not rest or rest.startswith("/")):
-                self._wanted["ANTHROPIC_API_KEY"] = _KEY
-                anthropic.add(origin + before)
-            if parts.path.startswith(_DATABRICKS_PATHS):
-                self._wanted.setdefault("DATABRICKS_HOST", origin)
-                self._wanted["DATABRICKS_TOKEN"] = _KEY
-            elif (base := _openai_base(origin, parts.path)) is not None:
-                self._wanted["OPENAI_API_KEY"] = _KEY
-                bases.add(base)
-        # With two services on one tape the program itself must say which it means.
-        if len(bases) == 1 and not bases & {_OPENAI, f"{_OPENAI}/v1"}:
-            self._wanted["OPENAI_BASE_URL"] = bases.pop()
-        if len(anthropic) == 1 and _ANTHROPIC not in anthropic:
-            self._wanted["ANTHROPIC_BASE_URL"] = anthropic.pop()
+        known = [(api, api.variables) for api in apis() if api.variables is not None]
+        urls = [urlsplit(one.request.url) for one in interactions]
+        places = dict.fromkeys((f"{parts.scheme}://{parts.netloc}", parts.path) for parts in urls)
+        beginnings = tuple(each for _, variables in known for each in variables.beginnings)
+        rest = [place for place in places if not place[1].startswith(beginnings)]
+        self._wanted: dict[str, str] = {}
+        self._other_logins = {variables.key: variables.other_logins for _, variables in known}
+        for api, variables in known:
+            found = [
+                _base(api, variables, *one) for one in (rest if variables.is_common else places)
+            ]
+            bases = list(dict.fromkeys(filter(None, found)))
+            if bases or (is_missing and variables.origin):
+                self._wanted[variables.key] = _KEY
+            if not bases or bases[0] in (variables.origin, f"{variables.origin}/v1"):
+                continue
+            # With two services on one tape the program itself must say which it means; a client
+            # without a base of its own takes the first.
+            if len(bases) == 1 or not variables.origin:
+                self._wanted[variables.base_url] = bases[0]
 
     def put(self) -> None:
         """Set what is missing."""
@@ -100,16 +68,14 @@ def is_placeholder(headers: Headers) -> bool:
     return any(_KEY in value for _, value in headers)
 
 
-def _openai_base(origin: str, path: str) -> str | None:
-    if _AZURE_PATH in path:
+def _base(api: Api, variables: Variables, origin: str, path: str) -> str | None:
+    """The base of the API that a request went to; None: it is another API's."""
+    if any(part in path for part in variables.never):
         return None
-    if origin == _OPENAI:
-        return _OPENAI
-    for known in _OPENAI_PATHS:
-        base, found, rest = path.partition(known)
-        if found and (not rest or rest.startswith("/")):
-            return origin + base + ("/v1" if known.startswith("/v1/") else "")
-    return None
+    if origin == variables.origin or path.startswith(variables.beginnings):
+        return origin
+    found = api.split(path)
+    return None if found is None else origin + found[0]
 
 
 def _apply() -> None:
@@ -117,10 +83,10 @@ def _apply() -> None:
     wanted: dict[str, str] = {}
     for placeholders in _active:
         wanted.update(placeholders._wanted)
-    if any(os.environ.get(name) for name in _DATABRICKS_LOGINS):
-        wanted.pop("DATABRICKS_TOKEN", None)
-    if os.environ.get("ANTHROPIC_AUTH_TOKEN"):
-        wanted.pop("ANTHROPIC_API_KEY", None)  # the client would send both
+    for placeholders in _active:
+        for key, others in placeholders._other_logins.items():
+            if any(os.environ.get(name) for name in others):
+                wanted.pop(key, None)  # the client would send both, or refuse both
     for name in {*wanted, *_put}:
         current = os.environ.get(name)
         if current and current != _put.get(name):

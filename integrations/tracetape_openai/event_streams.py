@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tracetape._json import dumps
+from tracetape.instrument import data_event
 
-__all__ = ["chat_events", "completion_events", "data_event", "response_events"]
+__all__ = ["chat_events", "completion_events", "response_events"]
 
-DONE = b"data: [DONE]\n\n"
 # They stand whole in one delta; all other strings of a message are continued.
 _WHOLE = frozenset({"role", "name", "id", "type"})
 _RESPONSE_ENDS = frozenset({"completed", "incomplete", "failed"})
@@ -93,11 +92,6 @@ def response_events(answer: Mapping[str, Any], count: int) -> list[bytes]:
     for number, event in enumerate(_spread(steps, count)):
         found.append(_named({**event, "sequence_number": number}))
     return found
-
-
-def data_event(value: Any) -> bytes:
-    """One event without a name."""
-    return b"data: %b\n\n" % dumps(value)
 
 
 def _named(event: dict[str, Any]) -> bytes:

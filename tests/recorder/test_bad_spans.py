@@ -102,9 +102,13 @@ def fail_at_reading(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fail_at_writing(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = rows.span_row
+    make = rows.span_rows
     monkeypatch.setattr(
-        writing, "span_row", lambda key, span: broken() if span.name == "bad" else row(key, span)
+        writing,
+        "span_rows",
+        lambda traces, spans: (
+            broken() if any(span.name == "bad" for span in spans) else make(traces, spans)
+        ),
     )
 
 

@@ -287,14 +287,14 @@ def test_a_fault_of_ours_in_one_trace_spares_the_others(
     """What a store can never take is counted as lost; its neighbours in the batch are written."""
     from tracetape.store import writing
 
-    row = writing.span_row
+    rows = writing.span_rows
 
-    def poisoned(key: int, span: Any) -> Any:
-        if span.name == "poison":
+    def poisoned(traces: list[int], spans: list[Any]) -> Any:
+        if any(span.name == "poison" for span in spans):
             raise OverflowError("cannot bind")
-        return row(key, span)
+        return rows(traces, spans)
 
-    monkeypatch.setattr(writing, "span_row", poisoned)
+    monkeypatch.setattr(writing, "span_rows", poisoned)
     spans(5)
     spans(1, "poison")
     spans(5)
@@ -313,14 +313,14 @@ def test_the_tokens_of_a_span_that_is_lost_do_not_count(
     """The sum of a trace is that of the spans that are there; of each tokens and costs."""
     from tracetape.store import writing
 
-    row = writing.span_row
+    rows = writing.span_rows
 
-    def poisoned(key: int, span: Any) -> Any:
-        if span.name == "poison":
+    def poisoned(traces: list[int], spans: list[Any]) -> Any:
+        if any(span.name == "poison" for span in spans):
             raise OverflowError("cannot bind")
-        return row(key, span)
+        return rows(traces, spans)
 
-    monkeypatch.setattr(writing, "span_row", poisoned)
+    monkeypatch.setattr(writing, "span_rows", poisoned)
     with tracetape.start_span("root"):
         for name, tokens in (("step", 3), ("poison", 50), ("step", 4)):
             with tracetape.start_span(name) as span:

@@ -24,15 +24,15 @@ from tracetape.formats.names import (
 )
 from tracetape.formats.timestamps import rfc3339
 from tracetape.live.summary import SCHEMA
+from tracetape.store.codec import SPANS, TRACES
 from tracetape.store.protocol import COST_KINDS, MAX_TIME, TOKEN_KINDS
 from tracetape.store.reading import TraceGroup
-from tracetape.store.rows import SPAN_COLUMNS, TRACE_COLUMNS
 
 __all__ = ["SpanColumns", "info_dicts"]
 
 _IDS = re.compile("(?:[0-9a-f]{16},)*")
 _TRACE_IDS = re.compile("(?:[0-9a-f]{32},)*")
-_REST = TRACE_COLUMNS[-6:]  # what follows the sums
+_TEXTS = ("name", "client_request_id", "experiment_id", "request_preview", "response_preview")
 _STR, _INT, _FLOAT, _DICT = {str}, {int}, {float}, {dict}
 _OR_NONE = {type(None)}
 _CODES = {code.value for code in SpanStatusCode}
@@ -76,35 +76,36 @@ class SpanColumns:
             LookupError, TypeError, ValueError: something is odd; only `Span` can tell what.
         """
         rows = [row for spans in group.spans for row in spans]
-        columns = _columns(rows, 1 + len(SPAN_COLUMNS))
-        _, span_ids, parents, names, types, starts, ends, codes, descriptions, *json = columns
-        for column in (span_ids, names, types, descriptions):
-            _check(_types(column) <= _STR)
+        columns = SPANS.by_name(rows, "id")
+        for name in ("span_id", "name", "type", "status_description"):
+            _check(_types(columns[name]) <= _STR)
+        span_ids, parents = columns["span_id"], columns["parent_id"]
+        starts, ends = columns["start_ns"], columns["end_ns"]
         _check(_types(starts) <= _INT and _types(ends) <= _INT | _OR_NONE)
-        _check(_CODES.issuperset(codes))
+        _check(_CODES.issuperset(columns["status"]))
         _check_ids(_IDS, span_ids)
         _check_ids(_IDS, [one for one in parents if one is not None])
         for start, end in zip(starts, ends, strict=True):
             _check(end is None or -MAX_TIME <= end - start <= MAX_TIME)
-        fields, attributes, events, inputs, outputs = json
-        all_fields = _objects(fields)
+        all_fields = _objects(columns["fields"])
+        inputs, outputs = columns["inputs"], columns["outputs"]
         # What several spans hold, such as a chain and its call, is one and the same object.
         stored = [*{one: None for one in (*inputs, *outputs) if one is not None}]
         contents = dict(zip(stored, group.reader.contents(stored), strict=True))
         return cls(
-            list(_orders(group.spans)),
+            list(_orders(map(len, group.spans), span_ids, parents, starts)),
             _trace_ids(group, all_fields),
             span_ids,
             parents,
-            names,
-            types,
+            columns["name"],
+            columns["type"],
             starts,
             ends,
-            codes,
-            descriptions,
+            columns["status"],
+            columns["status_description"],
             all_fields,
-            _objects(attributes),
-            [[] if one is None else _events(one) for one in events],
+            _objects(columns["attributes"]),
+            [[] if one is None else _events(one) for one in columns["events"]],
             [None if one is None else contents[one] for one in inputs],
             [None if one is None else contents[one] for one in outputs],
         )
@@ -116,7 +117,7 @@ def info_dicts(rows: list[_Row]) -> Iterator[dict[str, Any]]:
     Raises:
         LookupError, TypeError, ValueError: something is odd; only `TraceInfo` can tell what.
     """
-    columns = dict(zip(("id", *TRACE_COLUMNS), _columns(rows, 1 + len(TRACE_COLUMNS)), strict=True))
+    columns = TRACES.by_name(rows, "id")
     _check_ids(_TRACE_IDS, columns["trace_id"])
     _check(_STATES.issuperset(columns["state"]))
     for name in ("start_ns", "span_count", "error_count"):
@@ -125,10 +126,15 @@ def info_dicts(rows: list[_Row]) -> Iterator[dict[str, Any]]:
         _check(_types(columns[name]) <= _INT | _OR_NONE)
     for name in COST_KINDS:
         _check(_types(columns[name]) <= _FLOAT | _OR_NONE)
-    for name in ("name", *_REST[:-2]):
+    for name in _TEXTS:
         _check(_types(columns[name]) <= _STR | _OR_NONE)
-    for _, trace_id, state, start, end, name, _, _, *rest in rows:
-        request_id, experiment_id, request, response, tags, metadata = rest[-6:]
+    times = _together(columns, ("trace_id", "state", "start_ns", "end_ns"))
+    texts = _together(columns, _TEXTS)
+    objects = _together(columns, ("tags", "metadata"))
+    tokens, costs = _together(columns, TOKEN_KINDS), _together(columns, COST_KINDS)
+    for one in zip(times, texts, objects, tokens, costs, strict=True):
+        (trace_id, state, start, end), of_texts, (tags, metadata), of_tokens, of_costs = one
+        name, request_id, experiment_id, request, response = of_texts
         info: dict[str, Any] = {"trace_id": f"tr-{trace_id}"}
         if request_id is not None:
             info["client_request_id"] = request_id
@@ -142,7 +148,8 @@ def info_dicts(rows: list[_Row]) -> Iterator[dict[str, Any]]:
             _check(-MAX_TIME <= end - start <= MAX_TIME)
             info["execution_duration_ms"] = (end - start) // 1_000_000
         info["state"] = state
-        info["trace_metadata"] = {SCHEMA_VERSION: SCHEMA, **_text_object(metadata), **_sums(rest)}
+        info["trace_metadata"] = {SCHEMA_VERSION: SCHEMA, **_text_object(metadata)}
+        info["trace_metadata"].update(_sums(of_tokens, of_costs))
         shown = _text_object(tags)
         if name is not None:
             shown = {TRACE_NAME: name, **shown}
@@ -151,8 +158,9 @@ def info_dicts(rows: list[_Row]) -> Iterator[dict[str, Any]]:
         yield info
 
 
-def _columns(rows: list[_Row], count: int) -> list[_Row]:
-    return list(zip(*rows, strict=True)) if rows else [()] * count
+def _together(columns: dict[str, Sequence[Any]], names: Iterable[str]) -> Iterator[_Row]:
+    """Of each row what these columns have."""
+    return zip(*(columns[name] for name in names), strict=True)
 
 
 def _types(values: Iterable[Any]) -> set[type]:
@@ -184,16 +192,15 @@ def _text_object(text: Any) -> dict[str, str]:
     return found
 
 
-def _sums(amounts: list[Any]) -> dict[str, str]:
-    if amounts[: -len(_REST)].count(None) == len(amounts) - len(_REST):
-        return {}
+def _sums(of_tokens: _Row, of_costs: _Row) -> dict[str, str]:
+    """The sums in metadata; amounts are by `TOKEN_KINDS` and `COST_KINDS`."""
     tokens = [
-        f'"{kind}": {n}' for kind, n in zip(TOKEN_KINDS, amounts, strict=False) if n is not None
+        f'"{kind}": {n}' for kind, n in zip(TOKEN_KINDS, of_tokens, strict=True) if n is not None
     ]
     found = {TOKEN_USAGE: f"{{{', '.join(tokens)}}}"} if tokens else {}
     costs = {
         kind: amount
-        for kind, amount in zip(COST_KINDS, amounts[len(TOKEN_KINDS) :], strict=False)
+        for kind, amount in zip(COST_KINDS, of_costs, strict=True)
         if amount is not None
     }
     if costs:
@@ -225,24 +232,32 @@ def _events(text: Any) -> list[Any]:
     return found
 
 
-def _orders(traces: list[list[_Row]]) -> Iterator[list[int]]:
+def _orders(
+    counts: Iterable[int],
+    ids: Sequence[str],
+    parents: Sequence[str | None],
+    starts: Sequence[int],
+) -> Iterator[list[int]]:
+    """Of each trace the indices of its spans, in order; `counts` says how many it has."""
     at = 0
-    for rows in traces:
-        yield _order(rows, at) if len(rows) != 1 else [at]
-        at += len(rows)
+    for count in counts:
+        following = at + count
+        some = range(at, following)
+        yield [at] if count == 1 else _order(some, ids, parents, starts)
+        at = following
 
 
-def _order(rows: list[_Row], first: int) -> list[int]:
+def _order(
+    some: range, ids: Sequence[str], parents: Sequence[str | None], starts: Sequence[int]
+) -> list[int]:
     """As `in_order`; mostly the clock alone decides."""
-    starts = [row[5] for row in rows]
-    order = sorted(range(len(rows)), key=starts.__getitem__)
+    order = sorted(some, key=starts.__getitem__)
     seen: set[str | None] = {None}
     last: int | None = None
     for index in order:
-        row = rows[index]
-        if row[5] == last or row[2] not in seen:
-            order = order_of((one[1], one[2], one[5]) for one in rows)
-            break
-        last = row[5]
-        seen.add(row[1])
-    return [first + index for index in order]
+        if starts[index] == last or parents[index] not in seen:
+            found = order_of((ids[one], parents[one], starts[one]) for one in some)
+            return [some[one] for one in found]
+        last = starts[index]
+        seen.add(ids[index])
+    return order

@@ -203,9 +203,19 @@ class ContentReader:
         self.given = 0  # bytes of the values that were read
         self._most = _MOST_OF_TRACE
 
-    def begin_trace(self) -> None:
-        """The values that are read next are of another trace: small files may mean large ones."""
+    def begin_trace(self, given: int | None = None) -> int:
+        """The values that are read next are of another trace: small files may mean large ones.
+
+        Args:
+            given: of a trace that is begun again, what it returned; None: it is another.
+
+        Returns:
+            The bytes of the values that were read before it.
+        """
+        if given is not None:
+            self.given = given
         self._most = self.given + _MOST_OF_TRACE
+        return self.given
 
     def read(self, stored: Any) -> bytes:
         """The JSON of a value as it is stored.

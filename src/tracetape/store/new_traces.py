@@ -1,4 +1,4 @@
-"""Traces of a file straight to rows: what `Trace.from_dict` and `update_row` give, sooner.
+"""Traces of a file straight to rows: what `Trace.from_dict` and `update_rows` give, sooner.
 
 Only what stands as our own exports and MLflow 3 write it. For anything else `new_trace` raises,
 and the entities, which take more forms, read it.
@@ -31,6 +31,7 @@ from tracetape.formats.names import (
     TRACE_ID,
     TRACE_NAME,
 )
+from tracetape.store.codec import SPANS, TRACES
 from tracetape.store.protocol import COST_KINDS, MAX_TIME, SPAN_BYTES, TOKEN_KINDS
 from tracetape.store.splitting import Piece, split_value
 
@@ -51,6 +52,9 @@ _STR = {str}
 _VALUES = (SPAN_INPUTS, SPAN_OUTPUTS)
 _ODD = "something is odd"
 _SHORT = 64  # characters of a text that may come often
+_ID, _PARENT, _TITLE, _START, _END, _STATUS = map(
+    SPANS.position, ("span_id", "parent_id", "name", "start_ns", "end_ns", "status")
+)
 _Row = tuple[Any, ...]
 
 
@@ -60,9 +64,9 @@ class NewTrace:
 
     Attributes:
         number: the 128-bit id.
-        row: the values of `TRACE_COLUMNS`.
+        row: the values of `TRACES`.
         session: of the metadata.
-        spans: the values of `SPAN_COLUMNS`, in order; large inputs and outputs as their pieces.
+        spans: the values of `SPANS`, in order; large inputs and outputs as their pieces.
         references: ids of the attachments that its values name.
         size: bytes, about.
         attachments: their content, by id.
@@ -96,37 +100,38 @@ def new_trace(value: Any) -> NewTrace:
     digits = name[3:]
     references: dict[str, None] = {}
     rows, size = _spans(name, given, references)
-    root = next((row for row in rows if row[1] is None), None)
-    start = min([row[4] for row in rows])
-    end = None if root is None else root[5]
+    root = next((row for row in rows if row[_PARENT] is None), None)
+    start = min([row[_START] for row in rows])
+    end = None if root is None else root[_END]
     duration = info.get("execution_duration_ms")
     _check(duration is None or type(duration) is int)
     if end is None and duration is not None:
         end = start + duration * 1_000_000
         _check(abs(end) <= MAX_TIME)
     tags, metadata = _texts(info.get("tags")), _texts(info.get("trace_metadata"))
-    title = tags.get(TRACE_NAME) if root is None else root[2]
+    title = tags.get(TRACE_NAME) if root is None else root[_TITLE]
     if title is not None and tags.get(TRACE_NAME) == title:
         del tags[TRACE_NAME]
     sums = {**_sums(metadata.get(TOKEN_USAGE)), **_sums(metadata.get(COST))}
     for key in MADE_ANEW:
         metadata.pop(key, None)
-    row = (
-        digits,
-        state,
-        start,
-        None if state == _RUNNING else end,
-        title,
-        len(rows),
-        sum([row[6] == _ERROR for row in rows]),
-        *map(sums.get, TOKEN_KINDS),
-        *map(sums.get, COST_KINDS),
-        _text(info.get("client_request_id")),
-        _experiment(info["trace_location"]),
-        _text(info.get("request_preview")),
-        _text(info.get("response_preview")),
-        _object(tags),
-        _object(metadata),
+    row = TRACES.row_of(
+        {
+            "trace_id": digits,
+            "state": state,
+            "start_ns": start,
+            "end_ns": None if state == _RUNNING else end,
+            "name": title,
+            "span_count": len(rows),
+            "error_count": sum([row[_STATUS] == _ERROR for row in rows]),
+            **{kind: sums.get(kind) for kind in (*TOKEN_KINDS, *COST_KINDS)},
+            "client_request_id": _text(info.get("client_request_id")),
+            "experiment_id": _experiment(info["trace_location"]),
+            "request_preview": _text(info.get("request_preview")),
+            "response_preview": _text(info.get("response_preview")),
+            "tags": _object(tags),
+            "metadata": _object(metadata),
+        }
     )
     session = metadata.get(SESSION)
     _check(session is None or "\0" not in session)
@@ -189,24 +194,27 @@ def _spans(name: str, given: Any, references: dict[str, None]) -> tuple[list[_Ro
                     attributes.append(f"{orjson.dumps(key).decode()}:{data.decode()}")
                 else:
                     fields[name_of_ours] = value
-        rows.append(
-            (
-                span_id,
-                parent,
-                title,
-                kind,
-                start,
-                end,
-                _CODES[status["code"]],
-                description,
-                encode(fields).decode() if fields else None,
-                f"{{{','.join(attributes)}}}" if attributes else None,
-                _events(events) if events else None,
-                *values,
-            )
+        row = SPANS.row_of(
+            {
+                "span_id": span_id,
+                "parent_id": parent,
+                "name": title,
+                "type": kind,
+                "start_ns": start,
+                "end_ns": end,
+                "status": _CODES[status["code"]],
+                "status_description": description,
+                "fields": encode(fields).decode() if fields else None,
+                "attributes": f"{{{','.join(attributes)}}}" if attributes else None,
+                "events": _events(events) if events else None,
+                "inputs": values[0],
+                "outputs": values[1],
+            }
         )
+        rows.append(row)
     if not is_ordered:
-        rows = [rows[index] for index in order_of((row[0], row[1], row[4]) for row in rows)]
+        order = order_of((row[_ID], row[_PARENT], row[_START]) for row in rows)
+        rows = [rows[index] for index in order]
     return rows, size + SPAN_BYTES * len(rows)
 
 

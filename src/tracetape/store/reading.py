@@ -11,26 +11,20 @@ import orjson
 
 from tracetape.entities import Span, Trace, TraceData, TraceInfo, TraceState
 from tracetape.store.assessments import add_assessments
+from tracetape.store.codec import SPANS, TRACES
 from tracetape.store.dedup import ContentReader
 from tracetape.store.protocol import SPAN_BYTES
 from tracetape.store.query import TraceQuery
-from tracetape.store.rows import (
-    SPAN_COLUMNS,
-    TRACE_COLUMNS,
-    info_from_row,
-    span_from_row,
-    trace_number,
-)
+from tracetape.store.rows import infos_from_rows, span_from_row, spans_from_rows, trace_number
 from tracetape.store.selecting import selected
 from tracetape.store.unreadable import Unreadable, UnreadableError
 
 __all__ = ["TraceGroup", "TraceReader"]
 
-_READ_SPANS = f"SELECT id, {', '.join(SPAN_COLUMNS)} FROM spans WHERE trace = ?"
-_VALUES_BEFORE_TRACE = slice(-3, -1)  # inputs and outputs, and then the trace
+_READ_SPANS = f"SELECT id, {SPANS.select} FROM spans WHERE trace = ?"
+_SHARED = [1 + at for at in SPANS.shared_positions()]  # after the id
 _READ_ALL_SPANS = (
-    f"SELECT id, {', '.join(SPAN_COLUMNS)}, trace FROM spans "
-    "WHERE trace IN (SELECT value FROM json_each(?))"
+    f"SELECT id, {SPANS.select}, trace FROM spans WHERE trace IN (SELECT value FROM json_each(?))"
 )
 _READ_ASSESSED = (
     "SELECT DISTINCT trace FROM assessments WHERE trace IN (SELECT value FROM json_each(?))"
@@ -42,8 +36,8 @@ _COUNT_SPANS = (
 )
 # Spans, about, whose contents are read at once: fewer of large ones.
 _FIRST_GROUP, _GROUP, _GROUP_BYTES = 20, 100, 1_000_000
-_COUNT = 1 + TRACE_COLUMNS.index("span_count")
-_READ_TRACE = f"SELECT id, {', '.join(TRACE_COLUMNS)} FROM traces t"
+_NAME, _COUNT = (1 + TRACES.position(name) for name in ("trace_id", "span_count"))
+_READ_TRACE = f"SELECT id, {TRACES.select} FROM traces t"
 _Row = tuple[Any, ...]
 _T = TypeVar("_T")
 
@@ -83,7 +77,7 @@ class TraceReader:
         rows = self._connection.execute(
             f"{_READ_TRACE} WHERE trace_id IN ({', '.join('?' * len(names))})", names
         )
-        by_name = {row[1]: row for row in rows}
+        by_name = {row[_NAME]: row for row in rows}
         made: list[_T] = []
         done = spans = 0
         most_spans = _FIRST_GROUP
@@ -111,7 +105,7 @@ class TraceReader:
         values: list[Any] = []
         for row in rows:
             found[row[-1]].append(row[:-1])
-            values += row[_VALUES_BEFORE_TRACE]
+            values += [row[at] for at in _SHARED]
         self._contents.prepare(values)
         return list(found.values())
 
@@ -169,12 +163,16 @@ class TraceReader:
 
     def _infos(self, rows: Iterable[_Row]) -> list[tuple[_Row, TraceInfo]]:
         """Rows of `_READ_TRACE`, and what they say, with the traces' assessments."""
-        found = []
-        for row in rows:
-            try:
-                found.append((row, info_from_row(row[1:])))
-            except UnreadableError as error:
-                self._leave_out(row[0], error)
+        rows = list(rows)
+        try:
+            found = list(zip(rows, infos_from_rows([row[1:] for row in rows]), strict=True))
+        except (LookupError, TypeError, ValueError):  # something is odd: see in which
+            found = []
+            for row in rows:
+                try:
+                    found.append((row, infos_from_rows([row[1:]])[0]))
+                except UnreadableError as error:
+                    self._leave_out(row[0], error)
         add_assessments(self._connection, [(row[0], info) for row, info in found], self._unreadable)
         return found
 
@@ -186,8 +184,12 @@ class TraceReader:
         return self._spans_of(trace, info, rows)
 
     def _spans_of(self, trace: _Row, info: TraceInfo, rows: list[_Row]) -> list[Span]:
-        number = trace_number(trace[1])
-        self._contents.begin_trace()
+        number = trace_number(trace[_NAME])
+        given = self._contents.begin_trace()
+        try:
+            return spans_from_rows(number, [row[1:] for row in rows], self._contents)
+        except (LookupError, TypeError, ValueError):  # something is odd: see what
+            self._contents.begin_trace(given)
         spans = []
         for key, *row in rows:
 
@@ -206,8 +208,8 @@ class TraceGroup:
     """Some traces as rows, read at once.
 
     Attributes:
-        rows: of the traces: their ids, and `TRACE_COLUMNS`.
-        spans: of each trace the rows of its spans: their ids, and `SPAN_COLUMNS`.
+        rows: of the traces: their ids, and the columns of `TRACES`.
+        spans: of each trace the rows of its spans: their ids, and the columns of `SPANS`.
     """
 
     def __init__(self, reader: TraceReader, rows: list[_Row]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,9 +12,10 @@ import orjson
 from tracetape.formats.names import SESSION
 from tracetape.store.attachments import write_attachments
 from tracetape.store.briefs import mark_changed
+from tracetape.store.codec import SPANS, TRACES
 from tracetape.store.dedup import ContentWriter, parts_of
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
-from tracetape.store.rows import SPAN_COLUMNS, TRACE_COLUMNS, span_row, update_row
+from tracetape.store.rows import span_rows, update_rows
 
 if TYPE_CHECKING:
     from tracetape.store.new_traces import NewTrace
@@ -36,11 +37,11 @@ _SUMS = ", ".join(
     ]
 )
 # By name: sqlite3 of Python 3.14 refuses numbered parameters of a sequence, 3.12 warns of them.
-_MARKS = {column: f":{column}" for column in TRACE_COLUMNS}
+_MARKS = {column: f":{column}" for column in TRACES.names}
 _TAGS, _METADATA = _MARKS["tags"], _MARKS["metadata"]
 _SESSION = f"json_extract({{0}}, '$.\"{SESSION}\"')"
 _INSERT = f"""
-    INSERT INTO traces ({", ".join(TRACE_COLUMNS)}, session)
+    INSERT INTO traces ({TRACES.select}, session)
     VALUES (
         {", ".join(f"json_patch('{{}}', {m})" if c in _MERGED else m for c, m in _MARKS.items())},
         {_SESSION.format(_METADATA)}
@@ -68,16 +69,16 @@ _WRITE_PART = f"""{_UPSERT}
     RETURNING id
 """
 _INSERT_NEW = f"""
-    INSERT INTO traces (id, {", ".join(TRACE_COLUMNS)}, session)
-    VALUES (?, {", ".join("?" * len(TRACE_COLUMNS))}, ?)
+    INSERT INTO traces (id, {TRACES.select}, session)
+    VALUES (?, {", ".join("?" * len(TRACES.names))}, ?)
 """
 _INSERT_SPAN = f"""
-    INSERT INTO spans (id, trace, {", ".join(SPAN_COLUMNS)})
-    VALUES (?, ?, {", ".join("?" * len(SPAN_COLUMNS))})
+    INSERT INTO spans (id, trace, {SPANS.select})
+    VALUES (?, ?, {", ".join("?" * len(SPANS.names))})
 """
 _WRITE_SPAN = f"""{_INSERT_SPAN}
     ON CONFLICT (trace, span_id) DO UPDATE SET
-        {", ".join(f"{c} = excluded.{c}" for c in SPAN_COLUMNS)}
+        {", ".join(f"{c} = excluded.{c}" for c in SPANS.names)}
         WHERE spans.end_ns IS NULL
 """
 # The index of texts and the briefs have what an ended span had first: it stays so.
@@ -88,8 +89,8 @@ _ENDED = """
     WHERE s.end_ns IS NOT NULL
 """
 _WRITE_USE = "INSERT OR IGNORE INTO uses (part, span) VALUES (?, ?)"
-_ID = 1 + SPAN_COLUMNS.index("span_id")  # in a row, after the trace's
-_END = 1 + SPAN_COLUMNS.index("end_ns")
+_ID, _END = (1 + SPANS.position(name) for name in ("span_id", "end_ns"))  # after the trace's
+_SHARED = [1 + at for at in SPANS.shared_positions()]
 
 
 def write_updates(
@@ -99,11 +100,8 @@ def write_updates(
     if not updates:
         return
     keys, new = _write_traces(connection, updates)
-    rows = [
-        span_row(key, span)
-        for key, update in zip(keys, updates, strict=True)
-        for span in update.spans
-    ]
+    traces = [key for key, update in zip(keys, updates, strict=True) for _ in update.spans]
+    rows = span_rows(traces, [span for update in updates for span in update.spans])
     rows = _shared(connection, _not_ended_before(connection, rows, new), contents)
     for key, update in zip(keys, updates, strict=True):
         if update.attachments:
@@ -134,7 +132,7 @@ def _write_traces(
 ) -> tuple[list[int], set[int]]:
     """The ids of their rows, and which of these are new."""
     (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()
-    keys = [write_trace(connection, update) for update in updates]
+    keys = _upsert(connection, updates)
     new = {key for key in keys if key > last}
     if len(new) < len(set(keys)):
         mark_changed(connection, set(keys) - new)
@@ -143,10 +141,17 @@ def _write_traces(
 
 def write_trace(connection: sqlite3.Connection, update: TraceUpdate) -> int:
     """Bring the row of one trace up to date, within a transaction; its id."""
-    row = dict(zip(TRACE_COLUMNS, update_row(update), strict=True))
-    write = _WRITE_PART if update.is_part else _WRITE_TRACE
-    ((key,),) = connection.execute(write, row).fetchall()
-    return int(key)
+    return _upsert(connection, [update])[0]
+
+
+def _upsert(connection: sqlite3.Connection, updates: Sequence[TraceUpdate]) -> list[int]:
+    """Bring the rows of traces up to date; their ids."""
+    keys = []
+    for update, row in zip(updates, update_rows(updates), strict=True):
+        write = _WRITE_PART if update.is_part else _WRITE_TRACE
+        ((key,),) = connection.execute(write, row).fetchall()
+        keys.append(int(key))
+    return keys
 
 
 def _not_ended_before(
@@ -180,12 +185,23 @@ def _shared(
     An open span is written again when it ends: only then are its contents shared.
     """
     ended = [row for row in rows if row[_END] is not None]
-    stored = iter(contents.store(connection, [value for row in ended for value in row[-2:]]))
-    return [row if row[_END] is None else (*row[:-2], next(stored), next(stored)) for row in rows]
+    values = [row[at] for row in ended for at in _SHARED]
+    stored = iter(contents.store(connection, values))
+    return [row if row[_END] is None else _with_shared(row, stored) for row in rows]
+
+
+def _with_shared(row: _Row, stored: Iterator[str | bytes | None]) -> _Row:
+    """The row, with the next stored values in the place of its own."""
+    cells = list(row)
+    for at in _SHARED:
+        cells[at] = next(stored)
+    return tuple(cells)
 
 
 def _parts(row: _Row) -> list[int]:
-    return [part for one in row[-2:] if isinstance(one, bytes) for part in parts_of(one)]
+    return [
+        part for at in _SHARED if isinstance(stored := row[at], bytes) for part in parts_of(stored)
+    ]
 
 
 def _insert_spans(connection: sqlite3.Connection, rows: list[_Row]) -> None:

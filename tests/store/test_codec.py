@@ -1,0 +1,75 @@
+"""The columns of the store: each is named once, with how it is written and read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tracetape.store import codec
+
+# A column more, as a migration would bring it: at the end, in front, and one that is shared, too.
+_ADDED = """
+import sys
+from operator import attrgetter
+from pathlib import Path
+from tracetape.store import codec, schema
+
+before, after = sys.argv[2].split(",")
+TEXT = frozenset({str, bytes, type(None)})
+mood = codec.Column("mood", attrgetter("_name"), TEXT, "mood of {}".format)
+draft = codec.Column("draft", attrgetter("_inputs"), TEXT, bytes.decode, shared=True)
+codec.SPANS = codec.Table([
+    *([mood] if before == "before" else []),
+    *codec.SPANS.columns,
+    *([mood] if before == "after" else []),
+    *([draft] if after == "shared" else []),
+])
+schema._MIGRATIONS.append(
+    "ALTER TABLE spans ADD COLUMN mood TEXT;\\nALTER TABLE spans ADD COLUMN draft TEXT"
+)
+schema.VERSION += 1
+
+import orjson
+from tracetape.entities import Span, SpanStatus
+from tracetape.exchange.jsonl import trace_json
+from tracetape.store.new_traces import new_trace
+from tracetape.store import SQLiteStore, TraceUpdate
+
+text = orjson.dumps({"messages": [{"role": "user", "content": "long " * 200}]})
+span = lambda number: Span(
+    trace_id=1, span_id=number, parent_id=None, name="step", span_type="CHAIN",
+    start_time_ns=number, end_time_ns=number + 1, inputs=text, outputs=text, attributes=None,
+    fields=None, events=None, status=SpanStatus("OK"),
+)
+store = SQLiteStore(Path(sys.argv[1]) / "s.db")
+store.write([TraceUpdate(1, 1, [span(1), span(2)])])
+trace = store.get_trace(1)
+assert [one._inputs for one in trace.data.spans] == [text, text]
+(line,) = store.get_each([1], trace_json)
+copy = SQLiteStore(Path(sys.argv[1]) / "copy.db")
+assert copy.add([new_trace(orjson.loads(line))]) == set()
+assert [one._outputs for one in copy.get_trace(1).data.spans] == [text, text]
+store.close()
+copy.close()
+"""
+
+
+@pytest.mark.parametrize("place", ["before,plain", "after,plain", "before,shared", "after,shared"])
+def test_another_column_changes_neither_what_is_shared_nor_what_is_read(
+    tmp_path: Path, run_python: Callable[..., object], place: str
+) -> None:
+    """A message that two spans have twice is in the file once, wherever a column is added."""
+    run_python(_ADDED, str(tmp_path), place)
+    for name in ("s.db", "copy.db"):
+        assert (tmp_path / name).read_bytes().count(b"long " * 200) == 1
+    assert b"mood of step" in (tmp_path / "s.db").read_bytes()
+
+
+def test_a_row_is_made_of_values_by_name() -> None:
+    """Who knows values by their columns' names need not know their order."""
+    row = codec.SPANS.row_of({"outputs": "{}", "span_id": "a"})
+    assert row[codec.SPANS.position("outputs")] == "{}"
+    assert dict(zip(codec.SPANS.names, row, strict=True))["span_id"] == "a"
+    assert codec.SPANS.by_name([row])["fields"] == (None,)

@@ -108,6 +108,14 @@ def test_a_file_that_is_no_store(doctor: Doctor, tmp_path: Path) -> None:
     assert (tmp_path / "other.db").read_text() == "no database " * 100
 
 
+def test_a_store_that_cannot_be_looked_at(doctor: Doctor, tmp_path: Path) -> None:
+    """The report goes on to its end, and names the reason."""
+    done = doctor("--store", str(tmp_path / ("a" * 300) / "s.db"))
+    assert done.exit_code == 1
+    assert "cannot be used" in done.stdout
+    assert "s.db cannot be read: File name too long" in done.output.replace("\n", " ")
+
+
 def test_each_method_is_looked_at_on_demand(
     tracetape_command: Tracetape, fake_packages: Callable[..., str]
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import tracetape
 from tracetape import TracetapeException
 from tracetape.exceptions import InvalidValueError, StoreError
 from tracetape.recorder import Recorder
-from tracetape.store import SQLiteStore, find_store, open_store, writer_url
+from tracetape.store import SQLiteStore, find_store, location, open_store, writer_url
 from tracetape.tracing.runtime import runtime
 
 
@@ -179,7 +181,17 @@ def test_the_environment_names_the_store(tmp_path: Path, monkeypatch: pytest.Mon
         assert find_store().url == f"sqlite:///{tmp_path}/env.db"
 
 
-def test_readers_look_upwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def own_name(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A name for stores that no store above the tests' folder has."""
+    name = Path(f".tracetape-{uuid.uuid4().hex}") / "traces.db"
+    monkeypatch.setattr(location, "DEFAULT", name)
+    return name
+
+
+def test_readers_look_upwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_name: Path
+) -> None:
     """The nearest store above the working directory; they make none."""
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
@@ -187,7 +199,7 @@ def test_readers_look_upwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(StoreError, match="there is no trace store"):
         find_store().list_traces(1)
     for folder in (tmp_path, tmp_path / "a"):
-        store = SQLiteStore(folder / ".tracetape" / "traces.db")
+        store = SQLiteStore(folder / own_name)
         store.open()
         store.close()
         found = find_store()
@@ -195,3 +207,29 @@ def test_readers_look_upwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert found.list_traces(1) == []
         found.close()
     assert list(deep.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="changes who runs the test")
+def test_a_folder_of_another_user_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers look above a store that this user may not see, such as one in /tmp."""
+    with tempfile.TemporaryDirectory() as name:
+        top = Path(name)
+        top.chmod(0o755)
+        closed, here = top / "closed", top / "closed" / "here"
+        here.mkdir(parents=True)
+        for folder in (top, closed):
+            store = SQLiteStore(folder / ".tracetape" / "traces.db")
+            store.open()
+            store.close()
+        (top / ".tracetape").chmod(0o755)
+        (closed / ".tracetape").chmod(0)
+        monkeypatch.chdir(here)
+        if os.getuid() == 0:  # root may look everywhere
+            os.seteuid(65534)
+        try:
+            found = find_store()
+        finally:
+            os.seteuid(os.getuid())
+            monkeypatch.undo()
+            (closed / ".tracetape").chmod(0o700)
+        assert found.url == f"sqlite:///{top}/.tracetape/traces.db"

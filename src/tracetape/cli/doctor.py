@@ -158,6 +158,9 @@ def _store(url: str | None, wrong: list[str]) -> str:
     except TracetapeException as error:
         wrong.append(str(error))
         return "cannot be used"
+    except OSError as error:  # its folder may not be looked into, say
+        wrong.append(f"the store {path} cannot be read: {error.strerror}")
+        return "cannot be used"
 
 
 def _retention() -> list[str]:

@@ -62,6 +62,8 @@ def peek_store(url: str) -> SQLiteStore:
 def find_store() -> SQLiteStore:
     """The store that a reader means who names none: TRACETAPE_STORE, else the nearest upwards.
 
+    A folder that this user may not look into, such as another user's in /tmp, is passed over.
+
     Raises:
         StoreError: the working directory is gone.
     """
@@ -70,7 +72,7 @@ def find_store() -> SQLiteStore:
         return open_store(url, read_only=True)
     here = Path(path_of(str(DEFAULT)) or "").parent.parent
     for folder in (here, *here.parents):
-        if (folder / DEFAULT).is_file():
+        if os.path.isfile(folder / DEFAULT):  # Path.is_file raises before Python 3.14
             return SQLiteStore(folder / DEFAULT, read_only=True)
     return SQLiteStore(here / DEFAULT, read_only=True)
 

@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tracetape.entities import LiveSpan, SpanStatus, SpanStatusCode, SpanType
-from tracetape.instrument import current_span, noticed, start_span_no_context, wall_clock_ns
+from tracetape.instrument import (
+    Notice,
+    current_span,
+    guarded,
+    start_span_no_context,
+    wall_clock_ns,
+)
 
 __all__ = ["KINDS", "begins", "ends"]
 
@@ -26,8 +32,7 @@ _DETAILS = (
 
 class _Asked(NamedTuple):
     began: int
-    seen: list[LiveSpan]
-    before: list[LiveSpan] | None
+    notice: Notice
 
 
 _asked: dict[str, _Asked] = {}
@@ -36,8 +41,7 @@ _asked: dict[str, _Asked] = {}
 def begins(number: Any) -> None:
     """A model is asked: from now on see whether that is recorded as a call."""
     if isinstance(number, str):
-        _asked[number] = _Asked(wall_clock_ns(), [], noticed.get())
-        noticed.set(_asked[number].seen)
+        _asked[number] = _Asked(wall_clock_ns(), Notice())
 
 
 def ends(number: str, step: Any) -> None:
@@ -45,23 +49,17 @@ def ends(number: str, step: Any) -> None:
     asked = _asked.pop(number, None)
     if asked is None:
         return
-    if noticed.get() is asked.seen:  # in another task something else may stand there
-        noticed.set(asked.before)
+    asked.notice.over()
     above = current_span()
-    if asked.seen:
-        if asked.before is not None:
-            asked.before.extend(asked.seen)
-        return
-    if above is None:
+    if asked.notice.spans or above is None:
         return
     data = step.span_data
     span = start_span_no_context(
         KINDS[data.type], SpanType.CHAT_MODEL, above, start_time_ns=asked.began
     )
-    try:
+    with guarded("describing the call of a model"):
         _describe(span, data, step.error)
-    finally:
-        span.end()
+    span.end()
 
 
 def _describe(span: LiveSpan, data: Any, error: Any) -> None:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from tracetape.entities import LiveSpan, SpanStatus, SpanStatusCode, SpanType
-from tracetape.instrument import internal_error, start_span, update_current_trace
+from tracetape.instrument import guarded, quietly, start_span, update_current_trace
 from tracetape_agents import model_calls
 from tracetape_agents.runs import claim_workflow, fail_run
 
@@ -48,13 +48,11 @@ _failed: dict[str, str | None] = {}
 
 def _guarded(take: Callable[[Any], None]) -> Callable[[Any], None]:
     @functools.wraps(take)
-    def guarded(one: Any) -> None:
-        try:
+    def taking(one: Any) -> None:
+        with guarded(f"tracing the Agents SDK ({take.__name__})"):
             take(one)
-        except Exception:  # noqa: BLE001 - the guard
-            internal_error(f"tracing the Agents SDK ({take.__name__})")
 
-    return guarded
+    return taking
 
 
 @_guarded
@@ -119,7 +117,7 @@ def on_span_end(span: Any) -> None:
     opened = _open.get(number)
     if opened is None:
         return
-    try:
+    with guarded("describing a step of an agent"):
         _describe(opened, span)
         workflow = str(_get(span, "trace_id"))
         if kind == "agent" and not _is_below_agent(span):
@@ -127,8 +125,7 @@ def on_span_end(span: Any) -> None:
             fail_run(opened.span.parent_id, why)
             if workflow in _open:
                 _failed[workflow] = why
-    finally:
-        _end(number)
+    _end(number)
 
 
 def _describe(opened: _Open, span: Any) -> None:
@@ -169,10 +166,7 @@ def _get(one: Any, name: str) -> Any:
 def _exported(one: Any) -> dict[str, Any]:
     """Fields that the SDK exports of a trace, or of the data of a span."""
     export = _get(one, "export")
-    said = None
-    if callable(export):
-        with contextlib.suppress(Exception):  # the user's own may fail, and the SDK does not ask
-            said = export()
+    said = quietly(export) if callable(export) else None
     return said if isinstance(said, dict) else {}
 
 

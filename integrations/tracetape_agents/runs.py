@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 from tracetape.entities import LiveSpan, SpanStatus, SpanStatusCode, SpanType
 from tracetape.instrument import (
-    Scope,
     begin_span,
     call_inside,
-    current,
+    call_unrecorded,
+    call_watched,
     current_span,
-    internal_error,
+    guarded,
     span_scope,
 )
 
@@ -41,13 +42,11 @@ async def run(
     """Await a run inside of a span; its exception is the span's."""
     if _is_disabled(kwargs):
         return await original(*args, **kwargs)
-    with span_scope(_name(_RUN, kwargs), SpanType.AGENT) as span:
+    with span_scope(_name(_RUN, kwargs), SpanType.AGENT) as span, ExitStack() as end:
+        end.callback(_forget, span)
         _begun(span, args, kwargs)
-        try:
-            result = await original(*args, **kwargs)
-            _keep_answer(span, result, kwargs)
-        finally:
-            _forget(span)
+        result = await original(*args, **kwargs)
+        _keep_answer(span, result, kwargs)
     return result
 
 
@@ -59,13 +58,11 @@ def run_streamed(
         return original(*args, **kwargs)
     span = begin_span(_name(_STREAMED, kwargs), SpanType.AGENT)
     if span is None:  # what is below is not recorded either
-        return call_inside(Scope(current.get(), dropped=True), original, *args, **kwargs)
+        return call_unrecorded(original, *args, **kwargs)
     _begun(span, args, kwargs)
-    try:
-        result = call_inside(span, original, *args, **kwargs)
-    except BaseException as exception:
-        _over(span, kwargs, None, exception)
-        raise
+    result = call_watched(
+        partial(call_inside, span, original), partial(_over, span, kwargs, None), *args, **kwargs
+    )
     task = getattr(result, "run_loop_task", None) or getattr(result, "_run_impl_task", None)
     if task is not None and hasattr(task, "add_done_callback"):
         task.add_done_callback(partial(_task_is_over, span, kwargs, result))
@@ -90,7 +87,7 @@ def fail_run(span_id: str | None, why: str | None) -> None:
 
 
 def _begun(span: LiveSpan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    try:
+    with guarded("beginning the run of an agent"):
         number = span.span_id
         if number is None:
             return  # it is not recorded
@@ -100,8 +97,6 @@ def _begun(span: LiveSpan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Non
             asked = kwargs.get("input", args[2] if len(args) > 2 else None)
             # A run that goes on has its first question in its state.
             span.set_inputs(getattr(asked, "_original_input", asked))
-    except Exception:  # noqa: BLE001 - the guard
-        internal_error("beginning the run of an agent")
 
 
 def _task_is_over(span: LiveSpan, kwargs: dict[str, Any], result: Any, task: Any) -> None:
@@ -113,7 +108,7 @@ def _task_is_over(span: LiveSpan, kwargs: dict[str, Any], result: Any, task: Any
 def _over(
     span: LiveSpan, kwargs: dict[str, Any], result: Any, exception: BaseException | None
 ) -> None:
-    try:
+    with guarded("ending the run of an agent"):
         why = _forget(span)
         if exception is not None:
             span.record_exception(exception)
@@ -122,17 +117,13 @@ def _over(
         elif result is not None:
             _keep_answer(span, result, kwargs)
         span.end()
-    except Exception:  # noqa: BLE001 - the guard
-        internal_error("ending the run of an agent")
 
 
 def _keep_answer(span: LiveSpan, result: Any, kwargs: dict[str, Any]) -> None:
-    try:
+    with guarded("reading the answer of an agent"):
         answer = getattr(result, "final_output", None)
         if answer is not None and _shows_content(kwargs):
             span.set_outputs(answer)
-    except Exception:  # noqa: BLE001 - the guard
-        internal_error("reading the answer of an agent")
 
 
 def _forget(span: LiveSpan) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -27,6 +26,7 @@ from tracetape.instrument import (
     items_of,
     joined,
     merged_counts,
+    parsed_json,
     plain,
     says,
     text_of,
@@ -247,7 +247,4 @@ def _chat_tool(tool: Any) -> Any:
 
 def _parsed(text: str) -> Any:
     """A tool's arguments; as text if the stream was cut within."""
-    try:
-        return json.loads(text) if text else {}  # orjson makes floats of large whole numbers
-    except (ValueError, RecursionError):
-        return text
+    return parsed_json(text, text) if text else {}

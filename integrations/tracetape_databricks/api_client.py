@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,8 +14,8 @@ from tracetape.instrument import (
     Request,
     around,
     begin_call,
-    calling,
-    internal_error,
+    call_watched,
+    current_call,
     keep_login_from_records,
     loading,
     perf_counter_ns,
@@ -87,17 +88,13 @@ def wrap_attempt(original: Callable[..., Any], is_on: Callable[[], bool]) -> Cal
     """`_BaseClient._perform`, one attempt: a second one of the same call is a retry."""
 
     def attempt(client: Any, *args: Any, **kwargs: Any) -> Any:
-        call = calling.get()
+        call = current_call()
         if call is None or not is_on():
             return original(client, *args, **kwargs)
         refused = _refused_at.pop(call, None)
         if refused is not None:
             call.retried((perf_counter_ns() - refused) / 1e9)
-        try:
-            return original(client, *args, **kwargs)
-        except Exception as exception:
-            _refuse(call, exception)
-            raise
+        return call_watched(original, partial(_refuse, call), client, *args, **kwargs)
 
     return attempt
 
@@ -106,7 +103,7 @@ def wrap_send(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callab
     """`requests.Session.send`: within a call of tracetape it tells what that logs in with."""
 
     def send(*args: Any, **kwargs: Any) -> Any:
-        call = calling.get()
+        call = current_call()
         if call is not None and is_on():
             request = args[1] if len(args) > 1 else kwargs.get("request")
             if request is not None:
@@ -116,14 +113,12 @@ def wrap_send(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callab
     return send
 
 
-def _refuse(call: Call, exception: Exception) -> None:
-    try:
+def _refuse(call: Call, exception: BaseException) -> None:
+    if isinstance(exception, Exception):
         code = _status_code(exception)
         if code is not None:
             call.refused(code)
         _refused_at[call] = perf_counter_ns()
-    except Exception:  # noqa: BLE001 - the guard
-        internal_error("noting a refusal of Databricks")
 
 
 def _status_code(exception: Exception) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ from tracetape.instrument import (
     is_secret_in_query,
     keep_login_from_records,
     of_request,
+    parsed_json,
     provider_of,
     secrets_in_url,
     those_that_tell,
@@ -80,10 +80,7 @@ def _path(path: Any) -> Any:
 def _answer(call: Call, response: Any) -> Any:
     del call
     content = response.content
-    try:
-        return json.loads(content)
-    except ValueError:
-        return content.decode(errors="replace")
+    return parsed_json(content, content.decode(errors="replace"))
 
 
 wrap_http_request = around(_begin, _answer)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tracetape.instrument import (
     Call,
     Request,
     around,
+    around_generator,
     begin_call,
-    begin_guarded,
-    calling,
-    parameters,
     provider_of,
 )
 from tracetape_databricks.serving import extractor_of
@@ -37,44 +35,9 @@ def _answer(call: Call, result: Any) -> Any:
     return dict(result) if isinstance(result, dict) else result
 
 
-def wrap_predict_stream(
-    original: Callable[..., Iterator[Any]], is_on: Callable[[], bool]
-) -> Callable[..., Iterator[Any]]:
-    """A generator function, and so is what stands for it: nothing is sent before the first step."""
-    names = parameters(original)
-
-    def predict_stream(client: Any, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        call = None
-        if is_on():
-            call = begin_guarded(
-                lambda owner, given: _begin(owner, given, stream=True), names, client, args, kwargs
-            )
-        chunks = original(client, *args, **kwargs)
-        if call is None:
-            return (yield from chunks)
-        call.streaming()
-        try:
-            while True:
-                before = calling.get()
-                calling.set(call)  # around each step only: in between the program goes on
-                try:
-                    chunk = next(chunks)
-                except StopIteration:
-                    break
-                finally:
-                    calling.set(before)
-                call.chunk(chunk)
-                yield chunk
-        except GeneratorExit:
-            call.ended("closed")
-            raise
-        except BaseException as exception:
-            call.failed(exception)
-            raise
-        call.ended("exhausted")
-        return None
-
-    return predict_stream
+def _begin_stream(client: Any, given: dict[str, Any]) -> Call | None:
+    return _begin(client, given, stream=True)
 
 
 wrap_predict = around(_begin, _answer)
+wrap_predict_stream = around_generator(_begin_stream)

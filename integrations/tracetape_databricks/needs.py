@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tracetape.instrument import package_missing
+from tracetape.instrument import call_watched, package_missing
 
 __all__ = ["wrap_http_client"]
 
@@ -15,12 +15,11 @@ _NEEDS = "get_open_ai_client() of databricks-sdk"
 def wrap_http_client(original: Callable[..., Any], is_on: Callable[[], bool]) -> Callable[..., Any]:
     """Tells how to install httpx where it is missing; the SDK's error stays what it is."""
 
+    def missing(error: BaseException) -> None:
+        if isinstance(error, ModuleNotFoundError) and error.name == "httpx" and is_on():
+            package_missing(error.name, _NEEDS, within="databricks")
+
     def method(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(owner, *args, **kwargs)
-        except ModuleNotFoundError as error:
-            if is_on() and error.name == "httpx":
-                package_missing(error.name, _NEEDS, within="databricks")
-            raise
+        return call_watched(original, missing, owner, *args, **kwargs)
 
     return method

@@ -8,10 +8,9 @@ identity is told by all of these together, and arguments that are whole JSON end
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from tracetape.instrument import Text
+from tracetape.instrument import Text, parsed_json
 
 __all__ = ["in_order", "is_repeated", "place_of", "whole_name"]
 
@@ -108,8 +107,4 @@ def _is_whole(arguments: Any) -> bool:
     text = text.strip()
     if not (text.startswith("{") and text.endswith("}")):
         return False
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    return parsed_json(text, None) is not None

@@ -15,7 +15,7 @@ from tracetape.instrument import (
     Run,
     begin_run,
     encode,
-    internal_error,
+    guarded,
     span_scope,
     start_span,
     traced_async_generator,
@@ -117,7 +117,5 @@ def wrap_execute(original: _Wrapped, is_on: Callable[[], bool], *, is_async: boo
 
 def _asked(span: LiveSpan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """The parameters of the run, the third argument of the method; the rest says how, not what."""
-    try:
+    with guarded("recording what a tool runner is asked"):
         span.set_inputs(args[2] if len(args) > 2 else kwargs.get("params"))
-    except Exception:  # noqa: BLE001 - the guard
-        internal_error("recording what a tool runner is asked")

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 from weakref import ref
-
-import orjson
 
 from tracetape.entities.attachment import Attachment
 from tracetape.instrument import (
     Call,
     Request,
     begin_call,
+    call_watched,
+    call_watched_async,
     decode,
     decoded_base64,
     encode,
     get,
-    internal_error,
+    guarded,
     provider_of,
     secrets_of_request,
     those_that_tell,
@@ -81,10 +82,7 @@ class _Session:
 
     def received(self, data: bytes | str) -> None:
         """Take an event of the server; of what is none the SDK knows what to say."""
-        try:
-            event = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            return
+        event = decode(data.encode() if isinstance(data, str) else data)
         kind = get(event, "type")
         if not isinstance(kind, str) or not (kind == "error" or kind.startswith("response.")):
             return
@@ -161,10 +159,9 @@ def _session(connection: Any, *, is_async: bool) -> _Session | None:
     held = _sessions.get(number)
     if held is not None and held[0]() is connection:
         return held[1]
-    try:
-        reference = ref(connection, lambda _: _sessions.pop(number, None))
-    except TypeError:
+    if not type(connection).__weakrefoffset__:
         return None  # a stand-in that cannot be watched
+    reference = ref(connection, lambda _: _sessions.pop(number, None))
     realtime = any("Realtime" in kind.__name__ for kind in type(connection).__mro__)
     session = _Session(connection, realtime=realtime, is_async=is_async)
     _sessions[number] = reference, session
@@ -175,12 +172,10 @@ def _observe(
     args: tuple[Any, ...], is_async: bool, take: Callable[[_Session, Any], None], what: Any
 ) -> None:
     """Let the session of a connection, the first of `args`, take what passes."""
-    try:
+    with guarded("reading an event of a session"):
         session = _session(args[0], is_async=is_async) if args else None
         if session is not None:
             take(session, what)
-    except Exception:  # noqa: BLE001 - the guard
-        internal_error("reading an event of a session")
 
 
 # The wrappers pass on what they get as it is: what is wrong with it, the SDK says.
@@ -212,21 +207,17 @@ def wrap_receive(original: _Wrapped, is_on: Callable[[], bool], *, is_async: boo
         if is_on():
             _observe(args, is_async, take, what)
 
-    def receive(*args: Any, **kwargs: Any) -> Any:
-        try:
-            data = original(*args, **kwargs)
-        except Exception as exception:
+    def lost(args: tuple[Any, ...], exception: BaseException) -> None:
+        if isinstance(exception, Exception):
             look(args, _Session.over, _abnormal(exception))
-            raise
+
+    def receive(*args: Any, **kwargs: Any) -> Any:
+        data = call_watched(original, partial(lost, args), *args, **kwargs)
         look(args, _Session.received, data)
         return data
 
     async def receive_async(*args: Any, **kwargs: Any) -> Any:
-        try:
-            data = await original(*args, **kwargs)
-        except Exception as exception:
-            look(args, _Session.over, _abnormal(exception))
-            raise
+        data = await call_watched_async(original, partial(lost, args), *args, **kwargs)
         look(args, _Session.received, data)
         return data
 

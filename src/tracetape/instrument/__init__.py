@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from tracetape._system import perf_counter_ns, wall_clock_ns
     from tracetape.apis import Api, Endpoint, Variables
     from tracetape.capture import decode, encode
-    from tracetape.diagnostics import internal_error, package_missing
+    from tracetape.diagnostics import package_missing
     from tracetape.exchange.replay import Replay, StoredCall, UnfitError, data_event
     from tracetape.formats.messages import Message, MessageReader, call_text, text_of_parts
     from tracetape.instrument.autolog_options import options
-    from tracetape.instrument.call import Call, begin_call, calling, noticed
+    from tracetape.instrument.call import Call, begin_call
     from tracetape.instrument.chunks import (
         Text,
         count_of,
@@ -29,14 +29,23 @@ if TYPE_CHECKING:
         says,
         text_of,
     )
-    from tracetape.instrument.credentials import ClientSecrets, of_request
+    from tracetape.instrument.credentials import of_request
+    from tracetape.instrument.guards import (
+        Notice,
+        call_unrecorded,
+        call_watched,
+        call_watched_async,
+        current_call,
+        guarded,
+        parsed_json,
+        quietly,
+    )
     from tracetape.instrument.integration import Extractor, Integration, Request, Result, Target
     from tracetape.instrument.method_calls import (
         around,
         around_async,
-        begin_guarded,
+        around_generator,
         keep_login_from_records,
-        parameters,
     )
     from tracetape.instrument.outcomes import (
         Failure,
@@ -52,14 +61,13 @@ if TYPE_CHECKING:
     from tracetape.privacy.names import MARK, is_secret_in_query
     from tracetape.privacy.urls import clean_text, secrets_in_url
     from tracetape.privacy.values import secrets_of_request, those_that_tell
-    from tracetape.tracing.current import Scope, current, current_span
+    from tracetape.tracing.current import current_span
     from tracetape.tracing.generators import (
         Run,
         begin_run,
         traced_async_generator,
         traced_generator,
     )
-    from tracetape.tracing.runtime import runtime
     from tracetape.tracing.spans import span_scope, start_span, start_span_no_context
     from tracetape.tracing.start import begin_span
     from tracetape.tracing.threads import call_inside
@@ -69,18 +77,17 @@ __all__ = [
     "MARK",
     "Api",
     "Call",
-    "ClientSecrets",
     "Endpoint",
     "Extractor",
     "Failure",
     "Integration",
     "Message",
     "MessageReader",
+    "Notice",
     "Replay",
     "Request",
     "Result",
     "Run",
-    "Scope",
     "StoredCall",
     "Target",
     "Template",
@@ -89,18 +96,20 @@ __all__ = [
     "Variables",
     "around",
     "around_async",
+    "around_generator",
     "autolog",
     "autolog_one",
     "begin_call",
-    "begin_guarded",
     "begin_run",
     "begin_span",
     "call_inside",
     "call_text",
-    "calling",
+    "call_unrecorded",
+    "call_watched",
+    "call_watched_async",
     "clean_text",
     "count_of",
-    "current",
+    "current_call",
     "current_span",
     "data_event",
     "decode",
@@ -112,7 +121,7 @@ __all__ = [
     "failure_of_reasons",
     "fields_of",
     "get",
-    "internal_error",
+    "guarded",
     "is_installed",
     "is_secret_in_query",
     "items_of",
@@ -121,16 +130,15 @@ __all__ = [
     "keep_login_from_records",
     "loading",
     "merged_counts",
-    "noticed",
     "of_request",
     "options",
     "package_missing",
-    "parameters",
+    "parsed_json",
     "perf_counter_ns",
     "plain",
     "provider_of",
+    "quietly",
     "register",
-    "runtime",
     "says",
     "secrets_in_url",
     "secrets_of_request",
@@ -154,6 +162,16 @@ _HELPERS = {
     "tracetape.exchange.replay": ("Replay", "StoredCall", "UnfitError", "data_event"),
     "tracetape.formats.messages": ("Message", "MessageReader", "call_text", "text_of_parts"),
     "tracetape.instrument.autolog_options": ("options",),
+    "tracetape.instrument.guards": (
+        "Notice",
+        "call_unrecorded",
+        "call_watched",
+        "call_watched_async",
+        "current_call",
+        "guarded",
+        "parsed_json",
+        "quietly",
+    ),
     "tracetape.instrument.integration": (
         "Extractor",
         "Integration",
@@ -181,15 +199,10 @@ _HELPERS = {
         "decode",
         "encode",
     ),
-    "tracetape.diagnostics": (
-        "internal_error",
-        "package_missing",
-    ),
+    "tracetape.diagnostics": ("package_missing",),
     "tracetape.instrument.call": (
         "Call",
         "begin_call",
-        "calling",
-        "noticed",
     ),
     "tracetape.instrument.chunks": (
         "Text",
@@ -205,16 +218,12 @@ _HELPERS = {
         "says",
         "text_of",
     ),
-    "tracetape.instrument.credentials": (
-        "ClientSecrets",
-        "of_request",
-    ),
+    "tracetape.instrument.credentials": ("of_request",),
     "tracetape.instrument.method_calls": (
         "around",
         "around_async",
-        "begin_guarded",
+        "around_generator",
         "keep_login_from_records",
-        "parameters",
     ),
     "tracetape.privacy.names": (
         "MARK",
@@ -228,18 +237,13 @@ _HELPERS = {
         "secrets_of_request",
         "those_that_tell",
     ),
-    "tracetape.tracing.current": (
-        "Scope",
-        "current",
-        "current_span",
-    ),
+    "tracetape.tracing.current": ("current_span",),
     "tracetape.tracing.generators": (
         "Run",
         "begin_run",
         "traced_async_generator",
         "traced_generator",
     ),
-    "tracetape.tracing.runtime": ("runtime",),
     "tracetape.tracing.spans": (
         "span_scope",
         "start_span",

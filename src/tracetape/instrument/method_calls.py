@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from tracetape.diagnostics import internal_error
@@ -16,6 +16,7 @@ __all__ = [
     "Begin",
     "around",
     "around_async",
+    "around_generator",
     "begin_guarded",
     "keep_login_from_records",
     "parameters",
@@ -89,6 +90,49 @@ def around_async(begin: Begin, answer: Answer = _as_it_is) -> Wrap:
                 calling.set(before)
             _answered(call, result, answer)
             return result
+
+        return method
+
+    return wrap
+
+
+def around_generator(begin: Begin) -> Wrap:
+    """As `around`, of a generator function, whose items are the chunks of a stream.
+
+    What it makes is a generator function too: nothing is sent before the first step.
+    """
+
+    def wrap(
+        original: Callable[..., Iterator[Any]], is_on: Callable[[], bool]
+    ) -> Callable[..., Iterator[Any]]:
+        names = parameters(original)
+
+        def method(owner: Any, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
+            call = begin_guarded(begin, names, owner, args, kwargs) if is_on() else None
+            chunks = original(owner, *args, **kwargs)
+            if call is None:
+                return (yield from chunks)
+            call.streaming()
+            try:
+                while True:
+                    before = calling.get()
+                    calling.set(call)  # around each step only: in between the program goes on
+                    try:
+                        chunk = next(chunks)
+                    except StopIteration:
+                        break
+                    finally:
+                        calling.set(before)
+                    call.chunk(chunk)
+                    yield chunk
+            except GeneratorExit:
+                call.ended("closed")
+                raise
+            except BaseException as exception:
+                call.failed(exception)
+                raise
+            call.ended("exhausted")
+            return None
 
         return method
 

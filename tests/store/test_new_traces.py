@@ -29,7 +29,7 @@ from tracetape.store import SQLiteStore
 from tracetape.store.new_traces import NewTrace, new_trace
 from tracetape.store.schema import TABLES
 
-LONG = 'a "long" text, with\n\\ and: more, ü. ' * 40
+LONG = 'a "long" text, with\n\\ and: more+more, ü. ' * 40
 MESSAGES = [{"role": "user", "content": f"{n} {LONG}"} for n in range(3)]
 VALUES: list[Any] = [
     {"messages": MESSAGES[:2], "model": "m", "temperature": 0.5, "big": 12345678901234567890},

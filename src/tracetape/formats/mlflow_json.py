@@ -35,6 +35,7 @@ __all__ = ["as_field", "content_values", "loses_digits", "span_to_dict", "span_v
 # More digits than a 64-bit number has: orjson would read it as a float.
 _LONG_NUMBER = re.compile(r"\d{19}")
 # Such a float, and others.
+_LARGE_FLOAT = re.compile(rb"\de\+?\d")
 _EXPONENT = b"e+" if b"e+" in orjson.dumps(1e30) else b"e"
 _MAPPINGS = ("usage", "cost")
 _UNKNOWN = "UNKNOWN"  # the type of a span whose type nobody said
@@ -188,7 +189,11 @@ def _read(text: Any) -> tuple[bytes, Any]:
 
 def loses_digits(data: bytes, text: str) -> bool:
     """Whether the JSON `data` that was made of `text` may lack digits of a number in it."""
-    return _EXPONENT in data and _LONG_NUMBER.search(text) is not None
+    return (
+        _EXPONENT in data
+        and _LONG_NUMBER.search(text) is not None
+        and _LARGE_FLOAT.search(data) is not None  # else the letter is one of a string
+    )
 
 
 def _json_of(text: Any) -> bytes:

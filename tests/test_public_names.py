@@ -220,7 +220,7 @@ NAMES = {
         "Finding",
         "Interaction",
         "MODES",
-        "Player",
+        "OpenCassette",
         "RecordedError",
         "Request",
         "Response",

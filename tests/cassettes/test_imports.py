@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tracetape.cassettes.patching import Patches
-from tracetape.cassettes.transports.sightings import Watch
+from tracetape.cassettes.patches import Patches
+from tracetape.cassettes.transports.imports import ImportHooks
 
 ASK = {
     "httpx": "httpx.get(url)",
@@ -64,10 +64,10 @@ def test_a_library_that_another_thread_is_importing_is_patched_when_it_is_whole(
     threading.Timer(0.1, go_on.set).start()
 
     patched: list[bool] = []
-    watch = Watch(
+    hooks = ImportHooks(
         Patches(), {"slow_library": lambda _, library: patched.append(hasattr(library, "Client"))}
     )
-    watch.start()
+    hooks.start()
     thread.join()
     assert patched == [True]
     del sys.modules["slow_library"]

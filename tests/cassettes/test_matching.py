@@ -234,9 +234,9 @@ def test_the_nearest_of_a_thousand_is_found_quickly(tape):
     ].request.body = b'{"model":"m","messages":[{"content":"what about llamas, then?"}]}'
     save(tape, Tape(interactions))
     sent = b'{"model":"m","messages":[{"content":"what about llamas?"}]}'
-    with cassette(tape, mode="none") as player:
+    with cassette(tape, mode="none") as opened:
         began = time.thread_time()  # other programs have the machine, too
-        error = player.missed(Request("POST", URL, [], sent))
+        error = opened.missed(opened.sent(Request("POST", URL, [], sent)))
         took = time.thread_time() - began
     assert 'recorded "what about llamas, then?"' in str(error)
     assert took < 0.5  # 0.05 on an idle machine; the benchmark measures it

@@ -158,6 +158,16 @@ def test_a_recording_that_an_error_ends_is_continued_by_once(tape, get, crashing
     assert len(load(tape).interactions) == 2
 
 
+def test_replay_does_not_end_a_recording_that_was_cut_short(tape, get, crashing):
+    """In mode none the file stays as it is, byte for byte."""
+    with pytest.raises(ZeroDivisionError):
+        crashing(ZeroDivisionError())
+    before = tape.read_bytes()
+    with cassette(tape, mode="none"):
+        get("/a")
+    assert tape.read_bytes() == before
+
+
 def test_a_continued_recording_with_nothing_new_is_complete(tape, get, crashing):
     """The second run came to its end: the tape is whole."""
     with pytest.raises(ZeroDivisionError):

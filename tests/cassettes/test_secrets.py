@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tracetape.cassettes import Tape, cassette, check, load, save
-from tracetape.cassettes.rewriting import scrub
+from tracetape.cassettes.rewrite import scrub
 from tracetape.exceptions import CassetteError, CassetteMissError
 
 httpx2 = pytest.importorskip("httpx2")

@@ -16,7 +16,7 @@ import tracetape.cli
 from tracetape.cassettes import Chunk, Interaction, Request, Response, Tape, save
 from tracetape.cli import main
 from tracetape.cli.run.report import _say
-from tracetape.cli.run.session import Session
+from tracetape.cli.run.run import Session
 from tracetape.diagnostics import logger
 from tracetape.exceptions import TracetapeException
 

@@ -11,7 +11,7 @@ import pytest
 
 import tracetape
 from tracetape.cassettes import bypass
-from tracetape.cassettes.blocking import Block
+from tracetape.cassettes.network import Block
 from tracetape.cassettes.transports import retries
 from tracetape.exceptions import CassetteMissError, InvalidValueError, NetworkBlockedError
 from tracetape.testing.blocking import standing

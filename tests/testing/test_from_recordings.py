@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tracetape.cassettes import Interaction, Tape, cassette, load, save
-from tracetape.cassettes.rewriting import write
+from tracetape.cassettes.rewrite import write
 from tracetape.entities import Span
 from tracetape.exceptions import CassetteError, InvalidValueError
 from tracetape.exchange.from_trace import calls_of, interactions_of

@@ -17,7 +17,7 @@ from far_end import ASK, FarEnd, chunk, completion_answer, events, http
 
 from tracetape import start_span
 from tracetape.cassettes import cassette
-from tracetape.cassettes.rewriting import write
+from tracetape.cassettes.rewrite import write
 from tracetape.exceptions import CassetteError, CassetteMissError, InvalidValueError
 from tracetape.exchange.from_trace import calls_of, interactions_of
 from tracetape.instrument import autolog

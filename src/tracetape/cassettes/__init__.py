@@ -4,8 +4,8 @@ from tracetape.cassettes.cassette import Cassette, cassette
 from tracetape.cassettes.context import bypass
 from tracetape.cassettes.file.model import Chunk, Interaction, RecordedError, Request, Response
 from tracetape.cassettes.file.save import Tape, load, save
+from tracetape.cassettes.open_cassette import MODES, OpenCassette
 from tracetape.cassettes.record.secrets import Finding, check
-from tracetape.cassettes.session import MODES, Player
 
 __all__ = [
     "MODES",
@@ -13,7 +13,7 @@ __all__ = [
     "Chunk",
     "Finding",
     "Interaction",
-    "Player",
+    "OpenCassette",
     "RecordedError",
     "Request",
     "Response",

@@ -15,12 +15,13 @@ from tracetape._policy import policy_of_here
 from tracetape._system import lasting_lock
 from tracetape.cassettes import children, network, transports
 from tracetape.cassettes.advice import IN_PROGRAM, IN_PYTEST, Advice
-from tracetape.cassettes.context import close_player, is_here, open_player
+from tracetape.cassettes.context import closed, is_here, opened
 from tracetape.cassettes.foreign_options import named_options, unknown_mode, unknown_option
 from tracetape.cassettes.matching import Comparison, Matcher
+from tracetape.cassettes.open_cassette import MODES, OpenCassette
 from tracetape.cassettes.options import check_kinds
+from tracetape.cassettes.record.writer import BeforeRecord, Scrub
 from tracetape.cassettes.replay.placeholders import Placeholders
-from tracetape.cassettes.session import MODES, BeforeRecord, Player, Scrub
 from tracetape.exceptions import CassetteError, InvalidTypeError, InvalidValueError
 
 __all__ = ["Cassette", "cassette"]
@@ -129,7 +130,7 @@ class Cassette:
     def __init__(self, path: Path, given: Mapping[str, Any], advice: Advice = IN_PROGRAM) -> None:
         """Read no file yet; `given` are the options that differ from the defaults."""
         self._path, self._given, self._advice = path, given, advice
-        self._opened: list[tuple[Player, Placeholders | None, bool]] = []
+        self._opened: list[tuple[OpenCassette, Placeholders | None, bool]] = []
         self._settled()  # mistakes are told where they are made
 
     def _settled(self) -> tuple[str, Matcher, str, dict[str, Any]]:
@@ -158,36 +159,36 @@ class Cassette:
             options["advice"] = replace(IN_PYTEST, reason="" if is_own else here.reason)
         return here.forced or given or here.mode, matcher, scope, options
 
-    def __enter__(self) -> Player:
+    def __enter__(self) -> OpenCassette:
         path = self._path
         mode, matcher, scope, options = self._settled()
         here = policy_of_here()
         if here.disabled:  # an empty tape, which nobody asks
-            player = Player(path, "none", matcher, **options)
-            self._opened.append((player, None, True))
-            return player
+            tape = OpenCassette(path, "none", matcher, **options)
+            self._opened.append((tape, None, True))
+            return tape
         with _lock:
             if path.absolute() in _recorded:
                 raise CassetteError(f"the cassette {path} is being recorded by another block")
-            player = Player(path, mode, matcher, **options)
+            tape = OpenCassette(path, mode, matcher, **options)
             placeholders = (
                 None
-                if player.records
-                else Placeholders(player.interactions, is_missing=player.is_missing)
+                if tape.records
+                else Placeholders(tape.interactions, is_missing=tape.is_missing)
             )
-            if player.records:
-                _recorded.add(player.file)
-            player.is_open = True
-            if open_player(player, scope):
+            if tape.records:
+                _recorded.add(tape.file)
+            tape.is_open = True
+            if opened(tape, scope):
                 transports.install()
                 network.watch()
             children.update()
             if placeholders is not None:
                 placeholders.put()
-        self._opened.append((player, placeholders, False))
+        self._opened.append((tape, placeholders, False))
         if here.opened is not None:
-            here.opened(player)
-        return player
+            here.opened(tape)
+        return tape
 
     def __exit__(
         self,
@@ -199,35 +200,35 @@ class Cassette:
         number = next(
             (n for n in reversed(range(len(self._opened))) if is_here(self._opened[n][0])), -1
         )
-        player, placeholders, is_disabled = self._opened.pop(number)
+        tape, placeholders, is_disabled = self._opened.pop(number)
         if is_disabled:
             return
         children.collect()
-        player.is_open = False
+        tape.is_open = False
         # An exit by `sys.exit()` is an end like any other.
         ended = exc is None or (isinstance(exc, SystemExit) and not exc.code)
         try:
-            player.close(complete=ended)
+            tape.close(complete=ended)
         finally:
             with _lock:
                 if placeholders is not None:
                     placeholders.remove()
-                if close_player(player):
+                if closed(tape):
                     network.unwatch(tapes=True)
                     transports.uninstall()
                 children.update()
-                if player.records:
-                    _recorded.discard(player.file)
+                if tape.records:
+                    _recorded.discard(tape.file)
         if exc is not None:
-            player.explain(exc)
-        for miss in player.misses:
+            tape.explain(exc)
+        for miss in tape.misses:
             if exc is None or not _is_cause(miss, exc):
                 continue
-            player.is_miss_told = True
+            tape.is_miss_told = True
             if miss is not exc:
                 raise miss from exc  # some SDKs, such as openai 1, make their own error of it
 
-    async def __aenter__(self) -> Player:
+    async def __aenter__(self) -> OpenCassette:
         return self.__enter__()
 
     async def __aexit__(

@@ -11,8 +11,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from tracetape.cassettes.blocking import block_of_here
-from tracetape.cassettes.context import all_players
+from tracetape.cassettes.context import all_open
+from tracetape.cassettes.network import block_of_here
 
 __all__ = ["collect", "update"]
 
@@ -87,7 +87,7 @@ _replay, _record = _Guard(_REPLAY), _Guard(_RECORD)
 
 def update() -> None:
     """Called after tapes or blocks have come or gone: a child cannot tell which is meant."""
-    tapes = all_players()
+    tapes = all_open()
     records = any(tape.records for tape in tapes)
     text = "" if records else _rules()
     for guard, stands in ((_replay, text), (_record, records)):
@@ -107,7 +107,7 @@ def _rules() -> str:
 
     A line each.
     """
-    tapes, block = all_players(), block_of_here()
+    tapes, block = all_open(), block_of_here()
     allowed = {host for tape in tapes for host in tape.passed_hosts}
     if block is not None:
         allowed.update(block.allowed)
@@ -124,7 +124,7 @@ def _rules() -> str:
 
 def collect() -> None:
     """Tell the newest tape that records what children have connected to: it is not on the tape."""
-    tape = next((one for one in reversed(all_players()) if one.records), None)
+    tape = next((one for one in reversed(all_open()) if one.records), None)
     if tape is None:
         return
     for place in _record.written():

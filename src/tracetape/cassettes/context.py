@@ -11,33 +11,37 @@ from tracetape._system import lasting_lock
 from tracetape.exceptions import CassetteError
 
 if TYPE_CHECKING:
-    from tracetape.cassettes.session import Player
+    from tracetape.cassettes.open_cassette import OpenCassette
 
 __all__ = [
-    "all_players",
+    "all_open",
+    "answered",
     "bypass",
-    "close_player",
+    "closed",
     "decides",
+    "is_answered_by_tape",
     "is_bypassed",
     "is_here",
     "is_seen",
-    "open_player",
-    "players",
-    "players_of_sockets",
+    "open_for_sockets",
+    "open_here",
+    "opened",
     "seen",
 ]
 
-_Chain = tuple["Player", ...]  # innermost last
+_Chain = tuple["OpenCassette", ...]  # innermost last
 
 # Empty: this context has opened none, as in a thread of a pool.
 _here: ContextVar[_Chain] = ContextVar("tracetape_cassettes", default=())
 _bypassed: ContextVar[bool] = ContextVar("tracetape_cassettes_bypassed", default=False)
 _seen: ContextVar[bool] = ContextVar("tracetape_cassettes_seen", default=False)
+# Whether the last answer that this thread or task got came from a tape.
+_by_tape: ContextVar[bool] = ContextVar("tracetape_answered_by_tape", default=False)
 _open: list[tuple[_Chain, str]] = []  # newest last, each with its scope
 _lock = lasting_lock()
 
 
-def players() -> _Chain:
+def open_here() -> _Chain:
     """The open tapes to ask, innermost first; empty if requests are to go their way.
 
     Raises:
@@ -61,7 +65,7 @@ def players() -> _Chain:
         return _still_open(chains[-1]) if chains else ()
 
 
-def players_of_sockets() -> _Chain:
+def open_for_sockets() -> _Chain:
     """The tapes that may forbid a connection made here.
 
     Lookups of names run in threads without context: for them that is all open tapes.
@@ -72,7 +76,7 @@ def players_of_sockets() -> _Chain:
         return _still_open(_here.get()) or tuple(chain[-1] for chain, _ in _open)
 
 
-def all_players() -> _Chain:
+def all_open() -> _Chain:
     """Every open tape of the process, the newest last."""
     with _lock:
         return tuple(chain[-1] for chain, _ in _open if chain[-1].is_open)
@@ -83,25 +87,25 @@ def decides() -> bool:
     return _bypassed.get() or bool(_open)
 
 
-def open_player(player: Player, scope: str) -> bool:
+def opened(tape: OpenCassette, scope: str) -> bool:
     """Make a tape the innermost one here; whether it is the first in the process."""
-    chain = (*_here.get(), player)
+    chain = (*_here.get(), tape)
     _here.set(chain)
     with _lock:
         _open.append((chain, scope))
         return len(_open) == 1
 
 
-def is_here(player: Player) -> bool:
+def is_here(tape: OpenCassette) -> bool:
     """Whether this context, or one that it is a copy of, has opened a tape."""
-    return any(one is player for one in _here.get())
+    return any(one is tape for one in _here.get())
 
 
-def close_player(player: Player) -> bool:
+def closed(tape: OpenCassette) -> bool:
     """Take a tape away; whether it was the last in the process."""
-    _here.set(tuple(one for one in _here.get() if one is not player))
+    _here.set(tuple(one for one in _here.get() if one is not tape))
     with _lock:
-        _open[:] = [entry for entry in _open if entry[0][-1] is not player]
+        _open[:] = [entry for entry in _open if entry[0][-1] is not tape]
         return not _open
 
 
@@ -127,6 +131,17 @@ def seen() -> Iterator[None]:
         _seen.set(before)
 
 
+def answered(*, by_tape: bool) -> None:
+    """Note who answers a request that is made here."""
+    if _by_tape.get() is not by_tape:
+        _by_tape.set(by_tape)
+
+
+def is_answered_by_tape() -> bool:
+    """Whether a tape gave the last answer here, and one is still open."""
+    return _by_tape.get() and bool(open_for_sockets())
+
+
 def is_bypassed() -> bool:
     """Whether what is asked here goes to the network expressly."""
     return _bypassed.get()
@@ -138,7 +153,7 @@ def is_seen() -> bool:
 
 
 def _still_open(chain: _Chain) -> _Chain:
-    return tuple(player for player in reversed(chain) if player.is_open)
+    return tuple(tape for tape in reversed(chain) if tape.is_open)
 
 
 def _is_nested(chain: _Chain, newest: _Chain) -> bool:

@@ -39,13 +39,13 @@ def miss_message(
     path: Path,
     matcher: Matcher,
     request: Request,
+    key: tuple[Any, ...],
     recorded: Sequence[Request],
     keys: Sequence[tuple[Any, ...]],
     advice: Advice,
 ) -> str:
     """Why `request` has no answer on the tape `path`, and what can be done about it."""
     lines = [f"{request.method} {request.url} is not on the cassette {path}."]
-    key = matcher.key(request)
     remedy = (
         f"Record it with {advice.new}, record the whole cassette again with {advice.anew}, or "
         f"name the fields that vary with {advice.ignore}."

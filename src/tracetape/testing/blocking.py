@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tracetape.cassettes.blocking import Block
+    from tracetape.cassettes.network import Block
 
 __all__ = ["add_options", "blocked", "standing"]
 
@@ -50,23 +50,23 @@ def blocked(item: pytest.Item) -> Iterator[Block | None]:
 @contextmanager
 def standing(block: Block) -> Iterator[Block]:
     """Put a block up, for this process and those that it starts."""
-    from tracetape.cassettes import blocking, children, network
+    from tracetape.cassettes import children, network
     from tracetape.cassettes.transports import retries
 
-    blocking.stand(block)
+    network.stand(block)
     network.watch()
     children.update()
     try:
         yield block
     finally:
-        blocking.fall(block)
+        network.fall(block)
         network.unwatch()
         children.update()
         retries.undo()
 
 
 def _block(item: pytest.Item, mark: pytest.Mark | None) -> Block:
-    from tracetape.cassettes.blocking import Block
+    from tracetape.cassettes.network import Block
     from tracetape.cassettes.transports import retries
     from tracetape.exceptions import TracetapeException
 

@@ -14,7 +14,7 @@ import pytest
 from tracetape.cassettes.foreign_options import INSTEAD
 
 if TYPE_CHECKING:
-    from tracetape.cassettes import Player
+    from tracetape.cassettes import OpenCassette
 
 __all__ = ["cassette_options"]
 
@@ -145,6 +145,6 @@ def cassette_config(request: pytest.FixtureRequest, vcr_config: dict[str, Any]) 
 
 
 @pytest.fixture
-def vcr(_tracetape_cassette: Player | None) -> Player | None:
+def vcr(_tracetape_cassette: OpenCassette | None) -> OpenCassette | None:
     """The open tape; None in tests without the marker."""
     return _tracetape_cassette

@@ -13,12 +13,12 @@ from tracetape.cassettes import Interaction
 from tracetape.exceptions import CassetteMissError
 
 if TYPE_CHECKING:
-    from tracetape.cassettes import Player
+    from tracetape.cassettes import OpenCassette
 
 __all__ = ["replay_calls"]
 
 
-def replay_calls(tape: Player, asynchronous: Collection[int] = ()) -> None:
+def replay_calls(tape: OpenCassette, asynchronous: Collection[int] = ()) -> None:
     """Make each call on an open tape again, with its recorded body, one after the other.
 
     What the server refused then fails again, and its error is left to the trace. Streams are read

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from tracetape.testing.unused import Usage
 
 if TYPE_CHECKING:
-    from tracetape.cassettes import Player
-    from tracetape.cassettes.blocking import Block
+    from tracetape.cassettes import OpenCassette
+    from tracetape.cassettes.network import Block
 
 __all__ = ["Watch"]
 
@@ -24,7 +24,7 @@ _ALIKE = 0.6  # of the names of two files
 class _Seen:
     """A tape, and its counts when the test began."""
 
-    tape: Player
+    tape: OpenCassette
     played: int = 0
     recorded: int = 0
     missed: int = 0
@@ -58,7 +58,7 @@ class Watch:
         self._seen: list[_Seen] = []
         self.block: Block | None = None  # of the network
 
-    def opened(self, tape: Player) -> None:
+    def opened(self, tape: OpenCassette) -> None:
         """A tape opens."""
         self._usage.claim(tape.file)
         self._seen.append(_Seen(tape))

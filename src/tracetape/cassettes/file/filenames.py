@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import unicodedata
@@ -12,7 +11,7 @@ from pathlib import Path
 from tracetape.exceptions import CassetteError, InvalidValueError
 
 __all__ = [
-    "beside",
+    "LONGEST",
     "check_length",
     "check_new",
     "check_twin",
@@ -22,7 +21,7 @@ __all__ = [
     "tapes_at",
 ]
 
-_LONGEST = 255  # bytes of a name
+LONGEST = 255  # bytes of a name
 _DEVICES = frozenset(
     (
         *("con", "prn", "aux", "nul", "conin$", "conout$"),
@@ -69,10 +68,10 @@ def check_length(path: Path) -> None:
             "choose another name"
         ) from None
     length = len(os.fsencode(path.name))
-    if length > _LONGEST or "\0" in str(path):
-        what = "a NUL in it" if length <= _LONGEST else f"{length:,} bytes"
+    if length > LONGEST or "\0" in str(path):
+        what = "a NUL in it" if length <= LONGEST else f"{length:,} bytes"
         raise InvalidValueError(
-            f"the name of the cassette {path.name[:60]!r}… has {what}: the limit is {_LONGEST} "
+            f"the name of the cassette {path.name[:60]!r}… has {what}: the limit is {LONGEST} "
             "bytes, and NUL is not allowed"
         )
 
@@ -127,12 +126,3 @@ def _twins(path: Path) -> Iterator[str]:
     if path.name not in names:
         ours = folded(path.name)
         yield from (name for name in names if folded(name) == ours)
-
-
-def beside(path: Path, prefix: str, suffix: str) -> Path:
-    """A name in the same folder for something that belongs to `path`, short enough."""
-    name = f"{prefix}{path.name}{suffix}"
-    if len(os.fsencode(name)) > _LONGEST:
-        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
-        name = f"{prefix}{digest}{suffix}"
-    return path.with_name(name)

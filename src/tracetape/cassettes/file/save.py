@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -15,14 +16,14 @@ from typing import Any
 from tracetape.cassettes.file import yaml_text
 from tracetape.cassettes.file.bodies import to_stored
 from tracetape.cassettes.file.cache import cached, keep
-from tracetape.cassettes.file.filenames import beside
+from tracetape.cassettes.file.filenames import LONGEST
 from tracetape.cassettes.file.load import parsed
 from tracetape.cassettes.file.model import END, OURS, WHOLE, Interaction
 from tracetape.cassettes.file.timing import sizes
 from tracetape.exceptions import CassetteError, CassetteFormatError
 from tracetape.privacy.files import open_private, private_mode
 
-__all__ = ["Draft", "Tape", "load", "rendered", "save"]
+__all__ = ["Draft", "Tape", "beside", "load", "rendered", "save"]
 
 
 _LEFT_SECONDS = 60.0  # after which a draft belongs to nobody: to write one takes less than one
@@ -161,6 +162,15 @@ class Draft:
         """Take the file away, where one was written."""
         with suppress(OSError):
             self.path.unlink()
+
+
+def beside(path: Path, prefix: str, suffix: str) -> Path:
+    """A name in the same folder for something that belongs to `path`, short enough."""
+    name = f"{prefix}{path.name}{suffix}"
+    if len(os.fsencode(name)) > LONGEST:
+        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+        name = f"{prefix}{digest}{suffix}"
+    return path.with_name(name)
 
 
 def _text(one: Interaction) -> str:

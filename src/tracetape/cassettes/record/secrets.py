@@ -12,10 +12,10 @@ from tracetape.cassettes.file.bodies import decoded
 from tracetape.cassettes.file.filenames import tapes_at
 from tracetape.cassettes.file.model import Headers, Interaction
 from tracetape.cassettes.file.save import load
-from tracetape.cassettes.record.body_scrub import named_credentials
-from tracetape.cassettes.record.scrub import (
-    cleaned_text,
+from tracetape.cassettes.scrub import (
     is_credential,
+    named_credentials,
+    scrubbed_text,
     secrets_in_query,
 )
 from tracetape.privacy.shapes import kinds_of_secrets
@@ -137,7 +137,7 @@ def _named(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
 
 def _credentials(interaction: Interaction) -> Iterator[tuple[str, str]]:
     error = interaction.error
-    if error is not None and cleaned_text(error.message) != error.message:
+    if error is not None and scrubbed_text(error.message) != error.message:
         yield "a credential", "the error's message"
     sides: Sequence[tuple[str, Headers]] = [("request", interaction.request.headers)]
     if interaction.response is not None:

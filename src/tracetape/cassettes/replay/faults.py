@@ -9,14 +9,14 @@ from itertools import pairwise
 
 from tracetape.cassettes.file.model import Chunk, Interaction, RecordedError
 
-__all__ = ["Altering"]
+__all__ = ["Faults"]
 
 _BLOCK = re.compile(rb".+?(?:\r\n\r\n|\n\n|\r\r|\Z)", re.DOTALL)
 _DATA = re.compile(rb"(?:\A|[\r\n])data(?:[:\r\n]|\Z)")  # a block without it is not an event
 _LONG = 24  # bytes of a part, on average
 
 
-class Altering:
+class Faults:
     """Changes what is replayed; the tape stays as it is."""
 
     def __init__(self, rechunk: int | None, cut_after: int | None) -> None:
@@ -26,7 +26,7 @@ class Altering:
     def altered(self, interaction: Interaction) -> Interaction:
         """The interaction to replay instead of a recording."""
         response = interaction.response
-        if response is None or (self._seed is None and self._length is None):
+        if response is None:
             return interaction
         error = interaction.error
         if self._length is not None and response.is_event_stream:

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from tracetape._system import lasting_lock
 from tracetape.apis import Api, Variables, apis
-from tracetape.cassettes.file.model import Headers, Interaction
+from tracetape.cassettes.file.model import Interaction
 
-__all__ = ["Placeholders", "is_placeholder"]
+__all__ = ["KEY", "Placeholders"]
 
-_KEY = "placeholder-of-tracetape-for-replay"
+KEY = "placeholder-of-tracetape-for-replay"  # no service knows it
 
 _lock = lasting_lock()
 _active: list[Placeholders] = []
@@ -42,7 +42,7 @@ class Placeholders:
             ]
             bases = list(dict.fromkeys(filter(None, found)))
             if bases or (is_missing and variables.origin):
-                self._wanted[variables.key] = _KEY
+                self._wanted[variables.key] = KEY
             if not bases or bases[0] in (variables.origin, f"{variables.origin}/v1"):
                 continue
             # With two services on one tape the program itself must say which it means; a client
@@ -61,11 +61,6 @@ class Placeholders:
         with _lock:
             _active.remove(self)
             _apply()
-
-
-def is_placeholder(headers: Headers) -> bool:
-    """Whether a request logs in with a placeholder: no service knows it."""
-    return any(_KEY in value for _, value in headers)
 
 
 def _base(api: Api, variables: Variables, origin: str, path: str) -> str | None:

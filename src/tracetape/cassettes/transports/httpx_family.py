@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import lru_cache, wraps
@@ -17,19 +18,24 @@ from tracetape.cassettes.transports.mocks import count_for_respx, respx_answers
 
 __all__ = ["wrap", "wrap_async"]
 
+_RESPX = "respx.mocks"
+
 
 def wrap(original: Callable[..., Any], library: Any) -> Callable[..., Any]:
     """``HTTPTransport.handle_request`` with a tape before it."""
 
     @wraps(original)
     def handle_request(self: Any, request: Any) -> Any:
-        tapes = concerned(str(request.url), is_mocked=respx_answers(request))
+        tapes = concerned(
+            str(request.url), is_mocked=_RESPX in sys.modules and respx_answers(request)
+        )
         if not tapes:
             return original(self, request)
         request.read()
         decision = decide(tapes, _request(request))
         if isinstance(decision, Played):
-            count_for_respx(request)
+            if _RESPX in sys.modules:
+                count_for_respx(request)
             return _replayed(library, request, decision)
         try:
             with seen():
@@ -47,13 +53,16 @@ def wrap_async(original: Callable[..., Any], library: Any) -> Callable[..., Any]
 
     @wraps(original)
     async def handle_async_request(self: Any, request: Any) -> Any:
-        tapes = concerned(str(request.url), is_mocked=respx_answers(request))
+        tapes = concerned(
+            str(request.url), is_mocked=_RESPX in sys.modules and respx_answers(request)
+        )
         if not tapes:
             return await original(self, request)
         await request.aread()
         decision = decide(tapes, _request(request))
         if isinstance(decision, Played):
-            count_for_respx(request)
+            if _RESPX in sys.modules:
+                count_for_respx(request)
             return _replayed(library, request, decision)
         try:
             with seen():

@@ -10,11 +10,16 @@ from functools import partial
 from typing import Any
 
 from tracetape._modules import is_installed
-from tracetape.cassettes.patching import Patches
-from tracetape.cassettes.transports import elsewhere, httpx_family, requests_adapter, retries
+from tracetape.cassettes.patches import Patches
+from tracetape.cassettes.transports import (
+    httpx_family,
+    other_libraries,
+    requests_adapter,
+    retries,
+)
+from tracetape.cassettes.transports.imports import ImportHooks
 from tracetape.cassettes.transports.mocks import RealSend
-from tracetape.cassettes.transports.sightings import Watch
-from tracetape.cassettes.transports.sockets import patch_websockets
+from tracetape.cassettes.transports.websockets import patch_websockets
 
 __all__ = ["install", "uninstall"]
 
@@ -42,14 +47,14 @@ _RECORDED: dict[str, Callable[[Patches, Any], None]] = {
     "httpx2": _patch_httpx,
     "requests.adapters": _patch_requests,
 }
-_watch = Watch(
+_hooks = ImportHooks(
     _patches,
     {
         **_RECORDED,
         # No tape records these; to import them takes too long.
-        "http.client": elsewhere.patch_http_client,
-        "urllib3.connectionpool": elsewhere.patch_urllib3,
-        "aiohttp.client": elsewhere.patch_aiohttp,
+        "http.client": other_libraries.patch_http_client,
+        "urllib3.connectionpool": other_libraries.patch_urllib3,
+        "aiohttp.client": other_libraries.patch_aiohttp,
         "websockets.client": patch_websockets,
     },
 )
@@ -65,11 +70,11 @@ def install() -> None:
         if is_installed(name.partition(".")[0]):
             with suppress(ImportError):  # half an installation, or a name that is another's
                 importlib.import_module(name)
-    _watch.start()
+    _hooks.start()
 
 
 def uninstall() -> None:
     """Put the originals back."""
-    _watch.stop()
+    _hooks.stop()
     retries.undo()
     _patches.undo()

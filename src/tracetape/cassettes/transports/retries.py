@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from tracetape.cassettes.context import players_of_sockets
-from tracetape.cassettes.patching import Patches
+from tracetape.cassettes.context import is_answered_by_tape
+from tracetape.cassettes.patches import Patches
 from tracetape.exceptions import CassetteError
 
-__all__ = ["answered", "undo", "watch"]
+__all__ = ["undo", "watch"]
 
 # SDKs of one generator (OpenAI's, Anthropic's and their kin) ask here how long to wait before
 # the next attempt, and sleep here between two looks at something that takes its time.
@@ -21,17 +20,9 @@ _CLIENTS, _RESOURCES = "._base_client", "._resource"
 _ASKED, _SLEEP = "_calculate_retry_timeout", "_sleep"
 _CLOCK, _SERVICES = "databricks.sdk.clock", "databricks.sdk.service."
 
-# Whether the last answer that this thread or task got came from a tape.
-_from_tape: ContextVar[bool] = ContextVar("tracetape_answered_by_tape", default=False)
 _patches = Patches()
 _seen: set[str] = set()
 _looked = 0
-
-
-def answered(*, by_tape: bool) -> None:
-    """Note who answers a request that is made here."""
-    if _from_tape.get() is not by_tape:
-        _from_tape.set(by_tape)
 
 
 def watch() -> None:
@@ -78,10 +69,6 @@ def _with_own(cls: Any, name: str) -> Iterator[type]:
             yield from _with_own(below, name)
 
 
-def _is_replayed() -> bool:
-    return _from_tape.get() and bool(players_of_sockets())
-
-
 def _asked(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def calculate(*args: Any, **kwargs: Any) -> Any:
@@ -89,7 +76,7 @@ def _asked(original: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(error, CassetteError):  # openai 1 and 2 try again whatever failed
             raise error
         wait = original(*args, **kwargs)  # tracing notes it
-        return 0.0 if _is_replayed() else wait
+        return 0.0 if is_answered_by_tape() else wait
 
     return calculate
 
@@ -97,7 +84,7 @@ def _asked(original: Callable[..., Any]) -> Callable[..., Any]:
 def _slept(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def sleep(self: Any, seconds: float) -> Any:
-        return original(self, 0 if _is_replayed() else seconds)
+        return original(self, 0 if is_answered_by_tape() else seconds)
 
     return sleep
 
@@ -110,7 +97,7 @@ class _Time:
 
     def sleep(self, seconds: float) -> None:
         """Not at all between two recorded answers."""
-        self._real.sleep(0 if _is_replayed() else seconds)
+        self._real.sleep(0 if is_answered_by_tape() else seconds)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)

@@ -54,7 +54,7 @@ def from_trace_command(
     traced then runs from it. Nothing is written if one of them cannot be replayed; the error says
     why, and --span leaves it out.
     """
-    from tracetape.cassettes.rewriting import write
+    from tracetape.cassettes.rewrite import write
     from tracetape.exceptions import InvalidValueError, TracetapeException
     from tracetape.exchange.from_trace import calls_of, interactions_of
     from tracetape.privacy.files import write_private

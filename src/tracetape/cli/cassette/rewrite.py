@@ -29,7 +29,7 @@ def scrub_command(paths: tuple[Path, ...], replacements: tuple[str, ...]) -> Non
     Headers are kept by the list of those that recordings keep; credentials and all that looks
     like a key become REDACTED. Files, or folders and all below them; without PATH, `cassettes`.
     """
-    from tracetape.cassettes.rewriting import scrub
+    from tracetape.cassettes.rewrite import scrub
     from tracetape.exceptions import CassetteError
 
     pairs = dict(_pair(text) for text in replacements)
@@ -57,7 +57,7 @@ def migrate_command(paths: tuple[Path, ...]) -> None:
     already. A JSON or packed file stays, and a .yaml file is written next to it.
     Files, or folders and all below them; without PATH, `cassettes`.
     """
-    from tracetape.cassettes.rewriting import YAML, migrate
+    from tracetape.cassettes.rewrite import YAML, migrate
     from tracetape.exceptions import InvalidValueError
 
     for path in tape_files(paths):

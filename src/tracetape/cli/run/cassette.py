@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tracetape.exceptions import CassetteError, InvalidValueError
 
 if TYPE_CHECKING:
-    from tracetape.cassettes import Player
+    from tracetape.cassettes import OpenCassette
 
 __all__ = ["open_tape"]
 
@@ -23,7 +23,7 @@ def open_tape(
     renames: tuple[str, ...],
     ignored: tuple[str, ...] = (),
     allowed: tuple[str, ...] = (),
-) -> AbstractContextManager[Player]:
+) -> AbstractContextManager[OpenCassette]:
     """The tape at `path`, kept from this process's children: two writers would destroy it.
 
     Args:

@@ -75,7 +75,7 @@ def run(
     """
     from tracetape.cli.run.cassette import open_tape
     from tracetape.cli.run.programs import Command, find_program
-    from tracetape.cli.run.session import Session
+    from tracetape.cli.run.run import Session
     from tracetape.exceptions import InvalidValueError
 
     for parameter in (

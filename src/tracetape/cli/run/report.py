@@ -19,7 +19,7 @@ from tracetape.store import Store, open_store, writer_url
 from tracetape.tracing.runtime import runtime
 
 if TYPE_CHECKING:
-    from tracetape.cassettes import Player
+    from tracetape.cassettes import OpenCassette
 
 __all__ = ["Report"]
 
@@ -31,7 +31,7 @@ class Report:
     """Made before the run, printed after it.
 
     Attributes:
-        player: the tape, if there is one.
+        tape: the tape, if there is one.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Report:
         self._command = _own_command(self._folder)
         self._readers = open_store(writer_url()).url  # what `ls` would read
         self._enabled = runtime.enabled
-        self.player: Player | None = None
+        self.tape: OpenCassette | None = None
 
     def print(self, *, show: bool) -> None:
         """Print the trees if wished, and on stderr the line."""
@@ -50,8 +50,8 @@ class Report:
         infos = self._traces(store)
         if show and infos:
             self._print_trees(store, infos)
-        if self.player is not None:
-            _say(_of_tape(self.player))
+        if self.tape is not None:
+            _say(_of_tape(self.tape))
         self._print_losses()
         self._print_place(store, infos)
 
@@ -122,23 +122,21 @@ def _own_command(folder: Path) -> str:
     return shlex.quote(str(path.relative_to(folder) if path.is_relative_to(folder) else path))
 
 
-def _of_tape(player: Player) -> str:
-    played = f"replayed {plural(player.played, 'interaction')} from {player.path}"
-    recorded = f"recorded {plural(player.recorded, 'interaction')} to {player.path}"
+def _of_tape(tape: OpenCassette) -> str:
+    played = f"replayed {plural(tape.played, 'interaction')} from {tape.path}"
+    recorded = f"recorded {plural(tape.recorded, 'interaction')} to {tape.path}"
     told = []
-    if player.played and player.recorded:
-        told.append(f"{played}, and recorded {player.recorded:,} new")
-    elif player.played or player.recorded:
-        told.append(recorded if player.recorded else played)
-    if player.misses:
-        told.append(f"{plural(len(player.misses), 'request')} not found on {player.path}")
-    if player.refused:
-        told.append(f"{plural(len(player.refused), 'connection')} refused")
-    if player.rejected:
-        told.append(f"{plural(player.rejected, 'interaction')} not recorded")
-    return (
-        "; ".join(told) or f"the program made no request that {player.path} could answer or record"
-    )
+    if tape.played and tape.recorded:
+        told.append(f"{played}, and recorded {tape.recorded:,} new")
+    elif tape.played or tape.recorded:
+        told.append(recorded if tape.recorded else played)
+    if tape.misses:
+        told.append(f"{plural(len(tape.misses), 'request')} not found on {tape.path}")
+    if tape.refused:
+        told.append(f"{plural(len(tape.refused), 'connection')} refused")
+    if tape.rejected:
+        told.append(f"{plural(tape.rejected, 'interaction')} not recorded")
+    return "; ".join(told) or f"the program made no request that {tape.path} could answer or record"
 
 
 def _say(text: str) -> None:

@@ -109,7 +109,9 @@ def test_this_machine_and_allowed_hosts_are_reached(
     with cassette(tape, mode="all", ignore_hosts=["127.0.0.1"]) as recording:
         ask(f"{server.url}/here")
     assert not recording.unrecorded
-    monkeypatch.setattr("tracetape.cassettes.transports.elsewhere.is_local", lambda host: False)
+    monkeypatch.setattr(
+        "tracetape.cassettes.transports.other_libraries.is_local", lambda host: False
+    )
     with cassette(tape, mode="none", allow_hosts=[server.url.removeprefix("http://")]):
         ask(f"{server.url}/here")
 

@@ -8,12 +8,12 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from tracetape.cassettes.patching import Patches
+from tracetape.cassettes.patches import Patches
 
-__all__ = ["Watch"]
+__all__ = ["ImportHooks"]
 
 
-class Watch:
+class ImportHooks:
     """Patches modules while it is on: at once, or right after their import."""
 
     def __init__(

@@ -7,9 +7,9 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 
-from tracetape.cassettes.context import is_seen, players_of_sockets, seen
+from tracetape.cassettes.context import is_seen, open_for_sockets, seen
 from tracetape.cassettes.network import is_local
-from tracetape.cassettes.patching import Patches
+from tracetape.cassettes.patches import Patches
 
 __all__ = ["patch_aiohttp", "patch_http_client", "patch_urllib3"]
 
@@ -105,7 +105,7 @@ def _tell(method: str, url: str, library: str) -> None:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return  # no URL: the library will say so
-    tapes = players_of_sockets()
+    tapes = open_for_sockets()
     if not tapes or any(tape.passes(url) for tape in tapes):
         return
     for tape in tapes:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from tracetape.cassettes.patching import Patches
+from tracetape.cassettes.patches import Patches
 from tracetape.cassettes.transports.decision import concerned
 
 __all__ = ["patch_websockets"]

@@ -18,7 +18,7 @@ from tracetape.store import open_store
 from tracetape.tracing.runtime import runtime
 
 if TYPE_CHECKING:
-    from tracetape.cassettes import Player
+    from tracetape.cassettes import OpenCassette
     from tracetape.cli.run.programs import Program
 
 __all__ = ["Session"]
@@ -28,7 +28,7 @@ class Session:
     """Runs a program, traced, with or without a tape."""
 
     def __init__(
-        self, tape: AbstractContextManager[Player] | None, store: str | None, *, show: bool
+        self, tape: AbstractContextManager[OpenCassette] | None, store: str | None, *, show: bool
     ) -> None:
         """Open nothing yet.
 
@@ -59,7 +59,7 @@ class Session:
             from tracetape.instrument import autolog
 
             autolog()
-        self._report.player = None if self._tape is None else self._tape.__enter__()
+        self._report.tape = None if self._tape is None else self._tape.__enter__()
         # Python calls it after all threads and exit handlers of the program.
         atexit.register(self._finish)
         self._status = program.run()

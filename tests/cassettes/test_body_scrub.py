@@ -9,9 +9,8 @@ import pytest
 
 from tracetape.cassettes import Tape, check, save
 from tracetape.cassettes.file.model import Chunk, Interaction, Request, Response
-from tracetape.cassettes.record.body_scrub import clean_body
-from tracetape.cassettes.record.scrub import cleaned_request, cleaned_response, credentials
-from tracetape.cassettes.rewriting import scrub
+from tracetape.cassettes.rewrite import scrub
+from tracetape.cassettes.scrub import Sent, scrub_body, scrubbed_request, scrubbed_response
 
 KEY = "cnry7Qx2Vb91LmZt4Kd0Wp"
 PARTS = (
@@ -36,12 +35,12 @@ def test_fields_named_as_credentials_are_hidden(kind: str, template: bytes) -> N
     """In what is asked and in what is answered; all else stays."""
     body = template.replace(b"%b", KEY.encode()).replace(b"%%", b"%")
     request = Request("POST", "https://x.test/login", [("content-type", kind)], body)
-    kept = cleaned_request(request).body
+    kept = scrubbed_request(request).body
     assert KEY.encode() not in kept
     assert b"kept" in kept
     answer = Response(200, "OK", [("content-type", kind)], [Chunk(body)])
-    assert KEY.encode() not in cleaned_response(answer, credentials(request)).body
-    assert cleaned_request(Request("POST", request.url, request.headers, kept)).body == kept
+    assert KEY.encode() not in scrubbed_response(answer, Sent(request).secrets).body
+    assert scrubbed_request(Request("POST", request.url, request.headers, kept)).body == kept
 
 
 NAMES = [
@@ -85,7 +84,7 @@ def test_a_key_in_pieces_is_hidden_and_the_events_stay() -> None:
     headers = [("authorization", f"Bearer {KEY}")]
     request = Request("POST", "https://x.test/chat", headers, b"{}")
     answer = Response(200, "OK", [("content-type", "text/event-stream")], [Chunk(body.encode())])
-    kept = cleaned_response(answer, credentials(request)).body.decode()
+    kept = scrubbed_response(answer, Sent(request).secrets).body.decode()
     said = [json.loads(line[6:]) for line in kept.split("\n\n")[:-2]]
     text = "".join(one["choices"][0]["delta"]["content"] for one in said)
     assert text == "Your key is REDACTED, right?"
@@ -96,7 +95,7 @@ def test_its_own_key_is_hidden_in_a_request_and_in_a_path() -> None:
     """Whatever the body is, and whatever the key looks like."""
     headers = [("authorization", f"Bearer {KEY}"), ("content-type", "text/plain")]
     request = Request("POST", f"https://x.test/k/{KEY}/v1", headers, f"I am {KEY}".encode())
-    kept = cleaned_request(request)
+    kept = scrubbed_request(request)
     assert kept.body == b"I am REDACTED"
     assert kept.url == "https://x.test/k/REDACTED/v1"
 
@@ -110,12 +109,12 @@ def test_bodies_without_credentials_stay_byte_for_byte() -> None:
     ):
         answer = Response(200, "OK", [("content-type", kind)], [Chunk(body[:9]), Chunk(body[9:])])
         request = Request("POST", "https://x.test/", [("authorization", f"Bearer {KEY}")])
-        assert cleaned_response(answer, credentials(request)).chunks == answer.chunks
+        assert scrubbed_response(answer, Sent(request).secrets).chunks == answer.chunks
 
 
 def test_a_body_with_more_levels_than_orjson_writes_is_cleaned() -> None:
     """Its credential goes, all else stays to the byte."""
     deep = b'{"d":' + b"[" * 300 + b"]" * 300 + b',"api_key":"%b"}'
     found: list[str] = []
-    cleaned = clean_body(deep % b"abcdefgh12345678", "application/json", found)
+    cleaned = scrub_body(deep % b"abcdefgh12345678", "application/json", found)
     assert (cleaned, found) == (deep % b"REDACTED", ["abcdefgh12345678"])

@@ -9,14 +9,8 @@ from pathlib import Path
 
 from tracetape.cassettes.file.model import OURS, Chunk, Interaction, Response
 from tracetape.cassettes.file.save import Tape, load, rendered, save
-from tracetape.cassettes.record.scrub import (
-    PLACEHOLDER,
-    cleaned_request,
-    cleaned_response,
-    cleaned_text,
-    credentials,
-)
 from tracetape.cassettes.record.secrets import check, findings
+from tracetape.cassettes.scrub import PLACEHOLDER, Sent, scrubbed_response, scrubbed_text
 from tracetape.exceptions import CassetteError
 from tracetape.privacy.shapes import without_secrets
 
@@ -102,13 +96,14 @@ def _scrubbed(tape: Tape, replacements: Mapping[str, str]) -> list[Interaction]:
 
 
 def _cleaned(one: Interaction) -> Interaction:
+    sent = Sent(one.request)
     response = one.response
     if response is not None:
-        response = cleaned_response(response, credentials(one.request))
+        response = scrubbed_response(response, sent.secrets)
     error = one.error
     if error is not None:
-        error = replace(error, message=cleaned_text(error.message, credentials(one.request)))
-    return Interaction(cleaned_request(one.request), response, error)
+        error = replace(error, message=scrubbed_text(error.message, sent.secrets))
+    return Interaction(sent.scrubbed, response, error)
 
 
 def _changed(one: Interaction, text: _Text) -> Interaction:

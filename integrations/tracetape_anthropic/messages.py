@@ -107,14 +107,19 @@ class Messages(Extractor):
             self._blocks[place] = fields_of(plain(get(chunk, "content_block")))
         elif kind == "content_block_delta":
             place = (index, self._begun.setdefault(index, 0))
-            self._continue(self._blocks.setdefault(place, {}), get(chunk, "delta"))
+            delta = get(chunk, "delta")
+            self._continue(
+                self._blocks.setdefault(place, {}),
+                fields_of(delta) if isinstance(delta, list) else delta,
+            )
         elif kind == "message_delta":
             said = plain(chunk)
             self._message.update(fields_of(said.get("delta")))
-            if fields_of(said.get("usage")):
+            usage = fields_of(said.get("usage"))
+            if usage:
                 # Totals so far; what is left out is as the first event said.
                 before = fields_of(self._message.get("usage"))
-                self._message["usage"] = merged_counts(before, said["usage"])
+                self._message["usage"] = merged_counts(before, usage)
         elif kind == "error" or not isinstance(kind, str) or get(chunk, "object") == "error":
             said = fields_of(plain(chunk))
             error = failure_of_answer(said, "content")
@@ -224,8 +229,8 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
             fields[field] = body[key]
     if text_of(body.get("stop_reason")):
         fields["finish_reasons"] = [body["stop_reason"]]
-    usage = body.get("usage")
-    if isinstance(usage, dict) and usage:
+    usage = fields_of(body.get("usage"))
+    if usage:
         fields["provider_usage"] = usage
         counts = normalised(usage)
         if counts:

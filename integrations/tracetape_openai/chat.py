@@ -16,6 +16,7 @@ _CONTENT = {"content"}
 _OF_MESSAGE = frozenset({"index", "delta", "message"})
 # `text` is that of completions, which some servers stream here, too.
 _IN_PIECES = frozenset({"logprobs", "usage", "text"})
+_OF_MESSAGES = frozenset({"role", "content", "tool_calls", "reasoning_content", "refusal"})
 _FILTERS = "content_filter_results"  # Azure's
 _NOTHING: tuple[Any, ...] = ("", [], {})
 _OBFUSCATION = {"obfuscation"}
@@ -128,6 +129,8 @@ class ChatCompletions(ChoicesCall):
 
 def _as_message(said: Any) -> dict[str, Any] | None:
     """A delta or message; some servers send its content only."""
+    if isinstance(said, list) and not _OF_MESSAGES.isdisjoint(fields_of(said)):
+        return fields_of(said)  # the only one, in a list
     if isinstance(said, (str, list)) and said:
         return {"content": said}
     return said if isinstance(said, dict) and said else None

@@ -49,8 +49,13 @@ class ChoicesCall(ModelCall):
     def chunk(self, chunk: Any) -> None:
         """Continue the choices by one chunk."""
         data = plain(chunk)
-        if not isinstance(data, dict):
-            return  # the user asked for something else than chunks
+        if isinstance(data, list):  # some servers put one, or an error, into a list
+            for one in data:
+                self._take(fields_of(one))
+        elif isinstance(data, dict):  # else the user asked for something else than chunks
+            self._take(data)
+
+    def _take(self, data: dict[str, Any]) -> None:
         data.pop("obfuscation", None)  # it only hides how long a chunk is
         if "choices" not in data:
             self._failed = failure_of_answer(data, "choices") or self._failed
@@ -77,9 +82,10 @@ class ChoicesCall(ModelCall):
             # What is said after a reason to finish is a remark.
             late = None if "finish_reasons" in fields else self._failed
             return Result(body, fields, _failure(body) or late)
-        if not isinstance(body, dict):
+        read = fields_of(body)
+        if not read:
             return Result(None, error=failure_of_page(body))
-        return Result(None, _fields(body), _failure(body))
+        return Result(None, _fields(read), _failure(read))
 
     def continue_choice(self, index: int, delta: dict[str, Any]) -> None:
         """Take what a chunk says of one choice."""
@@ -92,11 +98,16 @@ class ChoicesCall(ModelCall):
 
 def _fields(body: dict[str, Any]) -> dict[str, Any]:
     fields = answer_fields(body)
-    reasons = [text_of(choice.get("finish_reason")) for choice in _choices(body)]
-    reasons = [reason for reason in reasons if reason]
+    reasons = [reason for reason in map(_reason, _choices(body)) if reason]
     if reasons:
         fields["finish_reasons"] = reasons
     return fields
+
+
+def _reason(choice: dict[str, Any]) -> str:
+    """Why a choice is finished; some servers put the reason into a list."""
+    reason = choice.get("finish_reason")
+    return text_of(reason[0] if isinstance(reason, list) and len(reason) == 1 else reason)
 
 
 def _failure(body: dict[str, Any]) -> Failure | None:
@@ -106,7 +117,7 @@ def _failure(body: dict[str, Any]) -> Failure | None:
     )
     for choice in _choices(body):
         found = found or failure_of_error(choice.get("error"))
-    return found or failure_of_reasons(choice.get("finish_reason") for choice in _choices(body))
+    return found or failure_of_reasons(map(_reason, _choices(body)))
 
 
 def _choices(body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracetape.instrument import Text, merged_counts
+from tracetape.instrument import Text, items_of, merged_counts
 from tracetape_openai.tool_calls import is_repeated, place_of, whole_name
 
 __all__ = ["merge"]
@@ -32,6 +32,8 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
     """Continue `message`, in place, by `delta`."""
     for key, value in delta.items():
         before = message.get(key)
+        if key == "tool_calls" and isinstance(value, dict):
+            value = items_of(value)
         if value is None:
             message.setdefault(key, None)
         elif isinstance(before, Text) and any(before) and not isinstance(value, (str, list)):

@@ -85,8 +85,8 @@ class ResponseEvents:
             self._other(event)
             return
         if kind in _HEADS or kind in _ENDS:
-            response = plain(get(event, "response"))
-            if isinstance(response, dict):
+            response = fields_of(plain(get(event, "response")))
+            if response:
                 self._response = response
         elif kind == "error":
             said = {key: value for key, value in fields_of(plain(event)).items() if key != "type"}
@@ -202,8 +202,10 @@ class ResponseEvents:
 def _part(item: dict[str, Any], place: str, index: Any, kind: str) -> dict[str, Any]:
     """The part of an item at `index`, made if need be."""
     parts = item.get(place)
-    if not isinstance(parts, list):
-        parts = item[place] = []
+    if isinstance(parts, str) and parts:
+        parts = item[place] = [{"type": kind, "text": parts}]
+    elif not isinstance(parts, list):
+        parts = item[place] = items_of(parts)
     if index is None and parts and kind and get(parts[-1], "type") == kind:
         index = len(parts) - 1  # a server that does not count continues the last one
     index = index if isinstance(index, int) and 0 <= index <= len(parts) else len(parts)

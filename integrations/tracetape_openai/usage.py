@@ -89,15 +89,23 @@ def usage_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for choice in items_of(body.get("choices")):
-        usage = choice.get("usage") if isinstance(choice, _OBJECT) else None
-        if isinstance(usage, _OBJECT):
+        usage = _object(choice.get("usage")) if isinstance(choice, _OBJECT) else None
+        if usage is not None:
             found = _added(found, usage) if found else dict(usage)
-    groq = body.get("x_groq")
-    groqs = groq.get("usage") if isinstance(groq, _OBJECT) else None
-    for usage in (body.get("usageMetadata"), groqs, body.get("usage")):
-        if isinstance(usage, _OBJECT):
+    groq = _object(body.get("x_groq"))
+    groqs = groq.get("usage") if groq is not None else None
+    for given in (body.get("usageMetadata"), groqs, body.get("usage")):
+        usage = _object(given)
+        if usage is not None:
             found = merged_counts(found, usage)
     return found
+
+
+def _object(value: Any) -> Mapping[str, Any] | None:
+    """An object, or the only one in a list; None: it is something else."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, _OBJECT) else None
 
 
 def normalised(usage: Mapping[str, Any]) -> dict[str, int]:

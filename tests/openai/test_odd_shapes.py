@@ -118,3 +118,70 @@ def test_choices_that_are_a_number_cost_no_usage() -> None:
     assert result.fields["model"] == "m"
     assert result.fields["usage"]["total_tokens"] == 4
     assert result.error == "c: m"
+
+
+SAID = {"index": 0, "delta": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+CALLED = [
+    {"tool_calls": {"index": 0, "id": "a", "type": "function", "function": {"name": "f"}}},
+    {"tool_calls": {"index": 0, "function": {"arguments": "{}"}}},
+    {"tool_calls": {"index": 1, "id": "b", "type": "function", "function": {"name": "g"}}},
+]
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"id": "1", "choices": SAID, "usage": USAGE},
+        {"id": "1", "choices": {"0": SAID}, "usage": USAGE},
+        {"id": "1", "choices": [{**SAID, "delta": [SAID["delta"]]}], "usage": USAGE},
+        {"id": "1", "choices": [SAID], "usage": [USAGE]},
+        [{"id": "1", "choices": [SAID], "usage": USAGE}],
+    ],
+    ids=["choices", "numbered", "delta", "usage", "chunk"],
+)
+def test_an_object_for_a_list_or_a_list_for_an_object(chunk: Any) -> None:
+    """Is read as the only item, or as what the list has: nothing is lost."""
+    result = read(ChatCompletions(), [chunk])
+    (choice,) = result.outputs["choices"]
+    assert choice["message"] == {"role": "assistant", "content": "Hi"}
+    assert result.fields["finish_reasons"] == ["stop"]
+    assert result.fields["usage"]["input_tokens"] == USAGE["prompt_tokens"]
+
+
+def test_calls_of_tools_that_come_as_objects() -> None:
+    """Are a list, as always: two are not merged into one."""
+    chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in CALLED]
+    (choice,) = read(ChatCompletions(), chunks).outputs["choices"]
+    calls = [call["function"] for call in choice["message"]["tool_calls"]]
+    assert calls == [{"name": "f", "arguments": "{}"}, {"name": "g"}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "reasons"),
+    [
+        ([{"error": {"code": 429, "message": "quota"}}], "429: quota", None),
+        ({"error": [{"code": "c", "message": "m"}]}, "c: m", None),
+        ({"choices": {"finish_reason": "content_filter"}}, "content_filter", ["content_filter"]),
+        ({"choices": [{"message": {}, "finish_reason": ["length"]}]}, None, ["length"]),
+    ],
+    ids=["whole", "error", "choices", "reason"],
+)
+def test_failures_and_reasons_in_other_shapes(
+    answer: Any, error: str | None, reasons: list[str] | None
+) -> None:
+    """Gemini puts an error into a list; the span is an ERROR, too."""
+    result = ChatCompletions().result(answer)
+    assert result.error == error
+    assert result.fields.get("finish_reasons") == reasons
+
+
+@pytest.mark.parametrize("content", ["He", {"type": "output_text", "text": "He"}])
+def test_content_of_an_item_that_is_not_a_list(content: Any) -> None:
+    """Is its first part, which the deltas continue."""
+    item = {"type": "message", "content": content}
+    events = [
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.output_text.delta", **PLACE, "delta": "llo"},
+    ]
+    (message,) = read(Responses(), events).outputs["output"]
+    assert message["content"] == [{"type": "output_text", "text": "Hello"}]

@@ -79,12 +79,23 @@ def plain(chunk: Any) -> Any:
 
 
 def items_of(value: Any) -> list[Any]:
-    """The items of a list; none of anything else that stands in its place."""
-    return value if isinstance(value, list) else []
+    """The items of a list; none of a text or a number.
+
+    An object in the place of a list is its only item; one whose keys are numbers, as PHP writes
+    lists with a gap, has the items.
+    """
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, dict) or not value:
+        return []
+    is_numbered = all(isinstance(key, str) and key.isdecimal() for key in value)
+    return list(value.values()) if is_numbered else [value]
 
 
 def fields_of(value: Any) -> dict[str, Any]:
-    """The fields of an object; none of anything else that stands in its place."""
+    """The fields of an object, also of the only one in a list; none of anything else."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     return value if isinstance(value, dict) else {}
 
 

@@ -69,6 +69,8 @@ def failure_of_error(error: Any) -> Failure | None:
     """The failure that an ``error`` in an answer reports; None: there is none."""
     if not error:
         return None
+    if isinstance(error, list):  # of several, the first
+        return failure_of_error(error[0])
     if not isinstance(error, Mapping):
         return Failure(str(error))
     inner = error.get("error")
@@ -88,9 +90,9 @@ def failure_of_answer(body: Mapping[str, Any], content: str) -> Failure | None:
         content: the key of what was asked for. Where it is missing, a message is taken for an
             error: ``{"detail": …}``, ``{"object": "error", "message": …}``.
     """
-    error = body.get("error")
+    error = failure_of_error(body.get("error"))
     if error:
-        return failure_of_error(error)
+        return error
     if body.get(content):
         return None
     inner = body.get("base_resp")  # MiniMax

@@ -156,7 +156,8 @@ def make(path: Path, traces: int, show: Callable[..., None]) -> None:
     show("  … all of it", time.perf_counter() - wall, "s")
     show("  … size, a span", path.stat().st_size / traces / 3, "bytes")
     some = random.Random(3).sample(range(1, traces + 1), 20)
-    check(store, [chat(n) for n in sorted({1, 2, traces - 1, traces, *some})])
+    cut = traces - TEMPLATE + 113  # its preview ends within its mark
+    check(store, [chat(n) for n in sorted({1, 2, cut, traces - 1, traces, *some})])
     for n in range(100, traces + 1, 1000):
         judged = Feedback(name="helpful", value=n % 2000 == 100, trace_id=f"tr-{n:032x}")
         judged.assessment_id = f"a-{n:032x}"

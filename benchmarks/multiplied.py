@@ -29,6 +29,7 @@ _NUMBER = re.compile(r'(?<=\x1f[cl])\d+(?=\x1f)|(?<="n":)\d+')
 _AROUND = re.compile(r'\x1f[cl]\d+\x1f.?|(?<="n)":\d+.?.?', re.DOTALL)  # what is another, too
 _PAGE, _HEADER = 4050, 4  # bytes of a leaf of FTS5's, as it is configured by default
 _CUT = "\x01"
+_CUT_MARK = re.compile(r"v0{1,4}(?=\.\.\.)")  # of the first copy, where a preview ends
 
 
 def mark(n: int) -> str:
@@ -122,6 +123,7 @@ class _Rows:
             "last_list": self._lists,
         }
         self._connection.create_function("moved", 1, self._moving(copy))
+        self._connection.create_function("cut_moved", 1, _moving_cut(of["old"], of["new"]))
         part = "CASE WHEN part IN (SELECT part FROM common) THEN part WHEN part > 0 "
         part += "THEN part + :contents ELSE part - :lists END"
         number = "replace({}, '\"n\":' || {}, '\"n\":' || ({} + :traces))"
@@ -136,8 +138,8 @@ class _Rows:
         ).replace(" ", ", ")
         for statement in (
             f"""INSERT INTO traces SELECT id + :traces, printf('%032x', id + :traces), state,
-                start_ns + :ns, end_ns + :ns, name, {ends}, {text("request_preview")},
-                {text("response_preview")}, {tags}, {text(named)},
+                start_ns + :ns, end_ns + :ns, name, {ends}, cut_moved(request_preview),
+                cut_moved(response_preview), {tags}, cut_moved({named}),
                 CASE WHEN session IS NOT NULL THEN {session[1]} END
                 FROM traces WHERE id <= :last_trace""",
             f"""INSERT INTO spans SELECT id + :spans, trace + :traces, span_id, parent_id, name,
@@ -191,6 +193,17 @@ class _Rows:
             self._connection.execute(
                 f"UPDATE {table} SET id = ? WHERE name = ?", (count * copies, name)
             )
+
+
+def _moving_cut(old: str, new: str) -> Callable[[str | None], str | None]:
+    """What gives previews the mark of a copy, also where one is cut within the mark."""
+
+    def move(text: str | None) -> str | None:
+        if text is None:
+            return None
+        return _CUT_MARK.sub(lambda found: new[: len(found[0])], text.replace(old, new))
+
+    return move
 
 
 def _hash(data: str) -> bytes:

@@ -34,7 +34,7 @@ schema.VERSION += 1
 import orjson
 from tracetape.entities import Span, SpanStatus
 from tracetape.exchange.jsonl import trace_json
-from tracetape.store.new_traces import new_trace
+from tracetape.exchange.new_traces import new_trace
 from tracetape.store import SQLiteStore, TraceUpdate
 
 text = orjson.dumps({"messages": [{"role": "user", "content": "long " * 200}]})

@@ -24,9 +24,10 @@ from tracetape.exchange.importing import (
     read_traces,
     update_of,
 )
+from tracetape.exchange.new_traces import new_trace
 from tracetape.live.summary import summarise
 from tracetape.store import SQLiteStore
-from tracetape.store.new_traces import NewTrace, new_trace
+from tracetape.store.rows import NewTrace
 from tracetape.store.schema import TABLES
 
 LONG = 'a "long" text, with\n\\ and: more+more, ü. ' * 40

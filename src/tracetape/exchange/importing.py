@@ -13,19 +13,19 @@ import orjson
 from tracetape.entities import SpanStatusCode, Trace, TraceData, TraceState
 from tracetape.entities.attachment import Attachment
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
+from tracetape.exchange.new_traces import (
+    ATTACHMENT,
+    ATTACHMENT_ID,
+    RECOMPUTED,
+    amounts,
+    new_trace,
+)
 from tracetape.formats.ids import parse_trace_id
 from tracetape.formats.names import TRACE_NAME
 from tracetape.live.live_trace import TraceDetails
 from tracetape.live.summary import summarise
-from tracetape.store.new_traces import (
-    ATTACHMENT,
-    ATTACHMENT_ID,
-    MADE_ANEW,
-    NewTrace,
-    amounts,
-    new_trace,
-)
 from tracetape.store.protocol import SPAN_BYTES, TraceUpdate
+from tracetape.store.rows import NewTrace
 from tracetape.store.sqlite import SQLiteStore
 
 __all__ = [
@@ -214,7 +214,7 @@ def update_of(trace: Trace, number: int) -> TraceUpdate:
         sums={**amounts(info.token_usage or {}), **amounts(info.cost or {})},
         details=TraceDetails(
             tags=dict(tags),
-            metadata={k: v for k, v in info.trace_metadata.items() if k not in MADE_ANEW},
+            metadata={k: v for k, v in info.trace_metadata.items() if k not in RECOMPUTED},
             client_request_id=info.client_request_id,
             experiment_id=info.experiment_id,
         ),

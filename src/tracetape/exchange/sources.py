@@ -15,8 +15,8 @@ from tracetape.exceptions import InvalidValueError, TracetapeException
 from tracetape.exchange.importing import read_new_traces
 from tracetape.exchange.mlflow_store import count_traces, read_mlflow_store
 from tracetape.store.inspection import SQLITE_ERRORS, reason
-from tracetape.store.new_traces import NewTrace
 from tracetape.store.query import TraceQuery
+from tracetape.store.rows import NewTrace
 from tracetape.store.schema import APPLICATION_ID
 from tracetape.store.sqlite import SQLiteStore
 

@@ -84,9 +84,14 @@ class ContentWriter:
             stored.append(value if isinstance(value, str) else None)
         if split_ones:
             batch = _Batch(connection, self._contents, self._lists)
-            batch.look_up(piece for pieces in split_ones.values() for piece in pieces)
+            once = {id(pieces): pieces for pieces in split_ones.values()}
+            batch.look_up(piece for pieces in once.values() for piece in pieces)
+            joined: dict[int, bytes] = {}  # by identity: spans of an import share their pieces
             for index, pieces in split_ones.items():
-                stored[index] = b"".join(map(batch.stored, pieces))
+                same = id(pieces)
+                if same not in joined:
+                    joined[same] = b"".join(map(batch.stored, pieces))
+                stored[index] = joined[same]
             batch.write()
         return stored
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tracetape.entities import Span, SpanStatus, TraceInfo
+from tracetape.entities.attachment import Attachment
 from tracetape.live.summary import make_info
 from tracetape.store.codec import SPANS, TRACES, Column
 from tracetape.store.dedup import ContentReader
@@ -13,6 +15,7 @@ from tracetape.store.protocol import COST_KINDS, MAX_TIME, TOKEN_KINDS, TraceUpd
 from tracetape.store.unreadable import UnreadableError
 
 __all__ = [
+    "NewTrace",
     "infos_from_rows",
     "span_from_row",
     "span_rows",
@@ -23,6 +26,29 @@ __all__ = [
 
 _TRACE_ID = TRACES.columns[TRACES.position("trace_id")]
 _Row = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class NewTrace:
+    """The rows of a trace.
+
+    Attributes:
+        number: the 128-bit id.
+        row: the values of `TRACES`.
+        session: of the metadata.
+        spans: the values of `SPANS`, in order; large inputs and outputs as their pieces.
+        references: ids of the attachments that its values name.
+        size: bytes, about.
+        attachments: their content, by id.
+    """
+
+    number: int
+    row: _Row
+    session: str | None
+    spans: list[_Row]
+    references: list[str]
+    size: int
+    attachments: dict[str, Attachment] = field(default_factory=dict)
 
 
 def update_rows(updates: Sequence[TraceUpdate]) -> list[dict[str, Any]]:

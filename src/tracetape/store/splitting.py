@@ -14,7 +14,7 @@ import orjson
 
 from tracetape._json import dumps
 
-__all__ = ["MARK", "Content", "ContentList", "Piece", "references", "split", "split_value"]
+__all__ = ["MARK", "Content", "ContentList", "Piece", "references", "split", "written"]
 
 MARK = b"\x1f"
 _SPLIT = 512  # bytes; what is smaller stands where it is
@@ -45,17 +45,33 @@ def split(data: bytes) -> list[Piece] | None:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:  # such as NaN, or a lone surrogate
         value = None
-    return split_value(data, value)
+    return _split_value(data, value)
 
 
-def split_value(data: bytes, value: Any) -> list[Piece] | None:
-    """The same, where it is known what `data` stands for."""
-    if len(data) < _SPLIT or MARK in data:
-        return None
+def _split_value(data: bytes, value: Any) -> list[Piece] | None:
+    """As `split`, of what `data` means."""
     pieces, texts = _pieces(value)
     if b"".join(texts) != data:
         # Numbers beyond 64 bits, keys that come twice, white space between the tokens.
         return [Content(data)] if len(data) >= _WHOLE else None
+    return _worthwhile(pieces)
+
+
+def written(value: Any, length: int) -> tuple[bytes, list[Piece] | None]:
+    """The JSON text of a value that orjson has read, and its pieces as of `split`.
+
+    Args:
+        value: what the JSON means.
+        length: of the JSON, about: a short one is not taken apart.
+    """
+    if length < _SPLIT:
+        return orjson.dumps(value), None
+    pieces, texts = _pieces(value)
+    data = b"".join(texts)
+    return data, None if len(data) < _SPLIT else _worthwhile(pieces)
+
+
+def _worthwhile(pieces: list[Piece]) -> list[Piece] | None:
     return pieces if len(pieces) > 1 or type(pieces[0]) is not bytes else None
 
 

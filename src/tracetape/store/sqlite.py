@@ -43,7 +43,7 @@ from tracetape.store.writing import insert_traces, write_trace, write_updates
 
 if TYPE_CHECKING:
     from tracetape.entities.assessment import Assessment
-    from tracetape.store.new_traces import NewTrace
+    from tracetape.store.rows import NewTrace
 
 __all__ = ["MEMORY_BYTES", "SQLiteStore"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -15,10 +15,7 @@ from tracetape.store.briefs import mark_changed
 from tracetape.store.codec import SPANS, TRACES
 from tracetape.store.dedup import ContentWriter, parts_of
 from tracetape.store.protocol import COST_KINDS, TOKEN_KINDS, TraceUpdate
-from tracetape.store.rows import span_rows, update_rows
-
-if TYPE_CHECKING:
-    from tracetape.store.new_traces import NewTrace
+from tracetape.store.rows import NewTrace, span_rows, update_rows
 
 __all__ = ["insert_traces", "write_trace", "write_updates"]
 

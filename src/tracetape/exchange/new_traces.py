@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64, b2a_base64
-from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -17,7 +16,6 @@ import orjson
 
 from tracetape.capture import encode
 from tracetape.entities import SpanStatusCode, SpanType, TraceState
-from tracetape.entities.attachment import Attachment
 from tracetape.entities.trace_data import order_of
 from tracetape.formats.mlflow_json import as_field, loses_digits
 from tracetape.formats.names import (
@@ -33,13 +31,14 @@ from tracetape.formats.names import (
 )
 from tracetape.store.codec import SPANS, TRACES
 from tracetape.store.protocol import COST_KINDS, MAX_TIME, SPAN_BYTES, TOKEN_KINDS
-from tracetape.store.splitting import Piece, split_value
+from tracetape.store.rows import NewTrace
+from tracetape.store.splitting import Piece, written
 
-__all__ = ["ATTACHMENT", "ATTACHMENT_ID", "MADE_ANEW", "NewTrace", "amounts", "new_trace"]
+__all__ = ["ATTACHMENT", "ATTACHMENT_ID", "RECOMPUTED", "amounts", "new_trace"]
 
 ATTACHMENT = b"mlflow-attachment://"
 ATTACHMENT_ID = re.compile(ATTACHMENT + rb"([0-9a-fA-F-]{36})")
-MADE_ANEW = (SCHEMA_VERSION, TOKEN_USAGE, COST)  # when a trace is read
+RECOMPUTED = (SCHEMA_VERSION, TOKEN_USAGE, COST)  # when a trace is read
 
 _NAME = re.compile("tr-[0-9a-f]{32}")
 _SPAN_ID = re.compile("[A-Za-z0-9+/]{10}[AEIMQUYcgkosw048]=")  # base64 of eight bytes
@@ -56,29 +55,7 @@ _ID, _PARENT, _TITLE, _START, _END, _STATUS = map(
     SPANS.position, ("span_id", "parent_id", "name", "start_ns", "end_ns", "status")
 )
 _Row = tuple[Any, ...]
-
-
-@dataclass(slots=True)
-class NewTrace:
-    """The rows of a trace.
-
-    Attributes:
-        number: the 128-bit id.
-        row: the values of `TRACES`.
-        session: of the metadata.
-        spans: the values of `SPANS`, in order; large inputs and outputs as their pieces.
-        references: ids of the attachments that its values name.
-        size: bytes, about.
-        attachments: their content, by id.
-    """
-
-    number: int
-    row: _Row
-    session: str | None
-    spans: list[_Row]
-    references: list[str]
-    size: int
-    attachments: dict[str, Attachment] = field(default_factory=dict)
+_Value = tuple[str, list[Piece] | None]  # JSON without blanks; its pieces, if it has some
 
 
 def new_trace(value: Any) -> NewTrace:
@@ -113,7 +90,7 @@ def new_trace(value: Any) -> NewTrace:
     if title is not None and tags.get(TRACE_NAME) == title:
         del tags[TRACE_NAME]
     sums = {**_sums(metadata.get(TOKEN_USAGE)), **_sums(metadata.get(COST))}
-    for key in MADE_ANEW:
+    for key in RECOMPUTED:
         metadata.pop(key, None)
     row = TRACES.row_of(
         {
@@ -143,6 +120,7 @@ def _spans(name: str, given: Any, references: dict[str, None]) -> tuple[list[_Ro
     trace_id = b2a_base64(bytes.fromhex(name[3:]), newline=False).decode()
     name_json = f'"{name}"'
     rows: list[_Row] = []
+    seen: dict[str, _Value] = {}  # a chain and its call often have the same value
     ids: dict[str | None, str | None] = {None: None}
     size, last, is_ordered = 0, -1, True
     for span in given:
@@ -177,14 +155,11 @@ def _spans(name: str, given: Any, references: dict[str, None]) -> tuple[list[_Ro
         attributes: list[str] = []
         for key, text in named.items():
             if key in _VALUES:
-                data, value = _read(text)
-                size += len(data)
-                if ATTACHMENT in data:
-                    found = [one.decode() for one in ATTACHMENT_ID.findall(data)]
-                    references.update(dict.fromkeys(found))
+                whole, pieces = seen.get(text) or seen.setdefault(text, _value(text, references))
+                size += len(whole)
                 # An open span is written again when it ends: only then are its pieces shared.
-                pieces = None if end is None else split_value(data, value)
-                values[key == SPAN_OUTPUTS] = data.decode() if pieces is None else pieces
+                shared = None if end is None else pieces
+                values[key == SPAN_OUTPUTS] = whole if shared is None else shared
             elif key == SPAN_TYPE:
                 kind = str(_read_soon(text)[1] or SpanType.UNKNOWN)
             elif key != TRACE_ID:
@@ -218,6 +193,15 @@ def _spans(name: str, given: Any, references: dict[str, None]) -> tuple[list[_Ro
     return rows, size + SPAN_BYTES * len(rows)
 
 
+def _value(text: Any, references: dict[str, None]) -> _Value:
+    """Inputs or outputs; the attachments that they name are added to `references`."""
+    data, pieces = written(orjson.loads(text), len(text))
+    _check_digits(data, text)
+    if ATTACHMENT in data:
+        references.update(dict.fromkeys(one.decode() for one in ATTACHMENT_ID.findall(data)))
+    return data.decode(), pieces
+
+
 def _check(is_plain: bool) -> None:
     if not is_plain:
         raise ValueError(_ODD)
@@ -227,9 +211,14 @@ def _read(text: Any) -> tuple[bytes, Any]:
     """JSON without blanks, and its value."""
     value = orjson.loads(text)
     data = orjson.dumps(value)
+    _check_digits(data, text)
+    return data, value
+
+
+def _check_digits(data: bytes, text: Any) -> None:
+    """Raise an error if the JSON `data` is not all that `text` says."""
     if type(text) is not str or loses_digits(data, text):
         raise ValueError(_ODD)
-    return data, value
 
 
 def _read_soon(text: Any) -> tuple[bytes, Any]:

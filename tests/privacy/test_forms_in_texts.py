@@ -30,6 +30,17 @@ SENTENCES = (
     *("a list of names: 'key', 'value'", "The secret to good bread: time."),
     *("client = Client(api_key=api_key, password=password)", "docker run -u 1000:1000 image"),
     *("tool -u https://x.test/a", "the login and password are in the vault"),
+    *("The password is required.", "the password is SHA-256 hashed", "The secret is AES-256."),
+    *("the token is 12 characters long", "The password was changed 3 times", "my secret is out"),
+    *("the api key is invalid", "The password is 'required'.", "The password is base64-encoded"),
+    *("ENV SECRET_KEY must be set", "ENV variables: API_KEY and TOKEN", "set ENV PATH /usr/bin"),
+    *(
+        "ENV HOME /root\nENV KEY_FILE /a",
+        "mysql -port 3306",
+        "mysql -u root -p db",
+        "mysql -p$P db",
+    ),
+    *("if (token := read()):", "password := password", "connect with mysql, then -p"),
 )
 
 
@@ -68,6 +79,15 @@ FORMS = (
     ("get(url, auth=('ada', 'abc'))", "get(url, auth=('ada', '*'))"),
     ("HTTPBasicAuth('ada', 'abc')", "HTTPBasicAuth('ada', '*')"),
     ("PRIVATE-TOKEN: abc", "PRIVATE-TOKEN: *"),
+    ("FROM a\nENV API_KEY abc\nRUN b", "FROM a\nENV API_KEY *\nRUN b"),
+    ('  ENV DB_PASSWORD "a b"', '  ENV DB_PASSWORD "*"'),
+    ("setenv API_KEY abc", "setenv API_KEY *"),
+    ('setx API_KEY "abc" /M', 'setx API_KEY "*" /M'),
+    ("API_KEY := abc", "API_KEY := *"),
+    ('password := "abc"', 'password := "*"'),
+    ("mysql -u root -pabc db", "mysql -u root -p* db"),
+    ("['mysqldump', '-pabc', 'db']", "['mysqldump', '-p*', 'db']"),
+    ("redis-cli -h x -a abc ping", "redis-cli -h x -a * ping"),
     (
         "<a>&lt;password&gt;abc&lt;/password&gt;</a>",
         "<a>&lt;password&gt;*&lt;/password&gt;</a>",
@@ -80,6 +100,20 @@ def test_a_value_behind_its_name_is_hidden(text: str, left: str) -> None:
     """In the forms of commands, elements, lists of headers and settings."""
     assert clean_said(text, "*") == left
     assert clean_said_fields({"text": text}, [], "*") == {"text": left}
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("The password is hunter2.", "The password is *."),
+        ("his password was: 'swordfish'", "his password was: '*'"),
+        ("the api key is a1b2c3 and the user is ada", "the api key is * and the user is ada"),
+        ("the token is abcdefgh12345678, he said", "the token is *, he said"),
+    ],
+)
+def test_a_sentence_that_gives_a_value_away(text: str, left: str) -> None:
+    """In exceptions and logs; the value is in quotes, or has a digit and ends what is said."""
+    assert clean_said(text, "*") == left
 
 
 LISTS: tuple[tuple[Any, Any], ...] = (

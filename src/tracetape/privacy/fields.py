@@ -49,6 +49,7 @@ _SHORTEST_TEXT = 12  # of a word that is one by its shape
 _REPR = re.compile(
     r"[\w.]{1,100}\(|[<{\[(]|-|(?:(?:export|set|env) |\$(?:env:)?)?[\w.-]{1,64}[\"']?[ \t]{0,4}[:=]"
     r"|machine |[\w./-]{1,100} (?:[^\n]{0,400} )?-"
+    r"|[ \t]{0,8}(?:ENV|setenv|setx) |FROM [\w./:@-]{1,200}\r?\n"
 )
 _LONGEST_REPR = 5_000  # a longer text that begins so may be a prompt
 _SHORT_TEXT = 1000  # longer ones of a program's are passed over, unless they are one word

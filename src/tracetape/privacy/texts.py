@@ -16,8 +16,9 @@ _WORDS = (
     *("key", "token", "auth", "pass", "secret", "cookie", "credential", "assertion", "verifier"),
     *("connectionstring", "connection_string", "connstr", "conn_str", "pwd", "jwt", "bearer"),
 )
-# What comes between a name and its value, as in "name=", "name: ", "'name': " and "('name', ".
-_BETWEEN = re.compile(r"(?<!=)=>?(?!=)|:(?!//)|(?<=[\"']),")
+# What comes between a name and its value, as in "name=", "name := ", "name: ", "'name': " and
+# "('name', ".
+_BETWEEN = re.compile(r"(?<!=)=>?(?!=)|:(?!//)=?|(?<=[\"']),")
 _LONGEST = 90  # of a name with what surrounds it
 # Read backwards, as in `environ["name"] =`.
 _EMAN = re.compile(r"[ \t]{0,8}\]?[\"']?\\{0,8}(?P<name>[\w.-]{2,64})(?![\w.-])")
@@ -81,6 +82,36 @@ _OPTION = re.compile(
     r"(?:[ \t]{1,8}(?!-)|\\{0,8}[\"'],[ \t]{0,8}(?=[bru\\]{0,8}[\"'])(?!\\{0,8}[\"']-))"
 )
 _ARGUMENT = re.compile(r"[^\s\"'&;|<>\\]+")
+# `ENV name value` of a Dockerfile, `setenv …`, `setx …`: the value is all that the line has left.
+_ENV = re.compile(
+    r"(?:^|\\n)[ \t]{0,8}(?:ENV|setenv|setx)[ \t]{1,8}(?P<name>[A-Za-z]\w{1,63})[ \t]{1,8}"
+    r"(?=[^\s\\=]{1,4096}[ \t]{0,8}(?:/[mM][ \t]{0,8})?(?:\\|\r?$)|[\"'][^\"'\r\n]{1,4096}[\"'])",
+    re.MULTILINE,
+)
+# ` is value` behind the name of a credential: the value has a digit and ends what is written, or
+# is in quotes.
+_IS = re.compile(
+    r" (?:is|was)(?: ?:)? {1,4}"
+    r"(?:(?P<quote>[\"'`])(?P<quoted>[^\s\"'`]{4,200})(?P=quote)"
+    r"|(?P<word>(?=[^\s\"'&;,]{0,200}?\d)(?=[^\s\"'&;,]{0,200}?[A-Za-z])"
+    r"[^\s\"'&;,()\[\]{}<>\\]{6,200}?)"
+    r"(?=[.!?]?(?:[\"',;)\r\n]|\s{0,4}$|[ \t]{1,4}(?:and|but|for)\b)))",
+    re.MULTILINE,
+)
+_NAMED = (
+    *("password", "passphrase", "passcode", "passwd", "token", "secret"),
+    *(f"{kind}{blank}key" for kind in ("api", "access", "secret") for blank in ("", " ", "_", "-")),
+)
+_ALGORITHM = re.compile(
+    r"(?i:sha|md\d|aes|rsa|base\d|utf|pbkdf|bcrypt|argon|scrypt|hmac|rot\d|oauth|http)[\w.-]{0,40}\Z"
+)
+_CLIENTS = ("mysql", "mariadb", "redis-cli")
+# `mysql -pvalue`, which takes no blank, and `redis-cli -a value`.
+_CLIENT = re.compile(
+    r"\b(?:(?:mysql|mariadb)[\w-]{0,20}[\"']?[ \t,][^\r\n|;&]{0,200}?(?<=[\s\"'])-p(?!ort\b)[\"']?"
+    r"|redis-cli[\"']?[ \t,](?:[^\r\n|;&]{0,200}?[ \t\"'])?-a[\"']?[ \t,]{1,4}[\"']?)"
+    r"(?P<value>[^\s\"'$,|;&][^\s\"']*)"
+)
 # `<name>value</name>`
 _ELEMENT = re.compile(
     r"<(?:[\w.-]{1,64}:)?(?P<name>[\w.-]{2,64})(?:[ \t][^<>]{0,200})?>(?:<!\[CDATA\[)?"
@@ -126,14 +157,32 @@ def clean_said(text: str, mark: str) -> str:
             text = _without(_PAIR, _is_no_password, text, mark)
         if "value" in lower:
             text = _without_values(_NAME_AND_VALUE, text, mark)
+        if "env" in lower or "setx" in lower:
+            text = _without_values(_ENV, text, mark)
+        if " is" in lower or " was" in lower:
+            text = _IS.sub(lambda found: _without_given(found, mark), text)
     if "-u" in text:
         text = _without(_USER, _is_no_password, text, mark)
+    if any(client in lower for client in _CLIENTS):
+        text = _without(_CLIENT, _is_no_password, text, mark)
     return without_secrets(text, mark)
 
 
 def is_password(value: str) -> bool:
     """Whether what stands behind a user and a colon is one: neither a group's id nor an address."""
     return bool(value) and not value.isdigit() and not value.startswith("//")
+
+
+def _without_given(found: re.Match[str], mark: str) -> str:
+    """The sentence that `_IS` has found, without the value if it is that of a credential."""
+    if not found.string[max(0, found.start() - 10) : found.start()].lower().endswith(_NAMED):
+        return found[0]
+    kind = "quoted" if found["quoted"] else "word"
+    value = found[kind]
+    if _NOTHING.match(value) or _IN_PROSE.match(value) or _ALGORITHM.match(value):
+        return found[0]
+    start, end = (place - found.start() for place in found.span(kind))
+    return f"{found[0][:start]}{mark}{found[0][end:]}"
 
 
 def _is_no_password(found: re.Match[str]) -> bool:
@@ -224,7 +273,8 @@ def _in_json(text: str, at: int, span: tuple[int, int], mark: str) -> str:
 
 def _value(name: str, text: str, at: int, mark: str) -> tuple[int, int] | None:
     """Where the value is that `name` has behind the sign at `at`, if it is one to hide."""
-    is_arrow = text.startswith("=>", at)
+    is_arrow, is_walrus = text.startswith("=>", at), text.startswith(":=", at)
+    at += is_walrus
     blanks = _BLANKS.match(text, at + 1 + is_arrow)
     start = at + 1 if blanks is None else blanks.end()
     if text.startswith(mark, start):

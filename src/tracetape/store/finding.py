@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import orjson
 
@@ -26,6 +26,15 @@ from tracetape.store.briefs import (
     wide_spans_sql,
 )
 from tracetape.store.fulltext import text_in_traces_sql
+from tracetape.store.parts import (
+    asks_for_none,
+    cost_of,
+    flattened,
+    is_brief,
+    is_content,
+    is_of_kind,
+    is_of_span,
+)
 from tracetape.store.sql import (
     NAME_OF,
     assessed_traces_sql,
@@ -38,7 +47,7 @@ from tracetape.store.sql import (
 )
 from tracetape.store.statements import checked_rows, each_row, rows_in_time
 
-__all__ = ["Finder", "TooWideError", "is_brief"]
+__all__ = ["Finder", "TooWideError"]
 
 _FEW = 1000  # traces that are looked at one by one, as the rest of an AND is asked of them only
 _FEW_SECONDS = 0.05  # of the processor, after which the rest is asked of all
@@ -47,7 +56,6 @@ _LISTED = 5000  # traces whose ids are handed to SQLite in a list
 _LOOKED_UP = 20_000  # briefs of spans that an index leads to
 _UNBRIEFED = 2000  # spans that are looked at one by one for a text
 _WIDEST = 50_000_000  # ids, of which each takes a byte
-_INDEXED = ("trace_id", "status", "timestamp_ms")
 _SORTED_BY_INDEX = (("trace", "trace_id"), ("trace", "status"), ("trace", "timestamp_ms"))
 _FROM_SPANS = (wire.SPAN_INPUTS, wire.SPAN_OUTPUTS)
 
@@ -165,30 +173,30 @@ class Finder:
     def _any(self, parts: Sequence[q.Condition]) -> int:
         brief = tuple(filter(is_brief, parts))
         found = self._briefs(q.Or(brief)) if brief else 0
-        of_spans = [one for one in parts if _of_span(one) and not _is_content(one)]
+        of_spans = [one for one in parts if is_of_span(one) and not is_content(one)]
         for of_kind in (True, False):
-            some = tuple(one for one in of_spans if _of_kind(one) is of_kind)
+            some = tuple(one for one in of_spans if is_of_kind(one) is of_kind)
             if some:
                 found |= self._spans_of_any(some)
         for part in parts:
-            if not is_brief(part) and (not _of_span(part) or _is_content(part)):
+            if not is_brief(part) and (not is_of_span(part) or is_content(part)):
                 found |= self._find(part)
         return found
 
     def _all(self, parts: Sequence[q.Condition]) -> int:
         """The cheapest part first: the others are asked of what it leaves."""
         work: list[tuple[int, tuple[q.Condition, ...], Callable[[], int]]] = []
-        of_span = tuple(one for one in parts if _of_span(one))
+        of_span = tuple(one for one in parts if is_of_span(one))
         if of_span:
-            work.append((_cost(q.And(of_span)), of_span, lambda: self._one_span(of_span)))
-        brief = tuple(one for one in parts if is_brief(one) and _cost(one) > 0)
-        flat = _flat(brief)
+            work.append((cost_of(q.And(of_span)), of_span, lambda: self._one_span(of_span)))
+        brief = tuple(one for one in parts if is_brief(one) and cost_of(one) > 0)
+        flat = flattened(brief)
         for first in range(0, len(flat), _TOGETHER):
             some = flat[first : first + _TOGETHER]
             work.append((2, some, lambda some=some: self._briefs(q.And(some))))  # type: ignore[misc]
         for one in parts:
-            if not _of_span(one) and (_cost(one) == 0 or not is_brief(one)):
-                work.append((_cost(one), (one,), lambda one=one: self._single(one)))  # type: ignore[misc]
+            if not is_of_span(one) and (cost_of(one) == 0 or not is_brief(one)):
+                work.append((cost_of(one), (one,), lambda one=one: self._single(one)))  # type: ignore[misc]
         work.sort(key=lambda piece: piece[0])
         found = self._every
         tried = False
@@ -237,9 +245,9 @@ class Finder:
     def _one_span(self, parts: Sequence[q.Condition]) -> int:
         """The traces with a span of which all of `parts` hold."""
         comparisons = tuple(one for one in parts if isinstance(one, q.Comparison))
-        kinds = tuple(one for one in comparisons if _of_kind(one))
-        texts = [one for one in comparisons if _is_content(one)]
-        others = tuple(one for one in comparisons if not _of_kind(one) and not _is_content(one))
+        kinds = tuple(one for one in comparisons if is_of_kind(one))
+        texts = [one for one in comparisons if is_content(one)]
+        others = tuple(one for one in comparisons if not is_of_kind(one) and not is_content(one))
         found = self._every
         if others or not texts:
             found = self._spans(kinds, others)
@@ -272,7 +280,7 @@ class Finder:
         if listed is not None and self._are_many(listed):
             # To look each of them up would take longer than to go through all.
             where, listed = f"+s.kind IN {listed} AND {where}", None
-        text = brief_spans_sql(listed, where, _asks_for_none(others))
+        text = brief_spans_sql(listed, where, asks_for_none(others))
         return self._with_late(text, values, whole, wide=True)
 
     def _are_many(self, kinds: str) -> bool:
@@ -284,13 +292,13 @@ class Finder:
         whole = span_sql(parts, "OR")
         if any(one.key in _FROM_SPANS for one in parts):
             return self._whole_spans(*whole)
-        if all(map(_of_kind, parts)):
+        if all(map(is_of_kind, parts)):
             listed = self._of_kinds(parts, "OR")
             return self._with_late(
                 f"SELECT trace FROM brief_spans WHERE kind IN {listed}", [], whole
             )
         where, values = span_sql(parts, "OR", "brief")
-        text = brief_spans_sql(None, where, _asks_for_none(parts))
+        text = brief_spans_sql(None, where, asks_for_none(parts))
         return self._with_late(text, values, whole, wide=True)
 
     def _whole_spans(self, where: str, values: list[Any]) -> int:
@@ -351,62 +359,6 @@ class Finder:
                 return
             except (IndexError, TypeError):
                 pass  # a damaged store refers to traces that it does not have
-
-
-def is_brief(condition: q.Condition) -> bool:
-    """Whether the traces' briefs alone answer it."""
-    if isinstance(condition, q.Not):
-        return is_brief(condition.part)
-    if not isinstance(condition, q.Comparison):
-        return all(map(is_brief, condition.parts))
-    if condition.subject == "metadata":
-        return condition.key not in (*BRIEFLESS, wire.SESSION)
-    if condition.subject == "trace":
-        return condition.key not in ("text", "trace_id")
-    return condition.subject == "tag"
-
-
-def _cost(condition: q.Condition) -> int:
-    """How much a part takes: an index, the traces' briefs, the spans', texts."""
-    if isinstance(condition, q.Not):
-        return _cost(condition.part)
-    if not isinstance(condition, q.Comparison):
-        return max(map(_cost, condition.parts))
-    if (condition.subject, condition.key) == ("trace", "text") or _is_content(condition):
-        return 5
-    if condition.subject == "trace":
-        return 0 if condition.key in _INDEXED else 2
-    if condition.subject == "metadata" and condition.key == wire.SESSION:
-        return 0
-    if condition.subject in ("tag", "metadata"):
-        return 2
-    if condition.subject == "span":
-        return 3
-    return 4 if condition.subject == "attribute" else 1
-
-
-def _flat(parts: Sequence[q.Condition]) -> tuple[q.Condition, ...]:
-    """`parts`, and in place of an AND what is in it."""
-    flat: list[q.Condition] = []
-    for part in parts:
-        flat.extend(_flat(part.parts) if isinstance(part, q.And) else (part,))
-    return tuple(flat)
-
-
-def _of_span(one: q.Condition) -> TypeGuard[q.Comparison]:
-    return isinstance(one, q.Comparison) and one.subject in ("span", "attribute")
-
-
-def _of_kind(one: q.Comparison) -> bool:
-    return (one.subject == "span" and one.key != "content") or one.key == wire.SPAN_TYPE
-
-
-def _is_content(one: q.Condition) -> TypeGuard[q.Comparison]:
-    return isinstance(one, q.Comparison) and (one.subject, one.key) == ("span", "content")
-
-
-def _asks_for_none(parts: _Comparisons) -> bool:
-    return any(one.operator == "IS NULL" for one in parts)
 
 
 def _positions(found: bytes) -> list[int]:

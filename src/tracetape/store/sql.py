@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
-import re
 import sqlite3
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any, Literal
-
-import orjson
 
 from tracetape.formats import names as wire
 from tracetape.store import query as q
+from tracetape.store.comparisons import (
+    AS_IT_IS,
+    VALUE_NUMBER,
+    VALUE_TEXT,
+    Sql,
+    Way,
+    compare_sql,
+    has_sql,
+    is_numeric,
+    member_sql,
+    rlike,
+)
 from tracetape.store.fulltext import may_match_sql, parts_json, text_in_span_sql, text_sql
-from tracetape.store.patterns import add_fold, like_sql, normal
+from tracetape.store.patterns import add_fold, normal
 from tracetape.store.whole import pieces_json, whole_sql
 
 __all__ = [
@@ -31,23 +38,12 @@ __all__ = [
     "text_of",
 ]
 
-_Sql = tuple[str, list[Any]]
-# What is looked at: all rows, those of one trace after the other, or briefs, whose JSON is as
-# orjson writes it: no white space, nothing escaped that need not be.
-_Way = Literal["all", "near", "brief"]
-
-
-def _has(column: str, text: str) -> str:
-    r"""Whether a JSON text may have a name or a text that is written as it is.
-
-    To look for it is much cheaper than to parse the JSON; only ``\u`` could hide it.
-    """
-    return f"coalesce(instr({column}, {text}) OR instr({column}, '\\u'), 0)"
-
 
 def _member_of(column: str, key: str) -> str:
     quoted = f'"{key}"'
-    return f"CASE WHEN {_has(column, repr(quoted))} THEN json_extract({column}, '$.{quoted}') END"
+    return (
+        f"CASE WHEN {has_sql(column, repr(quoted))} THEN json_extract({column}, '$.{quoted}') END"
+    )
 
 
 _TRACE = {
@@ -72,32 +68,15 @@ SESSION_OF = "t.session"
 _OBJECTS = {"tag": "t.tags", "metadata": "t.metadata"}
 _SPAN = {"name": "s.name", "type": "s.type", "status": "s.status"}
 _SPAN_VALUES = {wire.SPAN_INPUTS: "s.inputs", wire.SPAN_OUTPUTS: "s.outputs"}
-_JOINED = tuple(map(whole_sql, _SPAN_VALUES.values()))
 # In nanoseconds, of a bound in milliseconds: whether the whole of its millisecond is meant.
 _BOUNDS = {">": (">=", True), ">=": (">=", False), "<": ("<", False), "<=": ("<", True)}
 _MAX = (1 << 63) - 1
 _MOST = 1 << 62  # traces that are asked for, or passed over: SQLite counts to 2**63
-_LEAST, _MOST_EXACT = 1e-4, 1e15  # numbers that have one spelling, but for a 0 behind the point
 _BY_ID = ("=", "!=", "IN", "NOT IN")
 _FLAT = 100  # conditions in a row
-_MANY = 500  # values of an IN: more go as one parameter
-_AS_IT_IS = re.compile(r"[A-Za-z0-9_.: -]{1,200}")  # stands in JSON as it is, or as \\u…
-_WORD = re.compile(
-    r"(?!(?:inf|true|false)$)[A-Za-z][A-Za-z0-9_.: -]{0,199}", re.IGNORECASE
-)  # in quotes
-# JSON's values as a user writes them.
-_TEXT = (
-    "CASE {kind} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST({value} AS TEXT) END"
-)
-_NUMBER = "CASE WHEN {kind} IN ('integer', 'real') THEN {value} END"
-_JSON_TEXT, _JSON_NUMBER = (how.format(kind="j.type", value="j.value") for how in (_TEXT, _NUMBER))
-_VALUE_TEXT, _VALUE_NUMBER = (
-    how.format(kind="json_type(a.value)", value="json_extract(a.value, '$')")
-    for how in (_TEXT, _NUMBER)
-)
 
 
-def select_traces(query: q.TraceQuery, select: str, one_by_one: bool = False) -> _Sql:
+def select_traces(query: q.TraceQuery, select: str, one_by_one: bool = False) -> Sql:
     """The SQL that carries out `query`; `select` is all up to ``FROM traces t``.
 
     Args:
@@ -106,7 +85,7 @@ def select_traces(query: q.TraceQuery, select: str, one_by_one: bool = False) ->
         one_by_one: look at one trace after the other, the newest first: texts are not looked up
             in the index, which is slow where nearly all traces have them.
     """
-    way: _Way = "near" if one_by_one else "all"
+    way: Way = "near" if one_by_one else "all"
     where, values = ("1", []) if query.condition is None else _sql(query.condition, way)
     order, keys = order_sql(query.order)
     limit = -1 if query.limit is None else min(query.limit, _MOST)
@@ -126,7 +105,7 @@ def select_traces(query: q.TraceQuery, select: str, one_by_one: bool = False) ->
     )
 
 
-def order_sql(order: tuple[q.Order, ...], way: _Way = "all") -> _Sql:
+def order_sql(order: tuple[q.Order, ...], way: Way = "all") -> Sql:
     """The terms after ORDER BY: the newest first where nothing else decides."""
     columns = {**_ORDER, "name": _BRIEF["name"]} if way == "brief" else _ORDER
     clauses, keys = [], []
@@ -139,30 +118,30 @@ def order_sql(order: tuple[q.Order, ...], way: _Way = "all") -> _Sql:
         else:
             column = _OBJECTS[one.subject]
             member = f"(SELECT j.value FROM json_each({column}) j WHERE j.key = ?)"
-            if _AS_IT_IS.fullmatch(one.key):
-                member = f"CASE WHEN {_has(column, '?')} THEN {member} END"
+            if AS_IT_IS.fullmatch(one.key):
+                member = f"CASE WHEN {has_sql(column, '?')} THEN {member} END"
                 keys.append(f'"{one.key}"')
             clauses.append(f"{member} {direction} NULLS LAST")
             keys.append(one.key)
     return ", ".join([*clauses, "t.start_ns DESC", "t.id DESC"]), keys
 
 
-def condition_sql(condition: q.Condition) -> _Sql:
+def condition_sql(condition: q.Condition) -> Sql:
     """The text after WHERE in a query of ``traces t``, and its parameters."""
     return _sql(condition)
 
 
-def near_sql(condition: q.Condition) -> _Sql:
+def near_sql(condition: q.Condition) -> Sql:
     """As `condition_sql`, for traces that are looked at one by one."""
     return _sql(condition, way="near")
 
 
-def brief_sql(condition: q.Condition) -> _Sql:
+def brief_sql(condition: q.Condition) -> Sql:
     """As `condition_sql`, for a query of ``brief_traces t``."""
     return _sql(condition, way="brief")
 
 
-def span_sql(parts: Sequence[q.Comparison], word: str = "AND", way: _Way = "all") -> _Sql:
+def span_sql(parts: Sequence[q.Comparison], word: str = "AND", way: Way = "all") -> Sql:
     """The text after WHERE in a query of ``spans s``: `parts`, none of them on contents."""
     return _joined(f" {word} ", [_of_one_span(part, way) for part in parts] or [("1", [])])
 
@@ -172,7 +151,7 @@ def text_of(one: q.Comparison) -> tuple[str, str]:
     return normal(str(one.value), one.operator), one.operator
 
 
-def assessed_traces_sql(one: q.Comparison) -> _Sql:
+def assessed_traces_sql(one: q.Comparison) -> Sql:
     """A query for the traces that are assessed so; what ``IS NULL`` says is not such a query."""
     assert one.operator != "IS NULL"
     inside, values = _assessments(one)
@@ -195,13 +174,13 @@ def _of_session(one: q.Comparison) -> bool:
 
 def add_functions(connection: sqlite3.Connection) -> None:
     """Functions that SQLite lacks: regular expressions, and ILIKE beyond ASCII."""
-    connection.create_function("tracetape_rlike", 2, _rlike, deterministic=True)
+    connection.create_function("tracetape_rlike", 2, rlike, deterministic=True)
     connection.create_function("tracetape_parts", 2, parts_json, deterministic=True)
     connection.create_function("tracetape_pieces", 1, pieces_json, deterministic=True)
     add_fold(connection)
 
 
-def _sql(condition: q.Condition, way: _Way = "all") -> _Sql:
+def _sql(condition: q.Condition, way: Way = "all") -> Sql:
     if isinstance(condition, q.Comparison):
         return _comparison(condition, way)
     if isinstance(condition, q.Not):
@@ -224,7 +203,7 @@ def _sql(condition: q.Condition, way: _Way = "all") -> _Sql:
     return _joined(" AND ", others)
 
 
-def _joined(word: str, parts: list[_Sql]) -> _Sql:
+def _joined(word: str, parts: list[Sql]) -> Sql:
     return f"({_halved(word, [text for text, _ in parts])})", [v for _, some in parts for v in some]
 
 
@@ -241,7 +220,7 @@ def _of_span(condition: q.Condition) -> bool:
     return isinstance(condition, q.Comparison) and condition.subject in ("span", "attribute")
 
 
-def _comparison(one: q.Comparison, way: _Way) -> _Sql:
+def _comparison(one: q.Comparison, way: Way) -> Sql:
     if _of_span(one):
         return _some_span(_of_one_span(one, way), way)
     if one.subject == "trace" and one.key == "text":
@@ -252,15 +231,15 @@ def _comparison(one: q.Comparison, way: _Way) -> _Sql:
     if one.subject == "trace" and one.key == "timestamp_ms" and one.operator in _BOUNDS:
         return _started(one)
     if (one.subject, one.key) == ("trace", "trace_id") and one.operator in _BY_ID:
-        return _compare("t.trace_id", q.Comparison("trace", "trace_id", one.operator, _ids(one)))
+        return compare_sql("t.trace_id", q.Comparison("trace", "trace_id", one.operator, _ids(one)))
     if (one.subject, one.key) in (("trace", "name"), ("tag", wire.TRACE_NAME)):
         return _named(one, way)
     if one.subject == "trace":
-        return _compare(_TRACE[one.key], one)
+        return compare_sql(_TRACE[one.key], one)
     if one.subject in ("tag", "metadata"):
         if _of_session(one):  # always a text
-            return _compare(SESSION_OF, one)
-        return _member(_OBJECTS[one.subject], one, way)
+            return compare_sql(SESSION_OF, one)
+        return member_sql(_OBJECTS[one.subject], one, way)
     return _assessed(one)
 
 
@@ -276,36 +255,36 @@ def _id(value: object) -> str:
     return text.removeprefix("tr-") if text.startswith("tr-") else ""  # which no trace has
 
 
-def _named(one: q.Comparison, way: _Way) -> _Sql:
+def _named(one: q.Comparison, way: Way) -> Sql:
     if way != "brief":
-        return _compare(_TRACE["name"], one)
+        return compare_sql(_TRACE["name"], one)
     name = _BRIEF["name"]
     if one.operator not in ("RLIKE", "ILIKE"):
-        return _compare(name, one)
-    text, values = _compare("n.name", one)  # functions of tracetape are slow: of each name once
+        return compare_sql(name, one)
+    text, values = compare_sql("n.name", one)  # functions of tracetape are slow: of each name once
     names = "WITH n (name) AS MATERIALIZED (SELECT DISTINCT name FROM brief_traces)"
     return f"{name} IN ({names} SELECT n.name FROM n WHERE {text})", values
 
 
-def _assessed(one: q.Comparison) -> _Sql:
+def _assessed(one: q.Comparison) -> Sql:
     """On a feedback or an expectation by its name; on an issue by its id."""
     inside, values = _assessments(one)
     none = "NOT " if one.subject != "issue" and one.operator == "IS NULL" else ""
     return f"{none}EXISTS (SELECT 1 FROM assessments a WHERE a.trace = t.id AND {inside})", values
 
 
-def _assessments(one: q.Comparison) -> _Sql:
+def _assessments(one: q.Comparison) -> Sql:
     inside = "a.kind = ? AND a.valid"
     if one.subject == "issue":
-        text, values = _compare("a.name", one)
+        text, values = compare_sql("a.name", one)
         return f"{inside} AND {text}", [one.subject, *values]
     if one.operator in ("IS NULL", "IS NOT NULL"):
         return f"{inside} AND a.name = ?", [one.subject, one.key]
-    text, values = _compare(_VALUE_NUMBER if _numeric(one) else _VALUE_TEXT, one)
+    text, values = compare_sql(VALUE_NUMBER if is_numeric(one) else VALUE_TEXT, one)
     return f"{inside} AND a.name = ? AND {text}", [one.subject, one.key, *values]
 
 
-def _started(one: q.Comparison) -> _Sql:
+def _started(one: q.Comparison) -> Sql:
     """A bound of the start, on the column itself, so that its index is used."""
     assert isinstance(one.value, (int, float))
     sign, whole = _BOUNDS[one.operator]
@@ -314,14 +293,14 @@ def _started(one: q.Comparison) -> _Sql:
     return f"t.start_ns {sign} ?", [max(-_MAX, min(_MAX, milliseconds * 1_000_000))]
 
 
-def _some_span(inner: _Sql, way: _Way) -> _Sql:
+def _some_span(inner: Sql, way: Way) -> Sql:
     text, values = inner
     if way != "near":  # to go through all spans in a row takes less than to look up each trace's
         return f"t.id IN (SELECT s.trace FROM spans s WHERE {text})", values
     return f"EXISTS (SELECT 1 FROM spans s WHERE s.trace = t.id AND {text})", values
 
 
-def _of_one_span(part: q.Condition, way: _Way) -> _Sql:
+def _of_one_span(part: q.Condition, way: Way) -> Sql:
     assert isinstance(part, q.Comparison)
     if part.subject == "span":
         if part.key == "content":
@@ -329,22 +308,22 @@ def _of_one_span(part: q.Condition, way: _Way) -> _Sql:
                 return _spans_with(part, text_in_span_sql)
             spans, values = _spans_with(part)
             return f"s.id IN ({spans})", values
-        return _compare(_SPAN[part.key], part)
+        return compare_sql(_SPAN[part.key], part)
     if part.key == wire.SPAN_TYPE:
-        return _compare("s.type", part)
+        return compare_sql("s.type", part)
     if part.key in _SPAN_VALUES:
         return _of_value(_SPAN_VALUES[part.key], part, way)
     if part.key in wire.FIELD_OF_NAME:
         field = q.Comparison(part.subject, wire.FIELD_OF_NAME[part.key], part.operator, part.value)
-        return _member("s.fields", field, way)
-    return _member("s.attributes", part, way)
+        return member_sql("s.fields", field, way)
+    return member_sql("s.attributes", part, way)
 
 
-def _of_value(column: str, one: q.Comparison, way: _Way) -> _Sql:
+def _of_value(column: str, one: q.Comparison, way: Way) -> Sql:
     """A comparison with inputs or outputs: they are joined only where the index lets them match."""
     if one.operator in ("IS NULL", "IS NOT NULL"):
-        return _compare(column, one)
-    compared, values = _compare(whole_sql(column), one)
+        return compare_sql(column, one)
+    compared, values = compare_sql(whole_sql(column), one)
     if way == "near" or one.operator in ("RLIKE", "<", "<=", ">", ">="):
         return compared, values
     if one.operator in ("LIKE", "ILIKE"):
@@ -364,107 +343,6 @@ def _of_value(column: str, one: q.Comparison, way: _Way) -> _Sql:
     ]
 
 
-def _spans_with(one: q.Comparison, search: Callable[..., _Sql] = text_sql) -> _Sql:
+def _spans_with(one: q.Comparison, search: Callable[..., Sql] = text_sql) -> Sql:
     """The ids of the spans in which a text stands, or whatever `search` gives."""
     return search(*text_of(one))
-
-
-def _member(column: str, one: q.Comparison, way: _Way) -> _Sql:
-    """A member of a JSON object, by any key whatever characters it has."""
-    inside = f"FROM json_each({column}) j WHERE j.key = ?"
-    value, compared = _compare(_JSON_NUMBER if _numeric(one) else _JSON_TEXT, one)
-    if one.operator in ("IS NULL", "IS NOT NULL"):
-        found, values = f"EXISTS (SELECT 1 {inside})", [one.key]
-    else:
-        found, values = f"EXISTS (SELECT 1 {inside} AND {value})", [one.key, *compared]
-    if _AS_IT_IS.fullmatch(one.key):
-        if way == "brief":
-            found, values = _member_in_brief(column, one, (found, values))
-        else:
-            # By CASE: where a value is asked for, SQLite works out both sides of an AND.
-            found = f"CASE WHEN {_has(column, '?')} THEN {found} ELSE 0 END"
-            values = [f'"{one.key}"', *values]
-    if one.operator == "IS NULL":
-        return f"NOT coalesce({found}, 0)", values
-    return found, values
-
-
-def _member_in_brief(column: str, one: q.Comparison, parsed: _Sql) -> _Sql:
-    """As `parsed`, of a brief: its JSON is searched as a text first, and seldom parsed then.
-
-    Only an object within the object could have the same name again, and mean another one.
-    """
-    name = f'"{one.key}":'
-    is_flat = f"{column} NOT GLOB '?*{{*'"
-    has = f"instr({column}, ?)"
-    may, first = has, [name]  # what must hold
-    sure, last = "0", []  # what is enough then, if the object is flat
-    if one.operator in ("IS NULL", "IS NOT NULL"):
-        sure = "1"
-    elif one.operator == "=" and isinstance(one.value, str) and _WORD.fullmatch(one.value):
-        sure, first = "1", [f'{name}"{one.value}"']
-    elif _numeric(one):
-        number = _spelt(one)
-        if number is None:
-            after = f"substr({column}, instr({column}, ?) + {len(name)})"
-            text, values = _compare(f"CAST({after} AS NUMERIC)", one)
-            may, first = f"{has} AND ({text} OR NOT ({is_flat}))", [name, name, *values]
-            sure, last = f"{after} GLOB '[-0-9]*'", [name]
-        else:
-            first = [f"{name}{number}"]
-            sure, last = f"({has} OR {has})", [f"{name}{number},", f"{name}{number}}}"]
-    text, values = parsed
-    if sure != "0":
-        text = f"CASE WHEN {is_flat} AND {sure} THEN 1 ELSE {text} END"
-    return f"CASE WHEN {may} THEN {text} ELSE 0 END", [*first, *last, *values]
-
-
-def _spelt(one: q.Comparison) -> str | None:
-    """How orjson writes the number that is asked for, but for a 0 behind the point."""
-    value = one.value
-    if one.operator != "=" or isinstance(value, (str, tuple)) or value is None:
-        return None
-    if not _LEAST < abs(value) < _MOST_EXACT:
-        return None
-    return orjson.dumps(value).decode().removesuffix(".0")
-
-
-def _numeric(one: q.Comparison) -> bool:
-    values = one.value if isinstance(one.value, tuple) else (one.value,)
-    return all(isinstance(value, (int, float)) for value in values)
-
-
-def _compare(expression: str, one: q.Comparison) -> _Sql:
-    operator, value = one.operator, one.value
-    if operator in ("IS NULL", "IS NOT NULL"):
-        return f"({expression}) {operator}", []
-    if isinstance(value, tuple):
-        if len(value) <= _MANY:
-            return f"{expression} {operator} ({', '.join('?' * len(value))})", list(value)
-        finite = [one for one in value if not isinstance(one, float) or math.isfinite(one)]
-        listed = orjson.dumps(finite).decode()
-        return f"{expression} {operator} (SELECT value FROM json_each(?))", [listed]
-    if operator == "RLIKE":
-        return f"tracetape_rlike(?, CAST({expression} AS BLOB))", [value]
-    if operator in ("LIKE", "ILIKE"):
-        return _like(expression, operator, normal(str(value), operator))
-    return f"{expression} {operator} ?", [value]
-
-
-def _like(expression: str, operator: str, pattern: str) -> _Sql:
-    if operator == "LIKE" or expression not in _JOINED:
-        return like_sql(expression, operator, pattern)
-    text, values = like_sql("v.text", operator, pattern)  # which is joined once
-    return f"(WITH v (text) AS MATERIALIZED (SELECT {expression}) SELECT {text} FROM v)", values
-
-
-@lru_cache(maxsize=64)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
-# Values come as blobs: SQLite's texts need not be in UTF-8, and none reaches Python as a text then.
-def _rlike(pattern: str, value: bytes | None) -> bool:
-    return (
-        value is not None and _compiled(pattern).search(value.decode(errors="replace")) is not None
-    )

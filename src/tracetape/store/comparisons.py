@@ -97,12 +97,14 @@ def _member_in_brief(column: str, one: q.Comparison, parsed: Sql) -> Sql:
         number = _spelt(one)
         if number is None:
             after = f"substr({column}, instr({column}, ?) + {len(name)})"
-            text, values = compare_sql(f"CAST({after} AS NUMERIC)", one)
-            may, first = f"{has} AND ({text} OR NOT ({is_flat}))", [name, name, *values]
-            sure, last = f"{after} GLOB '[-0-9]*'", [name]
-        else:
-            first = [f"{name}{number}"]
-            sure, last = f"({has} OR {has})", [f"{name}{number},", f"{name}{number}}}"]
+            compared, values = compare_sql(f"CAST({after} AS NUMERIC)", one)
+            return (
+                f"CASE WHEN {is_flat} THEN {column} GLOB ? AND {compared} "
+                f"WHEN {has} THEN {parsed[0]} ELSE 0 END",
+                [f"*{name}[-0-9]*", name, *values, name, *parsed[1]],
+            )
+        first = [f"{name}{number}"]
+        sure, last = f"({has} OR {has})", [f"{name}{number},", f"{name}{number}}}"]
     text, values = parsed
     if sure != "0":
         text = f"CASE WHEN {is_flat} AND {sure} THEN 1 ELSE {text} END"

@@ -51,6 +51,7 @@ class Messages(Extractor):
     Shapes: Anthropic's API reference, "Messages" and "Streaming messages".
     """
 
+    reads_later: ClassVar[bool] = True
     resource: ClassVar[str] = "Messages"
     span_type: ClassVar[str] = SpanType.CHAT_MODEL
 

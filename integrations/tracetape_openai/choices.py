@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from tracetape.instrument import (
     Failure,
@@ -27,8 +27,6 @@ _IN_PIECES = frozenset({"usage", "x_groq"})
 
 class ChoicesCall(ModelCall):
     """A call whose answer has choices; a stream continues each by its index."""
-
-    reads_later: ClassVar[bool] = True
 
     def __init__(self) -> None:
         """Begin without a chunk."""

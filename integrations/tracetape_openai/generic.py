@@ -36,6 +36,7 @@ class VectorStoreSearch(Extractor):
     Shape: OpenAI's API reference, "Search vector store".
     """
 
+    reads_later: ClassVar[bool] = True
     resource: ClassVar[str] = "VectorStores"
     span_type: ClassVar[str] = SpanType.RETRIEVER
 
@@ -70,6 +71,7 @@ def _document(found: dict[str, Any]) -> Document:
 class Generic(ModelCall):
     """A call of a path that we do not know, whose body names a model."""
 
+    reads_later: ClassVar[bool] = False  # of a stream the chunks are kept as the SDK gives them
     span_type: ClassVar[str] = SpanType.LLM
 
     def __init__(self) -> None:

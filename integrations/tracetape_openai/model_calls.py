@@ -20,6 +20,7 @@ class ModelCall(Extractor):
         message_format: MLflow's name for the shape of inputs and outputs.
     """
 
+    reads_later: ClassVar[bool] = True
     content: ClassVar[frozenset[str]] = frozenset({"input"})
     message_format: ClassVar[str | None] = "openai"
 

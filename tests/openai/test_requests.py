@@ -6,10 +6,11 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
-from far_end import ASK, VERSION, FarEnd, http
+from far_end import ASK, COMPLETION, VERSION, FarEnd, http
 from openai import OpenAI
 from openai.types.chat import ChatCompletion
 
@@ -137,6 +138,125 @@ def test_the_callers_options_stay_as_they_are(far_end: FarEnd, traces: CapturedT
     first, second = (request.headers["traceparent"] for request in far_end.requests)
     assert first != second
     assert len(traces) == 2
+
+
+def test_the_users_own_hook_sees_the_traceparent_and_may_change_it(
+    far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """It is in the prepared request; what the user's client makes of that is sent."""
+    seen = []
+
+    class Client(OpenAI):
+        def _prepare_request(self, request: Any) -> None:
+            seen.append(request.headers["traceparent"])
+            request.headers["traceparent"] = "mine"
+
+    http_client = http.Client(transport=http.MockTransport(far_end))
+    client = Client(api_key="k", base_url="https://far.end/v1", http_client=http_client)
+    client.chat.completions.create(**ASK)
+    span = only_span(traces)
+    assert seen == [f"00-{span.trace_id[3:]}-{span.span_id}-01"]
+    assert far_end.requests[0].headers.get_list("traceparent") == ["mine"]
+
+
+# -- the request as it is sent, and the answer as it came ------------------------------------------
+
+TEMPERATE: dict[str, Any] = {**ASK, "temperature": 0.5, "extra_body": {"top_k": 3}}
+ASKED = {"model": "m", "messages": ASK["messages"], "temperature": 0.5, "top_k": 3}
+
+
+def test_each_call_of_a_client_is_recorded_alike(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """The first is described when it begins, later ones by the request that the SDK has built."""
+    client = far_end.client()
+    for _ in range(3):
+        client.chat.completions.create(**TEMPERATE)
+    for trace in traces:
+        (span,) = trace.data.spans
+        assert span.inputs == ASKED
+        assert (span.get_attribute("temperature"), span.get_attribute("top_k")) == (0.5, 3)
+        assert span.get_attribute("messages") is None
+    assert len(traces) == 3
+
+
+def test_what_is_recorded_is_what_was_given_not_what_a_clients_hook_makes_of_it(
+    far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """A hook of the user's own that hides a name from the server does not hide it here."""
+
+    class Hiding(OpenAI):
+        def _prepare_options(self, options: Any) -> Any:
+            hidden = {**options.json_data, "messages": [{"role": "user", "content": "***"}]}
+            vars(options)["json_data"] = hidden
+            return options
+
+    http_client = http.Client(transport=http.MockTransport(far_end))
+    client = Hiding(api_key="k", base_url="https://far.end/v1", http_client=http_client)
+    for _ in range(2):
+        client.chat.completions.create(**ASK)
+    assert b"***" in far_end.requests[1].content
+    for trace in traces:
+        assert trace.data.spans[0].inputs == ASK
+
+
+def test_what_changes_during_the_call_changes_no_record(
+    far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """The request is as it was when the SDK built it, also after a second attempt."""
+    messages = [{"role": "user", "content": "Hello"}]
+
+    def busy(request: Any) -> Any:
+        messages[0]["content"] = "changed"
+        return http.Response(429, headers={"retry-after-ms": "2"})
+
+    client = far_end.client()
+    client.chat.completions.create(**ASK)
+    far_end.answers = [busy]
+    client.chat.completions.create(model="m", messages=messages)  # type: ignore[arg-type]
+    assert [trace.data.spans[0].inputs for trace in traces] == [ASK, ASK]
+
+
+def test_a_call_that_builds_no_request_has_inputs(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """The SDK has refused a value, or the user's own hook has failed."""
+    client = far_end.client()
+    client.chat.completions.create(**ASK)
+    with pytest.raises(TypeError):
+        client.chat.completions.create(**ASK, extra_body={"odd": object()})
+    span = traces[1].data.spans[0]
+    assert span.inputs["messages"] == ASK["messages"]
+    assert span.status.status_code == "ERROR"
+
+
+def test_an_open_call_is_seen_whole(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """While the server takes its time: model, parameters and messages."""
+    client = far_end.client()
+    client.chat.completions.create(**TEMPERATE)
+    seen: list[Span] = []
+
+    def slow(request: Any) -> Any:
+        number = request.headers["traceparent"].split("-")[1]
+        trace = tracetape.get_trace(f"tr-{number}")
+        assert trace is not None
+        seen.extend(trace.data.spans)
+        return http.Response(200, json={"choices": []})
+
+    far_end.answers = [slow]
+    client.chat.completions.create(**TEMPERATE)
+    (span,) = seen
+    assert (span.inputs, span.get_attribute("temperature")) == (ASKED, 0.5)
+    assert span.model_name == "m"
+    ended = traces[1].data.spans[0]
+    assert (ended.inputs, ended.get_attribute("temperature")) == (ASKED, 0.5)
+
+
+def test_an_answer_is_kept_as_it_came(far_end: FarEnd, traces: CapturedTraces) -> None:
+    """Whole numbers that no float can hold included, and whatever spaces the server writes."""
+    content = json.dumps({**COMPLETION, "number": 2**70 + 1, "odd": float("nan")}, indent=2)
+    headers = {"content-type": "application/json"}
+    far_end.answers = [http.Response(200, content=content.encode(), headers=headers)]
+    far_end.client().chat.completions.create(**ASK)
+    outputs = only_span(traces).outputs
+    assert (outputs["number"], outputs["odd"]) == (str(2**70 + 1), "NaN")
+    assert outputs["choices"] == COMPLETION["choices"]
 
 
 # -- usage of streams ------------------------------------------------------------------------------

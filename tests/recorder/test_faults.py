@@ -179,14 +179,15 @@ def test_a_span_that_cannot_be_read_takes_no_other_trace_along(
 ) -> None:
     """Its own trace is counted as lost; of the others of its batch nothing is."""
 
-    def unreadable(outputs: bytes) -> dict[str, Any]:
-        raise OurFaultError("broken")
+    class Unreadable:
+        def read(self, span: Any, fields: dict[str, Any]) -> dict[str, Any]:
+            raise OurFaultError("broken")
 
     for name in ("before", "broken", "after"):
         with tracetape.start_span(name) as span:
             span.set_outputs("x")
             if name == "broken":
-                span.set_unread(unreadable)  # type: ignore[attr-defined]
+                span.set_unread(Unreadable())  # type: ignore[attr-defined]
     assert tracetape.flush(20) == 0
     stats = tracetape.stats()
     assert (stats["recorded"], stats["written"], stats["lost"]) == (3, 2, 1)

@@ -7,26 +7,37 @@ import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, ParamSpec, TypeAlias
+from typing import Any, ParamSpec, Protocol, TypeAlias
 from weakref import WeakSet
 
 import orjson
 
 from tracetape._system import perf_counter_ns
-from tracetape.capture import decode, encode
+from tracetape.capture import encode
 from tracetape.diagnostics import internal_error
 from tracetape.entities.event import SpanEvent
 from tracetape.formats.json_text import json_text
+from tracetape.formats.names import UNREAD
 from tracetape.instrument.autolog_options import options
 from tracetape.instrument.chunks import plain
 from tracetape.instrument.copying import encoded
 from tracetape.instrument.credentials import secrets_of_exception
 from tracetape.instrument.events import DONE, may_be_events, read_events
 from tracetape.instrument.integration import Extractor, Request, Result
+from tracetape.instrument.propagation import propagate
+from tracetape.instrument.unread import Unread, described, read_json, taken
 from tracetape.live.live_span import LiveSpan
 from tracetape.tracing.start import begin_span
 
-__all__ = ["Call", "begin_call", "call_of_chunk", "calling", "end_streams", "noticed"]
+__all__ = [
+    "Call",
+    "begin_call",
+    "begin_unread",
+    "call_of_chunk",
+    "calling",
+    "end_streams",
+    "noticed",
+]
 
 _COUNTED = 16  # chunks: what a stream holds is counted so often
 _BEGINNING = 64  # characters of a text that tell whether it is a stream of events
@@ -35,6 +46,17 @@ _P = ParamSpec("_P")
 # Reads what has come of a body: gives its chunks to the call, or gives back the plain answer; and
 # whether it saw the end of a stream.
 Rest: TypeAlias = Callable[["Call"], tuple[Any, bool]]
+
+
+class Builder(Protocol):
+    """Builds the requests of a call."""
+
+    def takes_request(self, call: Call, request: Any, options: Any) -> None:
+        """Take the first request that is built of `options`."""
+
+    def missed(self) -> None:
+        """Take note that none was seen."""
+
 
 # The call that a client is making in this context: what the SDK does meanwhile belongs to it.
 calling: ContextVar[Call | None] = ContextVar("tracetape_call", default=None)
@@ -66,18 +88,26 @@ def begin_call(extractor: Extractor, request: Request, integration: str = "") ->
         request: what is asked.
         integration: whose call it is, for `autolog(capture=…)`.
     """
-    span = begin_span(extractor.name(request), extractor.span_type)
+    unread = Unread(type(extractor), request._replace(body={}), extractor)
+    call = begin_unread(unread, extractor.name(request), extractor.span_type, integration)
+    if call is not None:
+        call.describe(request)
+    return call
+
+
+def begin_unread(unread: Unread, name: str, span_type: str, integration: str) -> Call | None:
+    """As `begin_call`, of a call whose request is described later."""
+    span = begin_span(name, span_type)
     if span is None:
         return None
     seen = noticed.get()
     if seen is not None:
         seen.append(span)
-    call = (_CallWithChunks if options.chunk_events else Call)(span, extractor)
+    call = (_CallWithChunks if options.chunk_events else Call)(span, unread)
     if options.capture:
         level = options.capture_of(integration)
         if level is not None:
             span.set_capture(level)
-    call.describe(request)
     return call
 
 
@@ -87,7 +117,6 @@ class Call:
     __slots__ = (
         "__weakref__",
         "_count",
-        "_extractor",
         "_first",
         "_held",
         "_last",
@@ -97,14 +126,18 @@ class Call:
         "_span",
         "_started",
         "_status_code",
-        "refused_answer",
+        "_unread",
+        "client",
+        "propagates",
+        "response",
+        "sent",
         "usage_asked",
     )
 
-    def __init__(self, span: LiveSpan, extractor: Extractor) -> None:
+    def __init__(self, span: LiveSpan, unread: Unread) -> None:
         """Watch over `span`, which has just begun."""
         self._span = span
-        self._extractor = extractor
+        self._unread = unread
         self._started = perf_counter_ns()
         self._first = self._last = self._count = self._retries = 0
         self._held = 0  # bytes of the stream, about, that the span counts
@@ -112,21 +145,48 @@ class Call:
         self.usage_asked: dict[str, Any] | None = None  # added to the body; its answer is hidden
         self._latest: Any = None  # the chunk that came last
         self._rest: Rest | None = None
-        self.refused_answer: Any = None  # of which the user's model could not be made
+        self.propagates = False  # whether its request is to have a `traceparent`
+        # Until the first request is built: the client, and the options of its SDK that it is of.
+        self.client: Builder | None = None
+        self.sent: Any = None
+        self.response: Any = None  # the HTTP response that the SDK reads
 
     def describe(self, request: Request) -> None:
-        """Record what is asked."""
+        """Record what is asked: its JSON now, and what that says when the span is read."""
         try:
-            span, extractor = self._span, self._extractor
-            span._keep_inputs(encode(extractor.inputs(request)))
-            attributes, fields = extractor.request(request)
+            span, kind = self._span, self._unread.kind
+            extractor = self._unread.extractor
+            data = encode(extractor.inputs(request))
+            span._keep_inputs(data)
+            if kind.reads_later and kind.inputs is Extractor.inputs and data[:1] == b"{":
+                self._leave_unread()
+                return
+            self._unread.asked = None
+            attributes, fields = described(extractor, request)
             span.set_attributes(attributes)
-            fields["path"] = request.path
-            if request.provider is None:
-                fields.pop("provider", None)
             span.set_fields(fields)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a request")
+
+    def describe_later(self, given: Callable[[], dict[str, Any]]) -> None:
+        """Wait for the JSON that the SDK sends; until then `given` gives what is asked."""
+        self._unread.given = given
+        self._leave_unread()
+
+    def takes_request(self, content: bytes | None) -> None:
+        """Take the JSON that the SDK sends, by reference; without one, what was given until now."""
+        given, self._unread.given = self._unread.given, None
+        if given is None:
+            return  # it is described
+        if content is not None:
+            self._span._keep_inputs(content)
+        elif self._unread.asked is not None:
+            self.describe(self._unread.asked._replace(body=given()))
+
+    def _leave_unread(self) -> None:
+        span = self._span
+        if span._fields is None or UNREAD not in span._fields:
+            span.set_unread(self._unread)
 
     def keep_from_records(self, secrets: frozenset[str]) -> None:
         """Never write these values, wherever they turn up in its trace."""
@@ -145,6 +205,17 @@ class Call:
         except Exception:  # noqa: BLE001 - the guard
             internal_error("looking at a request")
 
+    def builds(self, request: Any, sent: Any) -> None:
+        """Take the request that the SDK has just built of `sent`, and that can still be changed."""
+        self.sends(request)
+        try:
+            if self.propagates:
+                propagate(request.headers, self._span)
+            if self.client is not None:
+                self.client.takes_request(self, request, sent)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("looking at a request")
+
     @property
     def span(self) -> LiveSpan:
         """The span of the call."""
@@ -155,14 +226,9 @@ class Call:
         """Whether a streamed chunk has come."""
         return self._count > 0
 
-    @property
-    def traceparent(self) -> str:
-        """The header that makes what the server does a child of this call (W3C Trace Context)."""
-        return f"00-{self._span._trace_id:032x}-{self._span._span_id:016x}-01"
-
     def usage_options(self, request: Request) -> dict[str, Any] | None:
         """Fields to add to the body; from then on the chunk that answers them is hidden."""
-        self.usage_asked = self._extractor.usage_options(request)
+        self.usage_asked = self._unread.added = self._unread.extractor.usage_options(request)
         return self.usage_asked
 
     def refused(self, status_code: int | None) -> None:
@@ -200,9 +266,9 @@ class Call:
         self._count += 1
         self._latest = chunk
         try:
-            if not self._first and not self._extractor.is_head(chunk):
+            if not self._first and not self._unread.extractor.is_head(chunk):
                 self._first = self._last
-            self._extractor.chunk(chunk)
+            self._unread.extractor.chunk(chunk)
             if not self._count % _COUNTED:
                 self._count_held()
         except Exception:  # noqa: BLE001 - the guard
@@ -214,7 +280,7 @@ class Call:
         self._held += _COUNTED * _CHUNK_BYTES
         self._span._grow(_COUNTED * _CHUNK_BYTES)
         if self._span._trace.dropped:
-            self._extractor = type(self._extractor)()
+            self._unread.forget_chunks()
 
     @_guarded
     def add_fields(self, fields: dict[str, Any]) -> None:
@@ -223,7 +289,14 @@ class Call:
 
     def condensed(self, answer: Any) -> Any:
         """The plain answer, or what is to be kept of it."""
-        return self._extractor.condensed(answer)
+        return self._unread.extractor.condensed(answer)
+
+    def content(self, response: Any) -> bytes | None:
+        """The plain answer as it came, if that is what is to be kept of it."""
+        if response is None or self._unread.kind.condensed is not Extractor.condensed:
+            return None
+        content = vars(response).get("_content")  # not there: the user reads it
+        return content if isinstance(content, bytes) else None
 
     def answered(self, body: Any) -> None:
         """End with a plain answer: JSON values, JSON as bytes, text, or an `Attachment`."""
@@ -235,9 +308,10 @@ class Call:
                         self._keep_stream("exhausted")
                         return
                     body = _json_of(body)
-                if self._extractor.reads_later and isinstance(body, (bytes, dict)):
+                if self._unread.kind.reads_later and isinstance(body, (bytes, dict)):
                     span._keep_outputs(body if type(body) is bytes else encoded(body))
-                    span.set_unread(_Answer(self._extractor))
+                    self._unread.answered = True
+                    self._leave_unread()
                 else:
                     self._read(body)
             except Exception:  # noqa: BLE001 - the guard
@@ -256,13 +330,14 @@ class Call:
         return self._count > 0
 
     def _read(self, body: Any) -> None:
-        data = body if isinstance(body, bytes) else encoded(body)
-        self._span._keep_outputs(data)
+        self._span._read()  # the request, before its answer
         is_content = isinstance(body, str) or hasattr(body, "__tracetape_json__")
-        read = body if is_content else decode(data)
+        read, data = read_json(body if isinstance(body, bytes) else encoded(body))
+        self._span._keep_outputs(data)
+        read = body if is_content else read
         if read is None:  # a body of null says nothing; to the extractor it would be a stream
             return
-        result = self._extractor.result(read)
+        result = self._unread.extractor.result(read)
         if result.outputs is not None:
             self._span._keep_outputs(encoded(result.outputs))
         self._keep(result)
@@ -301,7 +376,7 @@ class Call:
         rest, self._rest = self._rest, None
         try:
             answer, is_whole = (None, False) if rest is None else rest(self)
-            is_whole = is_whole or (self._count > 0 and self._extractor.is_end(self._latest))
+            is_whole = is_whole or (self._count > 0 and self._unread.extractor.is_end(self._latest))
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a response's body")
             return None, False
@@ -316,20 +391,19 @@ class Call:
         if self._count:
             if self._first:
                 fields["time_to_first_token_ns"] = self._first - self._started
-            result = self._extractor.result(None)
+            self._span._read()  # the request, before its answer
+            result = self._unread.extractor.result(None)
             self._span._grow(-self._held)
             self._span._keep_outputs(encoded(result.outputs))
             self._keep(result)
         self._span.set_fields(fields)
 
     def _keep(self, result: Result) -> None:
-        self._span.set_fields(result.said())
-        if result.error is not None:
-            self._span._answer_failed(result.error, result.error_type)
+        self._span.set_fields(taken(self._span, result))
 
     def _is_hidden(self, chunk: Any) -> bool:
         try:
-            return self._extractor.is_hidden(chunk)
+            return self._unread.extractor.is_hidden(chunk)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("looking for the chunk with the usage")
             return False
@@ -348,8 +422,8 @@ class _CallWithChunks(Call):
 
     __slots__ = ("_shown",)
 
-    def __init__(self, span: LiveSpan, extractor: Extractor) -> None:
-        super().__init__(span, extractor)
+    def __init__(self, span: LiveSpan, unread: Unread) -> None:
+        super().__init__(span, unread)
         self._shown = 0
 
     def chunk(self, chunk: Any, at: int = 0) -> bool:
@@ -395,28 +469,6 @@ def _json_of(text: str) -> Any:
     except orjson.JSONDecodeError:
         return text
     return read if isinstance(read, dict) else text
-
-
-class _Answer:
-    """A plain answer that is read when the span is: mostly on the writing thread."""
-
-    __slots__ = ("_extractor",)
-
-    def __init__(self, extractor: Extractor) -> None:
-        self._extractor = extractor
-
-    def __call__(self, span: LiveSpan) -> dict[str, Any]:
-        try:
-            body = decode(span._outputs)
-            if body is None:  # a body of null says nothing; to the extractor it would be a stream
-                return {}
-            result = self._extractor.result(body)
-            if result.error is not None:
-                span._answer_failed(result.error, result.error_type)
-            return result.said()
-        except Exception:  # noqa: BLE001 - the guard
-            internal_error("reading an answer")
-            return {}
 
 
 @atexit.register  # after the recorder's own, and so run before it

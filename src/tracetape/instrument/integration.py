@@ -70,7 +70,8 @@ class Extractor:
 
     resource: ClassVar[str] = "Request"
     span_type: ClassVar[str] = "UNKNOWN"
-    # Whether a plain answer may be read on the writing thread: its `Result` then has no outputs.
+    # Whether the seam may read calls on the writing thread: it then gives the request, and each
+    # chunk of a stream, as the JSON that was sent, and not as the user's and the SDK's objects.
     reads_later: ClassVar[bool] = False
 
     def name(self, request: Request) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from tracetape._lazy import loading
 from tracetape._system import lasting_lock, perf_counter_ns, wall_clock_ns
@@ -45,6 +45,16 @@ _SHORT = 100  # characters of an attribute's text that these bytes have room for
 _IN_PAGE = (1 << _PAGE) - 1
 _SCALARS = frozenset({str, int, bool, type(None)})
 _reading = lasting_lock()
+
+
+class Unread(Protocol):
+    """Parts of a span that nobody has read yet."""
+
+    def read(self, span: LiveSpan, fields: dict[str, Any]) -> dict[str, Any]:
+        """Read them into `span`, and give its fields; `fields` are those that it has."""
+
+    def look(self, span: LiveSpan) -> dict[str, Any]:
+        """Inputs, attributes and fields of an open span, which stays as it is."""
 
 
 class LiveSpan(Span):
@@ -201,21 +211,21 @@ class LiveSpan(Span):
         if self._is_open("set_fields"):
             self._fields = {**self._fields, **fields} if self._fields else fields
 
-    def set_unread(self, read: Callable[[LiveSpan], dict[str, Any]]) -> None:
-        """Internal, for integrations: `read` gives more fields, from the outputs, when asked.
+    def set_unread(self, unread: Unread) -> None:
+        """Internal, for integrations: `unread` reads more of the span when somebody asks for it.
 
         It may find that the answer is an error (`_answer_failed`), though the span has ended.
         """
         if self._is_open("set_unread"):
-            self._fields = {**(self._fields or {}), UNREAD: read}
+            self._fields = {**(self._fields or {}), UNREAD: unread}
 
     def _read(self) -> None:
+        """Read what is unread: on the span's own thread, or after its end."""
         with _reading:  # a reader's thread and the writing one may both need it
             fields = self._fields or {}
             if UNREAD in fields:
-                found = fields[UNREAD](self)
                 kept = {key: value for key, value in fields.items() if key != UNREAD}
-                self._fields = {**kept, **found}
+                self._fields = fields[UNREAD].read(self, kept)
 
     def add_event(self, event: SpanEvent) -> None:
         """Record an event."""
@@ -325,7 +335,7 @@ class LiveSpan(Span):
         Args:
             attachments: takes the media of its inputs and outputs, by id.
         """
-        if self._fields and UNREAD in self._fields:
+        if self._end is not None and self._fields and UNREAD in self._fields:
             self._read()
         shown = _protection()(self)
         return Span(

@@ -47,6 +47,8 @@ _CONTENT_FIELDS = frozenset({"tools", "description", "function_name", "links"})
 
 def protected(span: Any) -> Any:
     """The redacted view of a live span; the span itself, if nothing is hidden."""
+    if span._fields is not None and UNREAD in span._fields:  # it is open
+        span = _view(span, **span._fields[UNREAD].look(span))
     hidden = policy.now is not OPEN or span._trace.privacy is not None
     if not hidden:
         hidden = span._fields is not None and "capture" in span._fields
@@ -235,7 +237,7 @@ def _concealed(span: Any, secrets: Secrets) -> Any:
         if (hidden := concealed_values(attributes, secrets)) is not attributes:
             changed["attributes"] = hidden
     if span._fields:  # their names are ours
-        fields = {key: value for key, value in list(span._fields.items()) if key != UNREAD}
+        fields = dict(span._fields)
         if (hidden := concealed_values(fields, secrets)) is not fields:
             changed["fields"] = {**span._fields, **hidden}
     if span._events:

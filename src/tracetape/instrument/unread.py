@@ -1,0 +1,179 @@
+"""Parts of a call that are read when its span is: mostly on the writing thread."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from tracetape._json import dumps
+from tracetape.capture import encode
+from tracetape.diagnostics import internal_error
+from tracetape.formats.names import UNREAD
+from tracetape.instrument.copying import encoded
+from tracetape.instrument.integration import Extractor, Request, Result
+from tracetape.live.live_span import LiveSpan
+
+__all__ = ["Unread", "described", "read_json", "taken"]
+
+_SCALARS = (str, int, bool, type(None))
+_RESERVED = "mlflow."
+
+
+class Unread:
+    """What nobody has read yet of a call: its request, and its plain answer.
+
+    Attributes:
+        asked: the request without its body; None: it was read.
+        given: gives the body while the span does not have it yet; None: the span's inputs are it.
+        added: keys that the seam has put into the body.
+        answered: whether the span's outputs are the answer as it came.
+    """
+
+    __slots__ = ("_extractor", "_kind", "added", "answered", "asked", "given")
+
+    def __init__(
+        self, kind: type[Extractor], asked: Request | None, extractor: Extractor | None = None
+    ) -> None:
+        """A call that an extractor of this kind reads: this one, or one that is made when asked."""
+        self._kind = kind
+        self._extractor = extractor
+        self.asked = asked
+        self.given: Callable[[], dict[str, Any]] | None = None
+        self.added: Mapping[str, Any] | None = None
+        self.answered = False
+
+    @property
+    def kind(self) -> type[Extractor]:
+        """The extractor's class."""
+        return self._kind
+
+    @property
+    def extractor(self) -> Extractor:
+        """The extractor, which is the call's own."""
+        if self._extractor is None:
+            self._extractor = self._kind()
+        return self._extractor
+
+    def forget_chunks(self) -> None:
+        """Let go of what the extractor holds of a stream."""
+        self._extractor = self._kind()
+
+    def read(self, span: LiveSpan, fields: dict[str, Any]) -> dict[str, Any]:
+        """Read what is unread of `span`, and give its fields; `fields` are those it has."""
+        if self.asked is not None:
+            try:
+                span._inputs, attributes, said = self._request(span._inputs, self.extractor)
+                span._attributes = {**attributes, **(span._attributes or {})}
+                fields = {**said, **fields}
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("reading a request")
+            self.asked = self.given = None
+        if self.answered:
+            self.answered = False
+            try:
+                fields = {**fields, **self._answer(span)}
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("reading an answer")
+        return fields
+
+    def look(self, span: LiveSpan) -> dict[str, Any]:
+        """What is known of an open span, by the names of its parts; the span stays as it is."""
+        fields = dict(span._fields or {})
+        attributes, inputs = dict(span._attributes or {}), span._inputs
+        if self.asked is not None:
+            try:
+                extractor = self._extractor or self._kind()  # the caller's thread may make its own
+                inputs, told, said = self._request(inputs, extractor)
+                attributes, fields = {**told, **attributes}, {**said, **fields}
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("reading a request")
+        fields.pop(UNREAD, None)
+        return {
+            "inputs": inputs,
+            "outputs": span._outputs,
+            "attributes": attributes,
+            "fields": fields,
+        }
+
+    def _request(
+        self, inputs: bytes | None, extractor: Extractor
+    ) -> tuple[bytes, dict[str, Any], dict[str, Any]]:
+        """Inputs, attributes and fields of the request."""
+        given, asked = self.given, self.asked
+        if asked is None:
+            raise RuntimeError("the request was read before")
+        data = encode(given()) if inputs is None and given is not None else inputs
+        body, data = read_json(data or b"{}")
+        body = whole = body if isinstance(body, dict) else {}
+        if self.added:
+            body = {key: value for key, value in body.items() if key not in self.added}
+        request = asked._replace(body=body)
+        shown = extractor.inputs(request)
+        if shown is not whole:
+            data = encoded(shown)
+        attributes, fields = described(extractor, request)
+        return data, _attributes(attributes), fields
+
+    def _answer(self, span: LiveSpan) -> dict[str, Any]:
+        body, span._outputs = read_json(span._outputs or b"null")
+        if body is None:  # a body of null says nothing; to the extractor it would be a stream
+            return {}
+        result = self.extractor.result(body)
+        if result.outputs is not None:
+            span._outputs = encoded(result.outputs)
+        return taken(span, result)
+
+
+def described(extractor: Extractor, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Attributes and fields of a request."""
+    attributes, fields = extractor.request(request)
+    fields["path"] = request.path
+    if request.provider is None:
+        fields.pop("provider", None)
+    return attributes, fields
+
+
+def taken(span: LiveSpan, result: Result) -> dict[str, Any]:
+    """Fields of an answer; if it is an error, the span has failed."""
+    if result.error is not None:
+        span._answer_failed(result.error, result.error_type)
+    return result.said()
+
+
+def read_json(data: bytes) -> tuple[Any, bytes]:
+    """The value of JSON that a client library wrote or read, and its JSON in our spelling.
+
+    What is not JSON is the text itself.
+    """
+    try:
+        value = orjson.loads(data)
+        ours = orjson.dumps(value)
+        if ours == data:
+            return value, data
+    except orjson.JSONDecodeError:  # more than JSON
+        pass
+    except TypeError:  # more levels than orjson writes
+        return value, dumps(value)
+    # orjson rounds large whole numbers, and refuses NaN and halves of characters.
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        value = data.decode(errors="replace")
+    return value, encoded(value)
+
+
+def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as a span keeps them."""
+    return {
+        key: value if type(value) in _SCALARS else _number_or_json(value)
+        for key, value in values.items()
+        if not key.startswith(_RESERVED)
+    }
+
+
+def _number_or_json(value: Any) -> Any:
+    is_finite = type(value) is float and value - value == 0.0
+    return value if is_finite else encode(value)

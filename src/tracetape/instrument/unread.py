@@ -23,7 +23,7 @@ _RESERVED = "mlflow."
 
 
 class Unread:
-    """What nobody has read yet of a call: its request, and its plain answer.
+    """Parts of a call that nobody has read yet: its request, and its plain answer.
 
     Attributes:
         asked: the request without its body; None: it was read.
@@ -80,7 +80,7 @@ class Unread:
         return fields
 
     def look(self, span: LiveSpan) -> dict[str, Any]:
-        """What is known of an open span, by the names of its parts; the span stays as it is."""
+        """Parts of an open span by their names, as far as they are known; the span stays as it is."""
         fields = dict(span._fields or {})
         attributes, inputs = dict(span._attributes or {}), span._inputs
         if self.asked is not None:

@@ -80,7 +80,7 @@ class Unread:
         return fields
 
     def look(self, span: LiveSpan) -> dict[str, Any]:
-        """Parts of an open span by their names, as far as they are known; the span stays as it is."""
+        """Parts of an open span by name, as far as they are known; it stays as it is."""
         fields = dict(span._fields or {})
         attributes, inputs = dict(span._attributes or {}), span._inputs
         if self.asked is not None:

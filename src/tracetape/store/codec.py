@@ -44,7 +44,8 @@ class Column:
         name: as in the schema.
         of: the value that a span, or an update of a trace, has for it.
         types: of its cells; a cell of another type was not written by tracetape.
-        to_row: the cell for a value that is not None; None: the value is the cell.
+        to_row: the cell for a value; a column that may be NULL asks it for no None. None: the
+            value is the cell.
         from_row: the value of a cell that is not NULL; of a shared column, of the JSON that
             it refers to. It raises `ValueError` for what tracetape never writes.
         shared: whether large parts of it are kept once, in ``contents`` and ``lists``.
@@ -65,6 +66,8 @@ class Column:
         if self.to_row is None:
             return of_each
         to_row = self.to_row
+        if _NULL not in self.types:  # None is a value like others: a program may name a span so
+            return map(to_row, of_each)
         return [None if value is None else to_row(value) for value in of_each]
 
     def values(self, cells: Sequence[Any], contents: ContentReader | None = None) -> Sequence[Any]:

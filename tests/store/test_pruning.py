@@ -135,6 +135,42 @@ def test_the_index_follows(store: SQLiteStore, make: Make, indexed: bool) -> Non
         )
 
 
+@pytest.mark.parametrize(("old", "is_written_again"), [(3, False), (60, True)])
+def test_few_old_traces_leave_the_index_as_it_is(
+    old: int,
+    is_written_again: bool,
+    store: SQLiteStore,
+    make: Make,
+    tmp_path: Path,
+    query: Callable[..., list[tuple[Any, ...]]],
+) -> None:
+    """To write all of it again, every ten minutes, is only worth it where much was removed."""
+    for n in range(1, 121):
+        store.write([make(n, days=5 if n <= old else 0)])
+        build_index(store)
+    assert sum(store.optimize()) == 0
+    pages = "SELECT id, hex(block) FROM contents_text_data WHERE id > 10"
+    before = set(query(pages, path=tmp_path / "s.db"))
+    assert sum(store.prune(Retention(seconds=86_400))) == old
+    assert before.isdisjoint(query(pages, path=tmp_path / "s.db")) is is_written_again
+    found = store.find(TraceQuery(parse_filter("trace.text LIKE '%word2%'")))
+    assert len(found) == len([n for n in range(old + 1, 121) if str(n).startswith("2")])
+
+
+def test_few_and_few_are_many_in_the_end(
+    store: SQLiteStore, make: Make, query: Callable[..., list[tuple[Any, ...]]], tmp_path: Path
+) -> None:
+    """Retention removes few traces at a time: the index forgets them once they are many."""
+    for n in range(1, 61):
+        store.write([make(n, days=5 if n <= 6 else 3 if n <= 12 else 0)])
+    build_index(store)
+    removed = "SELECT id FROM indexed WHERE name = 'removed'"
+    assert sum(store.prune(Retention(seconds=4 * 86_400))) == 6
+    assert query(removed, path=tmp_path / "s.db") == [(6,)]
+    assert sum(store.prune(Retention(seconds=86_400))) == 6
+    assert query(removed, path=tmp_path / "s.db") == []
+
+
 def test_the_oldest_go_until_the_size_is_kept(
     store: SQLiteStore, make: Make, tmp_path: Path
 ) -> None:

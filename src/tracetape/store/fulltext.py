@@ -19,6 +19,7 @@ from tracetape.store.whole import certain_texts, is_in_one_part, span_text_sql
 
 __all__ = [
     "index_some",
+    "is_worn",
     "may_match_sql",
     "merge_some",
     "parts_json",
@@ -34,6 +35,7 @@ _Sql = tuple[str, list[Any]]
 
 _ROWS = 100  # indexed at a time, so that other writers wait for 50 ms at most
 _MERGED = 500  # pages of the index at a time
+_WORN = 0.1  # of the spans; to write all of the index again for fewer is not worth it
 
 # What of a span is searched; text that stands in `contents` is searched there.
 _PARTS = ("inputs", "outputs", "attributes", "events", "status_description")
@@ -114,9 +116,20 @@ def unindexed_texts(connection: sqlite3.Connection) -> int:
     return int(late)
 
 
+def is_worn(connection: sqlite3.Connection) -> bool:
+    """Whether much of the index is of spans that were removed since it was last merged."""
+    (removed,) = connection.execute(
+        "SELECT coalesce((SELECT id FROM indexed WHERE name = 'removed'), 0)"
+    ).fetchone()
+    (left,) = connection.execute(f"SELECT count(*) FROM spans WHERE id >= {-(1 << 63)}").fetchone()
+    return int(removed) > _WORN * (int(left) + int(removed))
+
+
 def merge_some(connection: sqlite3.Connection, begin: bool) -> bool:
     """Do some of the work by which the index forgets what was taken out; whether there is more."""
     more = False
+    if begin:
+        connection.execute("DELETE FROM indexed WHERE name = 'removed'")
     for table in ("spans_text", "contents_text"):
         changes = connection.total_changes
         connection.execute(

@@ -14,7 +14,7 @@ from tracetape._system import pause, perf_counter, wall_clock_ns
 from tracetape.diagnostics import logger
 from tracetape.store.briefs import brief_some
 from tracetape.store.dedup import ContentWriter
-from tracetape.store.fulltext import index_some, merge_some, unindexed_texts
+from tracetape.store.fulltext import index_some, is_worn, merge_some, unindexed_texts
 from tracetape.store.pruning import live_bytes, oldest_traces, remove_traces
 from tracetape.store.retention import Retention
 
@@ -126,7 +126,7 @@ class Maintenance:
                 removed += count
                 yield count
         if removed:
-            yield from self._give_back()
+            yield from self._give_back(merge=self._run(is_worn))
         if retention.max_bytes is None:
             return
         while (excess := self._excess(retention.max_bytes)) > 0:
@@ -193,21 +193,29 @@ class Maintenance:
         pause(_PAUSE_SECONDS)
         return self._run(work)
 
-    def _give_back(self) -> Iterator[int]:
-        """Have the index forget what was removed, and the file get smaller."""
-        merging, free = self._run(lambda connection: self._merge(connection, begin=True))
+    def _give_back(self, *, merge: bool = True) -> Iterator[int]:
+        """Have the file get smaller, and the index forget what was removed.
+
+        Args:
+            merge: write all of the index again; else what was removed takes its space in it.
+        """
+        merging, free = self._run(lambda connection: self._merge(connection, merge, begin=merge))
         while merging or free:
             yield 0
             pause(_PAUSE_SECONDS)
-            merging, left = self._run(lambda connection: self._merge(connection, begin=False))
+            merging, left = self._run(
+                lambda connection: self._merge(connection, merge, begin=False)
+            )
             if not merging and left >= free:
                 break  # a file of an older version keeps its free pages, to use them again
             free = left
         self.empty_log(0.0)
 
-    def _merge(self, connection: sqlite3.Connection, begin: bool) -> tuple[bool, int]:
-        with self._transaction(connection):
-            more = merge_some(connection, begin)
+    def _merge(self, connection: sqlite3.Connection, merge: bool, begin: bool) -> tuple[bool, int]:
+        more = False
+        if merge:
+            with self._transaction(connection):
+                more = merge_some(connection, begin)
         # By a script, as each step of the statement gives back one page.
         connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
         (free,) = connection.execute("PRAGMA freelist_count").fetchone()

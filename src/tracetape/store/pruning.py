@@ -96,6 +96,11 @@ def remove_traces(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
     connection.execute(f"DELETE FROM spans WHERE trace IN {_IDS}", (traces,))
     connection.execute(f"DELETE FROM traces WHERE id IN {_IDS}", (traces,))
     _remove_unused(connection, {part for part, _ in used})
+    connection.execute(
+        "INSERT INTO indexed VALUES ('removed', ?) "
+        "ON CONFLICT (name) DO UPDATE SET id = id + excluded.id",
+        (len(spans),),
+    )
     # Ids that are free again must be indexed when they are given again.
     for done, table in _DONE:
         connection.execute(

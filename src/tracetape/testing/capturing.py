@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import overload
 
 from tracetape.entities import Trace
+from tracetape.formats.ids import parse_trace_id
 from tracetape.recorder import Recorder
 from tracetape.store import SQLiteStore
 from tracetape.tracing.runtime import runtime
@@ -49,7 +50,7 @@ class CapturedTraces(Sequence[CapturedTrace]):
     def _now(self) -> list[CapturedTrace]:
         self._recorder.flush()
         infos = reversed(self._recorder.store.list_traces())
-        found = [self._recorder.read(int(info.trace_id.removeprefix("tr-"), 16)) for info in infos]
+        found = [self._recorder.read(parse_trace_id(info.trace_id)) for info in infos]
         return [CapturedTrace(trace.info, trace.data) for trace in found if trace is not None]
 
     @overload

@@ -10,6 +10,7 @@ from tracetape.diagnostics import logger
 from tracetape.entities import Trace
 from tracetape.entities.span import trace_id_text
 from tracetape.exceptions import InvalidValueError
+from tracetape.formats.ids import parse_trace_id
 from tracetape.live.live_span import NO_OP_TRACE_ID
 from tracetape.tracing.runtime import runtime
 
@@ -94,4 +95,4 @@ def one_id(trace_id: str | None, request_id: str | None) -> str:
 def number_of(trace_id: Any) -> int | None:
     """The 128 bits of a trace id as MLflow shows it; None for what is not an id."""
     match = _TRACE_ID.fullmatch(str(trace_id))
-    return None if match is None else int(match[1], 16)
+    return None if match is None else parse_trace_id(match[1])

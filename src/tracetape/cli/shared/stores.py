@@ -13,6 +13,7 @@ import click
 
 from tracetape._terminal import visible_line
 from tracetape.exceptions import TracetapeException
+from tracetape.formats.ids import parse_trace_id
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -119,7 +120,7 @@ def tell_rest(store: SQLiteStore) -> None:
 
 def numeric_id(info: TraceInfo) -> int:
     """The 128-bit id of a trace, as stores take it."""
-    return int(info.trace_id.removeprefix("tr-"), 16)
+    return parse_trace_id(info.trace_id)
 
 
 def find_trace(store: SQLiteStore, name: str | None) -> int:

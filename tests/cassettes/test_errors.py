@@ -6,6 +6,9 @@ import json
 import socket
 import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,14 +20,16 @@ requests = pytest.importorskip("requests")
 
 
 @pytest.fixture
-def closed_port():
+def closed_port() -> Any:
     """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def test_a_refused_connection_is_replayed(tape, ask, closed_port):
+def test_a_refused_connection_is_replayed(
+    tape: Path, ask: Callable[..., Any], closed_port: Any
+) -> None:
     """The same exception class and message, with no attempt to connect."""
     with cassette(tape) as recording, pytest.raises(Exception) as first:
         ask("GET", f"http://127.0.0.1:{closed_port}/")
@@ -36,7 +41,7 @@ def test_a_refused_connection_is_replayed(tape, ask, closed_port):
     assert load(tape).interactions[0].response is None
 
 
-def test_a_timeout_is_replayed_at_once(server, tape, ask):
+def test_a_timeout_is_replayed_at_once(server: Any, tape: Path, ask: Callable[..., Any]) -> None:
     """It took its time when it was recorded; replay does not wait."""
     gate = threading.Event()
     server.routes["/slow"] = lambda handler: gate.wait(60)
@@ -49,10 +54,12 @@ def test_a_timeout_is_replayed_at_once(server, tape, ask):
     assert "Timeout" in type(first.value).__name__
 
 
-def test_a_body_that_breaks_off_breaks_off_again(server, tape, ask):
+def test_a_body_that_breaks_off_breaks_off_again(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """What came before the break is on the tape, and so is the error."""
 
-    def broken(handler):
+    def broken(handler: Any) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "100")
         handler.end_headers()
@@ -84,8 +91,8 @@ def test_a_body_that_breaks_off_breaks_off_again(server, tape, ask):
     ],
 )
 def test_an_error_of_one_library_is_replayed_in_another(
-    tape, recorded, replayed_in_httpx, replayed_in_requests
-):
+    tape: Path, recorded: Callable[..., Any], replayed_in_httpx: Any, replayed_in_requests: Any
+) -> None:
     """A tape does not belong to the library that recorded it."""
     tape.write_text(
         "version: 1\ninteractions:\n"
@@ -117,15 +124,15 @@ def test_an_error_of_one_library_is_replayed_in_another(
     ],
 )
 def test_an_error_by_broken_json_names_the_file_and_the_interaction(
-    tape, content_type, body, problem
-):
+    tape: Path, content_type: Any, body: Any, problem: Any
+) -> None:
     """A note at the error that the program's reader raises; others have none."""
     ours = Response(200, "OK", [("content-type", content_type)], [Chunk(body)])
     fine = Response(200, "OK", [("content-type", "application/json")], [Chunk(b"{}")])
     requests_ = [Request("GET", "https://x.test/" + path) for path in ("fine", "broken")]
     save(tape, Tape([Interaction(requests_[0], fine), Interaction(requests_[1], ours)]))
 
-    def read(path):
+    def read(path: Any) -> Any:
         with cassette(tape, mode="none"):
             text = httpx.get(f"https://x.test/{path}").text.strip().split("data: ")[-1]
             return json.loads(text)["missing"]

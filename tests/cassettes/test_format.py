@@ -9,6 +9,7 @@ import json
 import re
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -38,23 +39,23 @@ JSON = [("content-type", "application/json")]
 SSE = [("content-type", "text/event-stream")]
 
 
-def one(body=b"{}", headers=JSON, **more):
+def one(body: Any = b"{}", headers: Any = JSON, **more: Any) -> Interaction:
     """A tape's only interaction."""
     response = Response(200, "OK", list(headers), [Chunk(body)])
     return Interaction(Request("POST", URL, list(JSON), b'{"q":1}'), response, **more)
 
 
-def get(url=URL, body=b'{"q":1}'):
+def get(url: Any = URL, body: Any = b'{"q":1}') -> Any:
     with httpx2.Client(verify=False) as client:
         return client.post(url, content=body, headers={"content-type": "application/json"})
 
 
-def written(tape, *interactions):
+def written(tape: Path, *interactions: Any) -> Any:
     save(tape, Tape(list(interactions)))
     return tape.read_text(encoding="utf-8")
 
 
-def test_a_tape_reads_well(tape):
+def test_a_tape_reads_well(tape: Path) -> None:
     """JSON is indented, events stand one a block, numbers of an embedding on one line."""
     stream = b'data: {"n": 1}\n\ndata: {"n": 2}\n\n'
     vector = b'{"text":"caf\xc3\xa9 \xf0\x9f\x98\x80","embedding":[0.5,-1.5e-07]}'
@@ -148,7 +149,9 @@ TEXT = st.text(
 
 @settings(max_examples=150, deadline=None)
 @given(body=st.one_of(TEXT.map(str.encode), st.binary(max_size=60)), header=TEXT, message=TEXT)
-def test_whatever_is_written_is_read_back(tmp_path_factory, body, header, message):
+def test_whatever_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, body: Any, header: Any, message: Any
+) -> None:
     """Any bytes, headers and messages, by both of the YAML library's readers."""
     tape = tmp_path_factory.mktemp("tapes") / "tape.yaml"
     headers = [("x-header", header)]
@@ -161,7 +164,7 @@ def test_whatever_is_written_is_read_back(tmp_path_factory, body, header, messag
     assert yaml.load(text, Loader=yaml.SafeLoader) == yaml.load(text, Loader=yaml.CSafeLoader)
 
 
-def test_vcrpy_replays_our_tapes(server, tape):
+def test_vcrpy_replays_our_tapes(server: Any, tape: Path) -> None:
     """Also one with an error, a cut stream and chunk times on it."""
     server.routes["/s"] = lambda handler: handler.stream([b"data: 1\n\n"] * 50, 0.01)
     with cassette(tape), httpx.Client(trust_env=False, verify=False) as client:
@@ -181,7 +184,7 @@ def test_vcrpy_replays_our_tapes(server, tape):
 
 
 @pytest.mark.parametrize("serializer", ["yaml", "json"])
-def test_we_replay_vcrpys_tapes(server, tape, serializer):
+def test_we_replay_vcrpys_tapes(server: Any, tape: Path, serializer: Any) -> None:
     """As vcrpy wrote them, compressed answers and all, byte for byte."""
     server.routes["/odd"] = lambda handler: handler.plain(b'{"a":  1}\r\n  ')
     with vcr.use_cassette(str(tape), serializer=serializer):
@@ -219,7 +222,7 @@ if importlib.util.find_spec("zstandard"):
 
 
 @pytest.mark.parametrize(("body", "headers"), BODIES.values(), ids=BODIES)
-def test_the_forms_of_a_body_on_other_peoples_tapes(tape, body, headers):
+def test_the_forms_of_a_body_on_other_peoples_tapes(tape: Path, body: Any, headers: Any) -> None:
     """Text, binary, compressed, base64, or the JSON itself."""
     response = {"status": {"code": 200, "message": "OK"}, "headers": headers, "body": body}
     if body is None:
@@ -258,7 +261,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("document", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzipped"])
-def test_the_shapes_of_other_peoples_tapes(tape, document, packed):
+def test_the_shapes_of_other_peoples_tapes(tape: Path, document: Any, packed: Any) -> None:
     """ruby's VCR, LangChain's two lists, Datadog's pairs; plain or packed by gzip."""
     data = yaml.dump(document).encode()
     tape.write_bytes(gzip.compress(data) if packed else data)
@@ -266,7 +269,7 @@ def test_the_shapes_of_other_peoples_tapes(tape, document, packed):
         assert get().json() == {}
 
 
-def test_rubys_binary_is_read(tape):
+def test_rubys_binary_is_read(tape: Path) -> None:
     """It has a tag of its own for it."""
     document = {"http_interactions": [{"request": REQUEST, "response": RESPONSE}]}
     text = yaml.dump(document).replace("'{}'", "!binary |-\n          e30=")
@@ -276,7 +279,7 @@ def test_rubys_binary_is_read(tape):
         assert get().content == b"{}"
 
 
-def test_a_tape_without_urls_is_matched_by_the_rest(tape):
+def test_a_tape_without_urls_is_matched_by_the_rest(tape: Path) -> None:
     """LangChain blanks the URLs: `match_on` says what is left to compare."""
     request = {**REQUEST, "uri": "**REDACTED**"}
     tape.write_text(yaml.dump({"requests": [request], "responses": [RESPONSE]}))
@@ -284,7 +287,7 @@ def test_a_tape_without_urls_is_matched_by_the_rest(tape):
         assert get().json() == {}
 
 
-def test_a_stream_edited_by_hand_is_replayed_as_edited(tape):
+def test_a_stream_edited_by_hand_is_replayed_as_edited(tape: Path) -> None:
     """The text counts; the sizes of its parts are forgotten when they no longer fit."""
     text = written(tape, one(b"data: 1\n\ndata: 2\n\n", SSE))
     tape.write_text(text.replace("data: 2", "data: twenty"))
@@ -293,7 +296,7 @@ def test_a_stream_edited_by_hand_is_replayed_as_edited(tape):
 
 
 @pytest.mark.parametrize("sizes", ["1+0", "9+0 9+-5", "18+inf", "18+nan", "x", "[[18, 0]]"])
-def test_sizes_that_make_no_sense_are_forgotten(tape, sizes):
+def test_sizes_that_make_no_sense_are_forgotten(tape: Path, sizes: Any) -> None:
     """The body is replayed as one part."""
     body = b"data: 1\n\ndata: 2\n\n"
     written(tape, one(body, SSE))
@@ -362,7 +365,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
-def test_a_bad_tape_is_a_clear_error(tape, text, message):
+def test_a_bad_tape_is_a_clear_error(tape: Path, text: Any, message: Any) -> None:
     """It names the file and says what is wrong; nothing crashes, hangs or is executed."""
     tape.write_text(text)
     with pytest.raises(CassetteFormatError, match=re.escape(message)) as caught:
@@ -377,14 +380,14 @@ def test_a_bad_tape_is_a_clear_error(tape, text, message):
     [b"\x1f\x8b\x08broken", gzip.compress(b"version: 1")[:-6], b"\xff\xfe\x00\x01", b"a: \x00"],
     ids=["broken gzip", "half a gzip", "UTF-16", "control characters"],
 )
-def test_broken_bytes_are_a_clear_error(tape, data):
+def test_broken_bytes_are_a_clear_error(tape: Path, data: Any) -> None:
     """Broken gzip, other encodings, control characters."""
     tape.write_bytes(data)
     with pytest.raises(CassetteFormatError, match="is not a usable cassette"):
         load(tape)
 
 
-def test_bombs_are_refused(tape, monkeypatch):
+def test_bombs_are_refused(tape: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file, and a body on it, that would unpack to more than the limit."""
     monkeypatch.setattr("tracetape.cassettes.file.bodies.MAX_BODY", 100_000)
     monkeypatch.setattr("tracetape.cassettes.file.load.MAX_BODY", 100_000)
@@ -399,7 +402,9 @@ def test_bombs_are_refused(tape, monkeypatch):
             load(tape)
 
 
-def test_aliases_that_repeat_too_much_are_refused(tape, monkeypatch):
+def test_aliases_that_repeat_too_much_are_refused(
+    tape: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """vcrpy writes aliases, so some are fine."""
     monkeypatch.setattr("tracetape.cassettes.file.load.MAX_BODY", 10_000)
     head = f"a: &a [{'x' * 1000}]\nb: [*a, *a]\nversion: 1\ninteractions: []\n"
@@ -410,13 +415,13 @@ def test_aliases_that_repeat_too_much_are_refused(tape, monkeypatch):
         load(tape)
 
 
-def test_a_directory_is_no_cassette(tmp_path):
+def test_a_directory_is_no_cassette(tmp_path: Path) -> None:
     """What the system says is passed on."""
     with pytest.raises(CassetteError, match="cannot be read"):
         load(tmp_path)
 
 
-def test_a_device_is_no_cassette():
+def test_a_device_is_no_cassette() -> None:
     """It may give zeros for ever."""
     for name in ("/dev/zero", "/dev/null"):
         if Path(name).exists():
@@ -424,14 +429,14 @@ def test_a_device_is_no_cassette():
                 load(name)
 
 
-def test_half_a_character_is_no_name():
+def test_half_a_character_is_no_name() -> None:
     """No system has such a file; the error says so, not Python's codec."""
     for name in ("\ud800.yaml", "\ud800/a.yaml"):
         with pytest.raises(InvalidValueError, match="has half a character"):
             cassette(name).__enter__()
 
 
-def test_a_tape_that_was_cut_off_anywhere_is_refused(tape):
+def test_a_tape_that_was_cut_off_anywhere_is_refused(tape: Path) -> None:
     """Whichever byte a merge or a full disk has ended it at: no body is replayed by half."""
     body = b'{"text": "forty-two"}'
     one = Interaction(
@@ -448,7 +453,7 @@ def test_a_tape_that_was_cut_off_anywhere_is_refused(tape):
     assert load(tape).incomplete
 
 
-def test_a_tape_that_was_cut_off_says_so(tape):
+def test_a_tape_that_was_cut_off_says_so(tape: Path) -> None:
     """The error names the file and the line that is missing."""
     save(tape, Tape([]))
     tape.write_text(tape.read_text().replace("tracetape_end: true\n", ""))
@@ -457,7 +462,7 @@ def test_a_tape_that_was_cut_off_says_so(tape):
 
 
 @pytest.mark.parametrize("body", ["", "body:", "body: {string: }", "body: {}"])
-def test_a_response_without_its_body_is_refused(tape, body):
+def test_a_response_without_its_body_is_refused(tape: Path, body: Any) -> None:
     """Tapes without a mark of their end, older ones and vcrpy's, may have been cut off as well."""
     tape.write_text(
         "interactions:\n- request: {method: GET, uri: 'http://x.test/', body: null}\n"
@@ -470,7 +475,7 @@ def test_a_response_without_its_body_is_refused(tape, body):
 
 @pytest.mark.parametrize("module", ["multidict", "multidict._multidict", "multidict._multidict_py"])
 @pytest.mark.parametrize("how", ["apply", "new"])
-def test_header_names_of_aiohttp_are_read_as_text(tape, module, how):
+def test_header_names_of_aiohttp_are_read_as_text(tape: Path, module: Any, how: Any) -> None:
     """vcrpy writes them as objects of multidict's; nothing of it is imported or made."""
     tag = f"!!python/object/{how}:{module}.istr"
     tape.write_text(
@@ -495,7 +500,7 @@ def test_header_names_of_aiohttp_are_read_as_text(tape, module, how):
         "!!python/object/apply:os.getcwd []",
     ],
 )
-def test_every_other_object_stays_refused(tape, value):
+def test_every_other_object_stays_refused(tape: Path, value: Any) -> None:
     """Only the one class that is text, with only its text, is read."""
     tape.write_text(
         "interactions:\n- request: {method: GET, uri: 'http://x.test/', body: null}\n"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,13 +22,13 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture
-def ask(tape):
+def ask(tape: Path) -> Callable[..., Any]:
     """Whether a tape with one recorded request answers another: `ask(recorded, sent, **options)`.
 
     A request is `(url, body)`, or `(url, body, headers)`, or `(url, body, headers, method)`.
     """
 
-    def asked(recorded, sent, **options):
+    def asked(recorded: Callable[..., Any], sent: Any, **options: Any) -> bool:
         url, body, headers, method = (*recorded, *(JSON, "POST")[len(recorded) - 2 :])
         request = Request(method, url, list(headers.items()), body)
         save(tape, Tape([Interaction(request, Response(200, "OK", [], [Chunk(b"{}")]))]))
@@ -53,7 +56,9 @@ SAME = {
 
 
 @pytest.mark.parametrize(("recorded", "sent"), SAME.values(), ids=SAME)
-def test_what_means_the_same_matches(ask, recorded, sent):
+def test_what_means_the_same_matches(
+    ask: Callable[..., Any], recorded: Callable[..., Any], sent: Any
+) -> None:
     """Order, ports and boundaries carry no meaning, and headers are not compared."""
     assert ask(recorded, sent)
 
@@ -85,14 +90,16 @@ DIFFERENT = {
 
 
 @pytest.mark.parametrize(("recorded", "sent", "line"), DIFFERENT.values(), ids=DIFFERENT)
-def test_what_differs_is_said_a_line_a_field(ask, recorded, sent, line):
+def test_what_differs_is_said_a_line_a_field(
+    ask: Callable[..., Any], recorded: Callable[..., Any], sent: Any, line: Any
+) -> None:
     """A miss shows the nearest recording, and what was sent instead."""
     with pytest.raises(CassetteMissError) as caught:
         ask(recorded, sent)
     assert any(shown.startswith(f"  {line}") for shown in str(caught.value).splitlines())
 
 
-def test_the_message_of_a_miss(ask, tape):
+def test_the_message_of_a_miss(ask: Callable[..., Any], tape: Path) -> None:
     """Request, tape, nearest recording, differences, remedy: under pytest, its options."""
     with pytest.raises(CassetteMissError) as caught:
         ask((URL, b'{"model":"a","n":1}'), (URL, b'{"model":"b","n":1}'))
@@ -105,7 +112,7 @@ def test_the_message_of_a_miss(ask, tape):
     )
 
 
-def test_the_remedies_fit_the_place_and_what_happened(tape):
+def test_the_remedies_fit_the_place_and_what_happened(tape: Path) -> None:
     """A program has modes, and what was replayed already may answer again."""
     request = Request("GET", URL, [], b"")
     save(tape, Tape([Interaction(request, Response(200, "OK", [], [Chunk(b"{}")]))]))
@@ -129,7 +136,9 @@ def test_the_remedies_fit_the_place_and_what_happened(tape):
     ],
     ids=["of the run", "of the block", "forced"],
 )
-def test_without_a_tape_a_miss_says_who_chose_the_mode(tmp_path, here, given, says):
+def test_without_a_tape_a_miss_says_who_chose_the_mode(
+    tmp_path: Path, here: Any, given: Any, says: Any
+) -> None:
     """And how a run of pytest records it."""
     path = tmp_path / "absent.yaml"
     with policy(here), pytest.raises(CassetteMissError) as caught, cassette(path, mode=given):
@@ -140,7 +149,7 @@ def test_without_a_tape_a_miss_says_who_chose_the_mode(tmp_path, here, given, sa
     )
 
 
-def test_a_miss_by_its_host_says_how_to_replace_it(ask):
+def test_a_miss_by_its_host_says_how_to_replace_it(ask: Callable[..., Any]) -> None:
     """A base URL of one's own is the usual reason."""
     with pytest.raises(CassetteMissError) as caught:
         ask((URL, b"{}"), ("http://127.0.0.1:8091/v1/chat/completions", b"{}"))
@@ -164,21 +173,23 @@ def test_a_miss_by_its_host_says_how_to_replace_it(ask):
         (["body.a", "body.b.c"], b'{"a":1,"b":3}', b'{"a":2,"b":3}'),
     ],
 )
-def test_declared_fields_may_vary(ask, ignore, recorded, sent):
+def test_declared_fields_may_vary(
+    ask: Callable[..., Any], ignore: Any, recorded: Callable[..., Any], sent: Any
+) -> None:
     """By path, through lists item by item; a path that leads nowhere does no harm."""
     assert ask((URL, recorded), (URL, sent), ignore=ignore)
 
 
-def test_declared_parameters_and_form_fields_may_vary(ask):
+def test_declared_parameters_and_form_fields_may_vary(ask: Callable[..., Any]) -> None:
     """In the URL by `query.NAME`, in a form by `body.NAME`."""
     assert ask((URL + "?v=1&x=1", b""), (URL + "?v=2&x=1", b""), ignore=["query.v"])
     assert ask((URL, b"v=1&x=1", FORM), (URL, b"v=2&x=1", FORM), ignore=["body.v"])
 
 
-def test_declared_parts_of_an_upload_may_vary(server, tape):
+def test_declared_parts_of_an_upload_may_vary(server: Any, tape: Path) -> None:
     """Multipart forms; the files among them are compared."""
 
-    def upload(user, text):
+    def upload(user: Any, text: Any) -> None:
         with httpx2.Client(trust_env=False, verify=False) as client:
             client.post(f"{server.url}/up", data={"user": user}, files={"file": ("a", text)})
 
@@ -190,7 +201,7 @@ def test_declared_parts_of_an_upload_may_vary(server, tape):
         upload("two", b"x")
 
 
-def test_match_on_chooses_the_parts(ask):
+def test_match_on_chooses_the_parts(ask: Callable[..., Any]) -> None:
     """`uri` stands for all parts of the URL, as in vcrpy."""
     assert ask((URL, b"one"), (URL, b"two"), match_on=["method", "uri"])
     with pytest.raises(CassetteMissError, match="path: "):
@@ -198,7 +209,7 @@ def test_match_on_chooses_the_parts(ask):
     assert ask((URL, b"{}"), ("http://other.test/x", b"{}"), match_on=["body"])
 
 
-def test_long_values_are_shown_where_they_differ(ask):
+def test_long_values_are_shown_where_they_differ(ask: Callable[..., Any]) -> None:
     """Of two long prompts, the place where they part."""
     prompt = "x" * 5000
     with pytest.raises(CassetteMissError) as caught:
@@ -212,17 +223,17 @@ def test_long_values_are_shown_where_they_differ(ask):
     assert len(message) < 1500
 
 
-def test_many_differences_are_not_all_shown(ask):
+def test_many_differences_are_not_all_shown(ask: Callable[..., Any]) -> None:
     """The first twenty, and how many more."""
     recorded = json.dumps({f"field{n}": 1 for n in range(30)}).encode()
     with pytest.raises(CassetteMissError, match="and 10 more fields"):
         ask((URL, recorded), (URL, b"{}"))
 
 
-def test_the_nearest_of_a_thousand_is_found_quickly(tape):
+def test_the_nearest_of_a_thousand_is_found_quickly(tape: Path) -> None:
     """By path and host first, then by the likeness of the bodies; in under 50 ms."""
 
-    def body(number):
+    def body(number: Any) -> Any:
         return json.dumps({"model": "m", "messages": [{"content": f"question number {number}"}]})
 
     interactions = [

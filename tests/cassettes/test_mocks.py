@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +19,7 @@ responses = pytest.importorskip("responses")
 
 
 @pytest.fixture
-def taped(server, tape):
+def taped(server: Any, tape: Path) -> Any:
     """A tape of two paths of the server, which is gone."""
     with cassette(tape), httpx.Client(trust_env=False, verify=False) as client:
         for path in ("/taped", "/both"):
@@ -25,19 +28,19 @@ def taped(server, tape):
     return cassette(tape, mode="none")
 
 
-def get_httpx(url):
+def get_httpx(url: Any) -> Any:
     with httpx.Client(trust_env=False, verify=False) as client:
         return client.get(url).json()
 
 
-def get_requests(url):
+def get_requests(url: Any) -> Any:
     with requests.Session() as session:
         session.trust_env = False
         return session.get(url).json()
 
 
 @pytest.mark.parametrize("mocked_first", [True, False])
-def test_routes_of_respx_win_over_the_tape(server, taped, mocked_first):
+def test_routes_of_respx_win_over_the_tape(server: Any, taped: Any, mocked_first: Any) -> None:
     """Whichever was opened first; what no route is meant for comes from the tape."""
     mock = respx.mock(assert_all_mocked=False, assert_all_called=False)
     mock.get(f"{server.url}/both").respond(json={"by": "respx"})
@@ -47,7 +50,7 @@ def test_routes_of_respx_win_over_the_tape(server, taped, mocked_first):
         assert get_httpx(f"{server.url}/taped")["path"] == "/taped"
 
 
-def test_mocks_of_responses_win_over_the_tape(server, taped):
+def test_mocks_of_responses_win_over_the_tape(server: Any, taped: Any) -> None:
     """What they do not know comes from the tape."""
     with responses.RequestsMock() as mock:
         mock.get(f"{server.url}/both", json={"by": "responses"})
@@ -56,7 +59,7 @@ def test_mocks_of_responses_win_over_the_tape(server, taped):
             assert get_requests(f"{server.url}/taped")["path"] == "/taped"
 
 
-def test_mocks_of_responses_inside_a_tape_answer_all(server, taped):
+def test_mocks_of_responses_inside_a_tape_answer_all(server: Any, taped: Any) -> None:
     """Their patch lies above ours while they are active; then the tape answers again."""
     with taped:
         with responses.RequestsMock() as mock:
@@ -66,7 +69,7 @@ def test_mocks_of_responses_inside_a_tape_answer_all(server, taped):
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
-def test_transports_of_ones_own_are_not_touched(tape, library):
+def test_transports_of_ones_own_are_not_touched(tape: Path, library: Any) -> None:
     """A `MockTransport` answers, and nothing is recorded."""
     transport = library.MockTransport(lambda request: library.Response(200, json={"by": "mock"}))
     with cassette(tape) as recording, library.Client(transport=transport) as client:
@@ -74,15 +77,15 @@ def test_transports_of_ones_own_are_not_touched(tape, library):
     assert recording.recorded == 0
 
 
-def test_somebody_elses_patch_above_ours_is_left_in_place(server, tape):
+def test_somebody_elses_patch_above_ours_is_left_in_place(server: Any, tape: Path) -> None:
     """It may end later than the tape; what it calls of ours then lets everything through, once."""
     from unittest import mock
 
     original = httpx2.HTTPTransport.handle_request
     calls = []
 
-    def counting(ours):
-        def handle_request(self, request):
+    def counting(ours: Any) -> Callable[..., Any]:
+        def handle_request(self: Any, request: Any) -> Any:
             calls.append(request.url.path)
             return ours(self, request)
 
@@ -108,12 +111,14 @@ def test_somebody_elses_patch_above_ours_is_left_in_place(server, tape):
 
 
 @pytest.mark.parametrize("is_mock_outside", [False, True])
-def test_what_a_mock_lets_through_is_recorded_and_replayed(server, tape, is_mock_outside):
+def test_what_a_mock_lets_through_is_recorded_and_replayed(
+    server: Any, tape: Path, is_mock_outside: Any
+) -> None:
     """A route that passes through is as good as no route, whichever was opened first."""
     respx, responses = pytest.importorskip("respx"), pytest.importorskip("responses")
     requests = pytest.importorskip("requests")
 
-    def program(mode):
+    def program(mode: Any) -> Any:
         mocks = contextlib.ExitStack()
         tapes = contextlib.ExitStack()
         first, second = (mocks, tapes) if is_mock_outside else (tapes, mocks)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,14 +31,16 @@ httpx2 = pytest.importorskip("httpx2")
 
 
 @pytest.fixture
-def get(server):
+def get(server: Any) -> Iterator[Any]:
     """A request for a path of the server: the server's running number, or the taped one."""
     client = httpx2.Client(trust_env=False, verify=False)
     yield lambda path: client.get(server.url + path).json()["asked"]
     client.close()
 
 
-def test_once_records_and_then_only_replays(server, tape, get):
+def test_once_records_and_then_only_replays(
+    server: Any, tape: Path, get: Callable[..., Any]
+) -> None:
     """A request that is new afterwards is a miss, though the server is there."""
     with cassette(tape):
         assert get("/a") == 1
@@ -46,7 +51,7 @@ def test_once_records_and_then_only_replays(server, tape, get):
     assert len(server.asked) == 1
 
 
-def test_new_episodes_adds_what_is_new(server, tape, get):
+def test_new_episodes_adds_what_is_new(server: Any, tape: Path, get: Callable[..., Any]) -> None:
     """What is on the tape is replayed, the rest is recorded behind it."""
     with cassette(tape):
         get("/a")
@@ -59,7 +64,7 @@ def test_new_episodes_adds_what_is_new(server, tape, get):
     ]
 
 
-def test_all_records_anew(server, tape, get):
+def test_all_records_anew(server: Any, tape: Path, get: Callable[..., Any]) -> None:
     """Nothing is replayed, and the old recordings are gone."""
     with cassette(tape):
         get("/a")
@@ -69,7 +74,7 @@ def test_all_records_anew(server, tape, get):
     assert len(load(tape).interactions) == 1
 
 
-def test_all_without_a_request_keeps_the_old_tape(tape, get):
+def test_all_without_a_request_keeps_the_old_tape(tape: Path, get: Callable[..., Any]) -> None:
     """A run that asks nothing does not destroy what was there."""
     with cassette(tape):
         get("/a")
@@ -78,7 +83,7 @@ def test_all_without_a_request_keeps_the_old_tape(tape, get):
     assert len(load(tape).interactions) == 1
 
 
-def test_none_without_a_file_says_how_to_record(tape, get):
+def test_none_without_a_file_says_how_to_record(tape: Path, get: Callable[..., Any]) -> None:
     """It is an empty tape; the first request names the file, and what to do."""
     with cassette(tape, mode="none") as opened:
         assert opened.interactions == []
@@ -91,10 +96,10 @@ def test_none_without_a_file_says_how_to_record(tape, get):
 
 
 @pytest.fixture
-def crashing(tape, get):
+def crashing(tape: Path, get: Callable[..., Any]) -> Callable[..., Any]:
     """A program that records one request and then fails with an error of its own."""
 
-    def program(error):
+    def program(error: Any) -> None:
         with cassette(tape):
             get("/a")
             raise error
@@ -139,14 +144,16 @@ def crashing(tape, get):
         ({"speed": "fast"}, "speed must be a number of 0 or more, not 'fast'"),
     ],
 )
-def test_an_argument_without_meaning_is_refused(tape, options, message):
+def test_an_argument_without_meaning_is_refused(tape: Path, options: Any, message: Any) -> None:
     """The error names the value and the choices."""
     with pytest.raises(InvalidValueError, match=message):
         with cassette(tape, **options):
             pass
 
 
-def test_a_recording_that_an_error_ends_is_continued_by_once(tape, get, crashing):
+def test_a_recording_that_an_error_ends_is_continued_by_once(
+    tape: Path, get: Callable[..., Any], crashing: Callable[..., Any]
+) -> None:
     """What was recorded up to the error stays, and the next run records the rest."""
     with pytest.raises(ZeroDivisionError):
         crashing(ZeroDivisionError())
@@ -158,7 +165,9 @@ def test_a_recording_that_an_error_ends_is_continued_by_once(tape, get, crashing
     assert len(load(tape).interactions) == 2
 
 
-def test_replay_does_not_end_a_recording_that_was_cut_short(tape, get, crashing):
+def test_replay_does_not_end_a_recording_that_was_cut_short(
+    tape: Path, get: Callable[..., Any], crashing: Callable[..., Any]
+) -> None:
     """In mode none the file stays as it is, byte for byte."""
     with pytest.raises(ZeroDivisionError):
         crashing(ZeroDivisionError())
@@ -168,7 +177,9 @@ def test_replay_does_not_end_a_recording_that_was_cut_short(tape, get, crashing)
     assert tape.read_bytes() == before
 
 
-def test_a_continued_recording_with_nothing_new_is_complete(tape, get, crashing):
+def test_a_continued_recording_with_nothing_new_is_complete(
+    tape: Path, get: Callable[..., Any], crashing: Callable[..., Any]
+) -> None:
     """The second run came to its end: the tape is whole."""
     with pytest.raises(ZeroDivisionError):
         crashing(ZeroDivisionError())
@@ -178,14 +189,16 @@ def test_a_continued_recording_with_nothing_new_is_complete(tape, get, crashing)
 
 
 @pytest.mark.parametrize(("status", "is_whole"), [(None, True), (0, True), (1, False)])
-def test_leaving_by_sys_exit_may_be_an_end_like_any_other(tape, crashing, status, is_whole):
+def test_leaving_by_sys_exit_may_be_an_end_like_any_other(
+    tape: Path, crashing: Callable[..., Any], status: Any, is_whole: Any
+) -> None:
     """A program that ends itself with status 0 has come to its end."""
     with pytest.raises(SystemExit):
         crashing(SystemExit(status))
     assert load(tape).incomplete is not is_whole
 
 
-def test_a_killed_program_leaves_what_it_had(server, tape, start_python):
+def test_a_killed_program_leaves_what_it_had(server: Any, tape: Path, start_python: Any) -> None:
     """Each interaction is in the file as soon as it ended."""
     process = start_python(
         """
@@ -208,7 +221,9 @@ def test_a_killed_program_leaves_what_it_had(server, tape, start_python):
     assert [one.request.url[-2:] for one in kept.interactions] == ["/0", "/1", "/2"]
 
 
-def test_what_a_program_was_writing_when_it_was_killed_is_left_out(server, tape, get, tmp_path):
+def test_what_a_program_was_writing_when_it_was_killed_is_left_out(
+    server: Any, tape: Path, get: Callable[..., Any], tmp_path: Path
+) -> None:
     """Wherever the kill cut it: an answer is on the tape whole, or not at all."""
     with cassette(tape):
         get("/a")
@@ -228,7 +243,9 @@ def test_what_a_program_was_writing_when_it_was_killed_is_left_out(server, tape,
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # forking beside threads
-def test_a_child_process_cannot_record_on_its_parents_tape(server, tape, get):
+def test_a_child_process_cannot_record_on_its_parents_tape(
+    server: Any, tape: Path, get: Callable[..., Any]
+) -> None:
     """Two writers would destroy the file: the child gets a clear error."""
     with cassette(tape):
         get("/a")
@@ -250,7 +267,9 @@ def test_a_child_process_cannot_record_on_its_parents_tape(server, tape, get):
     assert len(load(tape).interactions) == 1
 
 
-def test_a_tape_that_is_being_recorded_cannot_be_opened_again(tape, get):
+def test_a_tape_that_is_being_recorded_cannot_be_opened_again(
+    tape: Path, get: Callable[..., Any]
+) -> None:
     """The two would overwrite each other."""
     with cassette(tape), pytest.raises(CassetteError, match="is being recorded by another block"):
         with cassette(tape):
@@ -260,7 +279,9 @@ def test_a_tape_that_is_being_recorded_cannot_be_opened_again(tape, get):
         pass
 
 
-def test_a_file_that_cannot_be_written_is_told_at_the_end(tmp_path, get):
+def test_a_file_that_cannot_be_written_is_told_at_the_end(
+    tmp_path: Path, get: Callable[..., Any]
+) -> None:
     """The request has its answer; the error names the file."""
     (tmp_path / "file").write_text("")
     with pytest.raises(CassetteError, match=r"file.tape.yaml cannot be written"):
@@ -268,7 +289,7 @@ def test_a_file_that_cannot_be_written_is_told_at_the_end(tmp_path, get):
             assert get("/a") == 1
 
 
-def test_interactions_stand_in_the_order_in_which_they_began(server, tape):
+def test_interactions_stand_in_the_order_in_which_they_began(server: Any, tape: Path) -> None:
     """A stream that is read while other calls are made stands before them."""
     server.routes["/s"] = lambda handler: handler.stream([b"data: 1\n\n", b"data: [DONE]\n\n"])
     with cassette(tape), httpx2.Client(trust_env=False, verify=False) as client:
@@ -278,7 +299,9 @@ def test_interactions_stand_in_the_order_in_which_they_began(server, tape):
     assert [one.request.url[-1] for one in load(tape).interactions] == ["s", "a"]
 
 
-def test_identical_requests_replay_in_the_recorded_order(server, tape, get):
+def test_identical_requests_replay_in_the_recorded_order(
+    server: Any, tape: Path, get: Callable[..., Any]
+) -> None:
     """Each recording is played once; one more is a miss that says so."""
     with cassette(tape):
         assert [get("/a"), get("/a")] == [1, 2]
@@ -291,7 +314,7 @@ def test_identical_requests_replay_in_the_recorded_order(server, tape, get):
     assert len(replaying.misses) == 1
 
 
-def test_a_cassette_decorates_plain_functions(tape, get):
+def test_a_cassette_decorates_plain_functions(tape: Path, get: Callable[..., Any]) -> None:
     """Each call is a session of its own; name and signature stay."""
 
     @cassette(tape)
@@ -304,7 +327,7 @@ def test_a_cassette_decorates_plain_functions(tape, get):
     assert list(inspect.signature(question).parameters) == ["path"]
 
 
-async def test_a_cassette_decorates_async_functions(server, tape):
+async def test_a_cassette_decorates_async_functions(server: Any, tape: Path) -> None:
     """Overlapping calls have each a session of their own."""
     import asyncio
 
@@ -318,28 +341,34 @@ async def test_a_cassette_decorates_async_functions(server, tape):
     assert await asyncio.gather(asked(), asked(), asked()) == [1, 1, 1]
 
 
-def test_the_body_of_a_decorated_function_runs_once_per_call(tape):
+def test_the_body_of_a_decorated_function_runs_once_per_call(tape: Path) -> None:
     """An error in it is the caller's, unchanged."""
 
     @cassette(tape)
-    def fails():
+    def fails() -> None:
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
         fails()
 
 
-def test_a_generator_cannot_be_decorated(tape):
+def test_a_generator_cannot_be_decorated(tape: Path) -> None:
     """The tape would be closed before the first step."""
 
-    def steps():
+    def steps() -> Iterator[Any]:
         yield 1
 
     with pytest.raises(InvalidTypeError, match="cannot decorate the generator steps"):
         cassette(tape)(steps)
 
 
-def test_relative_paths_hold_where_the_tape_was_opened(server, tape, get, monkeypatch, tmp_path):
+def test_relative_paths_hold_where_the_tape_was_opened(
+    server: Any,
+    tape: Path,
+    get: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     """A program that changes its folder does not lose its tape."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -350,14 +379,14 @@ def test_relative_paths_hold_where_the_tape_was_opened(server, tape, get, monkey
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
-def test_saving_leaves_no_drafts(tmp_path):
+def test_saving_leaves_no_drafts(tmp_path: Path) -> None:
     """A file is replaced in one step."""
     save(tmp_path / "deep" / "tape.yaml", Tape([]))
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["tape.yaml"]
     assert load(tmp_path / "deep" / "tape.yaml").interactions == []
 
 
-def test_what_a_killed_process_has_left_goes_with_the_next_recording(tmp_path):
+def test_what_a_killed_process_has_left_goes_with_the_next_recording(tmp_path: Path) -> None:
     """Nobody's drafts, but none that another process may just be writing, and no other files."""
     left = [f".tape.yaml.{process}.140636089076608" for process in (1, 22)]
     others = [".tape.yaml.bak", ".tape.yaml.1.2.orig", ".other.yaml.1.2", "tape.yaml.new"]
@@ -369,7 +398,9 @@ def test_what_a_killed_process_has_left_goes_with_the_next_recording(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted([*others, ".tape.yaml.3.3", "tape.yaml"])
 
 
-def test_a_link_to_a_tape_stays_a_link(server, tape, get, tmp_path):
+def test_a_link_to_a_tape_stays_a_link(
+    server: Any, tape: Path, get: Callable[..., Any], tmp_path: Path
+) -> None:
     """What is recorded goes where it points, also where nothing is yet; also by mode all."""
     shared = tmp_path / "shared"
     shared.mkdir()
@@ -384,12 +415,14 @@ def test_a_link_to_a_tape_stays_a_link(server, tape, get, tmp_path):
     assert sorted(one for one in os.listdir(tmp_path) if "tape" in one) == ["tape.yaml"]
 
 
-def test_an_error_that_a_miss_has_caused_becomes_the_miss(tape, get):
+def test_an_error_that_a_miss_has_caused_becomes_the_miss(
+    tape: Path, get: Callable[..., Any]
+) -> None:
     """Some SDKs (openai before 3) make their own error of it: the block shows the true one."""
     save(tape, Tape([]))
 
     @cassette(tape, mode="none")
-    def program():
+    def program() -> None:
         try:
             get("/a")
         except CassetteMissError as error:
@@ -399,12 +432,14 @@ def test_an_error_that_a_miss_has_caused_becomes_the_miss(tape, get):
         program()
 
 
-def test_an_error_that_no_miss_has_caused_is_left_alone(tape, get):
+def test_an_error_that_no_miss_has_caused_is_left_alone(
+    tape: Path, get: Callable[..., Any]
+) -> None:
     """A program may handle a miss, and fail of something else."""
     save(tape, Tape([]))
 
     @cassette(tape, mode="none")
-    def program():
+    def program() -> None:
         try:
             get("/a")
         except CassetteMissError:
@@ -415,22 +450,24 @@ def test_an_error_that_no_miss_has_caused_is_left_alone(tape, get):
         program()
 
 
-def test_what_a_crash_broke_is_recorded_anew(server, tape, get):
+def test_what_a_crash_broke_is_recorded_anew(
+    server: Any, tape: Path, get: Callable[..., Any]
+) -> None:
     """A stream that was read by half, or a server that was gone: else `once` would repeat it."""
     server.routes["/stream"] = lambda handler: handler.stream([b"data: 1\n\n", b"data: 2\n\n"])
 
-    def half():
+    def half() -> Any:
         with (
             httpx2.Client(trust_env=False, verify=False) as client,
             client.stream("GET", f"{server.url}/stream") as response,
         ):
             return next(response.iter_raw())
 
-    def refused():
+    def refused() -> None:
         with httpx2.Client(trust_env=False, verify=False) as client:
             client.get("http://127.0.0.1:9/")
 
-    def program():
+    def program() -> None:
         with cassette(tape):
             get("/a")
             half()
@@ -447,7 +484,7 @@ def test_what_a_crash_broke_is_recorded_anew(server, tape, get):
     assert not load(tape).incomplete
 
 
-def test_a_recording_can_be_given_up(tape, get):
+def test_a_recording_can_be_given_up(tape: Path, get: Callable[..., Any]) -> None:
     """As pytest's fixture does for a test that fails: a later `once` continues it."""
     with cassette(tape) as recording:
         get("/a")
@@ -458,26 +495,28 @@ def test_a_recording_can_be_given_up(tape, get):
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "[::1]", "::1", "LOCALHOST:80", "a_b.test", "x-1.test"]
 )
-def test_a_host_has_a_name_or_an_address_and_perhaps_a_port(tape, host):
+def test_a_host_has_a_name_or_an_address_and_perhaps_a_port(tape: Path, host: Any) -> None:
     """These are known; they are no patterns."""
     with cassette(tape, allow_hosts=[host], ignore_hosts={host}):
         pass
 
 
-def test_the_usual_port_may_be_named(tape):
+def test_the_usual_port_may_be_named(tape: Path) -> None:
     """A URL that does not say its port has the one of its scheme."""
     with cassette(tape, ignore_hosts=["x.test:443"]) as player:
         assert player.passes("https://x.test/v1")
         assert not player.passes("http://x.test/v1")
 
 
-def test_a_good_tape_stays_where_its_new_recording_fails(server, tape, get, caplog):
+def test_a_good_tape_stays_where_its_new_recording_fails(
+    server: Any, tape: Path, get: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """Mode all with a program that fails half-way: the old file stays, the new one is beside it."""
     with cassette(tape):
         get("/a")
     good = tape.read_bytes()
 
-    def program():
+    def program() -> None:
         with cassette(tape, mode="all"):
             get("/b")
             raise ZeroDivisionError
@@ -496,10 +535,12 @@ def test_a_good_tape_stays_where_its_new_recording_fails(server, tape, get, capl
 
 
 @pytest.mark.parametrize("status", [None, 401, 429, 503])
-def test_a_good_tape_stays_where_the_service_is_away(tape, server, status, caplog):
+def test_a_good_tape_stays_where_the_service_is_away(
+    tape: Path, server: Any, status: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """Mode all, and a program that makes do without an answer: a tape of refusals replaces none."""
 
-    def ask(url):
+    def ask(url: Any) -> Any:
         try:
             return httpx2.get(url, trust_env=False).status_code
         except httpx2.ConnectError:
@@ -520,12 +561,14 @@ def test_a_good_tape_stays_where_the_service_is_away(tape, server, status, caplo
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500])
-def test_a_refusal_at_the_end_of_a_broken_recording_is_recorded_anew(server, tape, status):
+def test_a_refusal_at_the_end_of_a_broken_recording_is_recorded_anew(
+    server: Any, tape: Path, status: Any
+) -> None:
     """A wrong key in the first run is no answer for ever."""
     answers = [200, status, 200]
     server.routes["/a"] = lambda handler: handler.plain({}, status=answers.pop(0))
 
-    def program():
+    def program() -> None:
         for _ in range(2):
             httpx2.get(f"{server.url}/a", trust_env=False).raise_for_status()
 
@@ -537,7 +580,9 @@ def test_a_refusal_at_the_end_of_a_broken_recording_is_recorded_anew(server, tap
     assert [one.response.status for one in load(tape).interactions] == [200, 200]
 
 
-def test_broken_json_is_replayed_and_its_file_is_named(tape, server, get, caplog):
+def test_broken_json_is_replayed_and_its_file_is_named(
+    tape: Path, server: Any, get: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """The error of the program's own parser does not know where the text came from."""
     with cassette(tape):
         get("/a")
@@ -547,7 +592,7 @@ def test_broken_json_is_replayed_and_its_file_is_named(tape, server, get, caplog
     assert f"{tape}: the response of interaction 1" in caplog.text
 
 
-def test_a_miss_shows_no_control_characters(tape):
+def test_a_miss_shows_no_control_characters(tape: Path) -> None:
     """They would steer the terminal that shows it."""
     one = Interaction(Request("POST", "http://x.test/", [], b"a"), Response(200))
     save(tape, Tape([one]))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tracetape._policy import Policy, policy
@@ -13,10 +17,10 @@ HEADERS = [("content-type", "application/json")]
 
 
 @pytest.fixture
-def recorded(tape):
+def recorded(tape: Path) -> Callable[..., Any]:
     """Write a tape of requests, given as pairs of URL and body; the answers are numbers."""
 
-    def write(*pairs):
+    def write(*pairs: Any) -> None:
         save(
             tape,
             Tape(
@@ -33,14 +37,16 @@ def recorded(tape):
     return write
 
 
-def post(url, body=b"", **headers):
+def post(url: Any, body: Any = b"", **headers: Any) -> Any:
     with httpx2.Client() as client:
         return client.post(
             f"https://a.example/{url}", content=body, headers={**dict(HEADERS), **headers}
         ).text
 
 
-def test_the_last_of_equal_recordings_is_repeated_if_that_is_allowed(tape, recorded):
+def test_the_last_of_equal_recordings_is_repeated_if_that_is_allowed(
+    tape: Path, recorded: Callable[..., Any]
+) -> None:
     """After those before it; else it is played once."""
     recorded(("a", b""), ("b", b""), ("a", b""))
     with cassette(tape, mode="none", allow_playback_repeats=True) as opened:
@@ -59,7 +65,7 @@ def test_the_last_of_equal_recordings_is_repeated_if_that_is_allowed(tape, recor
             post("a")
 
 
-def test_repeats_are_not_recorded_anew(tape, recorded):
+def test_repeats_are_not_recorded_anew(tape: Path, recorded: Callable[..., Any]) -> None:
     """In `new_episodes` the recording answers, however often it was played."""
     recorded(("a", b""))
     with cassette(tape, mode="new_episodes", allow_playback_repeats=True) as opened:
@@ -67,15 +73,15 @@ def test_repeats_are_not_recorded_anew(tape, recorded):
     assert opened.recorded == 0
 
 
-def last_part(sent, recorded):
+def last_part(sent: Any, recorded: Callable[..., Any]) -> None:
     assert sent.path.rpartition("/")[2] == recorded.path.rpartition("/")[2]
 
 
-def same_family(sent, recorded):
+def same_family(sent: Any, recorded: Callable[..., Any]) -> bool:
     return sent.host.rpartition(".")[2] == recorded.host.rpartition(".")[2]
 
 
-def test_functions_say_which_requests_are_equal(tape, recorded):
+def test_functions_say_which_requests_are_equal(tape: Path, recorded: Callable[..., Any]) -> None:
     """By `assert` or by what they return, alone or with names of parts; None is a yes."""
     recorded(("v1/x", b""), ("v1/y", b""), ("v1/x", b"b"))
     with cassette(tape, mode="none", match_on=[last_part]):
@@ -89,7 +95,7 @@ def test_functions_say_which_requests_are_equal(tape, recorded):
             post("v1/x")
 
 
-def test_functions_and_repeats_go_together(tape, recorded):
+def test_functions_and_repeats_go_together(tape: Path, recorded: Callable[..., Any]) -> None:
     """The last one that the functions take stays."""
     recorded(("v1/x", b""), ("v1/y", b""))
     with cassette(tape, mode="none", match_on=[last_part], allow_playback_repeats=True):
@@ -104,7 +110,9 @@ def test_functions_and_repeats_go_together(tape, recorded):
         (b'{"m": [{"x": null, "y": 2}]}', b'{"m": [{"y": 2}]}'),
     ],
 )
-def test_null_equals_absent_by_option_only(tape, recorded, kept, sent):
+def test_null_equals_absent_by_option_only(
+    tape: Path, recorded: Callable[..., Any], kept: Any, sent: Any
+) -> None:
     """At any depth of a JSON body."""
     recorded(("a", kept))
     with cassette(tape, mode="none", null_is_absent=True):
@@ -113,17 +121,17 @@ def test_null_equals_absent_by_option_only(tape, recorded, kept, sent):
         post("a", sent)
 
 
-def test_null_in_a_list_has_its_place(tape, recorded):
+def test_null_in_a_list_has_its_place(tape: Path, recorded: Callable[..., Any]) -> None:
     """Only fields may be absent."""
     recorded(("a", b"[1, null]"))
     with cassette(tape, mode="none", null_is_absent=True), pytest.raises(CassetteMissError):
         post("a", b"[1]")
 
 
-def test_a_recording_may_be_dropped_or_replaced(tape, server):
+def test_a_recording_may_be_dropped_or_replaced(tape: Path, server: Any) -> None:
     """The program has its answer all the same, and what was dropped is counted."""
 
-    def before(interaction):
+    def before(interaction: Any) -> Any:
         if interaction.request.path == "/b":
             return None
         interaction.response.body = b"other"
@@ -138,7 +146,7 @@ def test_a_recording_may_be_dropped_or_replaced(tape, server):
     assert found[0].response.body == b"other"
 
 
-def test_headers_are_kept_by_name(tape, server):
+def test_headers_are_kept_by_name(tape: Path, server: Any) -> None:
     """Of requests and answers, in any case; never credentials."""
     with cassette(tape, mode="once", keep_headers=["X-Trace", "server"]):
         with httpx2.Client() as client:
@@ -164,7 +172,7 @@ THEIRS = {
 
 
 @pytest.mark.parametrize(("name", "value", "says"), [(k, *v) for k, v in THEIRS.items()])
-def test_an_unknown_option_says_what_to_write(tape, name, value, says):
+def test_an_unknown_option_says_what_to_write(tape: Path, name: Any, value: Any, says: Any) -> None:
     """Those of vcrpy name ours, by call and by configuration."""
     with pytest.raises(TypeError, match=f"unknown option '{name}' of a cassette.*{says}"):
         cassette(tape, **{name: value})
@@ -175,7 +183,7 @@ def test_an_unknown_option_says_what_to_write(tape, name, value, says):
         cassette(tape)
 
 
-def test_the_mode_of_pytest_recording_is_named_by_ours(tape):
+def test_the_mode_of_pytest_recording_is_named_by_ours(tape: Path) -> None:
     """Its `rewrite` is our `all`."""
     with pytest.raises(ValueError, match=r"unknown mode 'rewrite'.*use 'all'"):
         cassette(tape, mode="rewrite")

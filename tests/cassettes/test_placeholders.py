@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,10 +21,10 @@ WORKSPACE = {"DATABRICKS_HOST": "https://w.cloud.databricks.com", "DATABRICKS_TO
 
 
 @pytest.fixture
-def opened(tmp_path):
+def opened(tmp_path: Path) -> Callable[..., Any]:
     """A tape for replay, with requests to these URLs."""
 
-    def open_tape(*urls, **options):
+    def open_tape(*urls: Any, **options: Any) -> Any:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.yaml"
         requests = [Request("POST", url) for url in urls]
         save(path, Tape([Interaction(request, Response(200)) for request in requests]))
@@ -30,7 +33,7 @@ def opened(tmp_path):
     return open_tape
 
 
-def found():
+def found() -> dict[str, Any]:
     return {name: os.environ[name] for name in NAMES if name in os.environ}
 
 
@@ -65,14 +68,18 @@ def found():
         (["https://a.openai.azure.com/openai/deployments/d/chat/completions?api-version=1"], {}),
     ],
 )
-def test_what_is_supplied_follows_from_the_tape(opened, urls, expected):
+def test_what_is_supplied_follows_from_the_tape(
+    opened: Callable[..., Any], urls: Any, expected: Any
+) -> None:
     """A key for the services that are on it, and a host where it is not the usual one."""
     with opened(*urls):
         assert found() == expected
     assert found() == {}
 
 
-def test_the_users_own_variables_stay(opened, monkeypatch):
+def test_the_users_own_variables_stay(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is set is neither replaced nor removed."""
     monkeypatch.setenv("OPENAI_API_KEY", "mine")
     monkeypatch.setenv("DATABRICKS_HOST", "https://mine.test")
@@ -85,7 +92,7 @@ def test_the_users_own_variables_stay(opened, monkeypatch):
     assert found() == {"OPENAI_API_KEY": "mine", "DATABRICKS_HOST": "https://mine.test"}
 
 
-def test_a_variable_that_the_program_sets_itself_stays(opened):
+def test_a_variable_that_the_program_sets_itself_stays(opened: Callable[..., Any]) -> None:
     """As it would without a tape."""
     try:
         with opened("https://api.openai.com/v1/responses"):
@@ -95,7 +102,9 @@ def test_a_variable_that_the_program_sets_itself_stays(opened):
         os.environ.pop("OPENAI_API_KEY")
 
 
-def test_another_way_to_log_in_is_not_disturbed(opened, monkeypatch):
+def test_another_way_to_log_in_is_not_disturbed(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two ways at once are an error of the Databricks SDK's."""
     monkeypatch.setenv("DATABRICKS_CLIENT_ID", "mine")
     with opened("https://w.test/api/2.0/jobs/list"):
@@ -105,7 +114,7 @@ def test_another_way_to_log_in_is_not_disturbed(opened, monkeypatch):
         assert found() == {}
 
 
-def test_nested_tapes_supply_the_innermost_host(opened):
+def test_nested_tapes_supply_the_innermost_host(opened: Callable[..., Any]) -> None:
     """And the outer one's again afterwards."""
     outer = opened("http://one.test/v1/responses")
     inner = opened("http://two.test/v1/responses")
@@ -116,13 +125,13 @@ def test_nested_tapes_supply_the_innermost_host(opened):
     assert found() == {}
 
 
-def test_overlapping_tapes_keep_what_the_other_needs(opened):
+def test_overlapping_tapes_keep_what_the_other_needs(opened: Callable[..., Any]) -> None:
     """The first to close does not take the key away from the second."""
     tapes = [opened("https://api.openai.com/v1/responses") for _ in range(2)]
     begun, done = threading.Event(), threading.Event()
     kept = []
 
-    def second():
+    def second() -> None:
         with tapes[1]:
             begun.set()
             done.wait(60)
@@ -138,7 +147,7 @@ def test_overlapping_tapes_keep_what_the_other_needs(opened):
     assert found() == {}
 
 
-def test_a_recording_supplies_nothing(opened):
+def test_a_recording_supplies_nothing(opened: Callable[..., Any]) -> None:
     """It needs the real key, and says so by the client's own error."""
     with opened("https://api.openai.com/v1/responses", mode="new_episodes"):
         assert found() == {}
@@ -147,7 +156,9 @@ def test_a_recording_supplies_nothing(opened):
 @pytest.mark.parametrize(
     "path", ["serving-endpoints", "ai-gateway/mlflow/v1", "ai-gateway/openai/v1"]
 )
-def test_each_base_of_databricks_gives_its_client_a_host(opened, path):
+def test_each_base_of_databricks_gives_its_client_a_host(
+    opened: Callable[..., Any], path: Any
+) -> None:
     """A tape of calls of the gateway alone is one of Databricks, too."""
     with opened(f"https://dbc.test/{path}/chat/completions"):
         assert found() == {"DATABRICKS_HOST": "https://dbc.test", "DATABRICKS_TOKEN": KEY}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,26 +19,26 @@ sdk = pytest.importorskip("databricks.sdk")
 QUESTION = [{"role": "user", "content": "What is ML?"}]
 
 
-def ask_plain():
+def ask_plain() -> Any:
     with openai.OpenAI() as client:
         answer = client.chat.completions.create(model="m", messages=QUESTION)
     return answer.choices[0].message.content
 
 
-def ask_streamed():
+def ask_streamed() -> Any:
     with openai.OpenAI() as client:
         stream = client.chat.completions.create(model="m", messages=QUESTION, stream=True)
         return "".join(chunk.choices[0].delta.content or "" for chunk in stream)
 
 
-def ask_raw():
+def ask_raw() -> Any:
     with openai.OpenAI() as client:
         raw = client.chat.completions.with_raw_response.create(model="m", messages=QUESTION)
         return raw.parse().choices[0].message.content
 
 
-def ask_async():
-    async def main():
+def ask_async() -> Any:
+    async def main() -> Any:
         async with openai.AsyncOpenAI() as client:
             answer = await client.chat.completions.create(model="m", messages=QUESTION)
             return answer.choices[0].message.content
@@ -43,8 +46,8 @@ def ask_async():
     return asyncio.run(main())
 
 
-def ask_async_streamed():
-    async def main():
+def ask_async_streamed() -> Any:
+    async def main() -> Any:
         async with openai.AsyncOpenAI() as client:
             stream = await client.chat.completions.create(model="m", messages=QUESTION, stream=True)
             return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
@@ -52,11 +55,11 @@ def ask_async_streamed():
     return asyncio.run(main())
 
 
-def ask_databricks():
+def ask_databricks() -> Any:
     return workspace().serving_endpoints.query("chat", prompt="What is ML?").id
 
 
-def ask_databricks_by_openai():
+def ask_databricks_by_openai() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         client = workspace().serving_endpoints.get_open_ai_client()
@@ -65,7 +68,7 @@ def ask_databricks_by_openai():
     return answer.choices[0].message.content
 
 
-def workspace():
+def workspace() -> Any:
     return sdk.WorkspaceClient()
 
 
@@ -74,7 +77,7 @@ DATABRICKS = [ask_databricks, ask_databricks_by_openai]
 
 
 @pytest.fixture
-def live(server, monkeypatch):
+def live(server: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """The environment of somebody who has keys, for the services that the server stands for."""
     server.routes["/.well-known/databricks-config"] = lambda handler: handler.plain(
         {"oidc_endpoint": f"{server.url}/oidc", "workspace_id": "1"}
@@ -87,7 +90,7 @@ def live(server, monkeypatch):
     monkeypatch.setenv("DATABRICKS_HOST", server.url)
     monkeypatch.setenv("DATABRICKS_TOKEN", "dapi0123456789abcdef0123456789abcdef")
 
-    def stop():
+    def stop() -> None:
         server.stop()
         for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "DATABRICKS_HOST", "DATABRICKS_TOKEN"):
             monkeypatch.delenv(name)
@@ -96,7 +99,7 @@ def live(server, monkeypatch):
 
 
 @pytest.mark.parametrize("program", [*OPENAI, *DATABRICKS])
-def test_a_program_replays_without_key_host_and_server(tape, live, program):
+def test_a_program_replays_without_key_host_and_server(tape: Path, live: Any, program: Any) -> None:
     """`OpenAI()` and `WorkspaceClient()` refuse to start without keys; a tape supplies them."""
     with cassette(tape):
         first = program()
@@ -108,8 +111,8 @@ def test_a_program_replays_without_key_host_and_server(tape, live, program):
 
 @pytest.mark.parametrize("program", [*OPENAI, *DATABRICKS])
 def test_a_tape_recorded_elsewhere_shows_the_real_services(
-    tape, live, program, server, monkeypatch
-):
+    tape: Path, live: Any, program: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Hosts are renamed on writing; a user with his own key replays with the default hosts."""
     with cassette(
         tape,
@@ -129,7 +132,7 @@ def test_a_tape_recorded_elsewhere_shows_the_real_services(
             assert program() == first
 
 
-def test_credentials_are_not_on_the_tape(tape, live):
+def test_credentials_are_not_on_the_tape(tape: Path, live: Any) -> None:
     """Neither the keys, nor who sent the request."""
     with cassette(tape):
         for program in (*OPENAI, *DATABRICKS):
@@ -140,7 +143,9 @@ def test_credentials_are_not_on_the_tape(tape, live):
 
 
 @pytest.mark.parametrize("program", [ask_plain, ask_async, ask_streamed, ask_async_streamed])
-def test_a_miss_reaches_the_program_of_openai_at_once(tape, live, program, monkeypatch):
+def test_a_miss_reaches_the_program_of_openai_at_once(
+    tape: Path, live: Any, program: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The SDK retries errors of the network for a while; a miss is none."""
     with cassette(tape):
         program()
@@ -155,7 +160,9 @@ def test_a_miss_reaches_the_program_of_openai_at_once(tape, live, program, monke
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_miss_reaches_the_program_of_databricks_at_once(tape, live, method):
+def test_a_miss_reaches_the_program_of_databricks_at_once(
+    tape: Path, live: Any, method: Any
+) -> None:
     """The SDK would retry for five minutes what it takes for a broken connection."""
     with cassette(tape):
         ask_databricks()
@@ -166,7 +173,9 @@ def test_a_miss_reaches_the_program_of_databricks_at_once(tape, live, method):
     assert len(replayed.misses) == 1
 
 
-def test_a_workspace_whose_discovery_is_not_on_tape_starts_at_once(tape, live, caplog):
+def test_a_workspace_whose_discovery_is_not_on_tape_starts_at_once(
+    tape: Path, live: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """Without network it would wait for minutes; the SDK warns, and goes on."""
     with cassette(tape):
         ask_databricks()
@@ -182,11 +191,11 @@ def test_a_workspace_whose_discovery_is_not_on_tape_starts_at_once(tape, live, c
     assert "is not on the cassette" in caplog.text
 
 
-def test_the_retries_of_an_sdk_are_replayed(server, tape, live):
+def test_the_retries_of_an_sdk_are_replayed(server: Any, tape: Path, live: Any) -> None:
     """A 429 and the answer after it are two interactions, in this order."""
     times = []
 
-    def limited(handler):
+    def limited(handler: Any) -> Any:
         times.append(1)
         if len(times) == 1:
             error = {"error": {"message": "slow down"}}
@@ -195,7 +204,7 @@ def test_the_retries_of_an_sdk_are_replayed(server, tape, live):
 
     server.routes["/v1/embeddings"] = limited
 
-    def program():
+    def program() -> None:
         with openai.OpenAI() as client:
             client.embeddings.create(model="m", input="x", encoding_format="float")
 
@@ -208,11 +217,11 @@ def test_the_retries_of_an_sdk_are_replayed(server, tape, live):
     assert [one.response.status for one in load(tape).interactions] == [429, 200]
 
 
-def test_uploads_match_by_their_parts(server, tape, live):
+def test_uploads_match_by_their_parts(server: Any, tape: Path, live: Any) -> None:
     """The boundary between the parts is made up anew for each request."""
     server.routes["/v1/files"] = lambda handler: handler.plain({"id": "f1", "object": "file"})
 
-    def upload(text):
+    def upload(text: Any) -> Any:
         with openai.OpenAI(base_url=f"{server.url}/v1", api_key="k") as client:
             return client.files.create(file=("a.jsonl", text), purpose="batch").id
 

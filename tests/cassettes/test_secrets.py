@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -30,18 +33,18 @@ SECRETS = {
 
 
 @pytest.fixture
-def ask(server):
+def ask(server: Any) -> Iterator[Any]:
     """A request with a JSON body: what the server says to it."""
     client = httpx2.Client(trust_env=False, verify=False)
 
-    def ask(body, path="/a", **options):
+    def ask(body: Any, path: Any = "/a", **options: Any) -> Any:
         return client.post(server.url + path, json=body, **options)
 
     yield ask
     client.close()
 
 
-def test_only_listed_headers_are_kept(server, tape, ask):
+def test_only_listed_headers_are_kept(server: Any, tape: Path, ask: Callable[..., Any]) -> None:
     """Neither credentials nor cookies, organisations, or what nobody has thought of."""
     server.routes["/a"] = lambda handler: handler.plain(
         {},
@@ -69,7 +72,9 @@ def test_only_listed_headers_are_kept(server, tape, ask):
 
 
 @pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=SECRETS)
-def test_a_secret_in_a_request_is_refused_by_name(tape, ask, kind, secret):
+def test_a_secret_in_a_request_is_refused_by_name(
+    tape: Path, ask: Callable[..., Any], kind: Any, secret: Any
+) -> None:
     """The live call has its answer; the tape's end names the kind and place, not the secret."""
     with pytest.raises(CassetteError) as caught:
         with cassette(tape):
@@ -80,12 +85,14 @@ def test_a_secret_in_a_request_is_refused_by_name(tape, ask, kind, secret):
     assert not tape.exists()
 
 
-def test_a_secret_in_an_answer_is_refused_and_the_rest_is_kept(server, tape, ask):
+def test_a_secret_in_an_answer_is_refused_and_the_rest_is_kept(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """The tape counts as incomplete, so that `once` records what is missing."""
     server.routes["/a"] = lambda handler: handler.plain({"key": SECRETS["a GitHub token"]})
 
     @cassette(tape)
-    def program():
+    def program() -> None:
         ask({})
         ask({}, "/b")
 
@@ -95,11 +102,13 @@ def test_a_secret_in_an_answer_is_refused_and_the_rest_is_kept(server, tape, ask
     assert load(tape).incomplete
 
 
-def test_the_programs_own_error_counts_for_more_than_a_refusal(tape, ask, caplog):
+def test_the_programs_own_error_counts_for_more_than_a_refusal(
+    tape: Path, ask: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """It is not replaced; the refusal is logged."""
 
     @cassette(tape)
-    def program():
+    def program() -> None:
         ask({"text": SECRETS["an OpenAI key"]})
         raise ZeroDivisionError
 
@@ -108,12 +117,14 @@ def test_the_programs_own_error_counts_for_more_than_a_refusal(tape, ask, caplog
     assert "there is an OpenAI key in the request's body" in caplog.text
 
 
-def test_a_scrubber_sees_both_sides_and_may_change_them(server, tape, ask):
+def test_a_scrubber_sees_both_sides_and_may_change_them(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """What it has removed is no reason to refuse; the program has the true answer."""
     secret = SECRETS["a Databricks token"]
     server.routes["/a"] = lambda handler: handler.plain({"echo": secret})
 
-    def scrub(interaction):
+    def scrub(interaction: Any) -> None:
         interaction.request.body = b'{"text": "scrubbed"}'
         body = json.loads(interaction.response.body)
         interaction.response.body = json.dumps({**body, "echo": "TOKEN"}).encode()
@@ -126,7 +137,9 @@ def test_a_scrubber_sees_both_sides_and_may_change_them(server, tape, ask):
         assert ask({"text": "other"}).json() == {"echo": "TOKEN"}
 
 
-def test_credentials_in_a_url_become_placeholders_and_still_match(server, tape, ask):
+def test_credentials_in_a_url_become_placeholders_and_still_match(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """The key may be another one when the tape is replayed, and need not look like one."""
     secrets = {"key": "AQ1b2c3d4e5f6g7h8", "client_secret": "hunter-two", "password": "word-word"}
     with cassette(tape):
@@ -138,7 +151,9 @@ def test_credentials_in_a_url_become_placeholders_and_still_match(server, tape, 
         assert ask({}, f"/a?{dummies}&v=2").status_code == 200
 
 
-def test_a_key_that_is_no_credential_is_matched_like_any_parameter(server, tape, ask):
+def test_a_key_that_is_no_credential_is_matched_like_any_parameter(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """As `?key=price`, `?code=de` or `?token=page-2`: the value tells."""
     with cassette(tape):
         recorded = [ask({}, f"/a?key={word}").json() for word in ("price", "weight")]
@@ -150,7 +165,7 @@ def test_a_key_that_is_no_credential_is_matched_like_any_parameter(server, tape,
             ask({}, "/a?key=colour")
 
 
-def test_credentials_in_a_url_are_left_out_of_an_errors_message(tape):
+def test_credentials_in_a_url_are_left_out_of_an_errors_message(tape: Path) -> None:
     """As requests puts it there; on tapes that have it `check` finds it and `scrub` takes it."""
     secret = "supersecretvalue1"
     requests = pytest.importorskip("requests")
@@ -166,7 +181,7 @@ def test_credentials_in_a_url_are_left_out_of_an_errors_message(tape):
     assert check([tape]) == []
 
 
-def test_a_secret_in_a_packed_body_is_found(server, tape):
+def test_a_secret_in_a_packed_body_is_found(server: Any, tape: Path) -> None:
     """The request's, which stays as it was sent."""
     body = gzip.compress(json.dumps({"text": SECRETS["an OpenAI key"]}).encode())
     with (
@@ -177,7 +192,7 @@ def test_a_secret_in_a_packed_body_is_found(server, tape):
         client.post(f"{server.url}/a", content=body, headers={"content-encoding": "gzip"})
 
 
-def test_user_and_password_in_a_url_are_left_out(server, tape):
+def test_user_and_password_in_a_url_are_left_out(server: Any, tape: Path) -> None:
     """They are no part of what is matched."""
     url = server.url.replace("http://", "http://user:secret@")
     with cassette(tape), httpx2.Client(trust_env=False, verify=False) as client:
@@ -188,7 +203,7 @@ def test_user_and_password_in_a_url_are_left_out(server, tape):
         assert client.get(f"{server.url}/a").status_code == 200
 
 
-def test_the_answers_of_token_endpoints_hold_placeholder_tokens(server, tape):
+def test_the_answers_of_token_endpoints_hold_placeholder_tokens(server: Any, tape: Path) -> None:
     """Secrets of the request too; the program that records has the true token."""
     server.routes["/oidc/v1/token"] = lambda handler: handler.plain(
         {"access_token": "true-token", "refresh_token": "true-refresh", "expires_in": 3600}
@@ -221,14 +236,16 @@ def test_the_answers_of_token_endpoints_hold_placeholder_tokens(server, tape):
         "dapi is the beginning of a token",
     ],
 )
-def test_ordinary_text_is_not_taken_for_a_secret(tape, ask, text):
+def test_ordinary_text_is_not_taken_for_a_secret(
+    tape: Path, ask: Callable[..., Any], text: Any
+) -> None:
     """A false alarm would make people switch the alarm off."""
     with cassette(tape):
         ask({"text": text})
     assert check([tape]) == []
 
 
-def test_check_finds_what_other_tools_have_left_on_a_tape(tmp_path):
+def test_check_finds_what_other_tools_have_left_on_a_tape(tmp_path: Path) -> None:
     """Keys, credential headers and URL parameters, each with file, number and place."""
     path = tmp_path / "theirs.yaml"
     path.write_text(
@@ -257,7 +274,7 @@ interactions:
     assert (found[0].path, found[0].interaction) == (path, 1)
 
 
-def test_check_counts_a_credential_once(tmp_path):
+def test_check_counts_a_credential_once(tmp_path: Path) -> None:
     """By its name and by its shape it is one; the same key elsewhere is another finding."""
     key = SECRETS["an OpenAI key"]
     request = {

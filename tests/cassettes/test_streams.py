@@ -6,6 +6,9 @@ import gzip
 import io
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from urllib3.exceptions import HTTPError
@@ -20,8 +23,8 @@ requests = pytest.importorskip("requests")
 EVENTS = [b'data: {"n": 1}\n\n', b'data: {"n": 2}\n\n', b"data: [DONE]\n\n"]
 
 
-def read_httpx(library):
-    def read(url, until=None):
+def read_httpx(library: Any) -> Callable[..., Any]:
+    def read(url: Any, until: Any = None) -> Any:
         with (
             library.Client(trust_env=False, verify=False) as client,
             client.stream("GET", url) as r,
@@ -31,21 +34,21 @@ def read_httpx(library):
     return read
 
 
-def read_requests(url, until=None):
+def read_requests(url: Any, until: Any = None) -> Any:
     with requests.Session() as session:
         session.trust_env = False
         with session.get(url, stream=True) as response:
             return taken(response.iter_content(None), until)
 
 
-def read_requests_raw(url, until=None):
+def read_requests_raw(url: Any, until: Any = None) -> Any:
     with requests.Session() as session:
         session.trust_env = False
         with session.get(url, stream=True) as response:
             return taken(response.raw.stream(), until)
 
 
-def taken(parts, until):
+def taken(parts: Any, until: Any) -> Any:
     """The parts, as they come, until there are as many as wished."""
     found = []
     for part in parts:
@@ -64,18 +67,18 @@ READERS = {
 
 
 @pytest.fixture(params=list(READERS))
-def read(request):
+def read(request: pytest.FixtureRequest) -> Any:
     """The parts of a streamed answer: `read(url, until=None)`."""
     return READERS[request.param]
 
 
 @pytest.fixture
-def gated(server):
+def gated(server: Any) -> Any:
     """A stream whose second part is only sent when the test has seen the first."""
     gate = threading.Event()
 
-    def answer(handler):
-        def parts():
+    def answer(handler: Any) -> None:
+        def parts() -> Iterator[Any]:
             yield EVENTS[0]
             assert gate.wait(60)
             yield from EVENTS[1:]
@@ -87,7 +90,9 @@ def gated(server):
 
 
 @pytest.mark.parametrize("library", [httpx2, httpx], ids=["httpx2", "httpx"])
-def test_the_first_part_comes_while_the_server_holds_back_the_second(server, tape, gated, library):
+def test_the_first_part_comes_while_the_server_holds_back_the_second(
+    server: Any, tape: Path, gated: Any, library: Any
+) -> None:
     """Recording neither reads ahead nor waits: each part is handed over as it arrives."""
     with cassette(tape), library.Client(trust_env=False, verify=False) as client:
         with client.stream("GET", f"{server.url}/gated") as response:
@@ -97,7 +102,7 @@ def test_the_first_part_comes_while_the_server_holds_back_the_second(server, tap
             assert list(parts) == EVENTS[1:]
 
 
-async def test_async_streams_are_not_held_up_either(server, tape, gated):
+async def test_async_streams_are_not_held_up_either(server: Any, tape: Path, gated: Any) -> None:
     """The same for an async client."""
     async with cassette(tape), httpx2.AsyncClient(trust_env=False, verify=False) as client:
         async with client.stream("GET", f"{server.url}/gated") as response:
@@ -107,7 +112,7 @@ async def test_async_streams_are_not_held_up_either(server, tape, gated):
             assert [part async for part in parts] == EVENTS[1:]
 
 
-def test_streams_of_requests_are_not_held_up_either(server, tape, gated):
+def test_streams_of_requests_are_not_held_up_either(server: Any, tape: Path, gated: Any) -> None:
     """The same for requests."""
     with cassette(tape), requests.Session() as session:
         session.trust_env = False
@@ -118,7 +123,7 @@ def test_streams_of_requests_are_not_held_up_either(server, tape, gated):
             assert list(parts) == EVENTS[1:]
 
 
-def test_parts_are_replayed_one_by_one(server, tape, read):
+def test_parts_are_replayed_one_by_one(server: Any, tape: Path, read: Callable[..., Any]) -> None:
     """Replay gives the recorded parts, not one joined body."""
     wait = 0.1  # a busy machine reads a part late
     server.routes["/s"] = lambda handler: handler.stream(EVENTS, wait)
@@ -132,7 +137,9 @@ def test_parts_are_replayed_one_by_one(server, tape, read):
     assert chunks[1].delay >= 0.015
 
 
-def test_a_compressed_stream_keeps_its_parts(server, tape, read):
+def test_a_compressed_stream_keeps_its_parts(
+    server: Any, tape: Path, read: Callable[..., Any]
+) -> None:
     """What each packed part adds to the text is a part of the tape."""
     packer = gzip.zlib.compressobj(wbits=31)
     packed = [packer.compress(e) + packer.flush(gzip.zlib.Z_SYNC_FLUSH) for e in EVENTS]
@@ -155,11 +162,13 @@ def test_a_compressed_stream_keeps_its_parts(server, tape, read):
         pytest.param(lambda raw: io.BufferedReader(raw).read(), id="file"),
     ],
 )
-def test_who_reads_the_raw_response_of_requests_gets_the_same(server, tape, read_raw):
+def test_who_reads_the_raw_response_of_requests_gets_the_same(
+    server: Any, tape: Path, read_raw: Any
+) -> None:
     """`response.raw` is a file: by lines, by amounts, or through `io`."""
     server.routes["/s"] = lambda handler: handler.plain(b"one\ntwo\nthree, which is longer\n")
 
-    def read():
+    def read() -> Any:
         with requests.Session() as session:
             session.trust_env = False
             with session.get(f"{server.url}/s", stream=True) as response:
@@ -172,7 +181,9 @@ def test_who_reads_the_raw_response_of_requests_gets_the_same(server, tape, read
         assert read() == first
 
 
-def test_replay_at_recorded_speed(server, tape, read, monkeypatch):
+def test_replay_at_recorded_speed(
+    server: Any, tape: Path, read: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`speed=0` does not wait, `speed=1` as long as it took, 4 a quarter of it."""
     server.routes["/s"] = lambda handler: handler.stream(EVENTS, 0.1)
     with cassette(tape):
@@ -194,7 +205,7 @@ def test_replay_at_recorded_speed(server, tape, read, monkeypatch):
     assert took[4] >= asked[4] == pytest.approx(asked[1] / 4)
 
 
-def test_replay_in_other_parts(server, tape, read):
+def test_replay_in_other_parts(server: Any, tape: Path, read: Callable[..., Any]) -> None:
     """The same bytes, divided anywhere; the same number divides in the same places."""
     server.routes["/s"] = lambda handler: handler.stream(EVENTS * 10)
     with cassette(tape):
@@ -212,7 +223,9 @@ def test_replay_in_other_parts(server, tape, read):
 
 
 @pytest.mark.parametrize("length", [0, 2])
-def test_replay_may_break_a_stream_off(server, tape, read, length):
+def test_replay_may_break_a_stream_off(
+    server: Any, tape: Path, read: Callable[..., Any], length: Any
+) -> None:
     """After so many events, by an error of the HTTP library; the tape is not changed."""
     server.routes["/s"] = lambda handler: handler.stream(EVENTS)
     with cassette(tape):
@@ -231,7 +244,7 @@ def test_replay_may_break_a_stream_off(server, tape, read, length):
         assert read(f"{server.url}/s") == EVENTS
 
 
-def test_a_stream_without_known_parts_is_cut_by_events(tape):
+def test_a_stream_without_known_parts_is_cut_by_events(tape: Path) -> None:
     """As on other tools' tapes; a plain answer is never cut."""
     stream = Response(200, "OK", [("content-type", "text/event-stream")])
     stream.body = b"data: 1\r\n\r\ndata: 2\n\ndata: 3\n\n"
@@ -257,7 +270,7 @@ def test_a_stream_without_known_parts_is_cut_by_events(tape):
         [b": hello\n\n", b"data", b": 1\n", b"\ndata: 2\n\n", b": ping\n\n", b"data: 3\n\n"],
     ],
 )
-def test_events_count_not_the_parts_in_which_they_came(tape, parts):
+def test_events_count_not_the_parts_in_which_they_came(tape: Path, parts: Any) -> None:
     """Several in one part, one in several, and comments, which are no events."""
     stream = Response(200, "OK", [("content-type", "text/event-stream")], [*map(Chunk, parts)])
     save(tape, Tape([Interaction(Request("GET", "https://example.com/s"), stream)]))
@@ -269,7 +282,9 @@ def test_events_count_not_the_parts_in_which_they_came(tape, parts):
     assert b"".join(got) == b": hello\n\ndata: 1\n\ndata: 2\n\n"
 
 
-def test_a_reader_that_leaves_early_leaves_a_cut_recording(server, tape, read):
+def test_a_reader_that_leaves_early_leaves_a_cut_recording(
+    server: Any, tape: Path, read: Callable[..., Any]
+) -> None:
     """What was read is replayed; reading on is an error of the library, not a silent end."""
     server.routes["/s"] = lambda handler: handler.stream(EVENTS * 20, 0.01)
     with cassette(tape):
@@ -291,11 +306,13 @@ def test_a_reader_that_leaves_early_leaves_a_cut_recording(server, tape, read):
         b'event: response.completed\r\ndata: {"type":"response.completed"}\r\n\r\n',
     ],
 )
-def test_a_reader_that_leaves_after_the_last_event_missed_nothing(server, tape, read, last):
+def test_a_reader_that_leaves_after_the_last_event_missed_nothing(
+    server: Any, tape: Path, read: Callable[..., Any], last: Any
+) -> None:
     """SDKs stop at the terminator without reading the body's end; such a tape is whole."""
     gate = threading.Event()
 
-    def parts():
+    def parts() -> Iterator[Any]:
         yield EVENTS[0] + last
         gate.wait(60)
 
@@ -306,7 +323,7 @@ def test_a_reader_that_leaves_after_the_last_event_missed_nothing(server, tape, 
     assert not load(tape).interactions[0].response.cut
 
 
-def test_a_stream_that_nobody_closes_is_kept_when_the_tape_closes(server, tape):
+def test_a_stream_that_nobody_closes_is_kept_when_the_tape_closes(server: Any, tape: Path) -> None:
     """What had come by then is on the tape, marked as cut."""
     server.routes["/s"] = lambda handler: handler.stream(EVENTS * 20, 0.01)
     with httpx2.Client(trust_env=False, verify=False) as client:
@@ -319,14 +336,14 @@ def test_a_stream_that_nobody_closes_is_kept_when_the_tape_closes(server, tape):
     assert kept.response.body.startswith(EVENTS[0])
 
 
-def test_a_cancelled_request_leaves_nothing(server, tape):
+def test_a_cancelled_request_leaves_nothing(server: Any, tape: Path) -> None:
     """There is no answer to replay, and a cancellation is no error of the network."""
     import asyncio
 
     gate = threading.Event()
     server.routes["/never"] = lambda handler: gate.wait(60)
 
-    async def main():
+    async def main() -> None:
         async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(client.get(f"{server.url}/never"), 0.1)
@@ -339,7 +356,9 @@ def test_a_cancelled_request_leaves_nothing(server, tape):
     assert [one.request.url for one in load(tape).interactions] == [f"{server.url}/other"]
 
 
-def test_a_scrubber_that_fails_does_not_harm_the_stream(server, tape, read):
+def test_a_scrubber_that_fails_does_not_harm_the_stream(
+    server: Any, tape: Path, read: Callable[..., Any]
+) -> None:
     """The reader gets all parts; the tape's end says what went wrong."""
     server.routes["/s"] = lambda handler: handler.stream(EVENTS)
     with pytest.raises(CassetteError, match="ZeroDivisionError"):

@@ -6,6 +6,9 @@ import gzip
 import io
 import json
 import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +16,9 @@ import yaml
 from tracetape.cassettes import cassette, load
 
 
-def test_answers_are_replayed_without_the_server(server, tape, ask):
+def test_answers_are_replayed_without_the_server(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """Status, headers and body come from the tape once the server is gone."""
     with cassette(tape) as recording:
         first = ask("POST", f"{server.url}/things?a=1&b=2", json={"n": 1})
@@ -31,7 +36,9 @@ def test_answers_are_replayed_without_the_server(server, tape, ask):
     assert str(second.url).endswith("/things?b=2&a=1")
 
 
-def test_compressed_answers_are_stored_readable(server, tape, ask):
+def test_compressed_answers_are_stored_readable(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """A tape holds the text of a gzip body, and the client unpacks nothing in replay."""
     with cassette(tape):
         first = ask("GET", f"{server.url}/gzip")
@@ -46,7 +53,9 @@ def test_compressed_answers_are_stored_readable(server, tape, ask):
     assert stored["tracetape"]["encoding"]["content-encoding"] == "gzip"
 
 
-def test_a_body_that_cannot_be_unpacked_fails_in_replay_too(server, tape, ask):
+def test_a_body_that_cannot_be_unpacked_fails_in_replay_too(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """Which error it is depends on the library; it must be the same one."""
     server.routes["/broken"] = lambda handler: handler.plain(
         b"notgzip", 200, [("Content-Encoding", "gzip")]
@@ -60,7 +69,7 @@ def test_a_body_that_cannot_be_unpacked_fails_in_replay_too(server, tape, ask):
     assert type(second.value) is type(first.value)
 
 
-def test_redirects_are_two_interactions(server, tape, ask):
+def test_redirects_are_two_interactions(server: Any, tape: Path, ask: Callable[..., Any]) -> None:
     """Each step of a redirect is on the tape, and the client follows it in replay."""
     server.routes["/from"] = lambda handler: handler.plain(
         b"", 302, [("Location", f"{server.url}/to")]
@@ -76,7 +85,7 @@ def test_redirects_are_two_interactions(server, tape, ask):
     assert [one.response.status for one in load(tape).interactions] == [302, 200]
 
 
-def test_repeated_headers_stay_repeated(server, tape, ask):
+def test_repeated_headers_stay_repeated(server: Any, tape: Path, ask: Callable[..., Any]) -> None:
     """A header that comes twice is replayed twice."""
     pair = [("X-RateLimit-Policy", "10;w=1"), ("X-RateLimit-Policy", "50;w=60")]
     server.routes["/twice"] = lambda handler: handler.plain({}, headers=pair)
@@ -89,13 +98,13 @@ def test_repeated_headers_stay_repeated(server, tape, ask):
     assert replayed.headers["x-ratelimit-policy"] == "10;w=1, 50;w=60"
 
 
-def test_what_a_client_goes_on_by_is_kept(server, tape, ask):
+def test_what_a_client_goes_on_by_is_kept(server: Any, tape: Path, ask: Callable[..., Any]) -> None:
     """The challenge of a login, and the links to other pages, without the keys in them."""
     link = '<{}/list?page=2&api_key=swordfish99>; rel="next"'
     challenge = 'Digest realm="r", nonce="abc", qop="auth", algorithm=MD5'
     asked = []
 
-    def answer(handler):
+    def answer(handler: Any) -> None:
         asked.append(handler.path)
         if "Digest" in handler.headers.get("Authorization", ""):
             handler.plain(b"in", headers=[("Link", link.format(server.url))])
@@ -116,7 +125,9 @@ def test_what_a_client_goes_on_by_is_kept(server, tape, ask):
     assert not [secret for secret in ("swordfish99", "password-1") if secret in tape.read_text()]
 
 
-def test_headers_beyond_ascii_are_sent_again(server, tape, ask):
+def test_headers_beyond_ascii_are_sent_again(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """As the bytes that they were; those that vcrpy has kept as text, in UTF-8."""
     server.routes["/file"] = lambda handler: handler.plain(
         b"x", headers=[("Content-Disposition", 'attachment; filename="grün"')]
@@ -131,7 +142,9 @@ def test_headers_beyond_ascii_are_sent_again(server, tape, ask):
         assert ask("GET", f"{server.url}/file").headers["content-disposition"].endswith('€"')
 
 
-def test_a_redirect_to_nowhere_is_recorded(server, tape, ask):
+def test_a_redirect_to_nowhere_is_recorded(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """What a server sends may be no URL: the client fails as it did."""
     server.routes["/moved"] = lambda handler: handler.plain(
         b"", status=302, headers=[("Location", "http://[::bad")]
@@ -143,7 +156,9 @@ def test_a_redirect_to_nowhere_is_recorded(server, tape, ask):
     assert recording.recorded == replaying.played == 1
 
 
-def test_binary_answers_are_replayed_byte_for_byte(server, tape, ask):
+def test_binary_answers_are_replayed_byte_for_byte(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """What is no text is stored as binary."""
     speech = bytes(range(256)) * 3
     server.routes["/speech"] = lambda handler: handler.plain(
@@ -168,7 +183,9 @@ def test_binary_answers_are_replayed_byte_for_byte(server, tape, ask):
         b"",
     ],
 )
-def test_json_answers_are_replayed_equal(server, tape, ask, body):
+def test_json_answers_are_replayed_equal(
+    server: Any, tape: Path, ask: Callable[..., Any], body: Any
+) -> None:
     """Pretty-printing a body changes no value in it."""
     server.routes["/json"] = lambda handler: handler.plain(
         body, headers=[("Content-Type", "application/json")]
@@ -186,10 +203,12 @@ def test_json_answers_are_replayed_equal(server, tape, ask, body):
 
 
 @pytest.mark.parametrize("ask", ["httpx2", "httpx", "requests"], indirect=True)
-def test_bodies_from_generators_are_read_once(server, tape, ask):
+def test_bodies_from_generators_are_read_once(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """A request's body that comes from a generator is read for the tape and still sent."""
 
-    def parts():
+    def parts() -> Iterator[Any]:
         yield b"one "
         yield b"two"
 
@@ -201,7 +220,7 @@ def test_bodies_from_generators_are_read_once(server, tape, ask):
         assert ask("POST", f"{server.url}/upload", content=parts()).status_code == 200
 
 
-def test_the_libraries_are_put_back_exactly(server, tape):
+def test_the_libraries_are_put_back_exactly(server: Any, tape: Path) -> None:
     """While a tape is open one method of each library is ours; then none is."""
     httpx = pytest.importorskip("httpx")
     httpx2 = pytest.importorskip("httpx2")
@@ -227,7 +246,9 @@ def test_the_libraries_are_put_back_exactly(server, tape):
     assert socket.getaddrinfo is lookup
 
 
-def test_of_head_the_length_of_the_missing_body_is_kept(server, tape, ask):
+def test_of_head_the_length_of_the_missing_body_is_kept(
+    server: Any, tape: Path, ask: Callable[..., Any]
+) -> None:
     """Programs ask for just that."""
     with cassette(tape):
         ask("HEAD", f"{server.url}/big")
@@ -236,11 +257,11 @@ def test_of_head_the_length_of_the_missing_body_is_kept(server, tape, ask):
         assert ask("HEAD", f"{server.url}/big").headers["content-length"] == "1234"
 
 
-def test_a_download_by_requests_raw_is_unpacked_if_asked_for(server, tape):
+def test_a_download_by_requests_raw_is_unpacked_if_asked_for(server: Any, tape: Path) -> None:
     """`response.raw.decode_content = True`, then `shutil.copyfileobj`, as the manual has it."""
     requests = pytest.importorskip("requests")
 
-    def download():
+    def download() -> Any:
         with requests.Session() as session:
             session.trust_env = False
             response = session.get(f"{server.url}/gzip", stream=True)
@@ -256,7 +277,7 @@ def test_a_download_by_requests_raw_is_unpacked_if_asked_for(server, tape):
         assert download() == {"packed": True}
 
 
-def test_a_packed_answer_that_requests_reads_in_part_is_cut(server, tape):
+def test_a_packed_answer_that_requests_reads_in_part_is_cut(server: Any, tape: Path) -> None:
     """Its length on the wire says nothing of how much was read."""
     requests = pytest.importorskip("requests")
     packed = gzip.compress(b"a" * 100_000)
@@ -274,7 +295,7 @@ def test_a_packed_answer_that_requests_reads_in_part_is_cut(server, tape):
             _ = session.get(f"{server.url}/big").content
 
 
-def test_json_lines_stay_lines(server, tape, ask):
+def test_json_lines_stay_lines(server: Any, tape: Path, ask: Callable[..., Any]) -> None:
     """Even a single one, which is JSON too."""
     line = b'{"message": "Hi", "done": true}\n'
     server.routes["/lines"] = lambda handler: handler.plain(

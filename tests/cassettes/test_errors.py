@@ -119,7 +119,7 @@ def test_an_error_of_one_library_is_replayed_in_another(
 @pytest.mark.parametrize(
     ("content_type", "body", "problem"),
     [
-        ("application/json", b'{"a": 1,}', "its JSON is broken: Expecting property name"),
+        ("application/json", b'{"a": 1, b}', "its JSON is broken: Expecting property name"),
         ("text/event-stream", b'data: {"a":1}\n\ndata: {"a":\n\n', "its JSON is broken: event 2: "),
     ],
 )

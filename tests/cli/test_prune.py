@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_what_is_pruned_is_counted_and_reported_once(
         with tracetape.start_span("old"):
             pass
     tracetape.flush()
-    with sqlite3.connect(store_path) as connection:
+    with closing(sqlite3.connect(store_path)) as connection, connection:
         connection.execute("UPDATE traces SET start_ns = start_ns - 36000 * 1000000000")
     connection.close()
     with tracetape.configure(retention="1h"):
@@ -136,7 +137,8 @@ def compared(store_path: Path, text: str) -> tuple[int, int]:
 
 def test_optimize_finishes_the_text_index(ten_traces: None, store_path: Path) -> None:
     """A search that has to do without it tells how many texts it compared; then none has to."""
-    with sqlite3.connect(store_path) as connection:  # as a busy program leaves it
+    # As a busy program leaves it.
+    with closing(sqlite3.connect(store_path)) as connection, connection:
         connection.execute("UPDATE indexed SET id = 0")
         for table in ("spans_text", "contents_text"):
             connection.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
@@ -160,7 +162,7 @@ def test_ls_says_that_the_index_is_not_whole(
 ) -> None:
     """On stderr, with what helps, where traces are not looked at one by one."""
     monkeypatch.setattr("tracetape.store.selecting._NEAR", 0)
-    with sqlite3.connect(store_path) as connection:
+    with closing(sqlite3.connect(store_path)) as connection, connection:
         connection.execute("UPDATE indexed SET id = 0")
     connection.close()
     words = ["ls", "--text", "no such text", "--store", str(store_path)]

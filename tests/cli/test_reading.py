@@ -124,7 +124,7 @@ def test_an_ambiguous_id_is_an_error(tracetape_command: Tracetape, store_path: P
 
 def test_a_missing_store_says_how_to_get_one(tracetape_command: Tracetape) -> None:
     """No file is made by looking."""
-    done = tracetape_command("ls")
+    done = tracetape_command("ls", TRACETAPE_STORE="none.db")  # else one above would be found
     assert done.returncode == 1
     assert "there is no trace store at" in done.stderr
     assert "TRACETAPE_STORE" in done.stderr

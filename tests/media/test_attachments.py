@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from base64 import b64encode
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_the_same_content_is_stored_once(store_path: Path) -> None:
     for _ in range(3):
         recorded(URI)
     tracetape.flush()
-    with sqlite3.connect(store_path) as connection:
+    with closing(sqlite3.connect(store_path)) as connection, connection:
         assert connection.execute("SELECT count(*) FROM attachments").fetchone() == (1,)
         ((size,),) = connection.execute("SELECT max(length(inputs)) FROM spans").fetchall()
         previews = connection.execute("SELECT request_preview FROM traces").fetchall()

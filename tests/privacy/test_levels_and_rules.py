@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -314,7 +315,7 @@ def test_nothing_of_it_costs_the_default_anything(store_path: Path) -> None:
     """The stored rows are those of before: no field says what everybody has."""
     record()
     tracetape.flush()
-    with sqlite3.connect(store_path) as connection:
+    with closing(sqlite3.connect(store_path)) as connection, connection:
         ((fields,),) = connection.execute("SELECT fields FROM spans").fetchall()
     assert "capture" not in fields
 

@@ -9,31 +9,31 @@ __all__ = ["clean", "plural", "visible", "visible_json", "visible_line"]
 # Control characters could move the cursor, change colours or set the window's title; others
 # change the order in which text is read.
 _OTHERS = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
-_CONTROL = re.compile(rf"[\x00-\x08\x0b-\x1f{_OTHERS}]")
+_CONTROL = rf"[\x00-\x08\x0b-\x1f{_OTHERS}]"
 # Also what no encoding has: of file names that are not in UTF-8.
-_UNSEEN = re.compile(rf"[\x00-\x08\x0b-\x1f{_OTHERS}\ud800-\udfff]")
-_UNSEEN_OR_BREAK = re.compile(rf"[\x00-\x1f{_OTHERS}\ud800-\udfff]")
-_IN_JSON = re.compile(rf"[{_OTHERS}\ud800-\udfff]")  # which escapes all others itself
+_UNSEEN = rf"[\x00-\x08\x0b-\x1f{_OTHERS}\ud800-\udfff]"
+_UNSEEN_OR_BREAK = rf"[\x00-\x1f{_OTHERS}\ud800-\udfff]"
+_IN_JSON = rf"[{_OTHERS}\ud800-\udfff]"  # which escapes all others itself
 
 
 def clean(text: str) -> str:
     """`text` without what a terminal would obey."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return re.sub(_CONTROL, "", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def visible(text: str) -> str:
     """`text` with escapes for what a terminal would obey, or cannot be told; lines stay lines."""
-    return _UNSEEN.sub(_escape, text.replace("\r\n", "\n"))
+    return re.sub(_UNSEEN, _escape, text.replace("\r\n", "\n"))
 
 
 def visible_line(text: object) -> str:
     """A path, or another name, on one line: a line break in it is an escape, too."""
-    return _UNSEEN_OR_BREAK.sub(_escape, str(text))
+    return re.sub(_UNSEEN_OR_BREAK, _escape, str(text))
 
 
 def visible_json(text: str) -> str:
     """The same JSON, in which no string has what a terminal would obey."""
-    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return re.sub(_IN_JSON, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def plural(count: int, noun: str) -> str:

@@ -14,15 +14,15 @@ __all__ = ["json_text", "json_text_of", "json_text_start", "json_texts", "with_b
 
 _MOST_BYTES = 4  # of one character in UTF-8
 # A text, which may be cut off; a float whose exponent `json` writes otherwise; a separator.
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|-?\d+(?:\.\d+)?e-?\d+|[,:]', re.DOTALL)
+_PIECE = r'(?s)"[^"\\]*(?:\\.[^"\\]*)*"?|-?\d+(?:\.\d+)?e-?\d+|[,:]'
 _LONGEST_NUMBER = (
     32  # characters; a token that the end cuts is not to be mistaken for a shorter one
 )
 _SPACED = {",": ", ", ":": ": "}
 # What both spell alike: most attributes are such a text, or a number without a sign.
-_ALIKE = re.compile(rb'"[^"\\\x00-\x1f]*"|[1-9][0-9]{0,17}|0|true|false|null')
+_ALIKE = rb'"[^"\\\x00-\x1f]*"|[1-9][0-9]{0,17}|0|true|false|null'
 # A number that orjson and `json` may spell differently: with an exponent, or close to zero.
-_ODD_NUMBER = re.compile(r"\de|\b0\.0000")
+_ODD_NUMBER = r"\de|\b0\.0000"
 _BACKSLASH, _QUOTE = "\0", "\1"  # JSON has no raw control characters
 _LARGE = 1 << 63
 # Decoded JSON has no cycles.
@@ -31,7 +31,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False)
 
 def json_text(data: bytes) -> str:
     """JSON that `encode` made, as ``json.dumps`` writes it; characters outside of ASCII stay."""
-    if _ALIKE.fullmatch(data):
+    if re.fullmatch(_ALIKE, data):
         try:
             return data.decode()
         except UnicodeDecodeError:  # a store holds what somebody has put there
@@ -93,7 +93,7 @@ def with_blanks(text: str) -> str | None:
         text = text.replace("\\\\", _BACKSLASH).replace('\\"', _QUOTE)
     parts = text.split('"')  # every other one stands between two strings
     between = '"'.join(parts[::2])
-    if _ODD_NUMBER.search(between):
+    if re.search(_ODD_NUMBER, between):
         return None
     parts[::2] = between.replace(",", ", ").replace(":", ": ").split('"')
     text = '"'.join(parts)
@@ -105,14 +105,14 @@ def json_text_start(data: bytes, count: int) -> str:
     most = _MOST_BYTES * count
     if len(data) > most:
         text = data[:most].decode(errors="ignore")
-    elif _ALIKE.fullmatch(data) or not _is_compact(data):
+    elif re.fullmatch(_ALIKE, data) or not _is_compact(data):
         return json_text(data)[:count]
     else:
         text = data.decode()
     # The blanks only make it longer: what comes later is not in it.
     text = text[: count + _LONGEST_NUMBER]
     spaced = with_blanks(text)
-    return (_TOKEN.sub(_spelled, text) if spaced is None else spaced)[:count]
+    return (re.sub(_PIECE, _spelled, text) if spaced is None else spaced)[:count]
 
 
 def _is_compact(data: bytes) -> bool:

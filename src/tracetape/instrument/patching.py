@@ -11,7 +11,15 @@ from tracetape._modules import warn_missing
 from tracetape.diagnostics import internal_error, logger
 from tracetape.instrument.integration import Target
 
-__all__ = ["Patch"]
+__all__ = ["Patch", "after_import"]
+
+
+def after_import(module: str, call: Callable[[Any], None]) -> None:
+    """Call this with a module: now if it is imported, else right after that."""
+    with loading:
+        import wrapt  # it brings asyncio: only for who uses integrations
+
+    wrapt.register_post_import_hook(call, module)
 
 
 class Patch:
@@ -43,10 +51,7 @@ class Patch:
         self._on = True
         if not self._hooked:
             self._hooked = True
-            with loading:
-                import wrapt  # it brings asyncio: only for who uses integrations
-
-            wrapt.register_post_import_hook(self._after_import, self.target.module)
+            after_import(self.target.module, self._after_import)
         elif self._module is not None:
             self._after_import(self._module)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from types import ModuleType, NoneType
 from typing import Any
 
 from tracetape._modules import is_installed, load
-from tracetape.diagnostics import warn_once
+from tracetape.diagnostics import internal_error, warn_once
 from tracetape.exceptions import IntegrationMissingError, InvalidTypeError, InvalidValueError
 from tracetape.instrument.autolog_options import options
 from tracetape.instrument.credentials import remember_environment
 from tracetape.instrument.integration import Integration
-from tracetape.instrument.patching import Patch
+from tracetape.instrument.patching import Patch, after_import
 from tracetape.instrument.providers import register_provider
 from tracetape.instrument.third_party import third_party
 from tracetape.limits import checked_flag
@@ -33,12 +34,23 @@ __all__ = [
     "register",
 ]
 
-# Our own: packages, whose module `integration` is imported when they are first switched on.
+# Our own: packages, whose module `integration` is imported with the first of the libraries.
 _PACKAGES = {
     "agents": "tracetape_agents",
     "anthropic": "tracetape_anthropic",
     "databricks": "tracetape_databricks",
     "openai": "tracetape_openai",
+}
+_LIBRARIES = {
+    "agents": ("agents",),
+    "anthropic": ("anthropic",),
+    "databricks": (
+        "databricks.sdk",
+        "databricks.ai_search",
+        "databricks.vector_search",
+        "mlflow.deployments",
+    ),
+    "openai": ("openai",),
 }
 _OF_INSTRUMENT = {"threads": "tracetape.instrument.threads"}
 _OWN = frozenset({*_PACKAGES, *_OF_INSTRUMENT})
@@ -56,6 +68,8 @@ _MLFLOW_KEYWORDS = frozenset(
 )
 
 _patches: dict[str, list[Patch]] = {}
+_waiting: set[str] = set()  # integrations that are on, and of whose libraries none is imported
+_hooked: set[str] = set()
 _left_off: frozenset[str] | None = None  # by the last `autolog`; None: all are
 
 
@@ -218,32 +232,55 @@ def _names(option: str, given: Any) -> list[str]:
 
 def active() -> frozenset[str]:
     """Names of the integrations that are on."""
-    return frozenset(n for n, some in _patches.items() if any(p.is_on() for p in some))
+    patched = (n for n, some in _patches.items() if any(p.is_on() for p in some))
+    return frozenset((*patched, *_waiting))
 
 
 def _switch(name: str, *, on: bool) -> None:
     if on and is_disabled():
         return  # the user wants nothing patched at all
-    if name not in _patches:
-        if not on:
-            return
+    if on:
         for module in _PROVIDER_RULES:
             rules = _part(module, "providers", "providers are named by their host only")
             if rules is not None:
                 register_provider(rules.provider)
-        found = integration(name)
-        if found is None:
-            return
-        _patches[name] = [Patch(target) for target in found.targets]
-    if on:
         remember_environment()
-    for patch in _patches[name]:
+        if name not in _patches and not _is_library_imported(name):
+            _wait_for_library(name)
+            return
+    _waiting.discard(name)
+    for patch in patches(name) if on else _patches.get(name, ()):
         patch.switch_on() if on else patch.switch_off()
+
+
+def _is_library_imported(name: str) -> bool:
+    return name not in _LIBRARIES or any(one in sys.modules for one in _LIBRARIES[name])
+
+
+def _wait_for_library(name: str) -> None:
+    """Switch an integration on once the program imports its library; before, it costs nothing."""
+    if load(_PACKAGES[name], _lost(name)) is None:
+        return
+    _waiting.add(name)
+    if name not in _hooked:
+        _hooked.add(name)
+        for library in _LIBRARIES[name]:
+            after_import(library, partial(_library_imported, name))
+
+
+def _library_imported(name: str, library: ModuleType) -> None:
+    del library
+    try:
+        if name in _waiting:
+            _switch(name, on=True)
+            _get_ready()
+    except Exception:  # noqa: BLE001 - it would break the user's import
+        internal_error(f"switching {name} on")
 
 
 def _get_ready() -> None:
     """Have loaded, meanwhile, what the first calls and the first spans will need."""
-    on = active()
+    on = active() - _waiting
     if on:
         found = [integration(name) for name in sorted(on)]
         runtime.get_ready(module for one in found if one is not None for module in one.ahead)
@@ -266,13 +303,16 @@ def integration(name: str) -> Integration | None:
     """The integration of this name; None with one warning if it cannot be imported."""
     if name not in _OWN:
         return third_party.find(name)
-    lost = f"calls of {name} are not traced"
     if name in _OF_INSTRUMENT:
-        module = load(_OF_INSTRUMENT[name], lost)
+        module = load(_OF_INSTRUMENT[name], _lost(name))
     else:
-        module = _part(_PACKAGES[name], "integration", lost)
+        module = _part(_PACKAGES[name], "integration", _lost(name))
     found: Integration | None = None if module is None else module.INTEGRATION
     return found
+
+
+def _lost(name: str) -> str:
+    return f"calls of {name} are not traced"
 
 
 def _part(package: str, name: str, lost: str) -> ModuleType | None:
@@ -286,8 +326,13 @@ def problem(name: str) -> str:
 
 
 def patches(name: str) -> list[Patch]:
-    """The patches of an integration that was on, applied or waiting for an import."""
-    return _patches.get(name, [])
+    """The patches of an integration, applied or waiting for an import; none if it is missing."""
+    if name not in _patches:
+        found = integration(name)
+        if found is None:
+            return []
+        _patches[name] = [Patch(target) for target in found.targets]
+    return _patches[name]
 
 
 def packages() -> frozenset[str]:

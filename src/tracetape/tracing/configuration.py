@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,7 @@ class _Restore(AbstractContextManager[None]):
 
     def __exit__(self, *exc: object) -> None:
         # Where traces go in MLflow's words is said by other functions than `configure`.
-        runtime.use(replace(self._before, destination=runtime.config.destination))
+        runtime.use(self._before._replace(destination=runtime.config.destination))
 
 
 def configure(

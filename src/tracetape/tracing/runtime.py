@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +60,7 @@ class Runtime:
 
     def change(self, **settings: Any) -> None:
         """Let other settings hold; those that are not given stay."""
-        self.use(replace(self.config, **settings))
+        self.use(self.config._replace(**settings))
 
     def get_ready(self, modules: Iterable[str] = ()) -> None:
         """Something will be recorded: have what that needs loaded, and `modules`, meanwhile."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracetape._lazy import loading
 from tracetape.exceptions import InvalidValueError
@@ -26,10 +26,10 @@ _CAPTURE = "TRACETAPE_CAPTURE"
 _DESTINATION = "TRACETAPE_TRACING_DESTINATION"
 
 Processor = Callable[["LiveSpan"], Any]
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Destination:
+class Destination(NamedTuple):
     """MLflow's words on where traces go, which each trace keeps.
 
     Attributes:
@@ -40,11 +40,10 @@ class Destination:
     experiment_id: str | None = None
     experiment_name: str | None = None
     tracking_uri: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = _NONE
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """All settings but the store; `configure` says what they mean.
 
     Attributes:
@@ -64,10 +63,10 @@ class Config:
     sampling_ratio: float = 1.0
     keep_errors: bool = False
     async_logging: bool = True
-    prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    prices: Mapping[str, Mapping[str, float]] = _NONE
     otel: OtelContext | None = None
     destination: Destination | None = None
-    media: MediaPolicy = field(default_factory=MediaPolicy)
+    media: MediaPolicy = MediaPolicy()
     retention: Retention | None = None
     privacy: Privacy = OPEN
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -36,3 +38,28 @@ def test_a_library_that_is_not_installed_is_an_error_with_the_command(
     monkeypatch.setattr(registry, "is_installed", lambda _package: False)
     with pytest.raises(IntegrationMissingError, match="run `pip install"):
         module.autolog()
+
+
+def test_an_integration_is_loaded_with_its_library(run_python: Callable[..., Any]) -> None:
+    """A program that never imports a library pays nothing for it; one that does is traced."""
+    done = run_python(
+        """
+import sys
+import tracetape
+from tracetape.instrument import registry
+tracetape.autolog()
+def loaded():
+    return sorted(n for n in sys.modules if n.startswith("tracetape_") and n.endswith(".integration"))
+print(sorted(registry.active()), loaded(), "databricks" in sys.modules)
+import anthropic
+print(loaded(), hasattr(anthropic.Anthropic.request, "__wrapped__"))
+tracetape.autolog(disable=True)
+import openai
+print(sorted(registry.active()), hasattr(openai.OpenAI.request, "__wrapped__"))
+"""
+    )
+    assert done.stdout.splitlines() == [
+        "['agents', 'anthropic', 'databricks', 'openai', 'threads'] [] False",
+        "['tracetape_anthropic.integration'] True",
+        "[] False",
+    ]

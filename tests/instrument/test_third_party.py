@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 from groq import Groq
-from tracetape.cassettes.rewriting import write
 
 import tracetape
 from tracetape.cassettes import cassette
+from tracetape.cassettes.rewrite import write
 from tracetape.entities import Span, SpanStatusCode
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
 from tracetape.exchange.from_trace import interactions_of

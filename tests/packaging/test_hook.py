@@ -34,9 +34,9 @@ LEFT_OUT = {
     "urllib3",
     "websockets",
 }
-# What we wait for, and never import: SDKs, and those who make the standard library green.
+# What we wait for, and never import: SDKs, mocks, and those who make the standard library green.
 AWAITED = {"agents", "anthropic", "concurrent", "databricks", "mlflow", "openai", "threading"}
-AWAITED |= {"eventlet", "gevent"}
+AWAITED |= {"eventlet", "gevent", "respx"}
 MODULE = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)*")
 
 

@@ -280,9 +280,9 @@ def _library_imported(name: str, library: ModuleType) -> None:
 
 def _get_ready() -> None:
     """Have loaded, meanwhile, what the first calls and the first spans will need."""
-    on = active() - _waiting
+    on = active()
     if on:
-        found = [integration(name) for name in sorted(on)]
+        found = [integration(name) for name in sorted(on - _waiting)]
         runtime.get_ready(module for one in found if one is not None for module in one.ahead)
 
 

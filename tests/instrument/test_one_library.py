@@ -49,13 +49,14 @@ import tracetape
 from tracetape.instrument import registry
 tracetape.autolog()
 def loaded():
-    return sorted(n for n in sys.modules if n.startswith("tracetape_") and n.endswith(".integration"))
+    return [name for name in sorted(sys.modules) if "_" in name and name.endswith(".integration")]
 print(sorted(registry.active()), loaded(), "databricks" in sys.modules)
 import anthropic
-print(loaded(), hasattr(anthropic.Anthropic.request, "__wrapped__"))
+wrapped = lambda client: hasattr(client.request, "__wrapped__")
+print(loaded(), wrapped(anthropic.Anthropic))
 tracetape.autolog(disable=True)
 import openai
-print(sorted(registry.active()), hasattr(openai.OpenAI.request, "__wrapped__"))
+print(sorted(registry.active()), wrapped(openai.OpenAI))
 """
     )
     assert done.stdout.splitlines() == [

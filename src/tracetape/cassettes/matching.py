@@ -70,6 +70,7 @@ class Matcher:
         self.parts = tuple(
             part for part in MATCH_ON if part in wanted or ("uri" in wanted and part in _URI)
         )
+        self._parts = [_PARTS[part] for part in self.parts]
         self._null_is_absent = null_is_absent
         self._body_fields = [f.split(".")[1:] for f in ignore if f.startswith("body.")]
         self._query_fields = {f.partition(".")[2] for f in ignore if f.startswith("query.")}
@@ -77,7 +78,7 @@ class Matcher:
     def key(self, request: Request) -> tuple[Any, ...]:
         """Equal for requests that match."""
         url = urlsplit(request.url)
-        return tuple(_PARTS[part](self, request, url) for part in self.parts)
+        return tuple([part(self, request, url) for part in self._parts])
 
     def first(
         self, sent: Request, numbers: Iterable[int], recorded: Callable[[int], Request]
@@ -102,6 +103,8 @@ class Matcher:
         return _without_null(value) if self._null_is_absent else value
 
     def _query(self, url: SplitResult) -> tuple[tuple[str, str], ...]:
+        if not url.query:
+            return ()
         pairs = parse_qsl(url.query, keep_blank_values=True)
         return tuple(sorted(pair for pair in pairs if pair[0] not in self._query_fields))
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import orjson
 import yaml
 
-from tracetape.cassettes.file import foreign
+from tracetape.cassettes.file import foreign, own_yaml
 from tracetape.cassettes.file.bodies import MAX_BODY, decoded, from_base64, from_stored, is_known
 from tracetape.cassettes.file.model import (
     ENCODING_HEADERS,
@@ -121,6 +121,9 @@ def _document(data: bytes) -> Any:
             return orjson.loads(data)  # its escapes for emoji are not YAML
         except orjson.JSONDecodeError:
             pass  # a mapping of YAML may begin so too
+    ours = own_yaml.document(data)
+    if ours is not None:
+        return ours
     _check(data)
     return yaml.load(data, Loader=_Loader)  # noqa: S506 - it is a safe loader
 

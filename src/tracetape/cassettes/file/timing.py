@@ -9,6 +9,7 @@ from tracetape.cassettes.file.model import Chunk
 __all__ = ["chunks", "sizes"]
 
 _IN_A_LINE = 12
+_FOREVER = float("inf")
 
 
 def sizes(parts: list[Chunk]) -> str:
@@ -28,13 +29,14 @@ def chunks(body: bytes, stored: Any) -> list[Chunk]:
     try:
         pairs = stored if isinstance(stored, list) else [p.split("+") for p in str(stored).split()]
         for size, milliseconds in pairs:
-            end = at + int(size)
-            found.append(Chunk(body[at:end], float(milliseconds) / 1000))
+            end, delay = at + int(size), float(milliseconds) / 1000
+            if end < at or not 0 <= delay < _FOREVER:
+                raise ValueError("a part has no such size or time")
+            found.append(Chunk(body[at:end], delay))
             at = end
     except (TypeError, ValueError):
-        found = []
-    makes_sense = all(0 <= chunk.delay < float("inf") for chunk in found)
-    if makes_sense and b"".join(chunk.data for chunk in found) == body:
+        at = -1
+    if at >= len(body):
         return found
     return [Chunk(body)] if body else []
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["lines"]
+__all__ = ["is_plain", "is_printable", "lines"]
 
 # Text that reads as itself without quotes: no number, no keyword, no sign of YAML.
 _PLAIN = re.compile(r"[A-Za-z/](?:[A-Za-z0-9 _./+*;=,()%&?~@-]|:(?=[^\s]))*")
@@ -17,7 +17,7 @@ _KEYWORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 _UNFIT = re.compile(
     "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
-_UNFIT_ASCII = re.compile(r"[^\t\n\x20-\x7e]")  # many times faster
+_FIT_ASCII = bytes((*b"\t\n", *range(0x20, 0x7F)))  # to look for others is ten times faster
 _BLANK = "\\ "  # a blank that begins a continued line must say so
 _NOT_PRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
@@ -60,14 +60,15 @@ def _value(item: Any, indent: int) -> str:
 
 
 def _name(text: str) -> str:
-    return text if _is_plain(text) else _escaped(text)  # a key has one line
+    return text if is_plain(text) else _escaped(text)  # a key has one line
 
 
 def _scalar(text: str, indent: int) -> str:
-    return text if _is_plain(text) else _quoted(text, indent + 2)
+    return text if is_plain(text) else _quoted(text, indent + 2)
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
+    """Whether a text stands for itself without quotes."""
     fits = _PLAIN.fullmatch(text) is not None
     return fits and text.lower() not in _KEYWORDS and text[-1] != " "
 
@@ -75,12 +76,19 @@ def _is_plain(text: str) -> bool:
 def _block(text: str, indent: int) -> str:
     if text[0] in " \t\n" or " \n" in text or "\t\n" in text or text[-1] in " \t":
         return _quoted(text, indent)  # an editor would take these blanks away
-    if (_UNFIT_ASCII if text.isascii() else _UNFIT).search(text):
+    if not is_printable(text):
         return _quoted(text, indent)
     chomping = "-" if text[-1] != "\n" else "+" if text.endswith("\n\n") else ""
     margin = " " * indent
     rows = text.removesuffix("\n").split("\n")
     return "\n".join([f"|{chomping}", *(margin + row if row else "" for row in rows)])
+
+
+def is_printable(text: str) -> bool:
+    """Whether YAML takes all characters as they are, and no other for a line's end."""
+    if text.isascii():
+        return not text.encode().translate(None, _FIT_ASCII)
+    return _UNFIT.search(text) is None
 
 
 def _quoted(text: str, indent: int) -> str:

@@ -21,42 +21,57 @@ _ASKED, _SLEEP = "_calculate_retry_timeout", "_sleep"
 _CLOCK, _SERVICES = "databricks.sdk.clock", "databricks.sdk.service."
 
 _patches = Patches()
+_looked = 0  # how many modules there were at the last look for those of SDKs
+_known: list[str] = []
+_changed = 0  # and at the last change of these
 _seen: set[str] = set()
-_looked = 0
 
 
 def watch() -> None:
     """Change the SDKs; called before they get an answer or a miss: by then they are imported."""
-    global _looked
-    if len(sys.modules) == _looked:
+    global _looked, _known, _changed
+    number = len(sys.modules)
+    if number == _changed:
         return
-    _looked = len(sys.modules)
-    for name, module in [*sys.modules.items()]:
-        if name in _seen or not isinstance(module, ModuleType):
-            continue
-        if name.endswith(_CLIENTS):
-            for cls in _with_own(getattr(module, "BaseClient", None), _ASKED):
-                _patches.wrap(cls, _ASKED, _asked)
-        elif name.endswith(_RESOURCES):
-            for kind in ("SyncAPIResource", "AsyncAPIResource"):
-                for cls in _with_own(getattr(module, kind, None), _SLEEP):
-                    _patches.wrap(cls, _SLEEP, _slept)
-        elif name == _CLOCK:
-            if hasattr(module, "RealClock"):
-                _patches.wrap(module.RealClock, "sleep", _slept)
-        elif not (name.startswith(_SERVICES) and isinstance(vars(module).get("time"), ModuleType)):
-            continue
-        else:
-            _patches.put(module, "time", _Time(module.time))
-        _seen.add(name)
+    if number != _looked:
+        _looked = number
+        _known = [name for name in [*sys.modules] if _is_known(name)]
+    _changed = number
+    for name in _known:
+        module = sys.modules.get(name)
+        if name not in _seen and isinstance(module, ModuleType) and _change(name, module):
+            _seen.add(name)
 
 
 def undo() -> None:
     """Put the originals back."""
-    global _looked
-    _looked = 0
+    global _changed
+    _changed = 0
     _seen.clear()
     _patches.undo()
+
+
+def _is_known(name: str) -> bool:
+    return name.endswith((_CLIENTS, _RESOURCES)) or name == _CLOCK or name.startswith(_SERVICES)
+
+
+def _change(name: str, module: ModuleType) -> bool:
+    """Change a module; whether there was something to change."""
+    if name.endswith(_CLIENTS):
+        for cls in _with_own(getattr(module, "BaseClient", None), _ASKED):
+            _patches.wrap(cls, _ASKED, _asked)
+    elif name.endswith(_RESOURCES):
+        for kind in ("SyncAPIResource", "AsyncAPIResource"):
+            for cls in _with_own(getattr(module, kind, None), _SLEEP):
+                _patches.wrap(cls, _SLEEP, _slept)
+    elif name == _CLOCK:
+        if hasattr(module, "RealClock"):
+            _patches.wrap(module.RealClock, "sleep", _slept)
+    elif isinstance(vars(module).get("time"), ModuleType):
+        _patches.put(module, "time", _Time(module.time))
+    else:
+        return False
+    return True
 
 
 def _with_own(cls: Any, name: str) -> Iterator[type]:

@@ -20,6 +20,11 @@ _OF_MESSAGES = frozenset({"role", "content", "tool_calls", "reasoning_content", 
 _FILTERS = "content_filter_results"  # Azure's
 _NOTHING: tuple[Any, ...] = ("", [], {})
 _OBFUSCATION = {"obfuscation"}
+# The fields of a chunk, and of its choice, that the SDK has names for in all versions; and the one
+# that only hides how long a chunk is.
+_OF_CHUNK = {"choices", "created", "id", "model", "object", "usage"} | _OBFUSCATION
+_OF_CHUNK |= {"service_tier", "system_fingerprint"}
+_OF_CHOICE = {"delta", "finish_reason", "index", "logprobs"}
 _EXTRA = "__pydantic_extra__"  # what `model_extra` gives, at half its price
 
 
@@ -56,6 +61,8 @@ class ChatCompletions(ChoicesCall):
 
     def _only_text(self, chunk: Any) -> bool:
         """Take the common chunk, one choice that continues its text, at a tenth of the price."""
+        if type(chunk) is dict:
+            return self._only_text_of(chunk)
         choices = getattr(chunk, "choices", None)
         if type(choices) is not list or len(choices) != 1 or getattr(chunk, "usage", None):
             return False
@@ -74,10 +81,32 @@ class ChatCompletions(ChoicesCall):
             or index not in self._choices
         ):
             return False
-        text = self._choices[index]["message"].get("content")
-        if not isinstance(text, Text) or type(delta.content) is not str:
+        return self._continue_text(index, delta.content)
+
+    def _only_text_of(self, chunk: dict[str, Any]) -> bool:
+        choices = chunk.get("choices")
+        if type(choices) is not list or len(choices) != 1 or not chunk.keys() <= _OF_CHUNK:
             return False
-        text.add(delta.content)
+        choice = choices[0]
+        if type(choice) is not dict or not choice.keys() <= _OF_CHOICE or chunk.get("usage"):
+            return False
+        delta, index = choice.get("delta"), choice.get("index")
+        if (
+            type(delta) is not dict
+            or delta.keys() != _CONTENT
+            or choice.get("finish_reason") is not None
+            or choice.get("logprobs") is not None
+            or type(index) is not int
+            or index not in self._choices
+        ):
+            return False
+        return self._continue_text(index, delta["content"])
+
+    def _continue_text(self, index: int, content: Any) -> bool:
+        text = self._choices[index]["message"].get("content")
+        if not isinstance(text, Text) or type(content) is not str:
+            return False
+        text.add(content)
         return True
 
     def continue_choice(self, index: int, delta: dict[str, Any]) -> None:

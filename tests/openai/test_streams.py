@@ -19,6 +19,7 @@ from openai.types.chat import ChatCompletionChunk
 
 import tracetape
 from tracetape.entities import Span
+from tracetape.instrument import call as call_module
 from tracetape.testing import CapturedTraces, capture
 
 T = TypeVar("T")
@@ -538,3 +539,41 @@ async def test_an_answer_that_the_users_model_refuses_is_kept(
         assert "ValidationError" in str(span.status.description)
         assert (said(span), span.model_name) == (WRONG, "m-1")
         assert span.get_attribute("tracetape.llm.finish_reasons") == ["stop"]
+
+
+# -- what is kept of chunks until they are read ----------------------------------------------------
+
+
+def test_a_chunk_that_the_user_changes_is_recorded_as_it_came(
+    far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """It is his as soon as he has it."""
+    for one in far_end.client().chat.completions.create(**ASK, stream=True):
+        one.choices[0].delta.content = "changed"
+        one.model = "changed"
+    assert (said(only_span(traces)), only_span(traces).model_name) == ("Hi", "m-1")
+
+
+def test_of_a_stream_that_was_left_early_nothing_is_kept_that_the_user_has_not_got(
+    far_end: FarEnd, traces: CapturedTraces
+) -> None:
+    """Though all of it came in one part."""
+    stream = far_end.client().chat.completions.create(**ASK, stream=True)
+    next(iter(stream))
+    stream.response.close()
+    assert said(only_span(traces)) == "H"
+
+
+def test_of_a_very_long_stream_the_oldest_chunks_are_read_meanwhile(
+    far_end: FarEnd, traces: CapturedTraces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits to be read has a bound, and the answer is whole."""
+    monkeypatch.setattr("tracetape.instrument.call._MOST_TEXTS", 20_000)
+    words = [f"{n} " for n in range(500)]
+    body = events(*HELLO[:1], *(chunk({"content": word}) for word in words))
+    far_end.answers = [http.Response(200, content=body, headers=STREAM)]
+    most = 0
+    for _ in far_end.client().chat.completions.create(**ASK, stream=True):
+        most = max(most, *(len(call._texts) for call in call_module._streaming))
+    assert most < 100
+    assert said(only_span(traces)) == "".join(words)

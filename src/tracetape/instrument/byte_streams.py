@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import lru_cache
 from typing import Any, TypeVar
 
 __all__ = ["ByteStream", "class_for", "library_of"]
@@ -43,7 +44,13 @@ _Kind = TypeVar("_Kind", bound=ByteStream)
 
 def library_of(response: Any) -> str | None:
     """The HTTP library that a response is of, though its class may be the user's."""
-    for ancestor in type(response).__mro__:
+    kind: type = type(response)
+    return _library_of(kind)
+
+
+@lru_cache(maxsize=64)
+def _library_of(kind: type) -> str | None:
+    for ancestor in kind.__mro__:
         name = ancestor.__module__.partition(".")[0]
         module = sys.modules.get(name)
         if hasattr(module, "SyncByteStream") and hasattr(module, "AsyncByteStream"):

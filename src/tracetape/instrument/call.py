@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
+from sys import getsizeof
 from typing import Any, ParamSpec, Protocol, TypeAlias
 from weakref import WeakSet
 
@@ -42,10 +43,17 @@ __all__ = [
 _COUNTED = 16  # chunks: what a stream holds is counted so often
 _BEGINNING = 64  # characters of a text that tell whether it is a stream of events
 _CHUNK_BYTES = 128  # of one, about, as the extractor keeps it
+_MOST_TEXTS = 1 << 20  # bytes of a stream's texts; beyond it each new one lets an old one be read
 _P = ParamSpec("_P")
 # Reads what has come of a body: gives its chunks to the call, or gives back the plain answer; and
 # whether it saw the end of a stream.
 Rest: TypeAlias = Callable[["Call"], tuple[Any, bool]]
+
+
+class Event(Protocol):
+    """The event of a stream of which the SDK has just made a chunk."""
+
+    text: str | None
 
 
 class Builder(Protocol):
@@ -117,6 +125,7 @@ class Call:
     __slots__ = (
         "__weakref__",
         "_count",
+        "_event",
         "_first",
         "_held",
         "_last",
@@ -126,6 +135,7 @@ class Call:
         "_span",
         "_started",
         "_status_code",
+        "_texts",
         "_unread",
         "client",
         "propagates",
@@ -144,6 +154,8 @@ class Call:
         self._status_code: int | None = None
         self.usage_asked: dict[str, Any] | None = None  # added to the body; its answer is hidden
         self._latest: Any = None  # the chunk that came last
+        self._event: Event | None = None  # and what it was made of, if its text is kept
+        self._texts: list[str] = []
         self._rest: Rest | None = None
         self.propagates = False  # whether its request is to have a `traceparent`
         # Until the first request is built: the client, and the options of its SDK that it is of.
@@ -282,10 +294,60 @@ class Call:
         if self._span._trace.dropped:
             self._unread.forget_chunks()
 
+    def keeps_texts(self, event: Event) -> bool:
+        """Whether `keep` may take the place of `chunk`; `event` has the text of each."""
+        if not self._unread.kind.reads_later:
+            return False
+        self._event = event
+        return True
+
+    def keep(self, chunk: Any) -> bool:
+        """As `chunk`, which came now; of it the text is kept, and read when the span is."""
+        text = None if self._event is None else self._event.text
+        if text is None:
+            return self.chunk(chunk)
+        self._last = perf_counter_ns()
+        self._latest = chunk
+        self._texts.append(text)
+        self._count = count = self._count + 1
+        if not self._first or not count % _COUNTED:
+            self._look_at(chunk)
+        return not self.usage_asked or not self._is_hidden(chunk)
+
+    @_guarded
+    def _look_at(self, chunk: Any) -> None:
+        if not self._first and not self._unread.extractor.is_head(chunk):
+            self._first = self._last
+        if not self._count % _COUNTED:
+            self._count_texts()
+
+    def _count_texts(self) -> None:
+        """As `_count_held`, of texts; the oldest of a very long stream are read."""
+        texts = self._texts
+        size = sum(map(getsizeof, texts[-_COUNTED:]))
+        self._held += size
+        self._span._grow(size)
+        if self._span._trace.dropped:
+            texts.clear()
+            self._unread.forget_chunks()
+        elif self._held > _MOST_TEXTS:
+            oldest = texts[: 2 * _COUNTED]
+            del texts[: 2 * _COUNTED]
+            for text in oldest:
+                self._unread.take(text)
+            size = len(oldest) * _CHUNK_BYTES - sum(map(getsizeof, oldest))
+            self._held += size
+            self._span._grow(size)
+
     @_guarded
     def add_fields(self, fields: dict[str, Any]) -> None:
         """Record what is known beside the answer."""
         self._span.set_fields(fields)
+
+    def answered_with(self, headers: Any, name: str) -> None:
+        """Take the answer's headers; `name` is the one that has its id."""
+        self._unread.headers = (headers, name)
+        self._leave_unread()
 
     def condensed(self, answer: Any) -> Any:
         """The plain answer, or what is to be kept of it."""
@@ -367,6 +429,7 @@ class Call:
                     self._read(answer)
                 elif self._count:
                     self._keep_stream("error")
+                    self._read_stream()  # what it says comes before the exception
                 self._span._failed(exception)
             finally:
                 self._span._finish()
@@ -391,12 +454,21 @@ class Call:
         if self._count:
             if self._first:
                 fields["time_to_first_token_ns"] = self._first - self._started
-            self._span._read()  # the request, before its answer
-            result = self._unread.extractor.result(None)
-            self._span._grow(-self._held)
-            self._span._keep_outputs(encoded(result.outputs))
-            self._keep(result)
+            if self._texts:
+                self._unread.texts, self._texts = self._texts, []
+                self._leave_unread()
+            else:
+                self._span._read()  # the request, before its answer
+                result = self._unread.extractor.result(None)
+                self._span._grow(-self._held)
+                self._span._keep_outputs(encoded(result.outputs))
+                self._keep(result)
         self._span.set_fields(fields)
+
+    def _read_stream(self) -> None:
+        if self._unread.texts is not None:
+            self._span._read()
+            self._span._grow(len(self._span._outputs or b"") - self._held)
 
     def _keep(self, result: Result) -> None:
         self._span.set_fields(taken(self._span, result))
@@ -425,6 +497,9 @@ class _CallWithChunks(Call):
     def __init__(self, span: LiveSpan, unread: Unread) -> None:
         super().__init__(span, unread)
         self._shown = 0
+
+    def keeps_texts(self, event: Event) -> bool:
+        return False  # each chunk is shown when it comes, as the user gets it
 
     def chunk(self, chunk: Any, at: int = 0) -> bool:
         is_shown = super().chunk(chunk, at)

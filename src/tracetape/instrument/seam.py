@@ -181,7 +181,7 @@ class Seam:
                 return
             if is_watchable(result, self._stream):
                 call.streaming()
-                call.add_fields(self._request_id(result.response))
+                call.answered_with(result.response.headers, self._template.request_id)
                 watch_stream(result, call)
                 return
             if type(result) in (dict, list):
@@ -192,7 +192,7 @@ class Seam:
                 call.answered(json_of(result))
                 return
             call.streaming()
-            call.add_fields(self._request_id(response))
+            call.answered_with(response.headers, self._template.request_id)
             watch_body(response, call)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading an answer")
@@ -216,14 +216,10 @@ class Seam:
         library = None if response is None else library_of(response)
         content = None if library is None else vars(response).get("_content")
         if library is not None and isinstance(content, bytes):
-            call.add_fields(self._request_id(response))
+            call.answered_with(response.headers, self._template.request_id)
             body = Body(response, sys.modules[library], call.span)
             body.keep_whole(content)
             call.reads_at_end(body.rest)
-
-    def _request_id(self, response: Any) -> dict[str, Any]:
-        value = response.headers.get(self._template.request_id)
-        return {"request_id": value} if isinstance(value, str) and value else {}
 
 
 def _describe(call: Call) -> None:

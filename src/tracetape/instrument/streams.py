@@ -7,7 +7,7 @@ iterator of chunks, and the HTTP response, whose end is the stream's end too.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import chain
 from typing import Any
 from weakref import ref
@@ -18,7 +18,7 @@ from tracetape.instrument.call import Call
 
 __all__ = ["is_watchable", "watch_stream"]
 
-_ITERATOR = "_iterator"
+_ITERATOR, _DECODER = "_iterator", "_decoder"
 # Who overrides one of these may read the response without the SDK's iterator, or make of it what
 # is not a chunk any more.
 _READING = (
@@ -52,7 +52,8 @@ def watch_stream(stream: Any, call: Call) -> None:
     if library is not None:
         unread = _Unread(Body(response, sys.modules[library], call.span))
         call.reads_at_end(unread.rest)
-    observed = _Observed(stream._iterator, call, unread)
+    keeps_texts = _watch_events(stream, call)  # before the SDK makes the iterator
+    observed = _Observed(stream._iterator, call, unread, call.keep if keeps_texts else call.chunk)
     vars(stream)[_ITERATOR] = observed
     if getattr(response, "is_closed", False):
         # It is read already, and closes its stream of bytes no more.
@@ -68,16 +69,76 @@ def watch_stream(stream: Any, call: Call) -> None:
         response.stream = keeping
 
 
+def _watch_events(stream: Any, call: Call) -> bool:
+    """Whether `call` may keep the text of each event in the place of the chunk that it becomes."""
+    decoder = vars(stream).get(_DECODER)
+    wraps = getattr(vars(stream).get("_options"), "synthesize_event_and_data", None)
+    if decoder is None or wraps is True:
+        return False
+    events = _Events(decoder)
+    if not call.keeps_texts(events):
+        return False
+    vars(stream)[_DECODER] = events
+    return True
+
+
+class _Events:
+    """The SDK's decoder of events; the text of the last one is at hand."""
+
+    __slots__ = ("_decoder", "text")
+
+    def __init__(self, decoder: Any) -> None:
+        self._decoder = decoder
+        self.text: str | None = None
+
+    def iter_bytes(self, parts: Any) -> Iterator[Any]:
+        for event in self._decoder.iter_bytes(parts):
+            self.text = getattr(event, "data", None)
+            yield event
+
+    def iter(self, lines: Any) -> Iterator[Any]:  # of openai 1.0
+        for event in self._decoder.iter(lines):
+            self.text = getattr(event, "data", None)
+            yield event
+
+    def aiter_bytes(self, parts: Any) -> AsyncIterator[Any]:
+        return _AsyncEvents(self._decoder.aiter_bytes(parts), self)
+
+    def aiter(self, lines: Any) -> AsyncIterator[Any]:
+        return _AsyncEvents(self._decoder.aiter(lines), self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoder, name)
+
+
+class _AsyncEvents(AsyncIterator[Any]):
+    """Events of an async stream; no generator, whose end the event loop would have to see to."""
+
+    __slots__ = ("_events", "_next")
+
+    def __init__(self, source: AsyncIterator[Any], events: _Events) -> None:
+        self._next = source.__anext__
+        self._events = events
+
+    async def __anext__(self) -> Any:
+        event = await self._next()
+        self._events.text = getattr(event, "data", None)
+        return event
+
+
 class _Observed(Iterator[Any], AsyncIterator[Any]):
     """The SDK's own iterator, each step of it seen by the call."""
 
-    __slots__ = ("__weakref__", "_call", "_source", "_take", "_unread")
+    __slots__ = ("__weakref__", "_call", "_next", "_source", "_take", "_unread")
 
-    def __init__(self, source: Any, call: Call, unread: _Unread | None) -> None:
+    def __init__(
+        self, source: Any, call: Call, unread: _Unread | None, take: Callable[[Any], bool]
+    ) -> None:
         self._unread = unread
         self._source = source
+        self._next: Callable[[], Any] = getattr(source, "__next__", iter(()).__next__)
         self._call = call
-        self._take = call.chunk
+        self._take = take
 
     def __iter__(self) -> _Observed:
         return self
@@ -88,7 +149,7 @@ class _Observed(Iterator[Any], AsyncIterator[Any]):
     def __next__(self) -> Any:
         try:
             while True:
-                chunk = self._source.__next__()
+                chunk = self._next()
                 if self._take(chunk):
                     return chunk
         except StopIteration:

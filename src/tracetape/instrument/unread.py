@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,19 +21,31 @@ __all__ = ["Unread", "described", "read_json", "taken"]
 
 _SCALARS = (str, int, bool, type(None))
 _RESERVED = "mlflow."
+_may_be_rounded = re.compile(r"\d{19}").search  # orjson makes floats of larger whole numbers
 
 
 class Unread:
-    """Parts of a call that nobody has read yet: its request, and its plain answer.
+    """Parts of a call that nobody has read yet: its request, and its answer or its stream.
 
     Attributes:
         asked: the request without its body; None: it was read.
         given: gives the body while the span does not have it yet; None: the span's inputs are it.
         added: keys that the seam has put into the body.
         answered: whether the span's outputs are the answer as it came.
+        texts: the JSON of each chunk of a stream; None: there is none, or it was read.
+        headers: the answer's, with the name of the one that has its id; None: it was read.
     """
 
-    __slots__ = ("_extractor", "_kind", "added", "answered", "asked", "given")
+    __slots__ = (
+        "_extractor",
+        "_kind",
+        "added",
+        "answered",
+        "asked",
+        "given",
+        "headers",
+        "texts",
+    )
 
     def __init__(
         self, kind: type[Extractor], asked: Request | None, extractor: Extractor | None = None
@@ -44,6 +57,8 @@ class Unread:
         self.given: Callable[[], dict[str, Any]] | None = None
         self.added: Mapping[str, Any] | None = None
         self.answered = False
+        self.texts: list[str] | None = None
+        self.headers: tuple[Any, str] | None = None
 
     @property
     def kind(self) -> type[Extractor]:
@@ -71,6 +86,15 @@ class Unread:
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("reading a request")
             self.asked = self.given = None
+        if self.headers is not None:
+            fields = {**fields, **self._request_id()}
+            self.headers = None
+        if self.texts is not None:
+            texts, self.texts = self.texts, None
+            try:
+                fields = {**self._stream(span, texts), **fields}
+            except Exception:  # noqa: BLE001 - the guard
+                internal_error("reading a stream")
         if self.answered:
             self.answered = False
             try:
@@ -91,6 +115,7 @@ class Unread:
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("reading a request")
         fields.pop(UNREAD, None)
+        fields.update(self._request_id())
         return {
             "inputs": inputs,
             "outputs": span._outputs,
@@ -116,6 +141,27 @@ class Unread:
             data = encoded(shown)
         attributes, fields = described(extractor, request)
         return data, _attributes(attributes), fields
+
+    def _request_id(self) -> dict[str, Any]:
+        headers = self.headers
+        value = None if headers is None else headers[0].get(headers[1])
+        return {"request_id": value} if isinstance(value, str) and value else {}
+
+    def take(self, text: str) -> None:
+        """Let the extractor read a chunk."""
+        try:
+            value = _value_of(text)
+            if value is not None:
+                self.extractor.chunk(value)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("reading a streamed chunk")
+
+    def _stream(self, span: LiveSpan, texts: list[str]) -> dict[str, Any]:
+        for text in texts:
+            self.take(text)
+        result = self.extractor.result(None)
+        span._outputs = encoded(result.outputs)
+        return taken(span, result)
 
     def _answer(self, span: LiveSpan) -> dict[str, Any]:
         body, span._outputs = read_json(span._outputs or b"null")
@@ -163,6 +209,19 @@ def read_json(data: bytes) -> tuple[Any, bytes]:
     except (ValueError, RecursionError):
         value = data.decode(errors="replace")
     return value, encoded(value)
+
+
+def _value_of(text: str) -> Any:
+    """The value of a chunk's JSON; None for what is not JSON."""
+    try:
+        if not _may_be_rounded(text):
+            return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(text)  # NaN, halves of characters, large whole numbers
+    except (ValueError, RecursionError):
+        return None
 
 
 def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:

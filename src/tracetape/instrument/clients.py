@@ -15,7 +15,7 @@ from tracetape.instrument.files import described_files
 from tracetape.instrument.integration import Extractor, Request
 from tracetape.instrument.providers import provider_of, provider_of_client
 
-__all__ = ["Client", "Clients", "Route", "body_of"]
+__all__ = ["Client", "Clients", "Given", "Route", "body_of"]
 
 _MANY_CLIENTS = 256
 _MANY_ROUTES = 256
@@ -102,7 +102,7 @@ class Client:
             and content[:1] == b"{"
             and options is not None
             and options.json_data is sent.json_data
-            and getattr(options, "extra_json", None) is getattr(sent, "extra_json", None)
+            and getattr(options, "extra_json", None) is sent.extra_json
         )
         if is_it is not self.is_watched:
             self.is_watched = is_it
@@ -138,6 +138,15 @@ class Clients:
         known = Client(client, base, self._default_provider, self._watched)
         self._known[id(client)] = known
         return known
+
+
+class Given(NamedTuple):
+    """Parts of a call's options, whatever hooks of the user's own make of those."""
+
+    json_data: Any
+    extra_json: Any
+    headers: Any
+    params: Any
 
 
 def body_of(sent: Any) -> dict[str, Any]:

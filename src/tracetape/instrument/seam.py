@@ -15,7 +15,7 @@ from tracetape.instrument.autolog_options import options
 from tracetape.instrument.body import Body, watch_body
 from tracetape.instrument.byte_streams import library_of
 from tracetape.instrument.call import Call, begin_unread
-from tracetape.instrument.clients import Client, Clients, Route, body_of
+from tracetape.instrument.clients import Client, Clients, Given, Route, body_of
 from tracetape.instrument.credentials import of_request
 from tracetape.instrument.endpoints import Endpoints
 from tracetape.instrument.integration import Extractor, Request
@@ -85,13 +85,13 @@ class Seam:
         if call is None:
             return None
         may_wait = kind.reads_later and type(sent.json_data) is dict and not _has_files(sent)
+        if may_wait:
+            call.client, call.sent = client, _given(sent)
         if may_wait and client.is_watched:
-            call.describe_later(partial(body_of, sent))
+            call.describe_later(partial(body_of, call.sent))
         else:
             call.describe(request._replace(body=body_of(sent)))
             call.keep_from_records(_told(sent))
-        if may_wait:
-            call.sent, call.client = sent, client
         return call
 
     def _route(self, client: Client, sent: Any) -> Route | None:
@@ -137,7 +137,7 @@ class Seam:
                 if more:
                     _send(args, kwargs, sent, {"json_data": {**sent.json_data, **more}})
                     if call.sent is not None:
-                        call.sent = _sent(args, kwargs)
+                        call.sent = _given(_sent(args, kwargs))
 
     def _is_own(self, stream_class: Any) -> bool:
         """Whether the SDK makes a stream of its own class, not of one of the user's."""
@@ -230,6 +230,11 @@ def _describe(call: Call) -> None:
         client.missed()
     call.keep_from_records(_told(sent))
     call.takes_request(None)
+
+
+def _given(sent: Any) -> Given:
+    extra, params = getattr(sent, "extra_json", None), getattr(sent, "params", None)
+    return Given(sent.json_data, extra, sent.headers, params)
 
 
 def _told(sent: Any) -> frozenset[str]:

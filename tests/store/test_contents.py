@@ -259,3 +259,24 @@ def test_a_batch_is_looked_up_at_once(
     about = [one for one in asked if one.startswith("SELECT") and "FROM contents" in one]
     assert 2 <= len(about) <= 4
     assert len([one for one in asked if "INTO lists" in one]) == 200
+
+
+def test_an_answer_is_kept_once_though_the_next_turn_sends_it_again(
+    tmp_path: Path, make_span: Callable[..., Span], update: Callable[..., TraceUpdate]
+) -> None:
+    """A choice has it as its message, the next request as an element of its list."""
+    path = tmp_path / "s.db"
+    store = SQLiteStore(path)
+    messages: list[Any] = [{"role": "user", "content": "hello " * 100}]
+    asked = []
+    for n in range(1, 4):
+        answer = {"role": "assistant", "content": f"answer {n} " + LONG * 2, "refusal": None}
+        choices = [{"index": 0, "message": answer, "finish_reason": "stop"}]
+        both = orjson.dumps({"messages": messages}), orjson.dumps({"id": "a", "choices": choices})
+        store.write([update(make_span(n, inputs=both[0], outputs=both[1]), trace_id=n)])
+        asked.append(both)
+        messages = [*messages, answer, {"role": "user", "content": f"and {n}?"}]
+    found = [span for n in (1, 2, 3) if (one := store.get_trace(n)) for span in one.data.spans]
+    assert [(span._inputs, span._outputs) for span in found] == asked
+    store.close()
+    assert path.read_bytes().count((LONG * 2).encode()) == 3

@@ -19,6 +19,7 @@ __all__ = ["MARK", "Content", "ContentList", "Piece", "references", "split", "wr
 MARK = b"\x1f"
 _SPLIT = 512  # bytes; what is smaller stands where it is
 _WHOLE = 1024  # bytes; a value that is not a list of messages is kept apart from this size on
+_MESSAGE = 128  # bytes; a shorter answer stands where it is
 _ELEMENT = 48  # bytes; a list of smaller elements, such as numbers, is one content
 
 
@@ -88,17 +89,42 @@ def _pieces(value: Any) -> tuple[list[Piece], list[bytes]]:
     pieces: list[Piece] = []
     texts: list[bytes] = []
     before = b"{"
-    for key, member in value.items():
-        piece = _piece(member)
-        before += orjson.dumps(key) + b":"
-        if type(piece) is bytes:
-            before += piece + b","
-        else:
-            pieces += (before, piece)
-            texts += (before, _text(piece))
-            before = b","
-    last = before.removesuffix(b",") + b"}" if before != b"," else b"}"
+    for index, (key, member) in enumerate(value.items()):
+        before += (b"," if index else b"") + orjson.dumps(key) + b":"
+        for piece in (key == "choices" and _choices(member)) or (_piece(member),):
+            if type(piece) is bytes:
+                before += piece
+            else:
+                pieces += (before, piece)
+                texts += (before, _text(piece))
+                before = b""
+    last = before + b"}"
     return [*pieces, last], [*texts, last]
+
+
+def _choices(value: Any) -> list[Piece]:
+    """The pieces of the choices of a chat, each message apart; empty: there is none.
+
+    The next turn of the chat sends the message again, as an element of its list.
+    """
+    if type(value) is not list or not all(type(choice) is dict for choice in value):
+        return []
+    pieces: list[Piece] = []
+    before = b"["
+    for number, choice in enumerate(value):
+        before += b",{" if number else b"{"
+        for index, (key, member) in enumerate(choice.items()):
+            before += (b"," if index else b"") + orjson.dumps(key) + b":"
+            piece = _piece(member)
+            if key == "message" and type(member) is dict and type(piece) is bytes:
+                piece = Content(piece) if len(piece) >= _MESSAGE else piece
+            if type(piece) is bytes:
+                before += piece
+            else:
+                pieces += (before, piece)
+                before = b""
+        before += b"}"
+    return [*pieces, before + b"]"] if pieces else []
 
 
 def _piece(value: Any) -> Piece:

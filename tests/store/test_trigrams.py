@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,7 +15,7 @@ LETTERS = 'sSßẞſfFﬀﬁﬂﬃﬄtTﬅﬆiIİkKKhẖöÖ "é'
 
 
 @pytest.fixture
-def database() -> sqlite3.Connection:
+def database() -> Iterator[sqlite3.Connection]:
     """Texts, and the index of them as a store has it."""
     connection = sqlite3.connect(":memory:")
     add_fold(connection)
@@ -23,7 +24,8 @@ def database() -> sqlite3.Connection:
         "CREATE VIRTUAL TABLE found USING fts5 (text, content = '', detail = none, "
         "columnsize = 0, tokenize = 'trigram')"
     )
-    return connection
+    yield connection
+    connection.close()
 
 
 def add(database: sqlite3.Connection, texts: list[str]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from tracetape._memory import ask_for_writing, memory
+
 __all__ = ["dumps"]
 
 
@@ -18,8 +20,11 @@ def dumps(value: Any, option: int | None = None) -> bytes:
 
     Raises:
         TypeError: JSON has no form for a part of it.
+        MemoryError: the process has a bound, and not enough is left.
     """
     try:
+        if memory.is_bounded:
+            ask_for_writing(value)
         return orjson.dumps(value, option=option)
     except TypeError:
         return b"".join(_parts(value))

@@ -9,8 +9,17 @@ from typing import Any
 
 import orjson
 
-__all__ = ["MAX_BUFFER", "UnencodableError", "convert", "is_sentinel", "text_of", "utf8_text"]
+__all__ = [
+    "MAX_BUFFER",
+    "NO_MEMORY",
+    "UnencodableError",
+    "convert",
+    "is_sentinel",
+    "text_of",
+    "utf8_text",
+]
 
+NO_MEMORY = b'"<not recorded: the process has not enough memory left>"'
 MAX_BUFFER = 1024  # bytes of a binary value that are shown; more is summarised by its size
 _MAX_CACHED_TYPES = 2048  # classes made at run time must not pile up in the cache
 

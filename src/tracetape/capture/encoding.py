@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from tracetape._lazy import loading
-from tracetape.capture.conversion import convert
+from tracetape._memory import ask_for_reading, ask_for_writing, memory
+from tracetape.capture.conversion import NO_MEMORY, convert
 
 __all__ = ["decode", "encode", "holds_odd_float"]
 
@@ -32,9 +33,13 @@ def encode(value: Any, *, finite: bool = False) -> bytes:
         finite: it holds no NaN and no infinity, which are not looked for then.
     """
     try:
+        if memory.is_bounded:
+            ask_for_writing(value)
         data = orjson.dumps(value, convert, _OPTIONS)
         # orjson writes NaN and infinities as null.
         odd = not finite and b"null" in data and holds_odd_float(value)
+    except MemoryError:
+        return NO_MEMORY
     except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - a subclass of str or dict may run any code of the user
         return _encode_safely(value)
     if odd:
@@ -69,6 +74,8 @@ def decode(data: bytes | None) -> Any:
     """The Python value of JSON made by `encode`; None for None; of what is not JSON, the text."""
     if data is None:
         return None
+    if memory.is_bounded:
+        ask_for_reading(data)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:  # a store holds what somebody has put there

@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from tracetape.capture.conversion import convert, is_sentinel, text_of, utf8_text
+from tracetape._memory import ask_for_bytes, memory
+from tracetape.capture.conversion import NO_MEMORY, convert, is_sentinel, text_of, utf8_text
 
 __all__ = ["encode_safely", "walk_for_odd_float"]
 
@@ -27,9 +28,25 @@ class _Unwalkable(Exception):  # noqa: N818 - never leaves this module
 def encode_safely(value: Any) -> bytes:
     """JSON of `value`, whatever it is."""
     try:
-        return orjson.dumps(_walk(value, (), 0))
+        walked = _walk(value, (), 0)
+        if memory.is_bounded:
+            ask_for_bytes(_length(walked))
+        return orjson.dumps(walked)
+    except MemoryError:
+        return NO_MEMORY
     except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - the user's objects may raise anything
         return orjson.dumps(utf8_text(_repr(value)))
+
+
+def _length(walked: Any) -> int:
+    """About how many bytes the JSON of a walked value has."""
+    if type(walked) is str:
+        return len(walked)
+    if type(walked) is dict:
+        return sum(len(key) + _length(item) for key, item in walked.items())
+    if type(walked) is list:
+        return sum(map(_length, walked))
+    return len(walked.contents) if type(walked) is orjson.Fragment else 8
 
 
 def walk_for_odd_float(value: Any, depth: int = 0) -> bool:

@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracetape._forks import look_for_fork
+from tracetape._memory import look_for_bound
 from tracetape._system import perf_counter_ns, wall_clock_ns
 from tracetape.entities.constants import TraceState
 from tracetape.privacy.levels import OPEN, Privacy, policy
@@ -203,6 +204,7 @@ def begin_trace(trace_id: int, sink: SpanSink, now: int, is_part: bool = False) 
     if not _read_at <= now < _fresh_until:  # also when a machine's image begins to run again
         _offset = wall_clock_ns() - perf_counter_ns()
         _read_at, _fresh_until = now, now + _FRESH_NS
+        look_for_bound()
         if look_for_fork() and not is_part:
             trace_id = Random().getrandbits(128) or 1  # the given one is each sibling's too
     # Without __init__: calling a class that has one takes twice as long.

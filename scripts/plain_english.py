@@ -5,13 +5,17 @@ CONTRIBUTING.md has the rule: name the actor, active verb, present tense, one fa
 
 from __future__ import annotations
 
+import ast
+import io
 import re
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
+_WITH_DOCSTRINGS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
 
 
 class Rule(NamedTuple):
@@ -42,6 +46,13 @@ CODE = (
     *EVERYWHERE,
     _rule(r'"""(What|Nothing(?= )|Who|Whoever)\b', "a docstring begins with a verb or a noun"),
 )
+# In comments and docstrings; names in the code, and texts of SQL, may have these words.
+PROSE = (
+    _rule(r"\b[Ss]tands?\b(?!-)|\bstood\b", "is, comes, represents"),
+    _rule(r"\b[Bb]eside\b", "next to, with, in addition to"),
+    _rule(r"\b[Ii]s none of\b", "is not one of"),
+    _rule(r"\b[Ww]hat is said\b", "name who says it"),
+)
 DOCS = (*EVERYWHERE, _rule(r"\b[Bb]eside\b(?!`)", "next to, with, in addition to"))
 # Names in the code, and options whose values are such words.
 ALLOWED = re.compile(
@@ -68,11 +79,29 @@ def _files() -> list[Path]:
 def _problems(file: Path) -> list[str]:
     rules = CODE if file.suffix == ".py" else DOCS
     found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        for rule in rules:
-            if rule.phrase.search(line) and not ALLOWED.search(line):
-                where = f"{file.relative_to(ROOT)}:{number}"
-                found.append(f"{where}: {line.strip()[:80]!r}: write {rule.instead}")
+    text = file.read_text(encoding="utf-8")
+    prose = _prose(text) if file.suffix == ".py" else {}
+    for number, line in enumerate(text.splitlines(), 1):
+        refused = [rule for rule in rules if rule.phrase.search(line)]
+        refused += [rule for rule in PROSE if rule.phrase.search(prose.get(number, ""))]
+        for rule in () if ALLOWED.search(line) else refused:
+            where = f"{file.relative_to(ROOT)}:{number}"
+            found.append(f"{where}: {line.strip()[:80]!r}: write {rule.instead}")
+    return found
+
+
+def _prose(text: str) -> dict[int, str]:
+    """Comments and lines of docstrings, by the number of their line."""
+    found = {}
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            found[token.start[0]] = token.string
+    lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, _WITH_DOCSTRINGS) and ast.get_docstring(node) is not None:
+            docstring = node.body[0]
+            numbers = range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1)
+            found.update((number, lines[number - 1]) for number in numbers)
     return found
 
 

@@ -1,6 +1,6 @@
 """Each run of an agent as one span: what it was asked, and what it answered.
 
-The SDK tells its trace processors neither. A run that no workflow of the user's stands above
+The SDK tells its trace processors neither. A run that no workflow of the user's contains
 begins one on its own; that is not a second span, but the run's own.
 """
 

@@ -47,7 +47,7 @@ class Invocation(ModelCall):
         return "serving_endpoints.query"
 
     def request(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
-        """As of any model; who is asked is the endpoint, which stands in the path."""
+        """As of any model; who is asked is the endpoint, which is in the path."""
         attributes, fields = super().request(request)
         del fields["message_format"]
         if self.message_format is not None:

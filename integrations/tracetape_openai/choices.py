@@ -77,7 +77,7 @@ class ChoicesCall(ModelCall):
                 return Result(self._head, _fields(self._head), self._failed)
             body = {**self._head, **self.rebuilt()}
             fields = _fields(body)
-            # What is said after a reason to finish is a remark.
+            # An error after a reason to finish is a remark.
             late = None if "finish_reasons" in fields else self._failed
             return Result(body, fields, _failure(body) or late)
         read = fields_of(body)

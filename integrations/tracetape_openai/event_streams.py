@@ -9,7 +9,7 @@ from tracetape.instrument import data_event
 
 __all__ = ["chat_events", "completion_events", "response_events"]
 
-# They stand whole in one delta; all other strings of a message are continued.
+# They come whole in one delta; all other strings of a message are continued.
 _WHOLE = frozenset({"role", "name", "id", "type"})
 _RESPONSE_ENDS = frozenset({"completed", "incomplete", "failed"})
 

@@ -10,7 +10,7 @@ from tracetape_openai.model_calls import ModelCall, answer_fields
 
 __all__ = ["Images"]
 
-# What an event has beside an image and what the plain answer says.
+# What an event has in addition to an image and what the plain answer says.
 _OF_EVENTS = frozenset({"type", "b64_json", "partial_image_index", "sequence_number", "created_at"})
 
 

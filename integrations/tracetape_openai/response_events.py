@@ -32,7 +32,7 @@ _ENDS = frozenset(
         "response.done",
     }
 )
-# What an event says beside the fields of an item.
+# What an event says in addition to the fields of an item.
 _OF_EVENTS = frozenset(
     {"type", "sequence_number", "output_index", "item_id", "event_id", "response_id", "obfuscation"}
 )

@@ -10,7 +10,7 @@ from tracetape.instrument import count_of, items_of, merged_counts
 
 __all__ = ["normalised", "usage_of"]
 
-# Where each count may stand, the best place first: chat completions, Responses and images,
+# Where each count may be, the best place first: chat completions, Responses and images,
 # transcriptions; then what other providers call it. A zero gives way to a count further on.
 _PLACES: dict[str, tuple[str, ...]] = {
     "input_tokens": (
@@ -113,7 +113,7 @@ def normalised(usage: Mapping[str, Any]) -> dict[str, int]:
 
     ``input_tokens`` includes cached ones. Field names: OpenAI's API reference, "Usage" of chat
     completions (``prompt_tokens``) and of responses (``input_tokens``), and the references of the
-    providers that are named beside the others.
+    providers that are named next to the others.
 
     Returns:
         ``input_tokens``, ``output_tokens``, ``total_tokens``, ``cache_read_input_tokens``,

@@ -89,7 +89,7 @@ def parse_flag(text: str) -> bool:
     """A switch: ``1``, ``true``, ``yes``, ``on``, or their opposites, in upper or lower case.
 
     Raises:
-        InvalidValueError: it is none of them.
+        InvalidValueError: it is not one of them.
     """
     word = text.strip().lower()
     if word not in _ON | _OFF:

@@ -31,6 +31,8 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         "# a text that is no URL",
         "# values that are no strings",
         "# a store of ours is read anew",
+        "# what stands in the file",
+        "x = 1  # beside the file",
     ],
 )
 def test_such_a_line_is_refused(script: ModuleType, tmp_path: Path, line: str) -> None:
@@ -46,4 +48,11 @@ def test_plain_lines_pass(script: ModuleType, tmp_path: Path) -> None:
     """And words that only look like these phrases."""
     file = tmp_path / "code.py"
     file.write_text('"""Whatever a user holds: there is no store, which is no longer open."""\n')
+    assert script._problems(file) == []
+
+
+def test_names_in_the_code_may_have_such_words(script: ModuleType, tmp_path: Path) -> None:
+    """Comments and docstrings may not: there they are read as English."""
+    file = tmp_path / "code.py"
+    file.write_text('stands = beside("a")  # a stand-in\n')
     assert script._problems(file) == []

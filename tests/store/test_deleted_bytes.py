@@ -78,12 +78,12 @@ def test_beside_a_reader_it_is_said_that_it_may_still_be_there(
     """Deleting waits for a moment only; later it can be made sure of."""
     monkeypatch.setattr("tracetape.cli.shared.stores._LOG_SECONDS", 0.1)
     said = delete()
-    assert "may still stand in the file, or in traces.db-wal" in said
+    assert "may still be in the file, or in traces.db-wal" in said
     assert "`tracetape prune --optimize`" in said
     assert left()
     optimize = ["prune", "--optimize", "--store", str(store_path)]
     done = runner.invoke(main, optimize)
-    assert (done.exit_code, "may still stand" in done.stderr) == (0, True)
+    assert (done.exit_code, "may still be" in done.stderr) == (0, True)
     reader.close()
     done = runner.invoke(main, optimize)
     assert (done.exit_code, done.stderr) == (0, "")
@@ -98,7 +98,7 @@ def test_a_program_beside_a_reader_is_told_so(
     for expected in (1, 0):
         assert tracetape.delete_traces(trace_ids=[trace_id]) == expected
     (said,) = [record.getMessage() for record in caplog.records]
-    assert "may still stand in the file, or in the log beside it" in said
+    assert "may still be in the file, or in the log next to it" in said
     assert left()
 
 

@@ -67,7 +67,7 @@ class _Waiting:
             sys.stderr.write(f"tracetape: {sys.executable} is not traced: {error}\n")
 
 
-# Where the place stands among the arguments of what Python tells of sockets.
+# The position of the address among the arguments of Python's audit events for sockets.
 _EVENTS = {
     "socket.connect": 1,
     "socket.sendto": 1,
@@ -79,7 +79,7 @@ _LOCAL = ("localhost", "ip6-localhost", "", "0.0.0.0", "::", "::1")  # noqa: S10
 
 
 class _Guard:
-    """Refuses what leaves this machine, as long as the parent's tape replays, or a block stands.
+    """Refuses what leaves this machine while the parent's tape replays or the network is blocked.
 
     It hears from Python itself what is asked of sockets, gevent's included, and changes nothing.
     """

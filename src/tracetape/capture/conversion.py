@@ -61,8 +61,8 @@ def text_of(value: Any) -> str:
 def utf8_text(text: str) -> str:
     """`text` as a plain str that UTF-8 can hold.
 
-    Two halves of a character (surrogates) that stand together are that character: a stream may
-    bring each in a part of its own. A half that stands alone is shown as its escape.
+    Two halves of a character (surrogates) next to each other are that character: a stream may
+    bring each in a part of its own. A half without the other is shown as its escape.
     """
     text = str.__str__(text)
     try:

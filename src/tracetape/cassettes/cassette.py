@@ -75,7 +75,7 @@ def cassette(
         speed: 0 replays streams at once, 1 at the recorded speed, 2 twice as fast.
         allow_hosts: hosts that are reached for real, also in replay, by any kind of connection.
         ignore_hosts: hosts whose requests are reached for real and never recorded.
-        rename_hosts: beginnings of URLs as they are to stand on the tape, by the real ones.
+        rename_hosts: beginnings of URLs as they appear on the tape, by the real ones.
         scope: ``context`` is for the code of this block, the tasks that it starts, and threads
             as long as no other tape is open; ``process`` for whoever has no tape of his own.
         rechunk: replay bodies in other parts, divided anywhere, also in the midst of a letter;

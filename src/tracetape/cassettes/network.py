@@ -195,7 +195,7 @@ class Block:
         remedy: str,
         before_refusal: Callable[[], object],
     ) -> None:
-        """It does not stand yet.
+        """It blocks nothing yet.
 
         Args:
             allowed_hosts: as the attribute, in any case.
@@ -221,7 +221,7 @@ class Block:
         self._before_refusal = before_refusal
 
     def passes(self, name: str, port: object) -> bool:
-        """Whether a host may be reached; an IPv6 address stands in brackets."""
+        """Whether a host may be reached; an IPv6 address is in brackets."""
         host = name.lower()
         return any(
             fnmatchcase(one, pattern.replace("[", "[[]"))

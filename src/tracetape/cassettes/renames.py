@@ -1,4 +1,4 @@
-"""Hosts as they are to stand on a tape that was recorded elsewhere."""
+"""Hosts as they appear on a tape that was recorded elsewhere."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class Renames:
         ]
 
     def request(self, request: Request) -> Request:
-        """`request` as it stands on the tape."""
+        """`request` as it is on the tape."""
         if not self._patterns:
             return request
         return replace(request, url=self.text(request.url), body=self._data(request.body))
 
     def response(self, response: Response) -> Response:
-        """`response` as it stands on the tape; its parts keep their times where they can."""
+        """`response` as it is on the tape; its parts keep their times where they can."""
         if not self._patterns:
             return response
         headers = [(name, self.text(value)) for name, value in response.headers]
         chunks = [Chunk(self._data(chunk.data), chunk.delay) for chunk in response.chunks]
         whole = self._data(response.body)
-        if b"".join(chunk.data for chunk in chunks) != whole:  # a host stood across two parts
+        if b"".join(chunk.data for chunk in chunks) != whole:  # a host was cut into two parts
             chunks = [Chunk(whole)]
         return replace(response, headers=headers, chunks=chunks)
 

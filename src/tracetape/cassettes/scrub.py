@@ -134,7 +134,7 @@ def scrubbed_response(response: Response, secrets: Secrets, keep: Collection[str
 
 
 def scrubbed_text(text: str, secrets: Secrets | None = None) -> str:
-    """`text` with a placeholder for each credential in a URL that stands in it, and `secrets`."""
+    """`text` with a placeholder for each credential in a URL that is in it, and `secrets`."""
     text = clean_text(text, PLACEHOLDER)
     return text if secrets is None else secrets.text(text, PLACEHOLDER)
 

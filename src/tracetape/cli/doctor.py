@@ -53,7 +53,7 @@ _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DATABRICKS_HOST", "DATABRICKS_T
     help="Import the libraries, which takes seconds, and look at each method that is to be traced.",
 )
 def doctor(store: str | None, imports: bool) -> None:
-    """Say which libraries are traced, where the traces go, and what stands in the way.
+    """Say which libraries are traced, where the traces go, and what prevents it.
 
     The exit status is 1 if something is wrong.
     """

@@ -101,7 +101,7 @@ def export(
                 _send(counted(source.get_traces(numbers)), otlp, databricks, advance)
     if str(targets[0]) != "-":
         done = "sent" if otlp or databricks else "written"
-        where = clean_text(otlp) if otlp else targets[0]  # a log of CI keeps what is said here
+        where = clean_text(otlp) if otlp else targets[0]  # a log of CI keeps it
         before = " (replaced the file that was there)" if replaced else ""
         echo(f"{plural(count, 'trace')} {done} to {visible_line(where)}{before}.")
 
@@ -110,7 +110,7 @@ def _refuse_files_of(url: str, target: Path) -> None:
     """An export must not be written over the store that it reads.
 
     Raises:
-        UsageError: `target` is the store's file, or one beside it.
+        UsageError: `target` is the store's file, or one next to it.
     """
     store = url.removeprefix("sqlite:///")
     for ending in ("", "-wal", "-shm", "-journal"):

@@ -82,7 +82,7 @@ def ls(
 
 
 def with_text(condition: Condition | None, text: str | None) -> Condition | None:
-    """Also that a text stands in the trace, in upper or lower case."""
+    """Also that a text is in the trace, in upper or lower case."""
     from tracetape.store.query import And, Comparison
 
     if text is None:

@@ -53,7 +53,7 @@ def prune(older_than: str | None, max_size: str | None, optimize: bool, store: s
 
 
 def _size(path: str) -> int:
-    """Of the file and the log beside it."""
+    """Of the file and the log next to it."""
     return sum(os.path.getsize(p) for p in (path, f"{path}-wal") if Path(p).is_file())
 
 

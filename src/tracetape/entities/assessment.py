@@ -32,7 +32,7 @@ class Assessment:
     Attributes:
         name: what is judged, such as ``correctness``.
         source: who or what judged.
-        trace_id: the trace; None while it stands alone.
+        trace_id: the trace; None while it belongs to none.
         run_id: the evaluation run that it comes from.
         rationale: why.
         metadata: whatever else is known of it.
@@ -42,8 +42,8 @@ class Assessment:
         assessment_id: its id, once it is stored.
         error: why a feedback has no value.
         expectation, feedback, issue: what it says; exactly one of them.
-        overrides: id of the assessment in whose place it stands.
-        valid: False once another stands in its place.
+        overrides: id of the assessment that it replaces.
+        valid: False once another replaces it.
 
     Raises:
         InvalidTypeError: `source` is not an `AssessmentSource`.

@@ -127,10 +127,10 @@ class AssessmentError:
 
     @classmethod
     def from_value(cls, error: Exception | AssessmentError | str) -> AssessmentError:
-        """The error that an exception, a text or an error stands for.
+        """The error that an exception, a text or an error represents.
 
         Raises:
-            InvalidTypeError: it is none of these.
+            InvalidTypeError: it is not one of these.
         """
         if isinstance(error, AssessmentError):
             return error

@@ -66,7 +66,7 @@ class ExpectationValue:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the value stands in JSON as it is; any other one stands as JSON text."""
+        """Whether the value is written into JSON as it is; any other one becomes JSON text."""
         return self.value is None or isinstance(self.value, (bool, int, float, str))
 
     def serialized(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Binary content beside a span: images, audio, documents."""
+"""Binary content next to a span: images, audio, documents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DEFAULT_TYPE = "application/octet-stream"
 
 
 class Attachment:
-    """Binary content; in a span's inputs or outputs a reference stands in its place."""
+    """Binary content; in a span's inputs or outputs a reference takes its place."""
 
     def __init__(self, *, content_type: str, content_bytes: bytes) -> None:
         """Hold the content and its media type, such as ``image/png``."""
@@ -57,11 +57,11 @@ class Attachment:
         return self._content_bytes
 
     def ref(self, trace_id: str, *, raw: bool = False) -> str:
-        """The URI that stands for it in a trace.
+        """The URI that represents it in a trace.
 
         Args:
             trace_id: the trace that it belongs to.
-            raw: it stands for base64 without a data URI around it, which the URI then says.
+            raw: it represents base64 without a data URI around it, which the URI then says.
         """
         said: dict[str, str | int] = {
             "content_type": self._content_type,

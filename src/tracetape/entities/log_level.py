@@ -25,7 +25,7 @@ class SpanLogLevel(IntEnum):
 
     @classmethod
     def from_value(cls, value: SpanLogLevel | str) -> SpanLogLevel:
-        """The level that a level or its name (in either case) stands for.
+        """The level that a level or its name (in either case) represents.
 
         Raises:
             InvalidValueError: no level has this name.

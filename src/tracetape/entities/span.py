@@ -109,7 +109,7 @@ class Span:
     def trace_id(self) -> str:
         """Id of the trace: ``tr-`` and 32 hexadecimal digits.
 
-        Spans that were loaded from elsewhere keep what stands there, such as MLflow 2's own ids.
+        Spans that were loaded from elsewhere keep what is there, such as MLflow 2's own ids.
         """
         foreign = self._field(FOREIGN_TRACE_ID, str)
         return trace_id_text(self._trace_id) if foreign is None else foreign

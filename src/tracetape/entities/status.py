@@ -21,7 +21,7 @@ class SpanStatus:
         description: why, for an error; otherwise empty.
 
     Raises:
-        InvalidValueError: the code is none of UNSET, OK, ERROR.
+        InvalidValueError: the code is not one of UNSET, OK, ERROR.
     """
 
     status_code: SpanStatusCode
@@ -50,10 +50,10 @@ class SpanStatus:
 
     @classmethod
     def from_otel_status(cls, otel_status: Any) -> SpanStatus:
-        """The status that an ``opentelemetry.trace.Status`` stands for.
+        """The status that an ``opentelemetry.trace.Status`` represents.
 
         Raises:
-            InvalidValueError: its code is none of UNSET, OK, ERROR.
+            InvalidValueError: its code is not one of UNSET, OK, ERROR.
         """
         with loading:
             from tracetape.formats.otel import status_from_otel
@@ -73,7 +73,7 @@ class SpanStatus:
 
     @classmethod
     def from_otel_proto_status(cls, otel_proto_status: Any) -> SpanStatus:
-        """The status that a ``Status`` message of OpenTelemetry's protobuf stands for."""
+        """The status that a ``Status`` message of OpenTelemetry's protobuf represents."""
         with loading:
             from tracetape.formats.otel import status_from_proto
 

@@ -38,7 +38,7 @@ class TraceData:
 
         Args:
             spans: the spans of one trace.
-            older: other fields, which an older MLflow gave: what they said stands in the spans.
+            older: other fields, which an older MLflow gave: the spans have what they said.
         """
         del older
         self.spans: list[Span] = in_order(spans or ())

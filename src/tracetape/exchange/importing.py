@@ -228,7 +228,7 @@ def read_traces(path: Path) -> Iterator[Trace | TracetapeException]:
     ``traces``, or the spans alone, as in MLflow's ``traces.json``.
 
     Raises:
-        InvalidValueError: the file is none of these.
+        InvalidValueError: the file is not one of these.
         OSError: it cannot be read.
     """
     return _read(path, _trace)
@@ -287,5 +287,5 @@ def _trace(value: Any, where: str) -> Trace | InvalidValueError:
         return trace
     except TracetapeException as error:
         return InvalidValueError(f"{where}: {error}")
-    except Exception as error:  # noqa: BLE001 - whatever stands in a damaged line
+    except Exception as error:  # noqa: BLE001 - whatever is in a damaged line
         return InvalidValueError(f"{where}: {type(error).__name__}: {error}")

@@ -128,7 +128,7 @@ def _attributes(columns: SpanColumns) -> list[dict[str, str]]:
         named = [(NAME_OF_FIELD[key], one) for key, one in fields.items() if key in NAME_OF_FIELD]
         for name, value in (*named, *attributes.items()):
             if name in texts:
-                raise ValueError("an attribute stands in the place of another")
+                raise ValueError("an attribute has the place of another")
             if type(value) is str:
                 texts[name] = of_text(value).decode()
             elif type(value) is int:
@@ -144,7 +144,7 @@ def _attributes(columns: SpanColumns) -> list[dict[str, str]]:
 
 def _base64(ids: set[str]) -> Iterator[tuple[str, str]]:
     """Each of these ids of spans, and it in base64."""
-    # Nine bytes are twelve characters: of eight and a zero, the last one stands for "=".
+    # Nine bytes are twelve characters: of eight and a zero, the last one represents "=".
     data = bytes.fromhex("".join([f"{one}00" for one in ids]))
     text = binascii.b2a_base64(data, newline=False).decode()
     for one, at in zip(ids, range(0, len(text), 12), strict=True):

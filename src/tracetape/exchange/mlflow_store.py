@@ -39,7 +39,7 @@ def read_mlflow_store(path: Path) -> Iterator[Trace | TracetapeException]:
     """All traces of MLflow's store, the oldest first; what cannot be read comes as an error.
 
     Spans come from the database, as MLflow has kept them since version 3.6, or from the
-    ``traces.json`` of older traces if it lies in a folder beside the database.
+    ``traces.json`` of older traces if it is in a folder next to the database.
 
     Raises:
         StoreError: the database cannot be read.
@@ -154,7 +154,7 @@ def _assessment(row: _Row) -> _Row:
 
 
 def _artifact(location: str, folder: Path) -> list[Any]:
-    """Spans of a trace that MLflow keeps in a file; only beside the database, whatever it says."""
+    """Spans of a trace that MLflow keeps in a file; only next to the database, whatever it says."""
     path = Path(location.removeprefix("file://")) / "traces.json"
     try:
         inside = path.resolve().is_relative_to(folder.resolve())

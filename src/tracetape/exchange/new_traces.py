@@ -1,7 +1,7 @@
 """Traces of a file straight to rows: what `Trace.from_dict` and `update_rows` give, sooner.
 
-Only what stands as our own exports and MLflow 3 write it. For anything else `new_trace` raises,
-and the entities, which take more forms, read it.
+Only lines in the form in which our own exports and MLflow 3 write them. For anything else
+`new_trace` raises, and the entities, which take more forms, read it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def new_trace(value: Any) -> NewTrace:
     """The rows of a trace in MLflow's trace JSON.
 
     Raises:
-        Exception: something stands in another form, or is wrong; `Trace.from_dict` tells.
+        Exception: something is in another form, or is wrong; `Trace.from_dict` tells.
     """
     info, given = value["info"], value["data"]["spans"]
     name = info["trace_id"]

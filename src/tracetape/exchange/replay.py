@@ -45,9 +45,9 @@ class StoredCall(NamedTuple):
 class Replay:
     """Makes a recording of a stored call: the reverse of an `Extractor`.
 
-    As it stands it replays calls whose bodies are the inputs and outputs of their span. A subclass
-    says what is different, and how an answer is streamed. Methods raise `UnfitError` with the
-    reason where a call cannot be replayed.
+    This class replays calls whose bodies are the inputs and outputs of their span. A subclass says
+    what is different, and how an answer is streamed. Methods raise `UnfitError` with the reason
+    where a call cannot be replayed.
     """
 
     refusal: ClassVar[str] = ""  # why no call of the endpoint can be replayed

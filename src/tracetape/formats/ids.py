@@ -27,16 +27,16 @@ def span_id_text(span_id: int) -> str:
 
 @lru_cache(maxsize=64)  # all spans of a trace have it
 def parse_trace_id(text: str) -> int:
-    """The number that a trace id stands for, in any of its spellings.
+    """The number that a trace id represents, in any of its spellings.
 
     Raises:
-        ValueError: it is none of ``tr-<hex>``, ``trace:/<location>/<hex>``, hexadecimal, base64.
+        ValueError: it is not one of ``tr-<hex>``, ``trace:/<location>/<hex>``, hexadecimal, base64.
     """
     return _parse(text[_PREFIX.match(text).end() :], _TRACE_BYTES)  # type: ignore[union-attr]
 
 
 def parse_span_id(text: str) -> int:
-    """The number that a span id stands for, hexadecimal or base64.
+    """The number that a span id represents, hexadecimal or base64.
 
     Raises:
         ValueError: it is neither.

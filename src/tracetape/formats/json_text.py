@@ -91,7 +91,7 @@ def with_blanks(text: str) -> str | None:
     escaped = "\\" in text
     if escaped:
         text = text.replace("\\\\", _BACKSLASH).replace('\\"', _QUOTE)
-    parts = text.split('"')  # every other one stands between two strings
+    parts = text.split('"')  # every other one is between two strings
     between = '"'.join(parts[::2])
     if re.search(_ODD_NUMBER, between):
         return None

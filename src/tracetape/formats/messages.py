@@ -1,4 +1,4 @@
-"""Messages of chats: where they stand in a request or an answer, and their texts."""
+"""Messages of chats: where they are in a request or an answer, and their texts."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def _from_2(data: dict[str, Any]) -> dict[str, Any]:
 def content_values(
     trace_id: int, named: dict[str, Any], links: list[dict[str, Any]] | None
 ) -> dict[str, Any]:
-    """The arguments of `Span` that attributes under MLflow's names, as JSON text, stand for."""
+    """The arguments of `Span` that attributes under MLflow's names, as JSON text, represent."""
     inputs = outputs = None
     span_type = _UNKNOWN
     fields: dict[str, Any] = {}

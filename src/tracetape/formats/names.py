@@ -49,7 +49,7 @@ TRACKING_URI = "tracetape.tracking_uri"
 
 LOG_LEVEL = "log_level"
 
-# Fields that are not attributes: links stand beside them in MLflow too, and a foreign trace id is
+# Fields that are not attributes: links are next to them in MLflow too, and a foreign trace id is
 # what `TRACE_ID` shows for a trace that was not made here (see `Span.trace_id`).
 LINKS = "links"
 # What reads more fields off the outputs, until that is done.

@@ -42,7 +42,7 @@ def status_from_otel(otel_status: Any) -> tuple[str, str]:
     """The code and description of an ``opentelemetry.trace.Status``.
 
     Raises:
-        InvalidValueError: its code is none of UNSET, OK, ERROR.
+        InvalidValueError: its code is not one of UNSET, OK, ERROR.
     """
     name = getattr(otel_status.status_code, "name", otel_status.status_code)
     if name not in _CODES:

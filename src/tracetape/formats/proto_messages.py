@@ -23,7 +23,7 @@ _TIME, _DURATION, _VALUE = (f".google.protobuf.{n}" for n in ("Timestamp", "Dura
 _SPAN = ".opentelemetry.proto.trace.v1.Span"
 
 # Name of a message: its fields, as (number, name, type); a type with * is repeated, "map" is from
-# text to text, and after a slash stands the group of which only one can be set.
+# text to text, and the group of which only one can be set follows a slash.
 _MESSAGES: dict[str, tuple[tuple[int, str, str], ...]] = {
     "TraceRequestMetadata": ((1, "key", "string"), (2, "value", "string")),
     "TraceTag": ((1, "key", "string"), (2, "value", "string")),

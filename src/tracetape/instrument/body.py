@@ -20,7 +20,7 @@ __all__ = ["Body", "watch_body"]
 
 _ENCODING = "content-encoding"
 _EVENTS = "text/event-stream"
-_PART_BYTES = 100  # of a part beside its content
+_PART_BYTES = 100  # of a part without its content
 _MAX_BYTES = 64 * 2**20  # of a body; a longer one, such as a file's content, is not copied
 
 

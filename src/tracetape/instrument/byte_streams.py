@@ -1,4 +1,4 @@
-"""Streams of bytes that stand before a response's own; it is httpx's, httpx2's, or derived."""
+"""Streams of bytes that wrap a response's own; it is httpx's, httpx2's, or derived."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ByteStream:
     """Passes everything on to the response's own stream; subclasses look at what passes."""
 
     def __init__(self, stream: Any) -> None:
-        """Stand before `stream`."""
+        """Wrap `stream`."""
         self._stream = stream
 
     def __iter__(self) -> Iterator[bytes]:

@@ -341,7 +341,7 @@ class Call:
 
     @_guarded
     def add_fields(self, fields: dict[str, Any]) -> None:
-        """Record what is known beside the answer."""
+        """Record what is known in addition to the answer."""
         self._span.set_fields(fields)
 
     def answered_with(self, headers: Any, name: str) -> None:

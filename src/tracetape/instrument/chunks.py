@@ -100,7 +100,7 @@ def fields_of(value: Any) -> dict[str, Any]:
 
 
 def text_of(value: Any) -> str:
-    """A text; an empty one for anything else that stands in its place."""
+    """A text; an empty one for anything else in its place."""
     return value if isinstance(value, str) else ""
 
 

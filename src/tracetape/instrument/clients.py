@@ -152,7 +152,7 @@ class Given(NamedTuple):
 def body_of(sent: Any) -> dict[str, Any]:
     """The JSON body or form as the caller meant it, without what is "not given".
 
-    `extra_body` is merged, and files stand under their field's name.
+    `extra_body` is merged, and files are under their field's name.
     """
     body = sent.json_data if isinstance(sent.json_data, dict) else {}
     extra = getattr(sent, "extra_json", None)

@@ -41,7 +41,7 @@ _FAILED = frozenset(
         "spii",
     }
 )
-# Where services that answer an error with status 200 say what is wrong, beside no answer at all.
+# Where services that answer an error with status 200 say what is wrong, without an answer.
 _MESSAGES = ("message", "detail", "error_msg", "msg", "status_msg")
 _CODES = ("code", "error_code", "status_code", "type")
 

@@ -194,12 +194,12 @@ def register(integration: Integration) -> None:
         _get_ready()
 
 
-def autolog_one(name: str, *beside: str, disable: bool = False, log_traces: bool = True) -> None:
+def autolog_one(name: str, *others: str, disable: bool = False, log_traces: bool = True) -> None:
     """Trace the calls of one client library, asked for by name.
 
     Args:
         name: its integration.
-        beside: integrations that belong to it, whose libraries may be missing.
+        others: integrations that belong to it, whose libraries may be missing.
         disable: switch them off.
         log_traces: False is the same as `disable`.
 
@@ -217,7 +217,7 @@ def autolog_one(name: str, *beside: str, disable: bool = False, log_traces: bool
             f"tracetape.{name}.autolog() needs the package {package!r}, which is not installed: "
             f"run `{found.install}`"
         )
-    for one in (name, *beside):
+    for one in (name, *others):
         _switch(one, on=not disable)
     _get_ready()
 

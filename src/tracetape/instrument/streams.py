@@ -207,7 +207,7 @@ class _Keeping(ByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         source = iter(self._stream)
-        # After the first event no code of tracetape stands in the way of a part.
+        # After the first event no code of tracetape delays a part.
         return chain(_Kept(source, self._unread, self._observed), source)
 
     def __aiter__(self) -> AsyncIterator[bytes]:

@@ -40,7 +40,7 @@ NOT_BEGUN = 0  # the end of a span that has no beginning: setters treat it as an
 
 NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"  # MLflow's own, which programs compare with
 _PAGE = 10  # bits: what a span holds is reported to the recorder by the kilobyte
-_ITEM_BYTES = 220  # of an event, an attribute or a link, beside its text
+_ITEM_BYTES = 220  # of an event, an attribute or a link, without its text
 _SHORT = 100  # characters of an attribute's text that these bytes have room for
 _IN_PAGE = (1 << _PAGE) - 1
 _SCALARS = frozenset({str, int, bool, type(None)})
@@ -149,7 +149,7 @@ class LiveSpan(Span):
         Of what is configured for all spans and of this the stricter one holds.
 
         Raises:
-            InvalidValueError: it is none of these.
+            InvalidValueError: it is not one of these.
         """
         if self._is_open("set_capture"):
             self.set_fields({"capture": checked_level(level)})
@@ -311,12 +311,12 @@ class LiveSpan(Span):
 
     @property
     def inputs(self) -> Any:
-        """The inputs, as JSON values; references stand for base64 media."""
+        """The inputs, as JSON values; references represent base64 media."""
         return decode(self._without_media(self._inputs))
 
     @property
     def outputs(self) -> Any:
-        """The outputs, as JSON values; references stand for base64 media."""
+        """The outputs, as JSON values; references represent base64 media."""
         return decode(self._without_media(self._outputs))
 
     def _without_media(
@@ -474,7 +474,7 @@ class LiveSpan(Span):
         return False
 
     def _set_reserved(self, key: str, value: Any) -> None:
-        """An attribute under one of MLflow's reserved names is the field it stands for."""
+        """An attribute under one of MLflow's reserved names is the field it represents."""
         if key == SPAN_INPUTS:
             self.set_inputs(value)
         elif key == SPAN_OUTPUTS:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FRESH_NS = 1_000_000_000
 _read_at = _fresh_until = 0  # by the clock that spans are measured by
 _offset = 0
-_ITEM_BYTES = 220  # of a tag beside its text
+_ITEM_BYTES = 220  # of a tag without its text
 _CROWD = (1 << 13) - 1  # open spans of a trace: at each multiple there may be too many
 _new = object.__new__
 
@@ -94,7 +94,7 @@ class LiveTrace:
         root_settled: whether the root has both ended and been written.
         below: the other spans of this process that are not both ended and written.
         sums: the recorder's, of "usage" and of "cost".
-        details: what was said of the trace beside its spans.
+        details: what was said of the trace in addition to its spans.
         dropped: whether it is left out, because too much is held in memory.
         held: ended spans of a trace that is kept only if something in it fails.
         privacy: what was to be hidden when it began.

@@ -84,7 +84,7 @@ def protect(span: Any) -> Any:
 def without_credentials(span: Any) -> Any:
     """The span itself, or what is left of it without the credentials of its trace's calls.
 
-    Also without what is one by its name or its shape: of a call beside what users and models say.
+    Also without what is one by its name or its shape: of a call, except what users and models say.
     """
     fields = span._fields
     is_call = fields is not None and _PATH in fields

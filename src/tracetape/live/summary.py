@@ -74,7 +74,7 @@ def make_info(
     span_count: int = 0,
     error_count: int = 0,
 ) -> TraceInfo:
-    """A trace's info from neutral values: MLflow's names for them stand here.
+    """A trace's info from neutral values: MLflow's names for them are here.
 
     Args:
         trace_id: ``tr-`` and 32 hexadecimal digits.

@@ -76,7 +76,7 @@ def _media(value: Any) -> Iterator[tuple[str, str | None]]:
 
 
 def _raw_media(value: dict[str, Any]) -> tuple[str, str] | None:
-    """The key of an object under which base64 stands, and the media's type."""
+    """The key of an object whose value is base64, and the media's type."""
     key, content_type = "", ""
     if "b64_json" in value:
         key, content_type = "b64_json", _image_type(value.get("b64_json"))

@@ -132,7 +132,7 @@ def _no_login_in_its_log(exporter: SpanExporter) -> Iterator[None]:
 
 
 def readable(span: Span, trace: Trace) -> ReadableSpan:
-    """A span as OpenTelemetry's SDK has it; the root brings what is said of its trace."""
+    """A span as OpenTelemetry's SDK has it; the root brings the fields of its trace."""
     api = _module("opentelemetry.trace", "opentelemetry-api")
     sdk = _module("opentelemetry.sdk.trace", "opentelemetry-sdk")
     resources = _module("opentelemetry.sdk.resources", "opentelemetry-sdk")

@@ -82,7 +82,7 @@ def clean_fields(value: Any, found: list[str], mark: str = MARK, *, shapes: bool
     Args:
         value: stays as it is; it is given back if there is nothing to hide.
         found: takes the credentials.
-        mark: what stands for them.
+        mark: what represents them.
         shapes: whether values of any name are looked at, too.
     """
     return _walk(value, "", found, mark, without_secrets if shapes else None)

@@ -29,7 +29,7 @@ class Form:
 
     Attributes:
         value: its characters.
-        needle: a part of them that stands in each text that has it, however it is escaped; looked
+        needle: a part of them that is in each text that has one, however it is escaped; looked
             for first, as an expression takes ten times as long.
     """
 
@@ -53,7 +53,7 @@ class Form:
         return self._data.sub(mark.replace(b"\\", rb"\\"), data)
 
     def places(self, text: str) -> list[tuple[int, int]]:
-        """Where it stands in `text`."""
+        """Where it is in `text`."""
         return [found.span() for found in self._in_text().finditer(text)]
 
     def _in_text(self) -> re.Pattern[str]:
@@ -109,7 +109,7 @@ def _characters(part: str) -> str:
         ways.append(rf"{_SOME_SLASHES}x{ord(part):02x}")
     if part in _LETTERS:
         ways.append(rf"{_SOME_SLASHES}{_LETTERS[part]}")
-    if part in " +":  # in a query the one stands for the other
+    if part in " +":  # in a query the one represents the other
         ways.append("[ +]")
     if part in _HTML:
         ways.append(_HTML[part])

@@ -94,7 +94,7 @@ def is_secret(name: str, value: str, above: str = "") -> bool:
     Args:
         name: the field's.
         value: tells where the name does not.
-        above: the name of what the field stands in, such as ``authentication``.
+        above: the name of what the field is in, such as ``authentication``.
     """
     if is_credential(name):
         return True

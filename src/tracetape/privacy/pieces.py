@@ -12,12 +12,12 @@ __all__ = ["conceal_pieces"]
 
 # Fields of a chunk, or of a choice in it, that say which of several texts a piece belongs to.
 _WHICH = ("type", "index", "item_id", "output_index", "content_index", "summary_index")
-# Where a string stands: what holds it, and its key there.
+# The place of a string: what holds it, and its key there.
 _Place = tuple[Any, Any]
 
 
 def conceal_pieces(chunks: Iterable[Any], secrets: Secrets, mark: str = MARK) -> bool:
-    """Put `mark` in the place of secrets that stand in several chunks; whether there were any.
+    """Put `mark` in the place of secrets that are in several chunks; whether there were any.
 
     The strings of one field in successive chunks are one text, as the reader of a stream joins
     them. A secret that one chunk holds alone is left to `Secrets.value`.
@@ -25,7 +25,7 @@ def conceal_pieces(chunks: Iterable[Any], secrets: Secrets, mark: str = MARK) ->
     Args:
         chunks: JSON values, which are changed.
         secrets: what is looked for.
-        mark: what stands for a secret, where its first piece was.
+        mark: what represents a secret, where its first piece was.
     """
     texts: dict[Hashable, list[_Place]] = {}
     for chunk in chunks:

@@ -17,7 +17,7 @@ __all__ = ["HIDDEN", "RedactionRule", "Redactor"]
 
 HIDDEN = "[redacted]"
 _DROPPED = "[dropped: redaction failed]"
-_STEP = "\x1f"  # between the keys of a path: it stands in no key that anybody writes
+_STEP = "\x1f"  # between the keys of a path: no key that anybody writes has it
 _ROOTS = frozenset({"inputs", "outputs", "attributes", "events", "status"})
 
 # A key path, a pattern, or a function of (path, value) for each text and number.
@@ -61,7 +61,7 @@ class Redactor:
         self._paths = re.compile("|".join(paths), re.IGNORECASE | re.DOTALL) if paths else None
 
     def json(self, data: bytes | None, *where: str, of: str = "") -> bytes | None:
-        """JSON with its content redacted; `where` it stands in the span, and `of` which one."""
+        """JSON with its content redacted; `where` it is in the span, and `of` which one."""
         if data is None:
             return None
         before = decode(data)

@@ -99,7 +99,7 @@ _SHAPES: dict[str, tuple[tuple[str, ...], str, Callable[[str], bool]]] = {
     "a JSON Web Token": (("eyj",), r"\beyJ[A-Za-z0-9_.-]{26,}", _is_web_token),
     "a private key": (
         ("private key",),
-        # With all that may stand in one, and its end if that is there.
+        # With all that may be in one, and its end if that is there.
         r"-----BEGIN (?:[A-Z]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
         r"[A-Za-z0-9+/=\s\\:,]*(?:-(?!----)[A-Za-z0-9+/=\s\\:,]*)*"
         r"(?:-----END (?:[A-Z]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----)?",
@@ -135,7 +135,7 @@ def _possible(text: str) -> list[str]:
 
 
 def without_secrets(text: str, mark: str) -> str:
-    """`text` with `mark` in the place of each secret; what stands before one to name it stays."""
+    """`text` with `mark` in the place of each secret; the name before one stays."""
     for kind in _possible(text):
         marked = partial(_marked, mark=mark, is_one=_SHAPES[kind][2])
         text = _pattern(kind).sub(marked, text)

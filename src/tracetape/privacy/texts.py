@@ -24,7 +24,7 @@ _LONGEST = 90  # of a name with what surrounds it
 _EMAN = re.compile(r"[ \t]{0,8}\]?[\"']?\\{0,8}(?P<name>[\w.-]{2,64})(?![\w.-])")
 _BLANKS = re.compile(r"[ \t]{0,8}")
 _CLOSED = re.compile(r"(\\{0,8}[\"'])[ \t]{0,8}\Z")  # a name in quotes
-# Up to the same quote, or within an escaped text up to any; a call may stand before it.
+# Up to the same quote, or within an escaped text up to any; a call may come before it.
 _QUOTED = re.compile(
     r"(?P<call>[A-Za-z_][\w.]{0,100}[(\[])?[bBrRuUfF]{0,2}(?:"
     r"\"(?P<double>(?=[^\"\r\n])[^\"\\\r\n]*(?:\\.[^\"\\\r\n]*)*)"
@@ -46,7 +46,7 @@ _NOTHING = re.compile(
     r"(?=[.:]?(?:[\s\"'&;,)\]}>\\]|$))|<[^<>\r\n]{0,100}>|\$\{[^{}\r\n]{0,100}\}|%\(\w{0,60}\)s)"
 )
 _TYPE = re.compile(r"(?:str|string|bytes|int|bool|object|Any|SecretStr)(?!\w)")
-# A variable, a call, or what stands in a mapping.
+# A variable, a call, or an item of a mapping.
 _CODE = re.compile(
     r"(?P<word>[A-Za-z_][\w.]{0,100})"
     r"(?:(?P<call>\((?:[^()\r\n]{0,100}\)|\w{1,64}=))|(?=[\s\"'&;,)\]}>\\]|$))"
@@ -54,7 +54,7 @@ _CODE = re.compile(
 _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?(?![^\s\"'&;,)\]}>\\])")
 _JSON_NUMBER = re.compile(r"-?\d{1,400}(?:\.\d{1,400})?(?:[eE][+-]?\d{1,4})?(?=[\s,}\]\\]|$)")
 _PLURALS = ("keys", "credentials", "secrets", "passwords", "cookies")
-# What is said of a credential, after a colon or an option, is none.
+# The state of a credential, after a colon or an option, is not one.
 _STATES = (
     *("absent", "accepted", "bad", "blank", "changed", "confidential", "default", "denied"),
     *("disabled", "empty", "enabled", "encrypted", "error", "expired", "failed", "failure"),
@@ -169,7 +169,7 @@ def clean_said(text: str, mark: str) -> str:
 
 
 def is_password(value: str) -> bool:
-    """Whether what stands behind a user and a colon is one: neither a group's id nor an address."""
+    """Whether what follows a user and a colon is one: neither a group's id nor an address."""
     return bool(value) and not value.isdigit() and not value.startswith("//")
 
 
@@ -209,7 +209,7 @@ def _without(
 
 
 def _without_values(names: re.Pattern[str], text: str, mark: str) -> str:
-    """`text` without the values that stand right behind what is found by `names`."""
+    """`text` without the values right behind what is found by `names`."""
     left: list[str] = []
     done = 0
     for found in names.finditer(text):
@@ -347,7 +347,7 @@ def _unquoted(lower: str, text: str, at: int, start: int) -> tuple[int, int] | N
 
 
 def _trimmed(run: re.Match[str] | None) -> tuple[int, int] | None:
-    """Without the brackets that close what the name stands in."""
+    """Without the brackets that close what the name is in."""
     if run is None:
         return None
     length = len(run[0].rstrip(_CLOSING))

@@ -53,7 +53,7 @@ def clean_value(value: str, found: list[str], mark: str = MARK) -> str:
     Args:
         value: any text.
         found: takes the credentials.
-        mark: what stands for one in the query.
+        mark: what represents one in the query.
     """
     at = value.find("://", 1, 32)
     if at < 0 or not ("@" in value or "=" in value) or _URL.fullmatch(value) is None:
@@ -91,7 +91,7 @@ def _is_key(above: str, part: str) -> bool:
 
 
 def clean_text(text: str, mark: str = "REDACTED") -> str:
-    """`text` with `mark` for each credential in a URL that stands in it."""
+    """`text` with `mark` for each credential in a URL that is in it."""
     if "=" in text:
         text = _QUERY_IN_TEXT.sub(
             lambda m: f"{m[1]}={mark}" if is_secret_in_query(m[1], m[2]) else m[0], text

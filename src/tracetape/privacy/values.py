@@ -45,7 +45,7 @@ _NO_KEYS = frozenset(
 
 
 def telling(value: object) -> bool:
-    """Whether a value is unlikely to stand in a text by chance."""
+    """Whether a value is unlikely to be in a text by chance."""
     if not isinstance(value, str):
         return False
     value = value.strip()
@@ -110,7 +110,7 @@ class Secrets:
         return bool(long) and any(beginning in long for beginning, _ in self._data)
 
     def places(self, text: str) -> list[tuple[int, int]]:
-        """Where they stand in `text`: beginnings and ends, in order, none within another."""
+        """Where they are in `text`: beginnings and ends, in order, none within another."""
         found = [
             one
             for beginning, forms in self._texts

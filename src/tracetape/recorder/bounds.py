@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Bounds", "RecorderStats", "runs_event_loop"]
 
 _SPAN_BYTES = 600 + 1024  # the flat price of a span covers the last kilobyte of its contents
-_OPEN = 2  # times the bound of the queue: what open spans may hold beside it
+_OPEN = 2  # times the bound of the queue: what open spans may hold in addition
 _MANY_SMALL = 64  # of which none is larger than a thousandth of the queue
 _MAX_DELAY_SECONDS = 0.005  # at most, for a caller that finds the queue full
 _DELAY_BYTES = 4096  # of contents: as much again for each of them, since they take time to write

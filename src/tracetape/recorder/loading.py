@@ -98,7 +98,7 @@ shield = _Shield()
 def load_by_parts() -> Iterator[None]:
     """Load the writers, SQLite, and the store that most programs write to; a part at each step.
 
-    A fork has its turn between two of them. What a part needs stands before it.
+    A fork has its turn between two of them. What a part needs comes before it.
     """
     with loading:
         import tracetape.entities.trace_info

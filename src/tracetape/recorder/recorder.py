@@ -69,7 +69,7 @@ class Recorder(Bounds):
             peek: gives the store for who only reads, while it is not open, without making one.
             where: gives its URL, while it is not open.
             prepare: called before that, on the thread of the first span.
-            max_bytes: bound of the queue; open spans may hold twice as much beside it.
+            max_bytes: bound of the queue; open spans may hold twice as much in addition.
         """
         self._open_store = open_store
         self._peek = peek

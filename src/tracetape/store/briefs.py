@@ -2,7 +2,7 @@
 
 A row of a trace has its previews, one of a span its inputs and outputs: to go through all of them
 takes as long as to read the file. Three narrow tables have the rest: ``brief_traces``,
-``brief_spans``, and ``holders``, which says in which traces a content stands. Whatever is not in
+``brief_spans``, and ``holders``, which says in which traces a content is. Whatever is not in
 them yet is read where it is, so that searching is right at any time.
 
 A list of messages counts by its first element: conversations that begin alike are one tree, and

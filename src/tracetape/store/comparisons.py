@@ -35,7 +35,7 @@ Way = Literal["all", "near", "brief"]
 _JOINED = tuple(whole_sql(f"s.{name}") for name in ("inputs", "outputs"))
 _LEAST, _MOST_EXACT = 1e-4, 1e15  # numbers that have one spelling, but for a 0 behind the point
 _MANY = 500  # values of an IN: more go as one parameter
-AS_IT_IS = re.compile(r"[A-Za-z0-9_.: -]{1,200}")  # stands in JSON as it is, or as \\u…
+AS_IT_IS = re.compile(r"[A-Za-z0-9_.: -]{1,200}")  # is in JSON as it is, or as \\u…
 _WORD = re.compile(
     r"(?!(?:inf|true|false)$)[A-Za-z][A-Za-z0-9_.: -]{0,199}", re.IGNORECASE
 )  # in quotes

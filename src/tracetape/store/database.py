@@ -69,7 +69,7 @@ def is_damage(error: Exception) -> bool:
 def set_aside(path: Path, error: Exception) -> bool:
     """Rename a damaged store, so that a new one can be begun; whether it was one of tracetape's."""
     if path.parts[-2:] != _DEFAULT and not names_us(path):
-        return False  # a user's own file, which happens to stand there
+        return False  # a user's own file, which happens to be there
     now = time.strftime("%Y%m%d-%H%M%S", time.localtime(wall_clock_ns() // 10**9))
     kept = path.with_name(f"{path.name}.damaged-{now}-{os.getpid()}")
     try:
@@ -110,7 +110,7 @@ def _open(path: Path) -> sqlite3.Connection:
                 mode,
             )
         connection.execute("PRAGMA synchronous = NORMAL")
-        # Whoever begins the log again cuts off its end, where something deleted may stand.
+        # Whoever begins the log again cuts off its end, where something deleted may be.
         connection.execute("PRAGMA journal_size_limit = 0")
         add_functions(connection)
         migrate(connection)

@@ -274,7 +274,7 @@ class ContentReader:
             if MARK in data and (data is not one or data.count(MARK) % 2):
                 raise ValueError("a mark stands where none is written")
             stored.append(data)
-        # All at once: a new line stands in no value that we write, and for each end of one.
+        # All at once: no value that we write has a new line in it, so that it can mark their ends.
         parts = (MARK * 2).join(stored).split(MARK)
         texts = self._texts
         parts[1::2] = [texts[one] if one else b"\n" for one in parts[1::2]]

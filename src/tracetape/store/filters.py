@@ -10,7 +10,7 @@ OR, NOT and parentheses added::
                | [ NOT ] ( LIKE | ILIKE | RLIKE ) text
                | [ NOT ] IN "(" value { "," value } ")"
                | IS [ NOT ] NULL
-    field      = name { "." name }          names with other characters stand in back-ticks,
+    field      = name { "." name }          names with other characters are in back-ticks,
                                             or after the first dot in double quotes
 """
 

@@ -37,7 +37,7 @@ _ROWS = 100  # indexed at a time, so that other writers wait for 50 ms at most
 _MERGED = 500  # pages of the index at a time
 _WORN = 0.1  # of the spans; to write all of the index again for fewer is not worth it
 
-# What of a span is searched; text that stands in `contents` is searched there.
+# What of a span is searched; text that is in `contents` is searched there.
 _PARTS = ("inputs", "outputs", "attributes", "events", "status_description")
 _TEXT = " || char(10) || ".join(f"coalesce(CAST({{0}}.{part} AS TEXT), '')" for part in _PARTS)
 _EMPTY = " AND ".join(
@@ -141,14 +141,14 @@ def merge_some(connection: sqlite3.Connection, begin: bool) -> bool:
 
 
 def _escaped(pattern: str) -> list[str]:
-    """How a text may stand in JSON: as it is, within a string, within JSON in a string."""
+    """How a text may be in JSON: as it is, within a string, within JSON in a string."""
     once = orjson.dumps(pattern).decode()[1:-1]
     twice = orjson.dumps(once).decode()[1:-1]
     return list(dict.fromkeys((pattern, once, twice)))
 
 
 def text_in_span_sql(pattern: str, operator: str) -> _Sql:
-    """Whether a text stands in the span ``s``, without the index; arguments as of `text_sql`."""
+    """Whether a text is in the span ``s``, without the index; arguments as of `text_sql`."""
     if not is_in_one_part(pattern):
         return _in_whole(pattern, operator)
     in_span, of_span = _compared(f"({_SPAN_TEXT})", pattern, operator)
@@ -192,7 +192,7 @@ def _compared(text: str, pattern: str, operator: str) -> _Sql:
 
 
 def text_sql(pattern: str, operator: str) -> _Sql:
-    """A query for the ids of the spans in which a text stands.
+    """A query for the ids of the spans in which a text is.
 
     Args:
         pattern: of SQL's LIKE, as `normal` has it.
@@ -230,7 +230,7 @@ def text_in_traces_sql(
     kinds: str | None = None,
     condition: tuple[str, list[Any]] = ("1", []),
 ) -> tuple[str, list[Any]]:
-    """A query for the traces in which a text stands; some come more than once.
+    """A query for the traces in which a text is; some come more than once.
 
     Args:
         pattern: as of `text_sql`, as is the next one.
@@ -304,7 +304,7 @@ def _in_whole(pattern: str, operator: str) -> _Sql:
 
 
 def _places(pattern: str, operator: str) -> tuple[list[_Sql], _Sql]:
-    """Where a text stands: what follows FROM for spans ``s``, with its WHERE; and contents."""
+    """Where a text is: what follows FROM for spans ``s``, with its WHERE; and contents."""
     match = index_query(_escaped(pattern), in_any_case=operator == "ILIKE")
     in_span, of_span = _compared(f"({_SPAN_TEXT})", pattern, operator)
     in_content, of_content = _compared("c.data", pattern, operator)

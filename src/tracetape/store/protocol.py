@@ -40,7 +40,7 @@ class TraceUpdate:
         state: IN_PROGRESS until the root has ended.
         span_count, error_count: ended spans, and those with status ERROR, in this update.
         sums: by `TOKEN_KINDS` and `COST_KINDS`, what to add to the trace's.
-        details: what is said of the trace beside its spans.
+        details: changes of the trace in addition to its spans.
         attachments: media of the spans, by id.
         is_part: the root is in another process, which knows the trace's name, state and end.
     """

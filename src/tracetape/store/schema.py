@@ -21,7 +21,7 @@ _SESSION = (
     """THEN CAST(json_extract(metadata, '$."mlflow.trace.session"') AS TEXT) END"""
 )
 _MIGRATIONS = [
-    # Small columns stand first: reading them must not touch a row's overflow pages.
+    # Small columns come first: reading them must not touch a row's overflow pages.
     """
     CREATE TABLE traces (
         id INTEGER PRIMARY KEY,
@@ -252,7 +252,7 @@ def _version(connection: sqlite3.Connection) -> int:
 def read_as_newest(connection: sqlite3.Connection) -> int:
     """Let who only reads an older version see it as `VERSION` has it; the file stays as it is.
 
-    What the file lacks stands empty in the connection's own memory.
+    What the file lacks is an empty table in the connection's own memory.
 
     Returns:
         The version that the file has.

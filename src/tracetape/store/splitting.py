@@ -1,6 +1,6 @@
 r"""Large JSON values to pieces that are kept once: messages, tools, long texts.
 
-A split value is stored as a BLOB: JSON text in which ``\x1f<reference>\x1f`` stands for a piece.
+A split value is stored as a BLOB: JSON text in which ``\x1f<reference>\x1f`` represents a piece.
 JSON has no raw control characters, and what users say is stored as TEXT: nothing of theirs
 can pass for a reference.
 """
@@ -17,9 +17,9 @@ from tracetape._json import dumps
 __all__ = ["MARK", "Content", "ContentList", "Piece", "references", "split", "written"]
 
 MARK = b"\x1f"
-_SPLIT = 512  # bytes; what is smaller stands where it is
+_SPLIT = 512  # bytes; what is smaller stays where it is
 _WHOLE = 1024  # bytes; a value that is not a list of messages is kept apart from this size on
-_MESSAGE = 128  # bytes; a shorter answer stands where it is
+_MESSAGE = 128  # bytes; a shorter answer stays where it is
 _ELEMENT = 48  # bytes; a list of smaller elements, such as numbers, is one content
 
 

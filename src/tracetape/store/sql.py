@@ -244,7 +244,7 @@ def _comparison(one: q.Comparison, way: Way) -> Sql:
 
 
 def _ids(one: q.Comparison) -> q.Value:
-    """The ids without what stands before each, as the column with the index has them."""
+    """The ids without the prefix of each, as the column with the index has them."""
     if isinstance(one.value, tuple):
         return tuple(_id(value) for value in one.value)
     return _id(one.value)
@@ -344,5 +344,5 @@ def _of_value(column: str, one: q.Comparison, way: Way) -> Sql:
 
 
 def _spans_with(one: q.Comparison, search: Callable[..., Sql] = text_sql) -> Sql:
-    """The ids of the spans in which a text stands, or whatever `search` gives."""
+    """The ids of the spans in which a text is, or whatever `search` gives."""
     return search(*text_of(one))

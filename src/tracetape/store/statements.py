@@ -19,7 +19,7 @@ _TOO_MUCH = ("too large", "stack overflow", "too many", "too complex", "too big"
 
 
 def rows_of(connection: sqlite3.Connection, text: str, values: Sequence[Any]) -> list[Any]:
-    """All rows of a statement, whatever stands in the columns that should hold JSON."""
+    """All rows of a statement, whatever is in the columns that should hold JSON."""
     try:
         return connection.execute(text, values).fetchall()
     except sqlite3.OperationalError as error:

@@ -70,7 +70,7 @@ def _spellings(run: str, at: int) -> Iterator[str | None]:
     yield from _read(run[at:], "")
     for letter, folded in _LIGATURES.items():
         for cut in range(1, len(folded)):
-            # The letter begins before the place; before the run anything may stand.
+            # The letter begins before the place; before the run there may be anything.
             before, rest = folded[:cut], folded[cut:]
             if before.endswith(run[:at]) or run[:at].endswith(before):
                 yield from _with(letter, rest, run[at:], "")

@@ -1,8 +1,8 @@
 """Values and spans as one text each, their parts joined; and which patterns need that.
 
-Large values stand in parts (see splitting.py). A text without JSON's syntax that is in the whole is
-in one of the parts too, so that the index of the parts tells all. Other patterns may match across
-parts: the index gives candidates for them, whose whole text is compared then.
+Large values are stored in parts (see splitting.py). A text without JSON's syntax that is in the
+whole is in one of the parts too, so that the index of the parts tells all. Other patterns may match
+across parts: the index gives candidates for them, whose whole text is compared then.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tracetape.store.splitting import MARK
 
 __all__ = ["certain_texts", "is_in_one_part", "pieces_json", "span_text_sql", "whole_sql"]
 
-# Where a part begins or ends stands JSON's syntax; "_" is any letter. Too many patterns here make
+# A part begins and ends at JSON's syntax; "_" is any letter. Too many patterns here make
 # searches slower, too few make them wrong.
 _ACROSS = re.compile(
     r"""

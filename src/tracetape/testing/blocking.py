@@ -29,7 +29,7 @@ def add_options(group: pytest.OptionGroup) -> None:
         "--allowed-hosts",
         default=None,
         help="hosts that tests may reach though the network is blocked, with commas between them; "
-        "*.example.com stands for all below it",
+        "*.example.com means all below it",
     )
 
 

@@ -37,7 +37,7 @@ class WrongNameError(TypeError):
 
 
 def folder_of(item: pytest.Item) -> Path:
-    """The folder of all cassettes of a test's project, or of those beside its module."""
+    """The folder of all cassettes of a test's project, or of those next to its module."""
     config = item.config
     above = item.path.parent if _is_beside(config) else config.rootpath
     folder: Path = above / config.getini("cassette_dir")

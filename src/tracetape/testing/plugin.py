@@ -93,7 +93,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the marker, and read how hosts are to stand on new tapes."""
+    """Announce the marker, and read how hosts appear on new tapes."""
     pairs = os.environ.get("TRACETAPE_CASSETTE_RENAME", "")
     config.stash[_RENAMES] = dict(pair.split("=", 1) for pair in pairs.split(",") if pair)
     config.addinivalue_line(

@@ -48,7 +48,7 @@ _ARGUMENTS = 80  # characters of them that are shown
 
 
 def skeleton(trace: Trace, calls: Sequence[Span], tape: Path, test: Path) -> dict[Path, str]:
-    """The files to write: the test, and its snapshots beside it.
+    """The files to write: the test, and its snapshots next to it.
 
     Args:
         trace: the stored trace.
@@ -102,7 +102,7 @@ def _asynchronous(calls: Sequence[Span]) -> str:
 
 
 def _alone(span: Span) -> CapturedTrace:
-    """The trace that a call has which nothing stands above."""
+    """The trace of a call without a parent."""
     root = copy(span)
     root._parent_id = None
     return CapturedTrace(summarise(root._trace_id, [root]), TraceData([root]))

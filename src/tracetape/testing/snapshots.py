@@ -1,4 +1,4 @@
-"""Text that stands in a file, and is compared with what a test has found."""
+"""Text in a file that is compared with what a test has found."""
 
 from __future__ import annotations
 

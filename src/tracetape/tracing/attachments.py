@@ -1,4 +1,4 @@
-"""Binary content beside a trace; the name of ``mlflow.tracing.attachments``."""
+"""Binary content next to a trace; the name of ``mlflow.tracing.attachments``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Attachment", "get_attachment"]
 
 
 def get_attachment(ref_uri: str, flush: bool = True) -> Attachment | None:
-    """The content that a reference in a span's inputs or outputs stands for.
+    """The content that a reference in a span's inputs or outputs represents.
 
     Args:
         ref_uri: a URI ``mlflow-attachment://…``, as `Attachment.ref` gives it.

@@ -33,7 +33,7 @@ class Client:
     """The tracing half of ``MlflowClient``: nothing is current, and everything has its id.
 
     A trace that is begun here is ended here. Spans may begin and end in any thread or task; they
-    can also stand below a span of `start_span` or `@trace`. All clients of a process know the same
+    can also be below a span of `start_span` or `@trace`. All clients of a process know the same
     traces, and hold nothing themselves.
 
     Args:

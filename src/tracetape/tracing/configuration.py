@@ -118,7 +118,7 @@ def configure(
         otel_context: an active OpenTelemetry span becomes the parent of a trace's root, and
             ours is visible to OpenTelemetry as the current one. Needs ``opentelemetry-api``.
         extract_attachments: base64 media in inputs and outputs are kept once as attachments, and
-            references stand in their place (``TRACETAPE_TRACE_EXTRACT_ATTACHMENTS``; the default).
+            references take their place (``TRACETAPE_TRACE_EXTRACT_ATTACHMENTS``; the default).
         max_attachment_size: larger media are not kept, their references stay: a number of bytes,
             or a size such as ``10MB`` (``TRACETAPE_TRACE_MAX_ATTACHMENT_SIZE``).
         retention: how long traces are kept, how much space they take, or both: ``30d``, ``2GB``,

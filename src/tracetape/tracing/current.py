@@ -44,7 +44,7 @@ class Scope:
         remote: Remote | None = None,
         dropped: bool = False,
     ) -> None:
-        """Stand inside of `previous`.
+        """Begin inside of `previous`.
 
         Args:
             previous: what was current before.
@@ -71,7 +71,7 @@ current: ContextVar[Current] = ContextVar("tracetape_current_span", default=None
 
 
 class Place:
-    """Where a new span would stand.
+    """Where a new span would be in the tree.
 
     Attributes:
         recorded: whether it would be recorded at all.
@@ -103,7 +103,7 @@ def current_span() -> LiveSpan | None:
 
 
 def place() -> Place:
-    """Where a span that begins now would stand; inner scopes win over outer ones."""
+    """Where a span that begins now would be in the tree; inner scopes win over outer ones."""
     found = Place()
     enabled: bool | None = None
     at = current.get()
@@ -126,7 +126,7 @@ def place() -> Place:
 
 
 def settings() -> Place:
-    """The settings of all scopes here, whatever spans stand between; of a new root beside them."""
+    """The settings of all scopes here, whatever spans are between; of a new root next to them."""
     found = Place()
     enabled: bool | None = None
     at = current.get()

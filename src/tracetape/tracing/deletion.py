@@ -58,12 +58,12 @@ def delete_traces(
 
 
 def _tell_rest(deleted: int) -> None:
-    """Say if what was deleted may still stand in the log of the store."""
+    """Say if what was deleted may still be in the log of the store."""
     empty_log = getattr(runtime.recorder.store, "empty_log", None)
     if deleted and empty_log is not None and not empty_log(_LOG_SECONDS):
         logger.warning(
             "tracetape: another program reads %s or writes to it: what was deleted may still "
-            "stand in the file, or in the log beside it, until that program writes again or ends",
+            "be in the file, or in the log next to it, until that program writes again or ends",
             runtime.recorder.url,
         )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "begin_run", "end_generators", "traced_async_generator", "traced_generator"]
 
 Reducer = Callable[[list[Any]], Any]
-_ITEM_BYTES = 110  # of an item that is kept, beside its JSON
+_ITEM_BYTES = 110  # of an item that is kept, without its JSON
 _EXHAUSTED = (StopIteration, StopAsyncIteration)
 _open: WeakSet[Run] = WeakSet()
 at_fork(RECORDERS, in_child=_open.clear)  # they are the parent's to end
@@ -73,7 +73,7 @@ class Run:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """The body stands still, or is over."""
+        """The body pauses, or is over."""
         self._inside = current.get()
         current.set(self._outside)
         if self._otel is not None:

@@ -1,4 +1,4 @@
-"""Beside OpenTelemetry: its active span as our parent, and ours as its current one.
+"""With OpenTelemetry: its active span as our parent, and ours as its current one.
 
 Imported only by `configure(otel_context=True)`; nothing else of tracetape touches OpenTelemetry.
 """

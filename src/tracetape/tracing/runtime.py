@@ -82,7 +82,7 @@ class Runtime:
             store: a URL, a path, or a store; None or blank: where the environment says.
 
         Raises:
-            InvalidTypeError: it is none of these.
+            InvalidTypeError: it is not one of these.
         """
         if isinstance(store, os.PathLike):
             store = os.fspath(store)

@@ -84,7 +84,7 @@ def search_traces(
         max_results: at most so many traces; None: all.
         order_by: such as ``["execution_time_ms DESC"]``.
         extract_fields: columns to add to the table: ``span.inputs``, ``span.outputs.key``; names
-            with dots stand in back-ticks. Missing values are None.
+            with dots are in back-ticks. Missing values are None.
         run_id: only traces of this MLflow run.
         return_type: ``list`` of `Trace`, or ``pandas`` for a DataFrame with a row for each;
             None: a DataFrame if pandas is installed.

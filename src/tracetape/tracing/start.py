@@ -89,13 +89,13 @@ def experiment_of(destination: Any) -> str | None:
 
 
 def begin_span(name: str, span_type: str) -> LiveSpan | None:
-    """A new span where the context stands, not made current; None if it is not recorded."""
+    """A new span at the context's place, not made current; None if it is not recorded."""
     span = LiveSpan(name, span_type)
     return span if begin(span) else None
 
 
 def begin(span: LiveSpan, extras: Extras | None = None) -> bool:
-    """Begin a span where the context stands; False if it is not recorded.
+    """Begin a span at the context's place; False if it is not recorded.
 
     It is not made current.
     """

@@ -19,7 +19,7 @@ from tracetape.tracing.runtime import runtime
 __all__ = ["delete_trace_tag", "set_trace_tag", "update_current_trace"]
 
 
-# What is said by a keyword of its own goes by that for rules, too.
+# A value that has a keyword of its own goes by that for rules, too.
 _RULE_NAMES = {SESSION: "session", USER: "user"}
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Branch", "cut", "folded", "joined", "stacked"]
 
-# How a branch begins that others follow, that is the last; what stands below each.
+# How a branch begins that others follow, that is the last; what is below each.
 _GUIDES = ("├── ", "└── ", "│   ", "    ")
 _ASCII = ("+-- ", "`-- ", "|   ", "    ")
 
@@ -39,14 +39,14 @@ class Branch:
 
         width = options.max_width
         for guides, branch in self._walk(_ASCII if options.ascii_only else _GUIDES):
-            # Half of the width is kept for what is said.
+            # Half of the width is kept for the text.
             first, rest = (_shortened(guide, width // 2) for guide in guides)
             for line in branch._layout(console, max(1, width - len(first))):
                 yield Text.assemble((first, "dim"), line, "\n", no_wrap=True, end="")
                 first = rest
 
     def _walk(self, guides: tuple[str, ...]) -> Iterator[tuple[tuple[str, str], Branch]]:
-        """Every branch with what stands before its first line and before its others."""
+        """Every branch with what comes before its first line and before its others."""
         follows, last, beside, below = guides
         waiting = [("", "", self)]
         while waiting:

@@ -69,7 +69,7 @@ def render_tree(trace: Trace, *, times: bool = True, full: bool = False) -> Rend
 
 
 def _loose(parents: dict[str, str | None]) -> set[str]:
-    """Spans to hang from the root: their parent is not in the trace, or stands below them."""
+    """Spans to hang from the root: their parent is not in the trace, or is below them."""
     loose: set[str] = set()
     settled: set[str] = set()
     for span_id in parents:

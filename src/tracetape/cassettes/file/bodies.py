@@ -199,7 +199,7 @@ def from_stored(body: Any) -> bytes:
     several projects' serializers write in their place.
 
     Raises:
-        CassetteFormatError: it is none of them.
+        CassetteFormatError: it is not one of them.
     """
     if body is None:
         return b""

@@ -99,7 +99,7 @@ def check_new(path: Path) -> None:
 
 
 def check_twin(path: Path, *, everywhere: bool = False) -> None:
-    """Refuse a name that stands for the file of another.
+    """Refuse a name that means the file of another.
 
     Args:
         path: of the tape.

@@ -13,11 +13,11 @@ __all__ = ["interactions"]
 def interactions(document: Any) -> list[Any]:
     """The interactions of a parsed file, each with a ``request`` and a ``response``.
 
-    Known beside vcrpy's shape are ruby's VCR (``http_interactions``), LangChain's (two lists,
-    ``requests`` and ``responses``) and one pair of both, as Datadog's test agent writes.
+    Known in addition to vcrpy's shape are ruby's VCR (``http_interactions``), LangChain's (two
+    lists, ``requests`` and ``responses``) and one pair of both, as Datadog's test agent writes.
 
     Raises:
-        CassetteFormatError: it is none of them, or of another version.
+        CassetteFormatError: it is not one of them, or of another version.
     """
     if isinstance(document, list):
         raise CassetteFormatError("it has the format of vcrpy before version 1; record it again")

@@ -187,7 +187,7 @@ def _interaction(stored: Any) -> Interaction:
 
 
 def _body(raw: Mapping[str, Any]) -> Any:
-    # Some serializers put the parsed JSON beside the place of the body.
+    # Some serializers put the parsed JSON next to the place of the body.
     return {"parsed_body": raw["parsed_body"]} if "parsed_body" in raw else raw.get("body")
 
 

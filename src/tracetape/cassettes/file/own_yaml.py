@@ -1,6 +1,6 @@
 """Reads the small part of YAML in which `yaml_text` writes, many times faster than YAML is read.
 
-Whatever else stands in a file, by other tools or by hand, is left to a YAML parser: what this one
+Whatever else is in a file, by other tools or by hand, is left to a YAML parser: what this one
 reads, it reads as that would.
 """
 

@@ -100,7 +100,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _remove_left(path: Path) -> None:
-    """Remove what processes that were killed while they wrote this file have left beside it."""
+    """Remove what processes that were killed while they wrote this file have left next to it."""
     name = re.compile(re.escape(beside(path, ".", "").name) + r"\.\d+\.\d+")
     with suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:

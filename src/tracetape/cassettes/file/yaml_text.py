@@ -68,7 +68,7 @@ def _scalar(text: str, indent: int) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text stands for itself without quotes."""
+    """Whether a text means itself without quotes."""
     fits = _PLAIN.fullmatch(text) is not None
     return fits and text.lower() not in _KEYWORDS and text[-1] != " "
 

@@ -36,7 +36,7 @@ class Finding:
         path: the file.
         interaction: its number, counted from 1.
         kind: what it looks like; never the secret itself.
-        place: where it stands.
+        place: where it is.
     """
 
     path: Path
@@ -74,14 +74,14 @@ def _all_findings(interaction: Interaction) -> list[tuple[str, str]]:
     for place, text in _places(interaction):
         for where, _, value in named:
             if where == place:
-                text = text.replace(value, "", 1)  # the same one may stand elsewhere, too
+                text = text.replace(value, "", 1)  # the same one may be elsewhere, too
         unnamed += [(kind, place) for kind in kinds_of_secrets(text)]
     by_name = [(next(kinds_of_secrets(value), "a credential"), place) for _, place, value in named]
     return list(_each_once((*unnamed, *by_name, *_credentials(interaction))))
 
 
 def findings(interaction: Interaction) -> list[tuple[str, str]]:
-    """Which kinds of secrets stand where."""
+    """Kinds of secrets, and where they are."""
     return [
         (kind, place) for place, text in _places(interaction) for kind in kinds_of_secrets(text)
     ]
@@ -111,7 +111,7 @@ def _places(interaction: Interaction) -> Iterator[tuple[str, str]]:
 
 
 def _bodies(interaction: Interaction) -> Iterator[tuple[str, bytes, str]]:
-    """Each with where it stands and its type."""
+    """Each with where it is and its type."""
     request, response = interaction.request, interaction.response
     body = decoded(request.body, request.header("content-encoding"))
     body = request.body if body is None else body

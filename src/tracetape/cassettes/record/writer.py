@@ -63,7 +63,7 @@ class Writer:
             tape: what is on it; interactions are added to it.
             replaces: the file is there, and all of it is recorded again.
             continues: the file may be there, and what it lacks is recorded.
-            renames: hosts as they are to stand on the cassette.
+            renames: hosts as they appear on the cassette.
             keep: names of headers to record that are else left out.
             scrub: changes each interaction.
             before_record: gives the interaction to write, or None.
@@ -81,7 +81,7 @@ class Writer:
         self._lock = lasting_lock()
         self._under_way: dict[Recording, tuple[int, Secrets]] = {}
         self._begun = 0
-        self._places = [-1] * len(self._interactions)  # each stands where its request began
+        self._places = [-1] * len(self._interactions)  # each is where its request began
 
     def begin(self, sent: Sent) -> Recording:
         """Begin to record what will come of a request."""

@@ -20,7 +20,7 @@ def check_command(ctx: click.Context, paths: tuple[Path, ...]) -> None:
     """Look for secrets on cassettes: files, or folders and all below them.
 
     Without PATH it is the folder `cassettes`. Exit status 1, if anything is found or a file
-    cannot be read; it says what kind of secret stands where, never the secret itself.
+    cannot be read; it says what kind of secret is where, never the secret itself.
     """
     from tracetape.cassettes import check
     from tracetape.exceptions import CassetteError

@@ -68,7 +68,7 @@ class Session:
     def _finish(self) -> None:
         if os.getpid() != self._pid:
             return  # a fork of the program
-        # What the program printed stands before what we print.
+        # What the program printed comes before what we print.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
         self._end_open()
@@ -79,7 +79,7 @@ class Session:
             os._exit(1)  # an exit handler has no other way to say so
 
     def _end_open(self) -> None:
-        # Their own exit handlers may stand after this one: what is open would not be in the report.
+        # Their own exit handlers may run after this one: what is open would not be in the report.
         if runtime.enabled:
             from tracetape.instrument.call import end_streams
             from tracetape.tracing.generators import end_generators

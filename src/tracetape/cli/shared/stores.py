@@ -105,14 +105,14 @@ def opened_to_change(url: str | None) -> Iterator[SQLiteStore]:
 
 
 def tell_rest(store: SQLiteStore) -> None:
-    """Say if what was removed may still stand in the file, or in the log beside it."""
+    """Say if what was removed may still be in the file, or in the log next to it."""
     from tracetape.cli.shared.output import echo
 
     if not store.empty_log(_LOG_SECONDS):
         place = shown_place(store.url)
         echo(
             f"tracetape: another program reads {place} or writes to it: what was removed may "
-            f"still stand in the file, or in {place}-wal, until that program writes again or ends; "
+            f"still be in the file, or in {place}-wal, until that program writes again or ends; "
             "`tracetape prune --optimize` looks again",
             err=True,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import threading
@@ -336,10 +337,10 @@ def test_a_stream_that_nobody_closes_is_kept_when_the_tape_closes(server: Any, t
     assert kept.response.body.startswith(EVENTS[0])
 
 
-def test_a_cancelled_request_leaves_nothing(server: Any, tape: Path) -> None:
+def test_a_cancelled_request_leaves_nothing_and_is_named(
+    server: Any, tape: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """There is no answer to replay, and a cancellation is no error of the network."""
-    import asyncio
-
     gate = threading.Event()
     server.routes["/never"] = lambda handler: gate.wait(60)
 
@@ -354,6 +355,46 @@ def test_a_cancelled_request_leaves_nothing(server: Any, tape: Path) -> None:
     gate.set()
     assert recording.recorded == 1
     assert [one.request.url for one in load(tape).interactions] == [f"{server.url}/other"]
+    assert recording.cancelled == {f"GET {server.url}/never": 1}
+    assert f"not recorded: GET {server.url}/never" in caplog.text
+
+
+def test_of_a_request_that_is_cancelled_amid_its_answer_that_part_is_kept(
+    server: Any, tape: Path
+) -> None:
+    """Marked as cut: a reader that goes further in replay gets an error."""
+    gate = threading.Event()
+
+    def parts() -> Iterator[bytes]:
+        yield from EVENTS[:2]
+        gate.wait(60)
+
+    async def main(came: list[bytes]) -> None:
+        async def read() -> None:
+            async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
+                async with client.stream("GET", f"{server.url}/begun") as response:
+                    async for part in response.aiter_raw():
+                        came.append(part)
+                        if b"".join(came) == b"".join(EVENTS[:2]):
+                            arrived.set()
+
+        arrived = asyncio.Event()
+        task = asyncio.create_task(read())
+        await arrived.wait()
+        task.cancel()
+        await task
+
+    server.routes["/begun"] = lambda handler: handler.stream(parts())
+    with cassette(tape) as recording, pytest.raises(asyncio.CancelledError):
+        asyncio.run(main([]))
+    gate.set()
+    server.stop()
+    assert (recording.recorded, recording.cancelled) == (1, {})
+
+    replayed: list[bytes] = []
+    with cassette(tape, mode="none"), pytest.raises(httpx2.ReadError, match="stopped early"):
+        asyncio.run(main(replayed))
+    assert b"".join(replayed) == b"".join(EVENTS[:2])
 
 
 def test_a_scrubber_that_fails_does_not_harm_the_stream(

@@ -16,6 +16,7 @@ from tracetape.cassettes.file.model import Request
 from tracetape.cassettes.matching import Matcher
 
 __all__ = [
+    "cancelled_message",
     "elsewhere_message",
     "miss_message",
     "missing_message",
@@ -101,6 +102,17 @@ def elsewhere_message(path: Path, request: Request, library: str, advice: Advice
         f"{request.method} {request.url}: a connection to {request.host} was refused, because the "
         f"cassette {path} is being replayed. Cassettes hold requests of httpx2, httpx and "
         f"requests, not of {library}. To reach the host for real, use {advice.allow}."
+    )
+
+
+def cancelled_message(path: Path, cancelled: Mapping[str, int]) -> str:
+    """The fate in replay of requests that were cancelled while `path` was recorded."""
+    return "\n  ".join(
+        [
+            f"the cassette {path} lacks requests that the program cancelled before anything came. "
+            "There is nothing to replay, so each is a miss in replay:",
+            *unrecorded_lines(cancelled),
+        ]
     )
 
 

@@ -18,6 +18,7 @@ from tracetape.cassettes.file.save import Tape, load
 from tracetape.cassettes.foreign_options import unknown_mode
 from tracetape.cassettes.matching import Matcher
 from tracetape.cassettes.miss import (
+    cancelled_message,
     elsewhere_message,
     miss_message,
     missing_message,
@@ -174,6 +175,11 @@ class OpenCassette:
     def rejected(self) -> int:
         """How many interactions could not be written, for a secret in them perhaps."""
         return self._writer.rejected
+
+    @property
+    def cancelled(self) -> Counter[str]:
+        """Requests that the program gave up before anything came, with how often."""
+        return self._writer.cancelled
 
     @property
     def play_count(self) -> int:
@@ -364,6 +370,8 @@ class OpenCassette:
             _log.warning(
                 "tracetape: %s", unrecorded_message(self.path, self.unrecorded, self.advice)
             )
+        if self.cancelled:
+            _log.warning("tracetape: %s", cancelled_message(self.path, self.cancelled))
         self._writer.close(complete=complete)
 
     def _loaded(self) -> Tape:

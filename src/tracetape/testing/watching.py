@@ -135,10 +135,10 @@ class Watch:
             before = self._usage.before(tape.file)
             if before is not None and tape.recorded and before.exists():
                 lines.append(f"recorded again. {_moved(before)}")
-            if tape.unrecorded:
+            if lacks := tape.unrecorded + tape.cancelled:
                 from tracetape.cassettes.miss import unrecorded_lines
 
-                lines += unrecorded_lines(tape.unrecorded)
+                lines += unrecorded_lines(lacks)
             self._usage.lacks(tape.file, lines)
             if tape.replays and not tape.is_missing:
                 self._usage.played(tape.file, len(tape.interactions), tape.unplayed)

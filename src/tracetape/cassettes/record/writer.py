@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from tracetape._system import lasting_lock
 from tracetape.cassettes.advice import Advice
 from tracetape.cassettes.file.model import Interaction
 from tracetape.cassettes.file.save import Draft, Tape, beside, load, save
+from tracetape.cassettes.miss import printable
 from tracetape.cassettes.record.recording import Recording
 from tracetape.cassettes.record.secrets import findings
 from tracetape.cassettes.renames import Renames
@@ -37,6 +39,8 @@ class Writer:
         recorded: how many interactions were taken.
         dropped: how many ``before_record`` did not let on the cassette.
         rejected: how many could not be written, for a secret in them perhaps.
+        cancelled: requests that the program gave up before anything came, with how often: there
+            is nothing to replay.
         problems: what the end of the recording has to say; it counts as incomplete then.
         is_cut_short: a later ``once`` continues the recording.
     """
@@ -70,6 +74,7 @@ class Writer:
             advice: how the user gives the options that messages name.
         """
         self.recorded = self.dropped = self.rejected = 0
+        self.cancelled: Counter[str] = Counter()
         self.problems: list[str] = []
         self.is_cut_short = False
         self._path, self._file, self._advice = path, file, advice
@@ -130,6 +135,7 @@ class Writer:
         with self._lock:
             place, secrets = self._under_way.pop(recording)
             if interaction.response is None and interaction.error is None:
+                self.cancelled[printable(where)] += 1
                 return
             try:
                 self._take(interaction, place, secrets)

@@ -15,7 +15,7 @@ __all__ = ["ChatCompletions"]
 _CONTENT = {"content"}
 _OF_MESSAGE = frozenset({"index", "delta", "message"})
 # `text` is that of completions, which some servers stream here, too.
-_IN_PIECES = frozenset({"logprobs", "usage", "text"})
+_IN_PIECES = frozenset({"logprobs", "usage", "text", "token_ids"})
 _OF_MESSAGES = frozenset({"role", "content", "tool_calls", "reasoning_content", "refusal"})
 _FILTERS = "content_filter_results"  # Azure's
 _NOTHING: tuple[Any, ...] = ("", [], {})

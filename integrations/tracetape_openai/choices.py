@@ -8,6 +8,7 @@ from tracetape.instrument import (
     Failure,
     Request,
     Result,
+    count_of,
     failure_of_answer,
     failure_of_error,
     failure_of_page,
@@ -23,6 +24,8 @@ from tracetape_openai.model_calls import ModelCall, answer_fields
 __all__ = ["ChoicesCall"]
 
 _IN_PIECES = frozenset({"usage", "x_groq"})
+_LONG = 6  # digits of an index
+_MANY = 1000
 
 
 class ChoicesCall(ModelCall):
@@ -67,6 +70,8 @@ class ChoicesCall(ModelCall):
             before = self._head.get(key)
             if key in _IN_PIECES and isinstance(value, dict) and isinstance(before, dict):
                 self._head[key] = merged_counts(before, value)
+            elif isinstance(value, list) and isinstance(before, list):
+                self._head[key] = _together(before, value)
             elif value or key not in self._head:
                 self._head[key] = value
 
@@ -122,7 +127,20 @@ def _choices(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for one in items_of(body.get("choices")) if isinstance(one, dict)]
 
 
+def _together(before: list[Any], new: list[Any]) -> list[Any]:
+    """Search results, citations and their like: some servers repeat earlier ones, some do not."""
+    if new[: len(before)] == before:
+        return new
+    if len(before) > _MANY:  # comparing each with each would take long
+        return [*before, *new]
+    return [*before, *(item for item in new if item not in before)]
+
+
 def _index_of(choice: dict[str, Any]) -> int:
-    """The choice's place; servers that do not count send none, or what is not a number."""
+    """The choice's place, also as a text or ``1.0``; servers that do not count send none."""
     index = choice.get("index")
-    return index if type(index) is int else 0
+    if type(index) is int:
+        return index
+    if isinstance(index, str) and len(index) < _LONG and index.isdecimal():
+        return int(index)
+    return count_of(index) or 0

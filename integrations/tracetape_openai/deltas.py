@@ -14,7 +14,7 @@ _WHOLE = frozenset(
     {"id", "type", "role", "name", "status", "format", "object", "model", "finish_reason"}
 )
 # Lists of content have parts without an index; a part of these types continues the last one.
-_CONTENT = frozenset({"content", "summary", "thinking", "reasoning_details"})
+_CONTENT = frozenset({"content", "summary", "thinking", "thinking_blocks", "reasoning_details"})
 _CONTINUED_TYPES = frozenset(
     {
         "text",
@@ -38,6 +38,8 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
             message.setdefault(key, None)
         elif isinstance(before, Text) and any(before) and not isinstance(value, (str, list)):
             continue  # of a wrong shape: it does not replace the text
+        elif key == "arguments" and is_repeated(message, value):
+            continue  # of Groq's tools, which come again with their results
         elif isinstance(value, str) and key not in _WHOLE:
             if isinstance(before, Text):
                 before.add(value)
@@ -136,4 +138,6 @@ def _continued(items: list[Any], part: dict[str, Any], key: str) -> dict[str, An
     last = items[-1] if items else None
     if not isinstance(last, dict) or key not in _CONTENT:
         return None
+    if key == "thinking_blocks" and last.get("signature") and part.get("thinking"):
+        return None  # the signature is the end of one
     return last if kind == last.get("type") and kind in _CONTINUED_TYPES else None

@@ -527,3 +527,65 @@ def test_usage_by_geminis_name_is_read() -> None:
     said = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
     result = _streamed(chunk({"content": "Hi"}), chunk(None, usageMetadata=said))
     assert result.fields["usage"] == {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+
+
+def streamed(*chunks: Any) -> dict[str, Any]:
+    """The answer that a stream of chunks adds up to."""
+    chats = ChatCompletions()
+    for one in chunks:
+        chats.chunk(one)
+    outputs: dict[str, Any] = chats.result(None).outputs
+    return outputs
+
+
+@pytest.mark.parametrize("kind", [str, float])
+def test_choices_whose_index_is_not_an_int_are_told_apart(kind: Any) -> None:
+    """Two choices are not glued into one."""
+    chunks = [
+        {"choices": [{"index": kind(place), "delta": {"content": f"{part}{place}"}}]}
+        for part in "ab"
+        for place in (0, 1)
+    ]
+    choices = streamed(*chunks)["choices"]
+    assert [one["message"]["content"] for one in choices] == ["a0b0", "a1b1"]
+    assert [one["index"] for one in choices] == [0, 1]
+
+
+def test_the_ids_of_vllms_tokens_are_all_kept() -> None:
+    """They come with each chunk (``return_token_ids``)."""
+    chunks = [{**chunk({"content": "a"})} for _ in range(2)]
+    for number, one in enumerate(chunks):
+        one["choices"] = [{**one["choices"][0], "token_ids": [number, number + 10]}]
+    assert streamed(*chunks)["choices"][0]["token_ids"] == [0, 10, 1, 11]
+
+
+def test_groqs_tools_come_again_with_their_results() -> None:
+    """Their arguments are there once."""
+    tool = {"index": 0, "type": "search", "arguments": '{"q": 1}'}
+    again = {**tool, "output": "found"}
+    (choice,) = streamed(chunk({"executed_tools": [tool]}), chunk({"executed_tools": [again]}))[
+        "choices"
+    ]
+    assert choice["message"]["executed_tools"] == [again]
+
+
+@pytest.mark.parametrize("repeated", [True, False], ids=["all so far", "only new ones"])
+def test_search_results_beside_the_choices_are_all_kept(repeated: bool) -> None:
+    """Perplexity repeats those before, Zhipu does not."""
+    later = [{"title": "a"}, {"title": "b"}] if repeated else [{"title": "b"}]
+    answer = streamed(
+        {**chunk({"content": "x"}), "web_search": [{"title": "a"}]},
+        {**chunk({"content": "y"}), "web_search": later},
+    )
+    assert answer["web_search"] == [{"title": "a"}, {"title": "b"}]
+
+
+def test_the_thoughts_of_litellm_are_blocks_as_in_a_plain_answer() -> None:
+    """A signature ends one."""
+    pieces = [("a", None), ("b", None), ("", "S1"), ("c", None), ("", "S2")]
+    blocks = [{"type": "thinking", "thinking": text, "signature": end} for text, end in pieces]
+    (choice,) = streamed(*(chunk({"thinking_blocks": [block]}) for block in blocks))["choices"]
+    assert choice["message"]["thinking_blocks"] == [
+        {"type": "thinking", "thinking": "ab", "signature": "S1"},
+        {"type": "thinking", "thinking": "c", "signature": "S2"},
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -99,10 +99,13 @@ def write_updates(
     keys, new = _write_traces(connection, updates)
     traces = [key for key, update in zip(keys, updates, strict=True) for _ in update.spans]
     rows = span_rows(traces, [span for update in updates for span in update.spans])
-    rows = _shared(connection, _not_ended_before(connection, rows, new), contents)
     for key, update in zip(keys, updates, strict=True):
         if update.attachments:
             write_attachments(connection, key, update.attachments.values())
+    if len({(row[0], row[_ID]) for row in rows}) == len(rows) and new.issuperset(traces):
+        _insert_spans(connection, _shared(connection, rows, contents))
+        return
+    rows = _shared(connection, _not_ended_before(connection, rows, new), contents)
     # Of a new trace no span can be there, unless it comes twice in this batch.
     times = Counter((row[0], row[_ID]) for row in rows if row[0] in new)
     is_first = [times[row[0], row[_ID]] == 1 for row in rows]
@@ -177,22 +180,26 @@ def _not_ended_before(
 def _shared(
     connection: sqlite3.Connection, rows: list[_Row], contents: ContentWriter
 ) -> list[_Row]:
-    """The rows, with what is large kept apart.
+    """The rows, changed in their list: what is large is kept apart.
 
     An open span is written again when it ends: only then are its contents shared.
     """
-    ended = [row for row in rows if row[_END] is not None]
-    values = [row[at] for row in ended for at in _SHARED]
-    stored = iter(contents.store(connection, values))
-    return [row if row[_END] is None else _with_shared(row, stored) for row in rows]
-
-
-def _with_shared(row: _Row, stored: Iterator[str | bytes | None]) -> _Row:
-    """The row, with the next stored values in the place of its own."""
-    cells = list(row)
-    for at in _SHARED:
-        cells[at] = next(stored)
-    return tuple(cells)
+    places = [
+        (number, at)
+        for number, row in enumerate(rows)
+        if row[_END] is not None
+        for at in _SHARED
+        if row[at] is not None
+    ]
+    stored = contents.store(connection, [rows[number][at] for number, at in places])
+    changed: dict[int, list[Any]] = {}
+    for (number, at), value in zip(places, stored, strict=True):
+        if value is not rows[number][at]:
+            cells = changed.get(number) or changed.setdefault(number, list(rows[number]))
+            cells[at] = value
+    for number, cells in changed.items():
+        rows[number] = tuple(cells)
+    return rows
 
 
 def _parts(row: _Row) -> list[int]:
@@ -208,7 +215,13 @@ def _insert_spans(connection: sqlite3.Connection, rows: list[_Row]) -> None:
     (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM spans").fetchone()
     numbered = list(enumerate(rows, last + 1))
     connection.executemany(_INSERT_SPAN, [(key, *row) for key, row in numbered])
-    uses = [(part, key) for key, row in numbered for part in _parts(row)]
+    blobs = [
+        (key, stored)
+        for key, row in numbered
+        for at in _SHARED
+        if isinstance(stored := row[at], bytes)
+    ]
+    uses = [(part, key) for key, stored in blobs for part in parts_of(stored)]
     connection.executemany(_WRITE_USE, uses)
 
 

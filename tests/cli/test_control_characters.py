@@ -16,7 +16,7 @@ import tracetape.cli
 from tracetape.cassettes import Chunk, Interaction, Request, Response, Tape, save
 from tracetape.cli import main
 from tracetape.cli.run.report import _say
-from tracetape.cli.run.run import Session
+from tracetape.cli.run.run import Run
 from tracetape.diagnostics import logger
 from tracetape.exceptions import TracetapeException
 
@@ -55,7 +55,7 @@ def test_what_run_says(capsys: pytest.CaptureFixture[str]) -> None:
 
     _say(_EVIL)
     assert _is_clean(capsys.readouterr().err)
-    assert not Session(None, None, show=False)._told(fails)
+    assert not Run(None, None, show=False)._told(fails)
     assert _is_clean(capsys.readouterr().err)
 
 

@@ -106,7 +106,7 @@ def test_modules_that_are_named_in_pieces_are_packaged() -> None:
     """`import_module(f"tracetape_openai.{module}")`: whole packages are, so each is."""
     assert all(hooks.is_wanted(name) for name in OURS if name.startswith("tracetape_"))
     assert hooks.is_wanted("tracetape.store.sqlite")
-    assert hooks.is_wanted("tracetape.testing.capturing")
+    assert hooks.is_wanted("tracetape.testing.captured_traces")
     assert not hooks.is_wanted("tracetape.cli.main")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tracetape.testing.cassette_files import own_name
 from tracetape.testing.from_vcr import cassette_options
-from tracetape.testing.naming import own_name
 
 pytest_plugins = ["pytester"]
 

@@ -25,12 +25,12 @@ _ASIDE = (
     "tracetape.__main__",
     "tracetape.__pyinstaller",
     "tracetape.cli",
-    "tracetape.testing.blocking",
+    "tracetape.testing.cassette_files",
+    "tracetape.testing.early_clients",
     "tracetape.testing.from_vcr",
-    "tracetape.testing.importing",
-    "tracetape.testing.naming",
+    "tracetape.testing.network_block",
     "tracetape.testing.plugin",
-    "tracetape.testing.unused",
+    "tracetape.testing.usage",
 )
 # Modules of others that we import by a string: packaged where they are installed.
 OPTIONAL = (

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from tracetape._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from tracetape.testing.capturing import CapturedTrace, CapturedTraces, capture
-    from tracetape.testing.replaying import replay_calls
+    from tracetape.testing.captured_traces import CapturedTrace, CapturedTraces, capture
+    from tracetape.testing.replayed_calls import replay_calls
     from tracetape.testing.snapshots import assert_snapshot
 
 __all__ = ["CapturedTrace", "CapturedTraces", "assert_snapshot", "capture", "replay_calls"]
@@ -17,10 +17,10 @@ __all__ = ["CapturedTrace", "CapturedTraces", "assert_snapshot", "capture", "rep
 __getattr__ = lazy_names(
     "tracetape.testing",
     {
-        "CapturedTrace": "tracetape.testing.capturing",
-        "CapturedTraces": "tracetape.testing.capturing",
+        "CapturedTrace": "tracetape.testing.captured_traces",
+        "CapturedTraces": "tracetape.testing.captured_traces",
         "assert_snapshot": "tracetape.testing.snapshots",
-        "capture": "tracetape.testing.capturing",
-        "replay_calls": "tracetape.testing.replaying",
+        "capture": "tracetape.testing.captured_traces",
+        "replay_calls": "tracetape.testing.replayed_calls",
     },
 )

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tracetape.testing.blocking import add_options, blocked
-from tracetape.testing.naming import (
+from tracetape.testing.cassette_files import (
     LAYOUTS,
     WrongNameError,
     folder_of,
@@ -22,15 +21,16 @@ from tracetape.testing.naming import (
     note,
     paths_of,
 )
-from tracetape.testing.unused import Usage
-from tracetape.testing.watching import Watch
+from tracetape.testing.network_block import add_options, blocked
+from tracetape.testing.open_cassettes import OpenCassettes
+from tracetape.testing.usage import Usage
 
 if TYPE_CHECKING:  # pytest loads this file in every project: what is heavy comes on first use
-    from tracetape.testing.capturing import CapturedTraces
+    from tracetape.testing.captured_traces import CapturedTraces
 
 _RENAMES = pytest.StashKey[dict[str, str]]()
 _USAGE = pytest.StashKey[Usage]()
-_WATCH = pytest.StashKey[Watch]()
+_WATCH = pytest.StashKey[OpenCassettes]()
 _POLICY = pytest.StashKey[Any]()
 _IMPORTED_AGAIN = pytest.StashKey[bool]()
 _END = pytest.StashKey[ExitStack]()
@@ -108,7 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
             "hosts; cassettes record anyway",
         )
     config.stash[_USAGE] = Usage()
-    config.stash[_WATCH] = Watch(config.stash[_USAGE], config.rootpath)
+    config.stash[_WATCH] = OpenCassettes(config.stash[_USAGE], config.rootpath)
     _set_policy(config)
 
 
@@ -158,14 +158,14 @@ def pytest_load_initial_conftests(
     try:
         return (yield)
     except Exception as error:
-        from tracetape.testing.importing import asks_for_credentials, chain
+        from tracetape.testing.early_clients import asks_for_credentials, chain
 
         disabled = getattr(given, "disable_recording", False)
         if disabled or not (_replays(mode) and asks_for_credentials(chain(error))):
             raise
         if not _put_placeholders(early_config):
             raise
-    from tracetape.testing.importing import load_conftests
+    from tracetape.testing.early_clients import load_conftests
 
     load_conftests(early_config, parser, args, before)
     return None
@@ -191,7 +191,7 @@ def _replays(mode: str) -> bool:
 
 def _put_placeholders(config: pytest.Config, *folders: Path) -> bool:
     """Set what the tapes need, until the run ends; whether there are tapes. Once is enough."""
-    from tracetape.testing.importing import put_placeholders
+    from tracetape.testing.early_clients import put_placeholders
 
     placeholders = put_placeholders(config, folders)
     if placeholders is None:
@@ -221,7 +221,7 @@ def pytest_make_collect_report(
         or not isinstance(collector, (pytest.Module, pytest.Directory))
     ):
         return report
-    from tracetape.testing.importing import asks_for_credentials
+    from tracetape.testing.early_clients import asks_for_credentials
 
     if not asks_for_credentials(str(report.longrepr)):
         return report
@@ -320,7 +320,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
         marker = mark_of(item)
         policy = item.config.stash[_POLICY]
         if marker is not None and not policy.disabled:
-            from tracetape.testing.importing import put_for_test
+            from tracetape.testing.early_clients import put_for_test
 
             mode = policy.forced or marker.kwargs.get("mode") or policy.mode
             placeholders = None
@@ -372,7 +372,7 @@ def cassette(_tracetape_cassette: Any) -> Any:
 def traces() -> Iterator[CapturedTraces]:
     """The traces of this test so far, as a list; every integration is on meanwhile."""
     from tracetape.instrument.registry import active, autolog
-    from tracetape.testing.capturing import capture
+    from tracetape.testing.captured_traces import capture
 
     before = active()
     autolog()

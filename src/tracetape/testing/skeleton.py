@@ -11,7 +11,7 @@ from pathlib import Path
 from tracetape._terminal import visible_json
 from tracetape.entities import Span, Trace, TraceData
 from tracetape.live.summary import summarise
-from tracetape.testing.capturing import CapturedTrace
+from tracetape.testing.captured_traces import CapturedTrace
 
 __all__ = ["skeleton"]
 

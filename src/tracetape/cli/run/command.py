@@ -75,7 +75,7 @@ def run(
     """
     from tracetape.cli.run.cassette import open_tape
     from tracetape.cli.run.programs import Command, find_program
-    from tracetape.cli.run.run import Session
+    from tracetape.cli.run.run import Run
     from tracetape.exceptions import InvalidValueError
 
     for parameter in (
@@ -97,7 +97,7 @@ def run(
         tape = open_tape(
             cassette, cassette_mode, cassette_rename, cassette_ignore, cassette_allow_host
         )
-    ctx.exit(Session(tape, store, show=show).run(found))
+    ctx.exit(Run(tape, store, show=show).run(found))
 
 
 def _is_given(ctx: click.Context, parameter: str) -> bool:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from tracetape.cassettes import OpenCassette
     from tracetape.cli.run.programs import Program
 
-__all__ = ["Session"]
+__all__ = ["Run"]
 
 
-class Session:
+class Run:
     """Runs a program, traced, with or without a tape."""
 
     def __init__(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tracetape.testing.unused import tapes_below
+from tracetape.testing.usage import tapes_below
 
 if TYPE_CHECKING:
     from tracetape.cassettes.replay.placeholders import Placeholders

@@ -14,7 +14,7 @@ from tracetape.cassettes import bypass
 from tracetape.cassettes.network import Block
 from tracetape.cassettes.transports import retries
 from tracetape.exceptions import CassetteMissError, InvalidValueError, NetworkBlockedError
-from tracetape.testing.blocking import standing
+from tracetape.testing.network_block import standing
 
 pytest_plugins = ["pytester"]
 

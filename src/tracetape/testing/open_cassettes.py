@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracetape.testing.unused import Usage
+from tracetape.testing.usage import Usage
 
 if TYPE_CHECKING:
     from tracetape.cassettes import OpenCassette
     from tracetape.cassettes.network import Block
 
-__all__ = ["Watch"]
+__all__ = ["OpenCassettes"]
 
 _ALIKE = 0.6  # of the names of two files
 
@@ -49,7 +49,7 @@ class _Seen:
         return f"{tape.path}: mode {tape.mode}, {counts}"
 
 
-class Watch:
+class OpenCassettes:
     """The tapes of the test that runs, opened by marker, fixture, block or decorator."""
 
     def __init__(self, usage: Usage, root: Path) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 import orjson
 from multiplied import TEMPLATE, check, mark, multiply
 
-from tracetape.entities import Feedback, Span, SpanStatus, TraceState
+from tracetape.entities import Feedback, SpanStatus, TraceState
+from tracetape.entities.span_record import SpanRecord
 from tracetape.live.live_trace import TraceDetails
 from tracetape.live.summary import preview, root_metadata
 from tracetape.store import SQLiteStore, TraceUpdate
@@ -88,8 +89,8 @@ def chat(n: int) -> TraceUpdate:
         TraceState.OK,
         "answer",
         spans[0].end_time_ns,
-        preview(spans[0]._inputs),
-        preview(spans[0]._outputs, "assistant"),
+        preview(spans[0].inputs),
+        preview(spans[0].outputs, "assistant"),
         3,
         int(failed),
         sums=dict(usage),
@@ -106,10 +107,10 @@ def _span(
     inputs: Any,
     outputs: Any,
     **rest: Any,
-) -> Span:
+) -> SpanRecord:
     start = NOW + n * 1_000_000 + at * 1000
     known: dict[str, Any] = {"attributes": None, "fields": None, "status": SpanStatus("OK")}
-    return Span(
+    return SpanRecord(
         trace_id=n,
         span_id=at,
         parent_id=parent,
@@ -259,7 +260,7 @@ def filters(traces: int) -> Iterable[tuple[str, str | None, str | None]]:
         "issue": "issue.id = 'x'",
     }
     one = chat(traces // 3 + 1)
-    inputs = [(span._inputs or b"").decode() for span in one.spans]
+    inputs = [(span.inputs or b"").decode() for span in one.spans]
     value = "span.attributes.mlflow.spanInputs"
     whole = {
         "inputs LIKE": f"{value} LIKE '%{mark(traces // 3 + 1)}%'",

@@ -23,7 +23,8 @@ from typing import Any
 import chats
 import orjson
 
-from tracetape.entities import Span, SpanStatus, TraceState
+from tracetape.entities import SpanStatus, TraceState
+from tracetape.entities.span_record import SpanRecord
 from tracetape.live.live_trace import TraceDetails
 from tracetape.live.summary import preview, root_metadata
 from tracetape.store import SQLiteStore, TraceUpdate
@@ -43,9 +44,9 @@ def words(count: int) -> str:
     return " ".join(_POOL[at : at + count])
 
 
-def span(trace: int, number: int, parent: int | None, inputs: Any, outputs: Any) -> Span:
+def span(trace: int, number: int, parent: int | None, inputs: Any, outputs: Any) -> SpanRecord:
     start = _NOW + trace * 1_000_000 + number * 1000
-    return Span(
+    return SpanRecord(
         trace_id=trace,
         span_id=number,
         parent_id=parent,
@@ -62,7 +63,7 @@ def span(trace: int, number: int, parent: int | None, inputs: Any, outputs: Any)
     )
 
 
-def update(trace: int, spans: list[Span]) -> TraceUpdate:
+def update(trace: int, spans: list[SpanRecord]) -> TraceUpdate:
     root = spans[0]
     return TraceUpdate(
         trace,
@@ -71,8 +72,8 @@ def update(trace: int, spans: list[Span]) -> TraceUpdate:
         TraceState.OK,
         "answer",
         root.end_time_ns,
-        preview(root._inputs),
-        preview(root._outputs, "assistant"),
+        preview(root.inputs),
+        preview(root.outputs, "assistant"),
         len(spans),
         details=TraceDetails(metadata=root_metadata(root)),
     )
@@ -195,7 +196,7 @@ def growing(folder: Path) -> None:
         one = span(
             n + 1, 1, None, {"model": "m", "messages": messages}, {"choices": [{"message": answer}]}
         )
-        sent += len(one._inputs or b"")
+        sent += len(one.inputs or b"")
         store.write([update(n + 1, [one])])
         messages.append(answer)
     show("200 turns, processor time each", (time.process_time() - began) / 200 * 1e6, "µs")

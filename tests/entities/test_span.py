@@ -16,6 +16,8 @@ import pytest
 import tracetape
 from tracetape import TracetapeException
 from tracetape.entities import LiveSpan, NoOpSpan, Span, SpanEvent, SpanStatus, SpanType, Trace
+from tracetape.entities.span import record_of
+from tracetape.entities.span_record import SpanRecord
 from tracetape.tracing.runtime import runtime
 
 SETTERS: dict[str, tuple[Any, ...]] = {
@@ -68,10 +70,10 @@ def test_a_whole_span(last_span: Callable[[], Span]) -> None:
         assert each.end_time_ns is not None
         assert before - 50_000_000 <= each.start_time_ns <= each.end_time_ns <= after + 50_000_000
         assert each.duration_ns == each.end_time_ns - each.start_time_ns
-    for slot in Span.__slots__:
-        assert slot in ("_attributes", "_events", "_fields") or getattr(span, slot) == getattr(
-            stored, slot
-        )
+    live, kept = record_of(span), record_of(stored)
+    for slot in SpanRecord.__slots__:
+        is_bytes = slot in ("attributes", "events", "fields")
+        assert is_bytes or getattr(live, slot) == getattr(kept, slot)
 
 
 def test_a_bare_span(last_span: Callable[[], Span]) -> None:
@@ -324,9 +326,9 @@ def test_setters_on_an_ended_live_span_warn_and_do_nothing(
     with tracetape.start_span("over", attributes={"k": 1}) as span:
         span.set_inputs(1)
         span.set_outputs(2)
-    before = {slot: getattr(span, slot) for slot in Span.__slots__}
+    before = {slot: getattr(record_of(span), slot) for slot in SpanRecord.__slots__}
     getattr(span, method)(*SETTERS[method])
-    assert {slot: getattr(span, slot) for slot in Span.__slots__} == before
+    assert {slot: getattr(record_of(span), slot) for slot in SpanRecord.__slots__} == before
     assert caplog.records
     assert all("over" in record.getMessage() for record in caplog.records)
     assert last_span().attributes == span.attributes

@@ -12,6 +12,8 @@ import pytest
 import tracetape
 from tracetape import TracetapeException
 from tracetape.entities import Span, SpanStatus, SpanType, Trace, TraceData, TraceState
+from tracetape.entities.span import record_of
+from tracetape.entities.span_record import SpanRecord
 from tracetape.live.summary import summarise
 
 
@@ -29,7 +31,8 @@ def make_span(span_id: int, parent_id: int | None = None, start: int = 0, **othe
         "events": None,
         "status": SpanStatus("OK"),
     }
-    return Span(span_id=span_id, parent_id=parent_id, start_time_ns=start, **{**values, **other})
+    values = {**values, **other}
+    return Span(SpanRecord(span_id=span_id, parent_id=parent_id, start_time_ns=start, **values))
 
 
 def names(spans: list[Span]) -> list[str]:
@@ -221,11 +224,11 @@ def usage(n: int) -> dict[str, Any]:
 )
 def test_tokens_of_a_trace(spans: list[Span], expected: dict[str, int] | None) -> None:
     """A sum over the spans; those below one with its own usage are left out."""
-    assert summarise(1, spans).token_usage == expected
+    assert summarise(1, list(map(record_of, spans))).token_usage == expected
 
 
 def test_a_trace_without_its_root_is_in_progress() -> None:
     """Its state, name and end are the root's to say."""
-    info = summarise(1, [make_span(2, 1, 5_000_000)])
+    info = summarise(1, [record_of(make_span(2, 1, 5_000_000))])
     assert (info.state, info.name, info.duration_ns) == (TraceState.IN_PROGRESS, None, None)
     assert (info.request_time, info.span_count) == (5, 1)

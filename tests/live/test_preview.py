@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 import tracetape
+from tracetape.entities.span import record_of
 from tracetape.live.summary import preview, root_metadata
 
 
@@ -96,14 +97,14 @@ def test_what_mlflow_keeps_of_a_root() -> None:
     """250 characters each; nothing is an empty text."""
     with tracetape.start_span() as span:
         span.set_inputs("ü" * 300)
-    assert root_metadata(span) == {
+    assert root_metadata(record_of(span)) == {
         "mlflow.traceInputs": '"' + "ü" * 246 + "...",
         "mlflow.traceOutputs": "",
     }
     with tracetape.start_span() as short:
         short.set_inputs("ü" * 248)
         short.set_outputs(None)
-    assert root_metadata(short) == {
+    assert root_metadata(record_of(short)) == {
         "mlflow.traceInputs": '"' + "ü" * 248 + '"',
         "mlflow.traceOutputs": "null",
     }

@@ -26,6 +26,7 @@ from tracetape.entities import (
     TraceLocation,
     TraceState,
 )
+from tracetape.entities.span_record import SpanRecord
 
 Plain = Callable[[Trace], dict[str, Any]]
 VARIABLE = "TRACETAPE_MLFLOW_PYTHON"
@@ -106,7 +107,7 @@ def full_info() -> Trace:
             Expectation("answer", "fromage"),
         ],
     )
-    open_span = Span(
+    open_span = SpanRecord(
         trace_id=int("a" * 32, 16),
         span_id=1,
         parent_id=None,
@@ -121,7 +122,7 @@ def full_info() -> Trace:
         events=None,
         status=SpanStatus("UNSET"),
     )
-    return Trace(info, TraceData([open_span]))
+    return Trace(info, TraceData([Span(open_span)]))
 
 
 def in_unity_catalog() -> Trace:

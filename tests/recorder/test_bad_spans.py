@@ -15,6 +15,7 @@ from tracetape.entities import SpanEvent, Trace
 from tracetape.exchange.jsonl import trace_json
 from tracetape.exchange.parquet import span_rows
 from tracetape.live.live_span import LiveSpan
+from tracetape.recorder import pipeline
 from tracetape.store import dedup, rows, writing
 from tracetape.tracing.runtime import runtime
 from tracetape.views.preview import input_preview, output_preview
@@ -93,11 +94,11 @@ def test_what_is_too_deep_to_look_for_credentials_is_dropped_and_no_more(
 
 
 def fail_at_reading(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = LiveSpan.to_immutable_span
+    protected = pipeline.protected
     monkeypatch.setattr(
-        LiveSpan,
-        "to_immutable_span",
-        lambda span, found=None: broken() if span.name == "bad" else read(span, found),
+        pipeline,
+        "protected",
+        lambda record, trace: broken() if record.name == "bad" else protected(record, trace),
     )
 
 

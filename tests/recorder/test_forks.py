@@ -146,7 +146,7 @@ def test_locks_of_other_threads_are_free_in_the_child(program: Callable[..., str
 import contextlib
 from tracetape import diagnostics
 from importlib import import_module
-from tracetape.live import live_span
+from tracetape.live import running_span
 from tracetape.tracing.runtime import runtime
 
 recorder = runtime.recorder
@@ -154,7 +154,7 @@ names = ("cassette", "context", "replay.placeholders")
 modules = [import_module(f"tracetape.cassettes.{name}") for name in names]
 def locks():
     return [
-        diagnostics._lock, live_span._reading, *(m._lock for m in modules),
+        diagnostics._lock, running_span._reading, *(m._lock for m in modules),
         recorder._lock, recorder._start_lock, recorder._store_lock,
     ]
 held, done = threading.Event(), threading.Event()

@@ -107,14 +107,14 @@ def test_a_span_that_ends_while_it_is_being_shown_is_counted_once(
     """However closely its end follows."""
     monkeypatch.setattr(batch, "LONG_OPEN_NS", -1_000_000_000)
     scope = tracetape.start_span("root")
-    update = batch._update
+    update = batch.update_of
 
     def end_now(*arguments: Any) -> Any:
-        monkeypatch.setattr(batch, "_update", update)
+        monkeypatch.setattr(batch, "update_of", update)
         scope.__exit__(None, None, None)
         return update(*arguments)
 
-    monkeypatch.setattr(batch, "_update", end_now)
+    monkeypatch.setattr(batch, "update_of", end_now)
     root = scope.__enter__()
     deadline = time.monotonic() + 60
     while root.end_time_ns is None:

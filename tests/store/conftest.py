@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tracetape.entities import Span, SpanStatus
+from tracetape.entities.span import record_of
+from tracetape.entities.span_record import SpanRecord
 from tracetape.store import TraceUpdate
 from tracetape.store.connections import StoreConnection
 
@@ -28,7 +30,8 @@ def _span(span_id: int = 0xA, parent_id: int | None = None, **other: Any) -> Spa
         "events": None,
         "status": SpanStatus("OK"),
     }
-    return Span(span_id=span_id, parent_id=parent_id, **{**values, **other})
+    record = SpanRecord(span_id=span_id, parent_id=parent_id, **{**values, **other})
+    return Span(record)
 
 
 @pytest.fixture
@@ -43,7 +46,9 @@ def update() -> Callable[..., TraceUpdate]:
 
     def make(*spans: Span, trace_id: int = 1, **other: Any) -> TraceUpdate:
         start = min((span.start_time_ns for span in spans), default=5)
-        return TraceUpdate(trace_id, **{"start_ns": start, "spans": list(spans), **other})
+        return TraceUpdate(
+            trace_id, **{"start_ns": start, "spans": [record_of(span) for span in spans], **other}
+        )
 
     return make
 

@@ -18,8 +18,8 @@ from tracetape.store import codec, schema
 
 before, after = sys.argv[2].split(",")
 TEXT = frozenset({str, bytes, type(None)})
-mood = codec.Column("mood", attrgetter("_name"), TEXT, "mood of {}".format)
-draft = codec.Column("draft", attrgetter("_inputs"), TEXT, bytes.decode, shared=True)
+mood = codec.Column("mood", attrgetter("name"), TEXT, "mood of {}".format)
+draft = codec.Column("draft", attrgetter("inputs"), TEXT, bytes.decode, shared=True)
 codec.SPANS = codec.Table([
     *([mood] if before == "before" else []),
     *codec.SPANS.columns,
@@ -32,13 +32,15 @@ schema._MIGRATIONS.append(
 schema.VERSION += 1
 
 import orjson
-from tracetape.entities import Span, SpanStatus
+from tracetape.entities import SpanStatus
+from tracetape.entities.span import record_of
+from tracetape.entities.span_record import SpanRecord
 from tracetape.exchange.jsonl import trace_json
 from tracetape.exchange.new_traces import new_trace
 from tracetape.store import SQLiteStore, TraceUpdate
 
 text = orjson.dumps({"messages": [{"role": "user", "content": "long " * 200}]})
-span = lambda number: Span(
+span = lambda number: SpanRecord(
     trace_id=1, span_id=number, parent_id=None, name="step", span_type="CHAIN",
     start_time_ns=number, end_time_ns=number + 1, inputs=text, outputs=text, attributes=None,
     fields=None, events=None, status=SpanStatus("OK"),
@@ -46,11 +48,11 @@ span = lambda number: Span(
 store = SQLiteStore(Path(sys.argv[1]) / "s.db")
 store.write([TraceUpdate(1, 1, [span(1), span(2)])])
 trace = store.get_trace(1)
-assert [one._inputs for one in trace.data.spans] == [text, text]
+assert [record_of(one).inputs for one in trace.data.spans] == [text, text]
 (line,) = store.get_each([1], trace_json)
 copy = SQLiteStore(Path(sys.argv[1]) / "copy.db")
 assert copy.add([new_trace(orjson.loads(line))]) == set()
-assert [one._outputs for one in copy.get_trace(1).data.spans] == [text, text]
+assert [record_of(one).outputs for one in copy.get_trace(1).data.spans] == [text, text]
 store.close()
 copy.close()
 """

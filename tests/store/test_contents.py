@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracetape.entities import Span
+from tracetape.entities.span import record_of
 from tracetape.store import SQLiteStore, TraceUpdate
 from tracetape.store.splitting import MARK, Content, ContentList, split
 
@@ -48,9 +49,9 @@ def read_back(
         trace = store.get_trace(number)
         store.close()
         assert trace is not None
-        by_id = {span._span_id: span for span in trace.data.spans}
-        assert all(span._inputs == span._outputs for span in by_id.values())
-        return [by_id[n + 1]._inputs for n in range(len(values))]
+        by_id = {record_of(span).span_id: span for span in trace.data.spans}
+        assert all(record_of(span).inputs == record_of(span).outputs for span in by_id.values())
+        return [record_of(by_id[n + 1]).inputs for n in range(len(values))]
 
     return read
 
@@ -166,7 +167,7 @@ def test_a_conversation_takes_space_in_proportion_to_what_is_new(
     for n, data in enumerate(inputs):
         trace = store.get_trace(n + 1)
         assert trace is not None
-        assert trace.data.spans[0]._inputs == data
+        assert record_of(trace.data.spans[0]).inputs == data
     store.close()
 
 
@@ -198,7 +199,7 @@ def test_another_process_may_remove_what_was_stored(
     store.write([update(make_span(inputs=data, trace_id=2), trace_id=2)])
     trace = store.get_trace(2)
     assert trace is not None
-    assert trace.data.spans[0]._inputs == data
+    assert record_of(trace.data.spans[0]).inputs == data
     store.close()
 
 
@@ -214,7 +215,7 @@ def test_what_was_taken_back_is_stored_again(
     store.write([update(make_span(inputs=data))])
     trace = store.get_trace(1)
     assert trace is not None
-    assert trace.data.spans[0]._inputs == data
+    assert record_of(trace.data.spans[0]).inputs == data
     store.close()
 
 
@@ -230,12 +231,12 @@ def test_an_open_span_shares_its_contents_when_it_ends(
     store.write([update(make_span(inputs=data, end_time_ns=None))])
     trace = store.get_trace(1)
     assert trace is not None
-    assert trace.data.spans[0]._inputs == data
+    assert record_of(trace.data.spans[0]).inputs == data
     assert query("SELECT count(*) FROM contents", path=tmp_path / "s.db") == [(0,)]
     store.write([update(make_span(inputs=data))])
     trace = store.get_trace(1)
     assert trace is not None
-    assert trace.data.spans[0]._inputs == data
+    assert record_of(trace.data.spans[0]).inputs == data
     assert query("SELECT count(*) FROM uses", path=tmp_path / "s.db") == [(1,)]
     store.close()
 

@@ -15,7 +15,8 @@ from typing import Any
 import orjson
 import pytest
 
-from tracetape.entities import Feedback, Span, SpanStatus, TraceState
+from tracetape.entities import Feedback, SpanStatus, TraceState
+from tracetape.entities.span_record import SpanRecord
 from tracetape.live.live_trace import TraceDetails
 from tracetape.store import SQLiteStore, TraceUpdate, schema
 from tracetape.store.finding import Finder
@@ -105,7 +106,7 @@ def make_span(some: random.Random, is_open: bool) -> dict[str, Any]:
 def update_of(one: One) -> TraceUpdate:
     """What a recorder would hand over."""
     spans = [
-        Span(
+        SpanRecord(
             trace_id=one.number,
             span_id=n + 1,
             parent_id=None,

@@ -16,6 +16,7 @@ import pytest
 from tracetape.capture import encode
 from tracetape.entities import Span, SpanStatus, Trace, TraceData
 from tracetape.entities.attachment import Attachment
+from tracetape.entities.span import record_of
 from tracetape.exchange.importing import (
     Imported,
     import_traces,
@@ -81,7 +82,7 @@ def traces(make_span: Callable[..., Span]) -> list[dict[str, Any]]:
             end_time_ns=None if number % 8 == 0 else start + 9,
         )  # fmt: skip
         spans = [root, child][: 1 + number % 4]
-        info = summarise(number, spans)
+        info = summarise(number, list(map(record_of, spans)))
         info.tags["t"] = f"{number} ü"
         info.trace_metadata["mlflow.trace.session"] = f"s{number % 3}"
         if number % 6 == 0:

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from tracetape.entities import Span, TraceState
+from tracetape.entities.span import record_of
 from tracetape.formats.names import SESSION
 from tracetape.live.live_trace import TraceDetails
 from tracetape.store import SQLiteStore, TraceUpdate, schema
@@ -92,7 +93,7 @@ def test_readers_leave_an_older_file_as_it_is(name: str, request: pytest.Fixture
     writer.open()
     trace = reader.get_trace(1)
     assert trace is not None
-    assert trace.data.spans[0]._inputs == INPUTS
+    assert record_of(trace.data.spans[0]).inputs == INPUTS
     assert reader.sessions(ENDED, 10) == (["s1"] if name == "third" else [])
     reader.close()
     writer.close()
@@ -119,7 +120,7 @@ def test_an_older_file_is_migrated_with_what_is_in_it(
     store = SQLiteStore(old_file)
     trace = store.get_trace(1)
     assert trace is not None
-    assert (trace.info.name, trace.data.spans[0]._inputs) == ("old", INPUTS)
+    assert (trace.info.name, record_of(trace.data.spans[0]).inputs) == ("old", INPUTS)
     assert query("PRAGMA user_version", path=old_file) == [(schema.VERSION,)]
     needle = TraceQuery(parse_filter("trace.text LIKE '%needle%'"))
     assert len(store.search(needle)) == 1

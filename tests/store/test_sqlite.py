@@ -16,6 +16,8 @@ import pytest
 
 from tracetape import TracetapeException
 from tracetape.entities import Span, SpanEvent, SpanStatus, TraceState
+from tracetape.entities.span import record_of
+from tracetape.entities.span_record import SpanRecord
 from tracetape.exceptions import StoreError
 from tracetape.live.live_trace import TraceDetails
 from tracetape.store import SQLiteStore, TraceUpdate
@@ -41,18 +43,21 @@ def make_span(span_id: int = ROOT, parent_id: int | None = None, **other: Any) -
         "events": None,
         "status": SpanStatus("OK"),
     }
-    return Span(span_id=span_id, parent_id=parent_id, **{**values, **other})
+    record = SpanRecord(span_id=span_id, parent_id=parent_id, **{**values, **other})
+    return Span(record)
 
 
 def update(*spans: Span, trace_id: int = 1, **other: Any) -> TraceUpdate:
     """What a process learnt of a trace."""
     start = min((span.start_time_ns for span in spans), default=5)
-    return TraceUpdate(trace_id, **{"start_ns": start, "spans": list(spans), **other})
+    return TraceUpdate(
+        trace_id, **{"start_ns": start, "spans": [record_of(span) for span in spans], **other}
+    )
 
 
 def slots(span: Span) -> dict[str, Any]:
     """All that a span holds."""
-    return {slot: getattr(span, slot) for slot in Span.__slots__}
+    return {slot: getattr(record_of(span), slot) for slot in SpanRecord.__slots__}
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -89,7 +94,7 @@ def test_every_field_of_a_span_reads_back(store: SQLiteStore) -> None:
     assert trace is not None
     (span,) = trace.data.spans
     assert type(span) is Span
-    assert {**slots(span), "_attributes": 0} == {**slots(WHOLE), "_attributes": 0}
+    assert {**slots(span), "attributes": 0} == {**slots(WHOLE), "attributes": 0}
     assert span.attributes == WHOLE.attributes
     assert span.events == [SpanEvent("retry", 5, {"attempt": 1}), SpanEvent("retry", 6, {})]
 

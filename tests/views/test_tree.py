@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 import tracetape
-from tracetape.entities import Document, SpanEvent, SpanType, Trace, TraceData
+from tracetape.entities import Document, Span, SpanEvent, SpanType, Trace, TraceData
+from tracetape.entities.span import record_of
 from tracetape.views import render_tree, tree_text
 
 LastTrace = Callable[[], Trace]
@@ -178,7 +179,7 @@ def test_a_span_without_its_parent_hangs_from_the_root(last_trace: LastTrace) ->
     assert tree_text(Trace(trace.info, TraceData([b, a])), times=False) == (
         "lost  OK\n└── a\n    └── b"
     )
-    a._parent_id = b._span_id
+    a = Span(record_of(a).replace(parent_id=record_of(b).span_id))
     ring = tree_text(Trace(trace.info, TraceData([lost, a, b])), times=False)
     assert ring == "lost  OK\n├── lost\n└── a\n    └── b"
 

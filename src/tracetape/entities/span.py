@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from tracetape._lazy import loading
 from tracetape.capture import decode, encode
 from tracetape.entities.event import SpanEvent
+from tracetape.entities.span_record import SpanRecord
 from tracetape.entities.status import SpanStatus, status_of
 from tracetape.exceptions import InvalidValueError
 from tracetape.formats.ids import span_id_text, trace_id_text
 from tracetape.formats.names import (
-    FOREIGN_TRACE_ID,
-    LINKS,
     LOG_LEVEL,
     NAME_OF_FIELD,
     SPAN_INPUTS,
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from tracetape.entities.link import Link
     from tracetape.entities.log_level import SpanLogLevel
 
-__all__ = ["Span", "span_id_text", "trace_id_text"]
+__all__ = ["Span", "record_of", "span_id_text", "trace_id_text"]
 
 _T = TypeVar("_T")
 _MUTATORS = {"add_event", "add_link", "end", "record_exception"}
@@ -40,70 +39,13 @@ class Span:
     if all that they hold is, and can be members of sets; live spans are equal to themselves only.
     """
 
-    __slots__ = (
-        "_attributes",
-        "_end",
-        "_events",
-        "_fields",
-        "_inputs",
-        "_name",
-        "_outputs",
-        "_parent_id",
-        "_span_id",
-        "_start",
-        "_status",
-        "_trace_id",
-        "_type",
-    )
+    __slots__ = ("_record",)
 
-    _trace_id: int
-    _span_id: int
-    _parent_id: int | None
-    _name: str
-    _type: str
-    _start: int
-    _end: int | None
-    _inputs: bytes | None
-    _outputs: bytes | None
-    # JSON as bytes; plain scalars, which cannot change, as they are.
-    _attributes: dict[str, Any] | None
-    # Neutral fields that integrations set (`names.py`), as JSON-able values.
-    _fields: dict[str, Any] | None
-    # (name, ns since the epoch, attributes as JSON)
-    _events: list[tuple[str, int, bytes]] | None
-    _status: SpanStatus
+    _record: SpanRecord
 
-    def __init__(
-        self,
-        *,
-        trace_id: int,
-        span_id: int,
-        parent_id: int | None,
-        name: str,
-        span_type: str,
-        start_time_ns: int,
-        end_time_ns: int | None,
-        inputs: bytes | None,
-        outputs: bytes | None,
-        attributes: dict[str, Any] | None,
-        fields: dict[str, Any] | None,
-        events: list[tuple[str, int, bytes]] | None,
-        status: SpanStatus,
-    ) -> None:
-        """Internal: stores and live spans make spans; `inputs` and `outputs` are JSON."""
-        self._trace_id = trace_id
-        self._span_id = span_id
-        self._parent_id = parent_id
-        self._name = name
-        self._type = span_type
-        self._start = start_time_ns
-        self._end = end_time_ns
-        self._inputs = inputs
-        self._outputs = outputs
-        self._attributes = attributes
-        self._fields = fields
-        self._events = events
-        self._status = status
+    def __init__(self, record: SpanRecord) -> None:
+        """Internal: stores and live spans make spans."""
+        self._record = record
 
     @property
     def trace_id(self) -> str:
@@ -111,8 +53,8 @@ class Span:
 
         Spans that were loaded from elsewhere keep what is there, such as MLflow 2's own ids.
         """
-        foreign = self._field(FOREIGN_TRACE_ID, str)
-        return trace_id_text(self._trace_id) if foreign is None else foreign
+        foreign = self._record.foreign_trace_id
+        return trace_id_text(self._record.trace_id) if foreign is None else foreign
 
     @property
     def request_id(self) -> str:
@@ -122,52 +64,56 @@ class Span:
     @property
     def span_id(self) -> str:
         """Id of the span: 16 hexadecimal digits."""
-        return span_id_text(self._span_id)
+        return span_id_text(self._record.span_id)
 
     @property
     def parent_id(self) -> str | None:
         """Id of the parent span; None for a root."""
-        return None if self._parent_id is None else span_id_text(self._parent_id)
+        parent = self._record.parent_id
+        return None if parent is None else span_id_text(parent)
 
     @property
     def name(self) -> str:
         """The span's name."""
-        return self._name
+        return self._record.name
 
     @property
     def span_type(self) -> str:
         """One of `SpanType`, or any other string."""
-        return self._type
+        return self._record.span_type
 
     @property
     def start_time_ns(self) -> int:
         """When it began, in nanoseconds since the epoch."""
-        return self._start
+        return self._record.start_time_ns
 
     @property
     def end_time_ns(self) -> int | None:
         """When it ended, in nanoseconds since the epoch; None while it is open."""
-        return self._end
+        return self._record.end_time_ns
 
     @property
     def duration_ns(self) -> int | None:
         """How long it took, in nanoseconds; None while it is open."""
-        return None if self._end is None else self._end - self._start
+        record = self._record
+        end = record.end_time_ns
+        return None if end is None else end - record.start_time_ns
 
     @property
     def status(self) -> SpanStatus:
         """Outcome; a finished span is OK or ERROR."""
-        return SpanStatus(self._status.status_code, self._status.description)
+        status = self._record.status
+        return SpanStatus(status.status_code, status.description)
 
     @property
     def inputs(self) -> Any:
         """The inputs, as JSON values."""
-        return decode(self._inputs)
+        return decode(self._record.inputs)
 
     @property
     def outputs(self) -> Any:
         """The outputs, as JSON values."""
-        return decode(self._outputs)
+        return decode(self._record.outputs)
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -187,28 +133,28 @@ class Span:
 
         Without inputs and outputs if not `large`.
         """
-        merged: dict[str, Any] = {TRACE_ID: self.trace_id, SPAN_TYPE: self._type}
-        if large and self._inputs is not None:
-            merged[SPAN_INPUTS] = self._inputs
-        if large and self._outputs is not None:
-            merged[SPAN_OUTPUTS] = self._outputs
-        for field, value in (self._fields or {}).items():
+        record = self._record
+        merged: dict[str, Any] = {TRACE_ID: self.trace_id, SPAN_TYPE: record.span_type}
+        if large and record.inputs is not None:
+            merged[SPAN_INPUTS] = record.inputs
+        if large and record.outputs is not None:
+            merged[SPAN_OUTPUTS] = record.outputs
+        for field, value in (record.fields or {}).items():
             if field in NAME_OF_FIELD:
                 merged[NAME_OF_FIELD[field]] = encode(value) if type(value) is bytes else value
-        # A copy: another thread may be adding to those of a live span.
-        if self._attributes:
-            merged.update(dict(self._attributes))
+        if record.attributes:
+            merged.update(record.attributes)
         return merged
 
     @property
     def events(self) -> list[SpanEvent]:
         """The events of the span, in order."""
-        return [SpanEvent(name, at, decode(data)) for name, at, data in self._events or ()]
+        return [SpanEvent(name, at, decode(data)) for name, at, data in self._record.events or ()]
 
     @property
     def links(self) -> list[Link]:
         """Spans of other traces that this one has to do with."""
-        given = self._field(LINKS, list)
+        given = self._record.links
         if not given:
             return []
         with loading:
@@ -224,7 +170,7 @@ class Span:
 
     def _field(self, name: str, kind: type[_T]) -> _T | None:
         """A neutral field; None also for what is of another kind, such as a user's own words."""
-        value = (self._fields or {}).get(name)
+        value = (self._record.fields or {}).get(name)
         return value if isinstance(value, kind) else None
 
     def _amounts(self, name: str) -> dict[str, Any] | None:
@@ -242,14 +188,11 @@ class Span:
         with loading:
             from tracetape.entities.log_level import SpanLogLevel
 
-        level = self._level()
+        level = (self._record.fields or {}).get(LOG_LEVEL)
         try:
             return None if level is None else SpanLogLevel(level)
         except ValueError:  # set as an attribute, which takes any value
             return None
-
-    def _level(self) -> Any:
-        return (self._fields or {}).get(LOG_LEVEL)
 
     @property
     def description(self) -> str | None:
@@ -290,17 +233,17 @@ class Span:
         with loading:
             from tracetape.formats.mlflow_json import span_to_dict
 
-        links = [link.to_dict() for link in self.links] if self._fields else []
+        record = self._record
         return span_to_dict(
-            trace_id=self._trace_id,
-            span_id=self._span_id,
-            parent_id=self._parent_id,
-            name=self._name,
-            times=(self._start, self._end),
-            status=(self._status.status_code.value, self._status.description),
-            events=self._events or (),
+            trace_id=record.trace_id,
+            span_id=record.span_id,
+            parent_id=record.parent_id,
+            name=record.name,
+            times=(record.start_time_ns, record.end_time_ns),
+            status=(record.status.status_code.value, record.status.description),
+            events=record.events or (),
             named=self._named_values(),
-            links=links,
+            links=[link.to_dict() for link in self.links],
         )
 
     @classmethod
@@ -331,10 +274,11 @@ class Span:
         with loading:
             from tracetape.formats.otel import span_to_proto
 
+        record = self._record
         return span_to_proto(
-            trace_id=self._trace_id,
-            span_id=self._span_id,
-            parent_id=self._parent_id,
+            trace_id=record.trace_id,
+            span_id=record.span_id,
+            parent_id=record.parent_id,
             name=self.name,
             times=(self.start_time_ns, self.end_time_ns),
             status=(self.status.status_code.value, self.status.description),
@@ -373,7 +317,7 @@ class Span:
     @classmethod
     def _of(cls, values: dict[str, Any]) -> Span:
         """The span of plain values; its status is a code's name and a description."""
-        return cls(**{**values, "status": status_of(*values["status"])})
+        return cls(SpanRecord(**{**values, "status": status_of(*values["status"])}))
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not Span or type(other) is not Span:
@@ -381,7 +325,7 @@ class Span:
         return self is other or _content(self) == _content(other)
 
     def __hash__(self) -> int:
-        return hash((self._trace_id, self._span_id))
+        return hash((self._record.trace_id, self._record.span_id))
 
     # With `__getitem__` alone `iter(span)` and `"x" in span` would seem to work.
     __iter__ = None
@@ -415,7 +359,7 @@ class Span:
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}(name={self._name!r}, trace_id={self.trace_id!r}, "
+            f"{type(self).__name__}(name={self.name!r}, trace_id={self.trace_id!r}, "
             f"span_id={self.span_id!r}, parent_id={self.parent_id!r})"
         )
 
@@ -426,15 +370,21 @@ def _decoded(value: Any) -> Any:
     return decode(value if type(value) is bytes else encode(value))
 
 
+def record_of(span: Span) -> SpanRecord:
+    """The record that a span shows; of a live span, what it holds now, as a copy."""
+    return span._record
+
+
 def _content(span: Span) -> tuple[Any, ...]:
+    record = span._record
     # Attributes hold inputs, outputs, type and the trace's id, too.
     return (
-        span._span_id,
-        span._parent_id,
-        span._name,
-        span._start,
-        span._end,
-        span._status,
+        record.span_id,
+        record.parent_id,
+        record.name,
+        record.start_time_ns,
+        record.end_time_ns,
+        record.status,
         span.events,
         span.links,
         span.attributes,

@@ -159,7 +159,7 @@ class Trace:
         info.duration_ns = None if root is None else root.duration_ns
         info.span_count = len(data.spans)
         info.error_count = sum(
-            span._status.status_code is SpanStatusCode.ERROR for span in data.spans
+            span.status.status_code is SpanStatusCode.ERROR for span in data.spans
         )
         return cls(info, data)
 

@@ -6,28 +6,16 @@ import heapq
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeAlias
 
-from tracetape.entities.span import Span
+from tracetape.entities.span import Span, record_of
 from tracetape.exceptions import InvalidTypeError
 from tracetape.formats.json_text import json_text
 from tracetape.formats.names import INTERMEDIATE_OUTPUTS
 
-__all__ = ["TraceData", "in_order", "order_of"]
+__all__ = ["TraceData", "order_of"]
 
-
-class _Place(Protocol):
-    """The ids that place a span in its trace."""
-
-    @property
-    def _span_id(self) -> Any: ...
-    @property
-    def _parent_id(self) -> Any: ...
-    @property
-    def _start(self) -> int: ...
-
-
-_Placed = TypeVar("_Placed", bound=_Place)
+_Place: TypeAlias = tuple[Any, Any, int]  # a span's id, its parent's, and its start
 
 
 class TraceData:
@@ -41,17 +29,19 @@ class TraceData:
             older: other fields, which an older MLflow gave: the spans have what they said.
         """
         del older
-        self.spans: list[Span] = in_order(spans or ())
+        self.spans: list[Span] = _in_order(list(spans or ()))
 
     @property
     def request(self) -> str | None:
         """The root span's inputs as JSON text, as ``json.dumps`` writes it."""
-        return self._root_json("_inputs")
+        root = self._root()
+        return None if root is None else _json_text(record_of(root).inputs)
 
     @property
     def response(self) -> str | None:
         """The root span's outputs as JSON text, likewise."""
-        return self._root_json("_outputs")
+        root = self._root()
+        return None if root is None else _json_text(record_of(root).outputs)
 
     @property
     def intermediate_outputs(self) -> dict[str, Any] | None:
@@ -105,11 +95,6 @@ class TraceData:
     def _root(self) -> Span | None:
         return next((span for span in self.spans if span.parent_id is None), None)
 
-    def _root_json(self, slot: str) -> str | None:
-        root = self._root()
-        data: bytes | None = None if root is None else getattr(root, slot)
-        return None if data is None else json_text(data)
-
     def __eq__(self, other: object) -> bool:
         return self.spans == other.spans if isinstance(other, TraceData) else NotImplemented
 
@@ -119,56 +104,53 @@ class TraceData:
         return f"TraceData(spans={self.spans!r})"
 
 
-def in_order(spans: Sequence[_Placed]) -> list[_Placed]:
-    """Spans by start time, a parent always before its children, whatever the clock says."""
-    ids = {span._span_id for span in spans}
-    by_start = sorted(spans, key=lambda span: span._start)
-    if _is_in_order(by_start, ids):
+def _json_text(data: bytes | None) -> str | None:
+    return None if data is None else json_text(data)
+
+
+def _in_order(spans: list[Span]) -> list[Span]:
+    records = [record_of(span) for span in spans]
+    places = [(one.span_id, one.parent_id, one.start_time_ns) for one in records]
+    return [spans[index] for index in order_of(places)]
+
+
+def order_of(given: Iterable[_Place]) -> list[int]:
+    """The indices of spans by start, a parent always before its children, whatever the clock says.
+
+    Args:
+        given: of each span its id, its parent's id, and its start.
+    """
+    places = list(given)
+    ids = {span_id for span_id, _, _ in places}
+    by_start = sorted(range(len(places)), key=lambda index: places[index][2])
+    if _is_in_order([places[index] for index in by_start], ids):
         return by_start
-    children: dict[Any, list[_Placed]] = {}
-    for span in spans:
+    children: dict[Any, list[int]] = {}
+    for index, (span_id, parent_id, _) in enumerate(places):
         # A parent in another process may not be there (yet); and no span is its own parent.
-        inside = span._parent_id in ids and span._parent_id != span._span_id
-        children.setdefault(span._parent_id if inside else None, []).append(span)
+        inside = parent_id in ids and parent_id != span_id
+        children.setdefault(parent_id if inside else None, []).append(index)
     turn = itertools.count()  # among equal times, the order in which they came
-    ready = [(span._start, next(turn), span) for span in children.pop(None, [])]
+    ready = [(places[index][2], next(turn), index) for index in children.pop(None, [])]
     heapq.heapify(ready)
-    ordered: list[_Placed] = []
+    ordered: list[int] = []
     while ready:
-        span = heapq.heappop(ready)[2]
-        ordered.append(span)
-        for child in children.pop(span._span_id, ()):
-            heapq.heappush(ready, (child._start, next(turn), child))
+        index = heapq.heappop(ready)[2]
+        ordered.append(index)
+        for child in children.pop(places[index][0], ()):
+            heapq.heappush(ready, (places[child][2], next(turn), child))
     for circle in children.values():  # damaged data: parents in a circle; kept, at the end
         ordered.extend(circle)
     return ordered
-
-
-class _Row:
-    """A span of which only its place is known."""
-
-    __slots__ = ("_parent_id", "_span_id", "_start", "index")
-
-    def __init__(self, index: int, span_id: str, parent_id: str | None, start: int) -> None:
-        self.index = index
-        self._span_id, self._parent_id, self._start = span_id, parent_id, start
-
-
-def order_of(places: Iterable[tuple[str, str | None, int]]) -> list[int]:
-    """The indices of spans as `in_order` puts them, by id, parent's id and start."""
-    return [row.index for row in in_order([_Row(n, *place) for n, place in enumerate(places)])]
 
 
 def _is_in_order(by_start: Sequence[_Place], ids: set[Any]) -> bool:
     """Whether the clock alone decides: no two times are equal, and each parent began before."""
     seen: set[Any] = set()
     last: int | None = None
-    for span in by_start:
-        parent = span._parent_id
-        if span._start == last or (
-            parent in ids and parent not in seen and parent != span._span_id
-        ):
+    for span_id, parent_id, start in by_start:
+        if start == last or (parent_id in ids and parent_id not in seen and parent_id != span_id):
             return False
-        last = span._start
-        seen.add(span._span_id)
+        last = start
+        seen.add(span_id)
     return True

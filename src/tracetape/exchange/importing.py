@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 import orjson
 
-from tracetape.entities import SpanStatusCode, Trace, TraceData, TraceState
+from tracetape.entities import Trace, TraceData, TraceState
 from tracetape.entities.attachment import Attachment
+from tracetape.entities.span import record_of
 from tracetape.exceptions import InvalidValueError, StoreError, TracetapeException
 from tracetape.exchange.new_traces import (
     ATTACHMENT,
@@ -23,7 +24,7 @@ from tracetape.exchange.new_traces import (
 from tracetape.formats.ids import parse_trace_id
 from tracetape.formats.names import TRACE_NAME
 from tracetape.live.live_trace import TraceDetails
-from tracetape.live.summary import summarise
+from tracetape.live.summary import has_failed, summarise
 from tracetape.store.protocol import SPAN_BYTES, TraceUpdate
 from tracetape.store.rows import NewTrace
 from tracetape.store.sqlite import SQLiteStore
@@ -166,15 +167,15 @@ def _added_singly(
 
 
 def _size(trace: Trace) -> int:
-    spans = trace.data.spans
-    return sum(SPAN_BYTES + len(one._inputs or b"") + len(one._outputs or b"") for one in spans)
+    records = map(record_of, trace.data.spans)
+    return sum(SPAN_BYTES + len(one.inputs or b"") + len(one.outputs or b"") for one in records)
 
 
 def _references(trace: Trace) -> list[str]:
     """The ids of the attachments to which a trace's inputs and outputs refer."""
     found: dict[str, None] = {}
-    for span in trace.data.spans:
-        for data in (span._inputs, span._outputs):
+    for record in map(record_of, trace.data.spans):
+        for data in (record.inputs, record.outputs):
             if data is not None and ATTACHMENT in data:
                 found.update(dict.fromkeys(name.decode() for name in ATTACHMENT_ID.findall(data)))
     return list(found)
@@ -191,13 +192,13 @@ def number_for(trace: Trace) -> int:
 
 def update_of(trace: Trace, number: int) -> TraceUpdate:
     """The update that writes a finished trace."""
-    info, spans = trace.info, trace.data.spans
-    root = next((span for span in spans if span._parent_id is None), None)
-    start = min((span._start for span in spans), default=info.request_time * 1_000_000)
-    end = None if root is None else root._end
+    info, spans = trace.info, [record_of(span) for span in trace.data.spans]
+    root = next((span for span in spans if span.parent_id is None), None)
+    start = min((span.start_time_ns for span in spans), default=info.request_time * 1_000_000)
+    end = None if root is None else root.end_time_ns
     if end is None and info.execution_duration is not None:
         end = start + info.execution_duration * 1_000_000
-    name = info.name if root is None else root._name
+    name = info.name if root is None else root.name
     running = info.state is TraceState.IN_PROGRESS
     tags = {k: v for k, v in info.tags.items() if (k, v) != (TRACE_NAME, name)}
     return TraceUpdate(
@@ -210,7 +211,7 @@ def update_of(trace: Trace, number: int) -> TraceUpdate:
         request_preview=info.request_preview,
         response_preview=info.response_preview,
         span_count=len(spans),
-        error_count=sum(s._status.status_code is SpanStatusCode.ERROR for s in spans),
+        error_count=sum(map(has_failed, spans)),
         sums={**amounts(info.token_usage or {}), **amounts(info.cost or {})},
         details=TraceDetails(
             tags=dict(tags),
@@ -280,7 +281,8 @@ def _trace(value: Any, where: str) -> Trace | InvalidValueError:
             data = TraceData.from_dict(value)
             if not data.spans:
                 raise InvalidValueError("there are no spans")
-            return Trace(summarise(data.spans[0]._trace_id, data.spans), data)
+            records = [record_of(span) for span in data.spans]
+            return Trace(summarise(records[0].trace_id, records), data)
         trace = Trace.from_dict(value)
         if not isinstance(trace.info.trace_id, str):
             raise InvalidValueError(f"its trace_id is {trace.info.trace_id!r}, not a string")

@@ -12,6 +12,7 @@ import orjson
 from tracetape._json import dumps
 from tracetape.capture import encode
 from tracetape.entities import Span, Trace
+from tracetape.entities.span import record_of
 from tracetape.exceptions import IntegrationMissingError
 from tracetape.exchange.columns import SpanColumns, info_dicts
 from tracetape.formats.names import NAME_OF_FIELD, SESSION, TRACE_ID, TRACE_NAME, USER
@@ -208,7 +209,7 @@ def _attributes(trace_id: str, fields: dict[str, Any], attributes: dict[str, Any
 
 def _row(trace: Trace, span: Span) -> _Row:
     usage, cost = span.token_usage or {}, span.llm_cost or {}
-    info = trace.info
+    info, record = trace.info, record_of(span)
     return (
         info.trace_id,
         span.span_id,
@@ -227,8 +228,8 @@ def _row(trace: Trace, span: Span) -> _Row:
         _whole(usage.get("output_tokens")),
         _whole(usage.get("total_tokens")),
         cost.get("total_cost"),
-        None if span._inputs is None else span._inputs.decode(),
-        None if span._outputs is None else span._outputs.decode(),
+        None if record.inputs is None else record.inputs.decode(),
+        None if record.outputs is None else record.outputs.decode(),
         _json({k: v for k, v in span.attributes.items() if not k.startswith(_OF_SPAN)}),
         _json([[event.name, event.timestamp, event.attributes] for event in span.events]),
         info.name,

@@ -22,8 +22,6 @@ from tracetape.formats.json_text import json_text_of
 from tracetape.formats.names import (
     CODE_PREFIX,
     FIELD_OF_NAME,
-    FOREIGN_TRACE_ID,
-    LINKS,
     SPAN_INPUTS,
     SPAN_OUTPUTS,
     SPAN_TYPE,
@@ -74,7 +72,7 @@ def span_to_dict(
 
 
 def span_values(data: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `Span` for a dictionary of any schema; its status as code and description.
+    """The values of a `SpanRecord` of a dictionary of any schema; the status as code and text.
 
     Raises:
         Exception: something is missing or of a wrong kind.
@@ -131,9 +129,10 @@ def _from_2(data: dict[str, Any]) -> dict[str, Any]:
 def content_values(
     trace_id: int, named: dict[str, Any], links: list[dict[str, Any]] | None
 ) -> dict[str, Any]:
-    """The arguments of `Span` that attributes under MLflow's names, as JSON text, represent."""
+    """The values of a `SpanRecord` in attributes under MLflow's names, which are JSON text."""
     inputs = outputs = None
     span_type = _UNKNOWN
+    foreign_trace_id = None
     fields: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
     for key, text in named.items():
@@ -144,25 +143,29 @@ def content_values(
             outputs = data
         elif key == TRACE_ID:
             if value != trace_id_text(trace_id):
-                fields[FOREIGN_TRACE_ID] = str(value)
+                foreign_trace_id = str(value)
         elif key == SPAN_TYPE:
             span_type = str(value or _UNKNOWN)
         elif (field := as_field(key, value)) is not None:
             fields[field] = value
         else:
             attributes[key] = data
-    if links:
-        fields[LINKS] = [
-            {key: link[key] for key in ("trace_id", "span_id")}
-            | {"attributes": link.get("attributes")}
-            for link in links
-        ]
     return {
         "span_type": span_type,
         "inputs": inputs,
         "outputs": outputs,
         "attributes": attributes or None,
         "fields": fields or None,
+        "links": [_link(link) for link in links] if links else None,
+        "foreign_trace_id": foreign_trace_id,
+    }
+
+
+def _link(link: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "trace_id": link["trace_id"],
+        "span_id": link["span_id"],
+        "attributes": link.get("attributes"),
     }
 
 

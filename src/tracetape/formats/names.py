@@ -49,11 +49,9 @@ TRACKING_URI = "tracetape.tracking_uri"
 
 LOG_LEVEL = "log_level"
 
-# Fields that are not attributes: links are next to them in MLflow too, and a foreign trace id is
-# what `TRACE_ID` shows for a trace that was not made here (see `Span.trace_id`).
+# Stored in one column with the fields: a span's links, and what `TRACE_ID` shows for a trace that
+# was not made here (see `Span.trace_id`).
 LINKS = "links"
-# What reads more fields off the outputs, until that is done.
-UNREAD = "unread"
 FOREIGN_TRACE_ID = "foreign_trace_id"
 
 # Fields that MLflow has no name for have tracetape's prefix.

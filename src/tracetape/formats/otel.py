@@ -109,7 +109,7 @@ def span_to_proto(
 
 
 def values_from_proto(proto: Any, location_id: str | None, keep_id: bool = False) -> dict[str, Any]:
-    """The arguments of `Span` for a ``trace_pb2.Span``; its status as code and description.
+    """The values of a `SpanRecord` of a ``trace_pb2.Span``; the status as code and text.
 
     Args:
         proto: the message.

@@ -18,7 +18,6 @@ from tracetape.capture import encode
 from tracetape.diagnostics import internal_error
 from tracetape.entities.event import SpanEvent
 from tracetape.formats.json_text import json_text
-from tracetape.formats.names import UNREAD
 from tracetape.instrument.autolog_options import options
 from tracetape.instrument.chunks import plain
 from tracetape.instrument.copying import encoded
@@ -28,6 +27,7 @@ from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.instrument.propagation import propagate
 from tracetape.instrument.unread import Unread, described, read_json, taken
 from tracetape.live.live_span import LiveSpan
+from tracetape.live.running_span import read_late
 from tracetape.tracing.start import begin_span
 
 __all__ = [
@@ -196,9 +196,7 @@ class Call:
             self.describe(self._unread.asked._replace(body=given()))
 
     def _leave_unread(self) -> None:
-        span = self._span
-        if span._fields is None or UNREAD not in span._fields:
-            span.set_unread(self._unread)
+        self._span.set_unread(self._unread)
 
     def keep_from_records(self, secrets: frozenset[str]) -> None:
         """Never write these values, wherever they turn up in its trace."""
@@ -392,7 +390,7 @@ class Call:
         return self._count > 0
 
     def _read(self, body: Any) -> None:
-        self._span._read()  # the request, before its answer
+        read_late(self._span)  # the request, before its answer
         is_content = isinstance(body, str) or hasattr(body, "__tracetape_json__")
         read, data = read_json(body if isinstance(body, bytes) else encoded(body))
         self._span._keep_outputs(data)
@@ -458,7 +456,7 @@ class Call:
                 self._unread.texts, self._texts = self._texts, []
                 self._leave_unread()
             else:
-                self._span._read()  # the request, before its answer
+                read_late(self._span)  # the request, before its answer
                 result = self._unread.extractor.result(None)
                 self._span._grow(-self._held)
                 self._span._keep_outputs(encoded(result.outputs))
@@ -467,7 +465,7 @@ class Call:
 
     def _read_stream(self) -> None:
         if self._unread.texts is not None:
-            self._span._read()
+            read_late(self._span)
             self._span._grow(len(self._span._outputs or b"") - self._held)
 
     def _keep(self, result: Result) -> None:

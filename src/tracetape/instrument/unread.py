@@ -12,7 +12,7 @@ import orjson
 from tracetape._json import dumps
 from tracetape.capture import encode
 from tracetape.diagnostics import internal_error
-from tracetape.formats.names import UNREAD
+from tracetape.entities.span_record import SpanRecord
 from tracetape.instrument.copying import encoded
 from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.live.live_span import LiveSpan
@@ -103,10 +103,9 @@ class Unread:
                 internal_error("reading an answer")
         return fields
 
-    def look(self, span: LiveSpan) -> dict[str, Any]:
-        """Parts of an open span by name, as far as they are known; it stays as it is."""
-        fields = dict(span._fields or {})
-        attributes, inputs = dict(span._attributes or {}), span._inputs
+    def look(self, record: SpanRecord) -> SpanRecord:
+        """The record of an open span with what is known of its call, which stays unread."""
+        inputs, attributes, fields = record.inputs, record.attributes or {}, record.fields or {}
         if self.asked is not None:
             try:
                 extractor = self._extractor or self._kind()  # the caller's thread may make its own
@@ -114,14 +113,8 @@ class Unread:
                 attributes, fields = {**told, **attributes}, {**said, **fields}
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("reading a request")
-        fields.pop(UNREAD, None)
-        fields.update(self._request_id())
-        return {
-            "inputs": inputs,
-            "outputs": span._outputs,
-            "attributes": attributes,
-            "fields": fields,
-        }
+        fields = {**fields, **self._request_id()}
+        return record.replace(inputs=inputs, attributes=attributes or None, fields=fields or None)
 
     def _request(
         self, inputs: bytes | None, extractor: Extractor

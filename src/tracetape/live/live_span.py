@@ -1,105 +1,45 @@
-"""An open span, its trace in the making, and the span that is not recorded."""
+"""A live span: the setters that users call, and the span that is not recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from tracetape._lazy import loading
-from tracetape._system import lasting_lock, perf_counter_ns, wall_clock_ns
+from tracetape._system import wall_clock_ns
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanStatusCode, SpanType
 from tracetape.entities.event import SpanEvent
-from tracetape.entities.log_level import EXCEPTION, SpanLogLevel, level_of
+from tracetape.entities.log_level import EXCEPTION, SpanLogLevel
 from tracetape.entities.span import Span
-from tracetape.entities.status import OK, UNSET, SpanStatus, status_from
+from tracetape.entities.span_record import SpanRecord
+from tracetape.entities.status import UNSET, SpanStatus, status_from
 from tracetape.exceptions import InvalidTypeError, TracetapeException
-from tracetape.formats.names import (
-    LINKS,
-    LOG_LEVEL,
-    NAME_OF_FIELD,
-    SPAN_INPUTS,
-    SPAN_OUTPUTS,
-    SPAN_TYPE,
-    TRACE_ID,
-    UNREAD,
-)
-from tracetape.live.live_trace import LiveTrace
-from tracetape.media.policy import may_hold_media
+from tracetape.formats.names import LOG_LEVEL, SPAN_INPUTS, SPAN_OUTPUTS, SPAN_TYPE, TRACE_ID
+from tracetape.live.running_span import ITEM_BYTES, RunningSpan, Unread, length_of
 from tracetape.privacy.levels import checked_level
 
 if TYPE_CHECKING:
     from tracetape.entities.attachment import Attachment
     from tracetape.entities.link import Link
 
-__all__ = ["NOT_BEGUN", "NO_OP_TRACE_ID", "LiveSpan", "NoOpSpan"]
-
-NOT_BEGUN = 0  # the end of a span that has no beginning: setters treat it as an ended one
+__all__ = ["NO_OP_TRACE_ID", "LiveSpan", "NoOpSpan", "ended_copy"]
 
 NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"  # MLflow's own, which programs compare with
-_PAGE = 10  # bits: what a span holds is reported to the recorder by the kilobyte
-_ITEM_BYTES = 220  # of an event, an attribute or a link, without its text
 _SHORT = 100  # characters of an attribute's text that these bytes have room for
-_IN_PAGE = (1 << _PAGE) - 1
+_PAGE_BYTES = 1 << 10
+_IN_PAGE = _PAGE_BYTES - 1
 _SCALARS = frozenset({str, int, bool, type(None)})
-_reading = lasting_lock()
 
 
-class Unread(Protocol):
-    """Parts of a span that nobody has read yet."""
-
-    def read(self, span: LiveSpan, fields: dict[str, Any]) -> dict[str, Any]:
-        """Read them into `span`, and give its fields; `fields` are those that it has."""
-
-    def look(self, span: LiveSpan) -> dict[str, Any]:
-        """Inputs, attributes and fields of an open span, which stays as it is."""
-
-
-class LiveSpan(Span):
+class LiveSpan(RunningSpan):
     """A span that is still open: every setter takes any value and none raises for its content.
 
     Values are recorded as they are at the moment of the call.
     """
 
-    __slots__ = ("_previous", "_size", "_trace")
-
-    _trace: LiveTrace
-    # What was current before this span (see tracing/current.py).
-    _previous: Any
-    # Bytes of its contents, about.
-    _size: int
-
-    def __init__(self, name: str, span_type: str) -> None:
-        """Internal: `tracetape.start_span` makes live spans; nothing begins yet."""
-        self._name = name
-        self._type = span_type
-        self._end = NOT_BEGUN
-
-    def _begin(
-        self,
-        trace: LiveTrace,
-        span_id: int,
-        parent_id: int | None,
-        previous: Any,
-        now: int,
-    ) -> None:
-        """The hot beginning of every span; `now` by the monotonic clock."""
-        self._trace = trace
-        self._trace_id = trace.trace_id
-        self._span_id = span_id
-        self._parent_id = parent_id
-        self._previous = previous
-        self._inputs = None
-        self._outputs = None
-        self._attributes = None
-        self._fields = None
-        self._events = None
-        self._status = UNSET
-        self._size = 0
-        self._end = None
-        self._start = trace.clock + now
+    __slots__ = ()
 
     def set_inputs(self, inputs: Any) -> None:
         """Record what goes in."""
@@ -165,9 +105,8 @@ class LiveSpan(Span):
             with loading:
                 from tracetape.entities.link import checked_link
 
-            links = (self._fields or {}).get(LINKS, [])
-            self.set_fields({LINKS: [*links, checked_link(link)]})
-            self._grow(_ITEM_BYTES)
+            self._links = [*(self._links or ()), checked_link(link)]
+            self._grow(ITEM_BYTES)
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Record one attribute; a key that is not a string is skipped with a warning."""
@@ -192,9 +131,9 @@ class LiveSpan(Span):
                 self._keep_attribute(key, value)
             else:  # the hot way
                 attributes[key] = value
-                self._size = size = self._size + _ITEM_BYTES
-                if size & _IN_PAGE < _ITEM_BYTES:  # a page is full
-                    self._trace.sink.grown(self, 1 << _PAGE)
+                self._size = size = self._size + ITEM_BYTES
+                if size & _IN_PAGE < ITEM_BYTES:  # a page is full
+                    self._trace.sink.grown(self, _PAGE_BYTES)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("recording an attribute")
 
@@ -217,15 +156,7 @@ class LiveSpan(Span):
         It may find that the answer is an error (`_answer_failed`), though the span has ended.
         """
         if self._is_open("set_unread"):
-            self._fields = {**(self._fields or {}), UNREAD: unread}
-
-    def _read(self) -> None:
-        """Read what is unread: on the span's own thread, or after its end."""
-        with _reading:  # a reader's thread and the writing one may both need it
-            fields = self._fields or {}
-            if UNREAD in fields:
-                kept = {key: value for key, value in fields.items() if key != UNREAD}
-                self._fields = fields[UNREAD].read(self, kept)
+            self._unread = unread
 
     def add_event(self, event: SpanEvent) -> None:
         """Record an event."""
@@ -239,7 +170,7 @@ class LiveSpan(Span):
                 self._events.append((name, at, data))
                 if self._fields and LOG_LEVEL in self._fields and name == EXCEPTION:
                     self._raise_level()
-                self._grow(_ITEM_BYTES + _length(name) + len(data))
+                self._grow(ITEM_BYTES + length_of(name) + len(data))
             except Exception:  # noqa: BLE001 - the guard
                 internal_error("recording an event")
 
@@ -277,7 +208,7 @@ class LiveSpan(Span):
             ):
                 self._status = new
                 if new.description:
-                    self._grow(_length(new.description))
+                    self._grow(length_of(new.description))
 
     def end(
         self,
@@ -309,91 +240,11 @@ class LiveSpan(Span):
             internal_error("ending a span")
         self._finish(_time_from(end_time_ns, "the end of a span"))
 
-    @property
-    def inputs(self) -> Any:
-        """The inputs, as JSON values; references represent base64 media."""
-        return decode(self._without_media(self._inputs))
-
-    @property
-    def outputs(self) -> Any:
-        """The outputs, as JSON values; references represent base64 media."""
-        return decode(self._without_media(self._outputs))
-
-    def _without_media(
-        self, data: bytes | None, found: dict[str, Attachment] | None = None
-    ) -> bytes | None:
-        if data is None or not may_hold_media(data):
-            return data
-        with loading:
-            from tracetape.media.extraction import take_media
-
-        return take_media(data, self.trace_id, found)
-
-    def to_immutable_span(self, attachments: dict[str, Attachment] | None = None) -> Span:
-        """A read-only copy of the span as it is now.
-
-        Args:
-            attachments: takes the media of its inputs and outputs, by id.
-        """
-        if self._end is not None and self._fields and UNREAD in self._fields:
-            self._read()
-        shown = _protection()(self)
-        return Span(
-            trace_id=self._trace_id,
-            span_id=self._span_id,
-            parent_id=self._parent_id,
-            name=shown._name,
-            span_type=self._type,
-            start_time_ns=self._start,
-            # A time that the caller gave may lie before the other one, which is of our clock.
-            end_time_ns=self._end and max(self._end, self._start),
-            inputs=self._without_media(shown._inputs, attachments),
-            outputs=self._without_media(shown._outputs, attachments),
-            attributes=dict(shown._attributes) if shown._attributes else None,
-            fields=self._with_level(shown._fields),
-            events=list(shown._events) if shown._events else None,
-            status=shown._status,
-        )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> NoReturn:
-        """Not for live spans: `Span.from_dict`."""
-        raise NotImplementedError("The `from_dict` method is not supported for the LiveSpan class.")
-
-    def __reduce__(self) -> Any:
-        raise TypeError(
-            "'LiveSpan' cannot be pickled while active, nor copied. "
-            "Call `span.to_immutable_span()` to get a span that can."
-        )
-
-    # A span that changes is equal to itself only.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
-    def _level(self) -> Any:
-        said = (self._fields or {}).get(LOG_LEVEL)
-        if said is not None or not self._end:
-            return said
-        return int(level_of(self._type, (event[0] for event in self._events or ())))
-
-    def _with_level(self, fields: dict[str, Any] | None) -> dict[str, Any] | None:
-        level = self._level()
-        if level is None:
-            return dict(fields) if fields else None
-        return {**(fields or {}), LOG_LEVEL: level}
-
     def _raise_level(self) -> None:
         """An exception makes the level that the program said an ERROR, if it was lower."""
         said = (self._fields or {}).get(LOG_LEVEL)
         if isinstance(said, int) and said < SpanLogLevel.ERROR:
             self.set_fields({LOG_LEVEL: int(SpanLogLevel.ERROR)})
-
-    def _named_values(self, large: bool = True) -> dict[str, Any]:
-        merged = super()._named_values(large)
-        level = self._level()
-        if level is not None:
-            merged[NAME_OF_FIELD[LOG_LEVEL]] = level
-        return merged
 
     def _failed(self, exception: BaseException) -> None:
         """Record an exception that passes the span."""
@@ -401,77 +252,6 @@ class LiveSpan(Span):
         self.add_event(event)
         kind, text = event.attributes["exception.type"], event.attributes["exception.message"]
         self.set_status(SpanStatus(SpanStatusCode.ERROR, f"{kind}: {text}"))
-
-    def _answer_failed(self, why: str, kind: str) -> None:
-        """Record that the answer is an error; it may be read after the span's end."""
-        said = {"exception.type": kind, "exception.message": why}
-        event = (EXCEPTION, self._end or wall_clock_ns(), encode(said))
-        self._events = [*(self._events or ()), event]
-        self._status = SpanStatus(SpanStatusCode.ERROR, why)
-
-    def _finish(self, end_time_ns: int | None = None) -> None:
-        """The hot end of every span."""
-        if self._status is UNSET or self._status.status_code is SpanStatusCode.UNSET:
-            self._status = OK
-        trace = self._trace
-        end = end_time_ns or trace.clock + perf_counter_ns()
-        sink = trace.sink
-        try:
-            if sink.before is not None:
-                self._read()
-                sink.before(self)
-        except Exception:  # noqa: BLE001 - the guard
-            internal_error("processing a span")
-        self._end = end
-        try:
-            sink.ended(self)
-        except Exception:  # noqa: BLE001 - the guard
-            internal_error("queueing a span")
-
-    def _keep_inputs(self, data: bytes) -> None:
-        before, self._inputs = self._inputs, data
-        if before is not None or len(data) >> _PAGE:
-            self._grow(len(data) - (0 if before is None else len(before)))
-
-    def _keep_outputs(self, data: bytes) -> None:
-        before, self._outputs = self._outputs, data
-        if before is not None or len(data) >> _PAGE:
-            self._grow(len(data) - (0 if before is None else len(before)))
-
-    def _keep_attribute(self, key: str, value: Any) -> None:
-        attributes = self._attributes
-        if attributes is None:
-            attributes = self._attributes = {}
-        change = _ITEM_BYTES + _length(value)
-        if key in attributes:
-            change = _length(value) - _length(attributes[key])
-        attributes[key] = value
-        self._grow(change)
-
-    def _grow(self, size: int) -> None:
-        """Count what the span holds; the recorder is told by the kilobyte."""
-        if self._end is not None:
-            return  # what is queued is counted
-        before = self._size
-        after = self._size = max(0, before + size)
-        pages = (after >> _PAGE) - (before >> _PAGE)
-        if pages:
-            self._trace.sink.grown(self, pages << _PAGE)
-
-    def _counted(self) -> int:
-        """How many bytes the recorder was told of."""
-        return self._size >> _PAGE << _PAGE
-
-    def _empty(self) -> None:
-        """Let go of all contents: the trace is dropped."""
-        self._inputs = self._outputs = self._attributes = self._fields = self._events = None
-        self._size = 0
-
-    def _is_open(self, method: str) -> bool:
-        if self._end is None:
-            return True
-        logger.warning("%s() on the ended span %r is ignored.", method, self._name)
-        return False
 
     def _set_reserved(self, key: str, value: Any) -> None:
         """An attribute under one of MLflow's reserved names is the field it represents."""
@@ -498,10 +278,6 @@ class LiveSpan(Span):
             self._keep_attribute(key, data)
 
 
-def _length(value: Any) -> int:
-    return len(value) if isinstance(value, (str, bytes)) else 0
-
-
 def _time_from(value: Any, what: str) -> int | None:
     """Nanoseconds since the epoch; None, with a warning, for what no clock can show."""
     if value is None:
@@ -510,6 +286,23 @@ def _time_from(value: Any, what: str) -> int | None:
         return int(value)
     logger.warning("The time of %s must be nanoseconds since the epoch: taken as now.", what)
     return None
+
+
+def ended_copy(record: SpanRecord, parent: LiveSpan) -> LiveSpan:
+    """Record a finished span again, below `parent`: its trace's id is that of the parent's."""
+    span, trace = LiveSpan(record.name, record.span_type), parent._trace
+    span._begin(trace, record.span_id, parent._span_id, parent, 0)
+    trace.add(span)
+    span._start = record.start_time_ns
+    span._inputs, span._outputs = record.inputs, record.outputs
+    span._attributes, span._fields = record.attributes, record.fields
+    span._events, span._links = record.events, record.links
+    span._status = record.status
+    texts = [span._inputs, span._outputs, *(data for _, _, data in span._events or ())]
+    texts += [value for value in (span._attributes or {}).values() if isinstance(value, bytes)]
+    span._grow(sum(len(text) for text in texts if text))
+    span._finish(record.end_time_ns)
+    return span
 
 
 class NoOpSpan(LiveSpan):
@@ -521,7 +314,7 @@ class NoOpSpan(LiveSpan):
         """A span that records nothing."""
         self._trace_id = self._span_id = self._start = self._size = 0
         self._parent_id = self._end = self._inputs = self._outputs = None
-        self._attributes = self._fields = self._events = None
+        self._attributes = self._fields = self._events = self._links = self._unread = None
         self._name, self._type, self._status = "", SpanType.UNKNOWN, UNSET
 
     trace_id = property(lambda self: NO_OP_TRACE_ID)
@@ -565,11 +358,3 @@ class NoOpSpan(LiveSpan):
 
     def __repr__(self) -> str:
         return "NoOpSpan()"
-
-
-@cache  # an import statement takes longer at each call
-def _protection() -> Callable[[Any], Any]:
-    with loading:
-        from tracetape.live.protection import protected
-
-    return protected

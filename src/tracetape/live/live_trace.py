@@ -15,7 +15,10 @@ from tracetape.entities.constants import TraceState
 from tracetape.privacy.levels import OPEN, Privacy, policy
 
 if TYPE_CHECKING:
+    from tracetape.entities.attachment import Attachment
+    from tracetape.entities.span_record import SpanRecord
     from tracetape.live.live_span import LiveSpan
+    from tracetape.live.running_span import RunningSpan
 
 # Reading both clocks for each trace is dear; a changed wall clock is seen within a second.
 _FRESH_NS = 1_000_000_000
@@ -37,6 +40,11 @@ class SpanSink(Protocol):
 
     def ended(self, span: LiveSpan) -> None:
         """Take `span`, which has just ended."""
+
+    def frozen(
+        self, span: RunningSpan, attachments: dict[str, Attachment] | None = None
+    ) -> SpanRecord:
+        """The record of `span` as it would be written now; its media go into `attachments`."""
 
     def grown(self, span: LiveSpan, size: int) -> None:
         """Take note that an open span holds so many bytes more, or fewer."""

@@ -1,9 +1,8 @@
-"""Redaction of a live span: credentials first, then the user's levels and rules."""
+"""Redaction of a record: credentials first, then the user's levels and rules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -12,10 +11,11 @@ from tracetape._json import dumps
 from tracetape._system import lasting_lock
 from tracetape.capture import decode, encode
 from tracetape.diagnostics import warn_once
+from tracetape.entities.span_record import SpanRecord
 from tracetape.entities.status import SpanStatus
 from tracetape.formats.ids import span_id_text, trace_id_text
 from tracetape.formats.json_text import json_text
-from tracetape.formats.names import UNREAD
+from tracetape.formats.names import LOG_LEVEL
 from tracetape.privacy.fields import clean_fields, clean_said_fields, may_hold_credentials
 from tracetape.privacy.levels import CAPTURE, LEVELS, OPEN, Privacy, policy
 from tracetape.privacy.names import MARK
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tracetape.live.live_trace import LiveTrace
     from tracetape.privacy.redactor import Redactor
 
-__all__ = ["concealed_values", "protect", "protected", "secrets_of_trace", "without_credentials"]
+__all__ = ["concealed_values", "protected", "secrets_of_trace"]
 
 # Of what an exception says, only this is not content.
 _EXCEPTION_TYPE = "exception.type"
@@ -42,57 +42,57 @@ _CHUNK_EVENT, _CHUNK = "mlflow.chunk.item.", "mlflow.chunk.value"  # a stream's,
 _LARGE = 16 << 10  # bytes of JSON that a quick look saves the reading of
 _PATH = "path"  # the field that a call of an integration has, and nothing else
 _TOO_DEEP = "[dropped: too many levels to look for credentials]"
-_CONTENT_FIELDS = frozenset({"tools", "description", "function_name", "links"})
+_CONTENT_FIELDS = frozenset({"tools", "description", "function_name"})
 
 
-def protected(span: Any) -> Any:
-    """The redacted view of a live span; the span itself, if nothing is hidden."""
-    if span._fields is not None and UNREAD in span._fields:  # it is open
-        span = _view(span, **span._fields[UNREAD].look(span))
-    hidden = policy.now is not OPEN or span._trace.privacy is not None
+def protected(record: SpanRecord, trace: LiveTrace) -> SpanRecord:
+    """The part of a record that may be written; the record itself, if nothing is hidden."""
+    hidden = policy.now is not OPEN or trace.privacy is not None
     if not hidden:
-        hidden = span._fields is not None and "capture" in span._fields
-        hidden = hidden or (span._attributes is not None and CAPTURE in span._attributes)
+        hidden = record.fields is not None and "capture" in record.fields
+        hidden = hidden or (record.attributes is not None and CAPTURE in record.attributes)
     # First: a rule must not get to see a credential.
-    view = without_credentials(span)
-    return protect(view) if hidden else view
+    record = _without_credentials(record, trace)
+    return _by_level_and_rules(record, trace) if hidden else record
 
 
-def protect(span: Any) -> Any:
-    """Apply levels and rules to a live span.
+def _by_level_and_rules(record: SpanRecord, trace: LiveTrace) -> SpanRecord:
+    """Apply levels and rules to a record.
 
     Of what held when its trace began, what holds now and what it says itself all is obeyed.
     """
-    begun: Privacy | None = span._trace.privacy
+    begun: Privacy | None = trace.privacy
     level = policy.now.capture
     if begun is not None:
         level = _stricter(level, begun.capture)
-    if span._fields and "capture" in span._fields:
-        level = _stricter(level, span._fields["capture"])
-    if span._attributes and CAPTURE in span._attributes:
-        level = _stricter(level, span._attributes[CAPTURE])
+    if record.fields and "capture" in record.fields:
+        level = _stricter(level, record.fields["capture"])
+    if record.attributes and CAPTURE in record.attributes:
+        level = _stricter(level, record.attributes[CAPTURE])
     if level == "none":
-        status = SpanStatus(span._status.status_code)
-        return _view(span, attributes=None, fields={"capture": level}, events=None, status=status)
-    view = span if level == "full" else _metadata(span)
+        return _nothing(record)
+    if level == "metadata":
+        record = _metadata(record)
     for redactor in {policy.now.redactor, None if begun is None else begun.redactor}:
         if redactor is not None:
-            view = _redacted(view, redactor)
-    return view
+            record = _redacted(record, redactor)
+    return record
 
 
-def without_credentials(span: Any) -> Any:
-    """The span itself, or what is left of it without the credentials of its trace's calls.
+def _without_credentials(record: SpanRecord, trace: LiveTrace) -> SpanRecord:
+    """The record itself, or what is left of it without the credentials of its trace's calls.
 
     Also without what is one by its name or its shape: of a call, except what users and models say.
     """
-    fields = span._fields
-    is_call = fields is not None and _PATH in fields
-    view = _cleaned_call(span) if is_call else _cleaned_words(span)
-    if span._events or span._status.description:
-        view = _cleaned_errors(view)
-    secrets = secrets_of_trace(span._trace)
-    return _concealed(view, secrets) if secrets else view
+    found: list[str] = []
+    is_call = record.fields is not None and _PATH in record.fields
+    record = _cleaned_call(record, found) if is_call else _cleaned_words(record, found)
+    if found:
+        trace.keep_from_records(those_that_tell(found))
+    if record.events or record.status.description:
+        record = _cleaned_errors(record)
+    secrets = secrets_of_trace(trace)
+    return _concealed(record, secrets) if secrets else record
 
 
 def secrets_of_trace(trace: LiveTrace) -> Secrets:
@@ -107,29 +107,24 @@ def secrets_of_trace(trace: LiveTrace) -> Secrets:
     return known(trace.secrets)
 
 
-def _cleaned_call(span: Any) -> Any:
-    found: list[str] = []
+def _cleaned_call(record: SpanRecord, found: list[str]) -> SpanRecord:
     changed: dict[str, Any] = {}
-    for name in ("inputs", "outputs"):
-        data = getattr(span, f"_{name}")
+    for name, data in (("inputs", record.inputs), ("outputs", record.outputs)):
         if data is not None:
             before = decode(data)
             after = _cleaned(clean_fields, before, found, shapes=True)
             if after is not before:
                 changed[name] = dumps(after)
-    if span._attributes:
-        attributes = dict(span._attributes)
+    attributes, fields = record.attributes, record.fields or {}
+    if attributes:
         cleaned = {key: _cleaned_attribute(key, item, found) for key, item in attributes.items()}
         if cleaned != attributes:
             changed["attributes"] = cleaned
-    fields = span._fields
     if "tools" in fields:
         tools = _cleaned(clean_fields, fields["tools"], found, shapes=True)
         if tools is not fields["tools"]:
             changed["fields"] = {**fields, "tools": tools}
-    if found:
-        span._trace.keep_from_records(those_that_tell(found))
-    return _changed(span, changed)
+    return _changed(record, changed)
 
 
 def _cleaned(clean: Callable[..., Any], value: Any, found: list[str], **how: Any) -> Any:
@@ -155,25 +150,21 @@ def _cleaned(clean: Callable[..., Any], value: Any, found: list[str], **how: Any
     return kept
 
 
-def _cleaned_words(span: Any) -> Any:
+def _cleaned_words(record: SpanRecord, found: list[str]) -> SpanRecord:
     """Of any other span: what its program says has names, as fields of a request do."""
-    found: list[str] = []
     changed: dict[str, Any] = {}
-    for name in ("inputs", "outputs"):
-        data = getattr(span, f"_{name}")
+    for name, data in (("inputs", record.inputs), ("outputs", record.outputs)):
         if data is not None and (len(data) < _LARGE or may_hold_credentials(data)):
             before = decode(data)
             after = _cleaned(clean_said_fields, before, found)
             if after is not before:
                 changed[name] = dumps(after)
-    if span._attributes:
-        attributes = dict(span._attributes)
+    attributes = record.attributes
+    if attributes:
         cleaned = {key: _said_attribute(key, item, found) for key, item in attributes.items()}
         if cleaned != attributes:
             changed["attributes"] = cleaned
-    if found:
-        span._trace.keep_from_records(those_that_tell(found))
-    return _changed(span, changed)
+    return _changed(record, changed)
 
 
 def _said_attribute(key: str, value: Any, found: list[str]) -> Any:
@@ -192,10 +183,10 @@ def _cleaned_attribute(key: str, value: Any, found: list[str]) -> Any:
     return clean_fields({key: value}, found, shapes=True)[key]
 
 
-def _cleaned_errors(span: Any) -> Any:
+def _cleaned_errors(record: SpanRecord) -> SpanRecord:
     """Events and status; an exception is known by its type."""
     changed: dict[str, Any] = {}
-    status, events = span._status, list(span._events or ())
+    status, events = record.status, record.events or []
     cleaned = [(name, at, _cleaned_event(name, data)) for name, at, data in events]
     if cleaned != events:
         changed["events"] = cleaned
@@ -203,7 +194,7 @@ def _cleaned_errors(span: Any) -> Any:
     text = _cleaned_text(said) if isinstance(said, str) else said
     if text != said:
         changed["status"] = SpanStatus(status.status_code, text)
-    return _changed(span, changed)
+    return _changed(record, changed)
 
 
 def _cleaned_event(name: Any, data: bytes) -> bytes:
@@ -223,32 +214,28 @@ def _cleaned_text(text: str) -> str:
     return clean_said(text, MARK)
 
 
-def _concealed(span: Any, secrets: Secrets) -> Any:
-    span = _in_pieces(span, secrets)
+def _concealed(record: SpanRecord, secrets: Secrets) -> SpanRecord:
+    record = _in_pieces(record, secrets)
     changed: dict[str, Any] = {}
-    for name in ("inputs", "outputs"):
-        before = getattr(span, f"_{name}")
+    for key, before in (("inputs", record.inputs), ("outputs", record.outputs)):
         if before is not None and (after := secrets.data(before)) != before:
-            changed[name] = after
-    if (name := secrets.value(span._name)) is not span._name:
+            changed[key] = after
+    if (name := secrets.value(record.name)) is not record.name:
         changed["name"] = name
-    if span._attributes:
-        attributes = dict(span._attributes)
-        if (hidden := concealed_values(attributes, secrets)) is not attributes:
-            changed["attributes"] = hidden
-    if span._fields:  # their names are ours
-        fields = dict(span._fields)
-        if (hidden := concealed_values(fields, secrets)) is not fields:
-            changed["fields"] = {**span._fields, **hidden}
-    if span._events:
-        events = list(span._events)
-        told = [(secrets.value(name), at, secrets.data(data)) for name, at, data in events]
-        if told != events:
+    for key, values in (("attributes", record.attributes), ("fields", record.fields)):
+        if values and (hidden := concealed_values(values, secrets)) is not values:
+            changed[key] = hidden if key == "attributes" else {**values, **hidden}
+    if record.links:
+        links = concealed_values({"links": record.links}, secrets)["links"]
+        changed.update({} if links is record.links else {"links": links})
+    if record.events:
+        told = [(secrets.value(name), at, secrets.data(data)) for name, at, data in record.events]
+        if told != record.events:
             changed["events"] = told
-    status = span._status
+    status = record.status
     if status.description and (text := secrets.value(status.description)) != status.description:
         changed["status"] = SpanStatus(status.status_code, text)
-    return _changed(span, changed)
+    return _changed(record, changed)
 
 
 def concealed_values(values: dict[str, Any], secrets: Secrets) -> dict[str, Any]:
@@ -261,24 +248,23 @@ def concealed_values(values: dict[str, Any], secrets: Secrets) -> dict[str, Any]
         return cast("dict[str, Any]", secrets.value(values))
 
 
-def _in_pieces(span: Any, secrets: Secrets) -> Any:
+def _in_pieces(record: SpanRecord, secrets: Secrets) -> SpanRecord:
     """Of a stream whose chunks are kept: without the secrets that go over their borders."""
-    events = list(span._events or ())
+    events, fields, outputs = record.events or [], record.fields or {}, record.outputs
     chunks = [n for n, (name, _, _) in enumerate(events) if _is_chunk(name)]
-    fields, outputs = span._fields or {}, span._outputs
     if not chunks and "streamed" not in fields:
-        return span
+        return record
     changed: dict[str, Any] = {}
-    is_list = outputs is not None and outputs.startswith(b"[")
-    if is_list:  # the chunks once more
-        values = [[one] for one in decode(outputs)]
+    listed = outputs if outputs is not None and outputs.startswith(b"[") else None
+    if listed is not None:  # the chunks once more
+        values = [[one] for one in decode(listed)]
         if conceal_pieces(values, secrets):
             changed["outputs"] = encode([value for (value,) in values])
     # An integration's outputs have the whole text, a user's reducer may leave any of it out.
-    is_told = is_list or (_PATH in fields and outputs is not None)
-    if len(chunks) > 1 and (not is_told or changed or secrets.data(outputs) != outputs):
-        changed["events"] = _without_pieces(events, chunks, secrets)
-    return _changed(span, changed)
+    whole = outputs if listed is not None or _PATH in fields else None
+    if len(chunks) > 1 and (whole is None or changed or secrets.data(whole) != whole):
+        changed["events"] = _without_pieces(list(events), chunks, secrets)
+    return _changed(record, changed)
 
 
 def _without_pieces(events: list[Any], chunks: list[int], secrets: Secrets) -> list[Any]:
@@ -303,10 +289,8 @@ def _json_of(text: Any) -> Any:
         return text
 
 
-def _changed(span: Any, changed: dict[str, Any]) -> Any:
-    if not changed:
-        return span
-    return _view(span, **{"inputs": span._inputs, "outputs": span._outputs, **changed})
+def _changed(record: SpanRecord, changed: dict[str, Any]) -> SpanRecord:
+    return record.replace(**changed) if changed else record
 
 
 def _stricter(one: str, other: Any) -> str:
@@ -315,35 +299,38 @@ def _stricter(one: str, other: Any) -> str:
     return min(one, level, key=LEVELS.index)
 
 
-def _view(span: Any, **changed: Any) -> Any:
-    view = {
-        "trace": span._trace,
-        "span_id": span._span_id,
-        "name": span._name,
-        "inputs": None,
-        "outputs": None,
-        "attributes": span._attributes,
-        "fields": span._fields,
-        "events": span._events,
-        "status": span._status,
-        **changed,
-    }
-    return SimpleNamespace(**{f"_{name}": value for name, value in view.items()})
+def _nothing(record: SpanRecord) -> SpanRecord:
+    """When it was, what it is called and how it ended; beside it how important it is."""
+    fields = {k: v for k, v in (record.fields or {}).items() if k == LOG_LEVEL}
+    return record.replace(
+        inputs=None,
+        outputs=None,
+        attributes=None,
+        fields={"capture": "none", **fields},
+        events=None,
+        links=None,
+        status=SpanStatus(record.status.status_code),
+    )
 
 
-def _metadata(span: Any) -> Any:
+def _metadata(record: SpanRecord) -> SpanRecord:
     """Numbers, flags, and what providers and models are called; no text of anybody's."""
     attributes = {
         key: value
-        for key, value in list((span._attributes or {}).items())
+        for key, value in (record.attributes or {}).items()
         if key == CAPTURE or _is_number(value)
     }
-    fields = {k: v for k, v in list((span._fields or {}).items()) if k not in _CONTENT_FIELDS}
-    events = [(name, at, _numbers(data)) for name, at, data in list(span._events or ())]
-    kind = (span._status.description or "").partition(":")[0]
-    description = kind if kind.isidentifier() else ""  # of an exception: its type
-    status = SpanStatus(span._status.status_code, description)
-    return _view(span, attributes=attributes, fields=fields, events=events, status=status)
+    kind = (record.status.description or "").partition(":")[0]
+    return record.replace(
+        inputs=None,
+        outputs=None,
+        attributes=attributes or None,
+        fields={k: v for k, v in (record.fields or {}).items() if k not in _CONTENT_FIELDS} or None,
+        events=[(name, at, _numbers(data)) for name, at, data in record.events or ()] or None,
+        links=None,
+        # Of an exception: its type.
+        status=SpanStatus(record.status.status_code, kind if kind.isidentifier() else ""),
+    )
 
 
 def _numbers(data: bytes) -> bytes:
@@ -362,33 +349,34 @@ def _is_number(value: Any) -> bool:
     return type(value) in (bool, int, float)
 
 
-def _redacted(span: Any, redactor: Redactor) -> Any:
+def _redacted(record: SpanRecord, redactor: Redactor) -> SpanRecord:
     # By its ids: what it is called may be what a rule hides.
-    of = f"span {span_id_text(span._span_id)} of trace {trace_id_text(span._trace.trace_id)}"
+    of = f"span {span_id_text(record.span_id)} of trace {trace_id_text(record.trace_id)}"
     attributes = {
         key: redactor.value(value, "attributes", key, of=of)
-        for key, value in list((span._attributes or {}).items())
+        for key, value in (record.attributes or {}).items()
     }
     fields = {
         key: redactor.plain(value, "attributes", key, of=of) if key in _CONTENT_FIELDS else value
-        for key, value in list((span._fields or {}).items())
+        for key, value in (record.fields or {}).items()
     }
+    links = record.links and redactor.plain(record.links, "attributes", "links", of=of)
     events = [
         (name, at, redactor.json(data, "events", name, of=of))
-        for name, at, data in list(span._events or ())
+        for name, at, data in record.events or ()
     ]
-    status = span._status
+    status = record.status
     if status.description:
         text = redactor.plain(status.description, "status", of=of)
         status = SpanStatus(status.status_code, text if isinstance(text, str) else "")
-    name = redactor.plain(span._name, "name", of=of)
-    return _view(
-        span,
+    name = redactor.plain(record.name, "name", of=of)
+    return record.replace(
         name=name if isinstance(name, str) else "",
-        inputs=redactor.json(span._inputs, "inputs", of=of),
-        outputs=redactor.json(span._outputs, "outputs", of=of),
-        attributes=attributes,
-        fields=fields,
-        events=events,
+        inputs=redactor.json(record.inputs, "inputs", of=of),
+        outputs=redactor.json(record.outputs, "outputs", of=of),
+        attributes=attributes or None,
+        fields=fields or None,
+        events=events or None,
         status=status,
+        links=links if isinstance(links, list) else None,
     )

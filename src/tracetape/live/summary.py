@@ -7,7 +7,7 @@ from typing import Any
 
 from tracetape.capture import encode
 from tracetape.entities.constants import SpanStatusCode, TraceState
-from tracetape.entities.span import Span
+from tracetape.entities.span_record import SpanRecord
 from tracetape.entities.trace_info import TraceInfo, location_of
 from tracetape.formats.ids import trace_id_text
 from tracetape.formats.json_text import json_text, json_text_start
@@ -21,18 +21,31 @@ from tracetape.formats.names import (
 )
 from tracetape.live.preview import preview
 
-__all__ = ["SCHEMA", "make_info", "preview", "root_metadata", "state_of", "summarise", "token_sum"]
+__all__ = [
+    "SCHEMA",
+    "has_failed",
+    "make_info",
+    "preview",
+    "root_metadata",
+    "state_of",
+    "summarise",
+    "token_sum",
+]
 
 _METADATA = 250  # characters of one value, as in MLflow
 SCHEMA = "3"  # of MLflow's trace JSON
 
 
-def state_of(root: Span) -> TraceState:
+def state_of(root: SpanRecord) -> TraceState:
     """The state of a trace with this root."""
-    if root._end is None:
+    if root.end_time_ns is None:
         return TraceState.IN_PROGRESS
-    failed = root._status.status_code is SpanStatusCode.ERROR
-    return TraceState.ERROR if failed else TraceState.OK
+    return TraceState.ERROR if has_failed(root) else TraceState.OK
+
+
+def has_failed(record: SpanRecord) -> bool:
+    """Whether the span ended with an error, or has one so far."""
+    return record.status.status_code is SpanStatusCode.ERROR
 
 
 def token_sum(usages: Iterable[tuple[int, Sequence[int], dict[str, Any]]]) -> dict[str, Any]:
@@ -51,9 +64,9 @@ def token_sum(usages: Iterable[tuple[int, Sequence[int], dict[str, Any]]]) -> di
     return total
 
 
-def root_metadata(root: Span) -> dict[str, str]:
+def root_metadata(root: SpanRecord) -> dict[str, str]:
     """MLflow's preview of an ended root span in its trace's metadata; empty text for nothing."""
-    return {ROOT_INPUTS: _shortened(root._inputs), ROOT_OUTPUTS: _shortened(root._outputs)}
+    return {ROOT_INPUTS: _shortened(root.inputs), ROOT_OUTPUTS: _shortened(root.outputs)}
 
 
 def make_info(
@@ -116,31 +129,31 @@ def make_info(
     )
 
 
-def summarise(trace_id: int, spans: Sequence[Span]) -> TraceInfo:
+def summarise(trace_id: int, spans: Sequence[SpanRecord]) -> TraceInfo:
     """Summarise a trace from its `spans`."""
-    root = next((span for span in spans if span._parent_id is None), None)
+    root = next((span for span in spans if span.parent_id is None), None)
     return make_info(
         trace_id_text(trace_id),
         state=TraceState.IN_PROGRESS if root is None else state_of(root),
-        start_ns=min((span._start for span in spans), default=0),
-        end_ns=None if root is None else root._end,
-        name=None if root is None else root._name,
-        request_preview=None if root is None else preview(root._inputs),
-        response_preview=None if root is None else preview(root._outputs, "assistant"),
+        start_ns=min((span.start_time_ns for span in spans), default=0),
+        end_ns=None if root is None else root.end_time_ns,
+        name=None if root is None else root.name,
+        request_preview=None if root is None else preview(root.inputs),
+        response_preview=None if root is None else preview(root.outputs, "assistant"),
         tokens=_field_sum(spans, "usage"),
         cost=_field_sum(spans, "cost"),
-        metadata=None if root is None or root._end is None else root_metadata(root),
+        metadata=None if root is None or root.end_time_ns is None else root_metadata(root),
         span_count=len(spans),
-        error_count=sum(span._status.status_code is SpanStatusCode.ERROR for span in spans),
+        error_count=sum(map(has_failed, spans)),
     )
 
 
-def _field_sum(spans: Sequence[Span], field: str) -> dict[str, Any]:
-    parents = {span._span_id: span._parent_id for span in spans}
+def _field_sum(spans: Sequence[SpanRecord], field: str) -> dict[str, Any]:
+    parents = {span.span_id: span.parent_id for span in spans}
     own = {
-        span._span_id: span._fields[field]
+        span.span_id: span.fields[field]
         for span in spans
-        if span._fields and isinstance(span._fields.get(field), dict)
+        if span.fields and isinstance(span.fields.get(field), dict)
     }
     counted: dict[int, bool] = {}  # whether the span itself, or one above it, has its own
 

@@ -18,11 +18,23 @@ import orjson
 
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.attachment import Attachment
-from tracetape.media.policy import policy
+from tracetape.entities.span_record import SpanRecord
+from tracetape.formats.ids import trace_id_text
+from tracetape.media.policy import may_hold_media, policy
 
-__all__ = ["take_media"]
+__all__ = ["take_media", "without_media"]
 
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*);base64,(.+)", re.DOTALL)
+
+
+def without_media(record: SpanRecord, found: dict[str, Attachment] | None = None) -> SpanRecord:
+    """The record with references in the place of media; `found` takes these, by id."""
+    changed = {
+        name: take_media(data, trace_id_text(record.trace_id), found)
+        for name, data in (("inputs", record.inputs), ("outputs", record.outputs))
+        if data is not None and may_hold_media(data)
+    }
+    return record.replace(**changed) if changed else record
 
 
 def take_media(data: bytes, trace_id: str, found: dict[str, Attachment] | None = None) -> bytes:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracetape._terminal import plural
 from tracetape.capture import encode
+from tracetape.entities.span import record_of
 from tracetape.exceptions import ExportError, IntegrationMissingError, InvalidValueError
 from tracetape.formats.ids import parse_span_id, parse_trace_id
 from tracetape.formats.names import SESSION, TRACE_ID, USER
@@ -153,11 +154,12 @@ def readable(span: Span, trace: Trace) -> ReadableSpan:
         )
         for link in span.links
     ]
-    parent = span._parent_id
+    record = record_of(span)
+    parent = record.parent_id
     return sdk.ReadableSpan(  # type: ignore[no-any-return]
         name=span.name,
-        context=context(span._trace_id, span._span_id),
-        parent=None if parent is None else context(span._trace_id, parent),
+        context=context(record.trace_id, record.span_id),
+        parent=None if parent is None else context(record.trace_id, parent),
         resource=resources.Resource.create(),
         attributes=attributes,
         events=events,

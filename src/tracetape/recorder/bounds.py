@@ -10,6 +10,7 @@ from tracetape._forks import look_for_fork
 from tracetape._system import Bell, is_green, new_lock, pause, perf_counter
 from tracetape.diagnostics import warn_once
 from tracetape.entities.constants import SpanStatusCode
+from tracetape.live.running_span import read_late
 
 if TYPE_CHECKING:
     from tracetape.live.live_span import LiveSpan
@@ -206,7 +207,7 @@ class Bounds:
             return False
         self._count(0, -_SPAN_BYTES * len(held))
         for one in held:
-            one._read()  # an answer may turn out to be an error
+            read_late(one)  # an answer may turn out to be an error
         if any(one._status.status_code is SpanStatusCode.ERROR for one in held):
             trace.held = None
             size = sum(one._counted() for one in held[:-1])

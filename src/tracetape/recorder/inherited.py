@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tracetape.entities.attachment import Attachment
+from tracetape.entities.span_record import SpanRecord
 from tracetape.live.live_span import LiveSpan
 from tracetape.live.live_trace import LiveTrace, SpanSink
+from tracetape.live.running_span import RunningSpan
 
 __all__ = ["Inherited"]
 
@@ -39,6 +42,12 @@ class Inherited:
     def _process(self, span: LiveSpan) -> None:
         if self._sink.before is not None and span._span_id not in self._parents:
             self._sink.before(span)
+
+    def frozen(
+        self, span: RunningSpan, attachments: dict[str, Attachment] | None = None
+    ) -> SpanRecord:
+        """As the sink does it, of whichever span."""
+        return self._sink.frozen(span, attachments)
 
     def grown(self, span: LiveSpan, size: int) -> None:
         """Tell the sink of it, if it is the child's."""

@@ -119,6 +119,9 @@ def load_by_parts() -> Iterator[None]:
         import tracetape.store.query
     yield
     with loading:
+        import tracetape.recorder.pipeline
+    yield
+    with loading:
         import tracetape.recorder.writing
     yield
     with loading:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tracetape.entities import Span, Trace, TraceData, TraceInfo, TraceState
+from tracetape.entities.span import record_of
+from tracetape.entities.span_record import SpanRecord
 from tracetape.live.live_trace import LiveTrace, TraceDetails
 from tracetape.live.summary import summarise
+from tracetape.recorder.pipeline import frozen_record
 from tracetape.recorder.surroundings import whereabouts
 from tracetape.store import Store
 
@@ -28,11 +31,12 @@ def read_trace(
         changes: what was said of the trace lately, and may not be written yet.
     """
     # Memory before the store: a span that is written in between is then seen twice, not never.
-    spans: dict[int, Span] = {}
+    spans: dict[int, SpanRecord] = {}
     details = TraceDetails()
     for live in live_traces:
         if live.trace_id == number:
-            spans.update((s._span_id, s.to_immutable_span()) for s in live.unsettled())
+            records = [frozen_record(span) for span in live.unsettled()]
+            spans.update((one.span_id, one) for one in records)
             details = live.details or details
     stored = store().get_trace(number)
     if not spans:
@@ -41,9 +45,10 @@ def read_trace(
                 _say(stored.info, change)
         return stored
     if stored is not None:
-        spans = {span._span_id: span for span in stored.data.spans} | spans
-    data = TraceData(list(spans.values()))
-    info = summarise(number, data.spans)
+        written = [record_of(span) for span in stored.data.spans]
+        spans = {one.span_id: one for one in written} | spans
+    data = TraceData([Span(one) for one in spans.values()])
+    info = summarise(number, [record_of(span) for span in data.spans])
     info.trace_metadata.update(whereabouts())
     if stored is not None:
         # What was said of it before; of what the spans say, these are the newer ones.

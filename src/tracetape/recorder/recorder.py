@@ -24,7 +24,10 @@ from tracetape.recorder.surroundings import look_around
 from tracetape.recorder.worker import Worker
 
 if TYPE_CHECKING:
+    from tracetape.entities.attachment import Attachment
+    from tracetape.entities.span_record import SpanRecord
     from tracetape.entities.trace import Trace
+    from tracetape.live.running_span import RunningSpan
     from tracetape.store import Store, TraceUpdate
 
 __all__ = ["Recorder", "RecorderStats"]
@@ -146,6 +149,15 @@ class Recorder(Bounds):
             self._begin_writing()
         if self._at_once and trace.root is span:
             self._root_ended()
+
+    def frozen(
+        self, span: RunningSpan, attachments: dict[str, Attachment] | None = None
+    ) -> SpanRecord:
+        """The record of a span as it would be written now; `attachments` takes its media, by id."""
+        with loading:
+            from tracetape.recorder.pipeline import frozen_record
+
+        return frozen_record(span, attachments)
 
     def write_at_once(self, wanted: bool) -> None:
         """Whether who ends a root waits until its trace is durable.

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-__all__ = ["Entry", "Sum"]
+from tracetape.live.running_span import RunningSpan, ids_above
+
+if TYPE_CHECKING:
+    from tracetape.entities.span_record import SpanRecord
+    from tracetape.live.live_trace import LiveTrace
+
+__all__ = ["Entry", "Sum", "new_sums"]
 
 # A span's id, the ids of the spans above it, and its own tokens.
 Entry: TypeAlias = "tuple[int, Sequence[int], Mapping[str, Any]]"
@@ -73,3 +79,39 @@ def _increase(sums: dict[str, float], by: Mapping[str, float]) -> dict[str, floa
     for kind, n in by.items():
         sums[kind] = sums.get(kind, 0) + n
     return sums
+
+
+def new_sums(
+    trace: LiveTrace, spans: Sequence[RunningSpan], records: Sequence[SpanRecord]
+) -> dict[str, float]:
+    """The changes that ended spans make in the sums of their trace, once they are written.
+
+    Args:
+        trace: the trace.
+        spans: the ended spans.
+        records: theirs, in the same order; others may follow.
+    """
+    return {
+        **_new_sum(trace, spans, records, "usage"),
+        **_new_sum(trace, spans, records, "cost"),
+    }
+
+
+def _new_sum(
+    trace: LiveTrace, spans: Sequence[RunningSpan], records: Sequence[SpanRecord], kind_of: str
+) -> dict[str, float]:
+    """The change in the trace's tokens (``usage``) or in its ``cost``.
+
+    A parent ends after its children: when it brings a sum of its own, theirs are taken back.
+    """
+    new = [
+        (record.span_id, ids_above(span), dict(record.fields[kind_of]))
+        for span, record in zip(spans, records, strict=False)
+        if record.fields and record.fields.get(kind_of)
+    ]
+    if not new and kind_of not in (trace.sums or ()):
+        return {}
+    if trace.sums is None:
+        trace.sums = {}
+    known: Sum = trace.sums.setdefault(kind_of, Sum())
+    return known.add(new)

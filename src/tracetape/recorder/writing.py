@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from tracetape._system import perf_counter
 from tracetape.diagnostics import warn_once
-from tracetape.entities.constants import SpanStatusCode
+from tracetape.entities.span import record_of
 from tracetape.exceptions import StoreError
 from tracetape.live.live_span import LiveSpan
-from tracetape.recorder.batch import Batch, make_batch, make_beats, new_sums
+from tracetape.live.running_span import trace_of
+from tracetape.live.summary import has_failed
+from tracetape.recorder.batch import Batch, make_batch, make_beats
+from tracetape.recorder.sums import new_sums
 from tracetape.store.protocol import TraceUpdate
 
 if TYPE_CHECKING:
@@ -117,11 +120,11 @@ def _write_singly(recorder: Recorder, spans: list[LiveSpan], updates: list[Trace
                 if not part.spans:
                     break  # it is the trace itself that cannot be kept
                 continue
-            written.update((update.trace_id, span._span_id) for span in part.spans)
+            written.update((update.trace_id, span.span_id) for span in part.spans)
         if not whole and update.sums:
             of_trace = [one for one in spans if one._trace_id == update.trace_id]
             kept = [one for one in of_trace if (one._trace_id, one._span_id) in written]
-            sums = new_sums(of_trace[0]._trace, kept)
+            sums = new_sums(trace_of(of_trace[0]), kept, [record_of(one) for one in kept])
             if sums:
                 _is_taken(recorder, replace(_without_spans(update), sums=sums))
     is_written = [(span._trace_id, span._span_id) in written for span in spans]
@@ -136,8 +139,8 @@ def _parts(update: TraceUpdate) -> Iterator[TraceUpdate]:
         return
     yield replace(_without_spans(update), attachments=update.attachments)
     for span in update.spans:
-        has_ended = span._end is not None
-        failed = has_ended and span._status.status_code is SpanStatusCode.ERROR
+        has_ended = span.end_time_ns is not None
+        failed = has_ended and has_failed(span)
         yield replace(
             update,
             spans=[span],

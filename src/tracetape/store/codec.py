@@ -16,6 +16,8 @@ from tracetape._json import dumps
 from tracetape.capture import encode
 from tracetape.capture.conversion import text_of, utf8_text
 from tracetape.entities import SpanStatusCode, TraceState
+from tracetape.entities.span_record import SpanRecord
+from tracetape.formats.names import FOREIGN_TRACE_ID, LINKS
 from tracetape.live.live_trace import TraceDetails
 from tracetape.store.protocol import COST_KINDS, MAX_TIME, TOKEN_KINDS, TraceUpdate
 from tracetape.store.unreadable import UnreadableError, checked
@@ -228,6 +230,16 @@ def _json_from_row(data: bytes) -> bytes:
     return data
 
 
+def _with_fields(span: SpanRecord) -> dict[str, Any] | None:
+    """The fields, and with them what few spans have: links, and the trace's id elsewhere."""
+    fields = span.fields
+    if span.links:
+        fields = {**(fields or {}), LINKS: span.links}
+    if span.foreign_trace_id is not None:
+        fields = {**(fields or {}), FOREIGN_TRACE_ID: span.foreign_trace_id}
+    return fields
+
+
 def _fields_to_row(fields: Any) -> str | None:
     return encode(fields).decode() if fields else None
 
@@ -288,35 +300,35 @@ TRACES = Table(
 )
 SPANS = Table(
     [
-        Column("span_id", _of("_span_id"), _TEXT, "{:016x}".format, _id(_SPAN_ID)),
-        Column("parent_id", _of("_parent_id"), _TEXT_OR_NULL, "{:016x}".format, _id(_SPAN_ID)),
-        Column("name", _of("_name"), _TEXT, _plain),
-        Column("type", _of("_type"), _TEXT, _plain),
-        Column("start_ns", _of("_start"), _WHOLE),
-        Column("end_ns", _of("_end"), _WHOLE_OR_NULL),
+        Column("span_id", _of("span_id"), _TEXT, "{:016x}".format, _id(_SPAN_ID)),
+        Column("parent_id", _of("parent_id"), _TEXT_OR_NULL, "{:016x}".format, _id(_SPAN_ID)),
+        Column("name", _of("name"), _TEXT, _plain),
+        Column("type", _of("span_type"), _TEXT, _plain),
+        Column("start_ns", _of("start_time_ns"), _WHOLE),
+        Column("end_ns", _of("end_time_ns"), _WHOLE_OR_NULL),
         Column(
             "status",
-            _of("_status.status_code.value"),
+            _of("status.status_code.value"),
             _TEXT,
             None,
             _one_of("status", SpanStatusCode),
         ),
-        Column("status_description", _of("_status.description"), _TEXT, _plain),
-        Column("fields", _of("_fields"), _TEXT_OR_NULL, _fields_to_row, _object, optional=True),
+        Column("status_description", _of("status.description"), _TEXT, _plain),
+        Column("fields", _with_fields, _TEXT_OR_NULL, _fields_to_row, _object, optional=True),
         Column(
             "attributes",
-            _of("_attributes"),
+            _of("attributes"),
             _TEXT_OR_NULL,
             _attributes_to_row,
             _attributes_from_row,
             optional=True,
         ),
         Column(
-            "events", _of("_events"), _TEXT_OR_NULL, _events_to_row, _events_from_row, optional=True
+            "events", _of("events"), _TEXT_OR_NULL, _events_to_row, _events_from_row, optional=True
         ),
         *(
             Column(name, of, _JSON, bytes.decode, _json_from_row, shared=True, optional=True)
-            for name, of in (("inputs", _of("_inputs")), ("outputs", _of("_outputs")))
+            for name, of in (("inputs", _of("inputs")), ("outputs", _of("outputs")))
         ),
     ]
 )

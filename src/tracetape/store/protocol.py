@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from tracetape.entities import Span, Trace, TraceInfo, TraceState
+from tracetape.entities import Trace, TraceInfo, TraceState
 from tracetape.entities.attachment import Attachment
+from tracetape.entities.span_record import SpanRecord
 from tracetape.live.live_trace import TraceDetails
 from tracetape.store.query import Condition, TraceQuery
 
@@ -47,7 +48,7 @@ class TraceUpdate:
 
     trace_id: int
     start_ns: int
-    spans: list[Span]
+    spans: list[SpanRecord]
     state: TraceState = TraceState.IN_PROGRESS
     name: str | None = None
     end_ns: int | None = None

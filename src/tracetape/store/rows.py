@@ -8,6 +8,8 @@ from typing import Any
 
 from tracetape.entities import Span, SpanStatus, TraceInfo
 from tracetape.entities.attachment import Attachment
+from tracetape.entities.span_record import SpanRecord
+from tracetape.formats.names import FOREIGN_TRACE_ID, LINKS
 from tracetape.live.summary import make_info
 from tracetape.store.codec import SPANS, TRACES, Column
 from tracetape.store.dedup import ContentReader
@@ -90,7 +92,7 @@ def infos_from_rows(rows: Sequence[_Row]) -> list[TraceInfo]:
     return infos
 
 
-def span_rows(traces: Sequence[int], spans: Sequence[Span]) -> list[_Row]:
+def span_rows(traces: Sequence[int], spans: Sequence[SpanRecord]) -> list[_Row]:
     """The rows of spans: of each its ``trace``, and the cells of `SPANS`."""
     return SPANS.rows(spans, traces)
 
@@ -168,24 +170,35 @@ def _spans(trace_id: int, values: dict[str, Sequence[Any]]) -> list[Span]:
         status,
     ) in zip(*map(values.__getitem__, _OF_SPAN), statuses, strict=True):
         _check_times(start, end)
-        spans.append(
-            Span(
-                trace_id=trace_id,
-                span_id=span_id,
-                parent_id=parent_id,
-                name=name,
-                span_type=kind,
-                start_time_ns=start,
-                end_time_ns=end,
-                inputs=inputs,
-                outputs=outputs,
-                attributes=attributes,
-                fields=fields,
-                events=events,
-                status=status,
-            )
+        links, foreign = _beside(fields)
+        record = SpanRecord(
+            trace_id=trace_id,
+            span_id=span_id,
+            parent_id=parent_id,
+            name=name,
+            span_type=kind,
+            start_time_ns=start,
+            end_time_ns=end,
+            inputs=inputs,
+            outputs=outputs,
+            attributes=attributes,
+            fields=fields or None,
+            events=events,
+            status=status,
+            links=links,
+            foreign_trace_id=foreign,
         )
+        spans.append(Span(record))
     return spans
+
+
+def _beside(fields: dict[str, Any] | None) -> tuple[list[Any] | None, str | None]:
+    """Take the links and the foreign id of the trace out of what is stored with the fields."""
+    if not fields or not (LINKS in fields or FOREIGN_TRACE_ID in fields):
+        return None, None
+    links = fields.pop(LINKS) if isinstance(fields.get(LINKS), list) else None
+    is_text = isinstance(fields.get(FOREIGN_TRACE_ID), str)
+    return links, fields.pop(FOREIGN_TRACE_ID) if is_text else None
 
 
 # In the order in which `_spans` takes them.

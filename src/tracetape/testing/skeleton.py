@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from copy import copy
 from pathlib import Path
 
 from tracetape._terminal import visible_json
 from tracetape.entities import Span, Trace, TraceData
+from tracetape.entities.span import record_of
 from tracetape.live.summary import summarise
 from tracetape.testing.captured_traces import CapturedTrace
 
@@ -103,9 +103,8 @@ def _asynchronous(calls: Sequence[Span]) -> str:
 
 def _alone(span: Span) -> CapturedTrace:
     """The trace of a call without a parent."""
-    root = copy(span)
-    root._parent_id = None
-    return CapturedTrace(summarise(root._trace_id, [root]), TraceData([root]))
+    root = record_of(span).replace(parent_id=None)
+    return CapturedTrace(summarise(root.trace_id, [root]), TraceData([Span(root)]))
 
 
 def _short(text: str) -> str:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from tracetape.diagnostics import logger, warn_once
 from tracetape.entities import LiveSpan, NoOpSpan, SpanStatus, SpanType, Trace, TraceState
+from tracetape.entities.span import record_of
 from tracetape.exceptions import InvalidValueError, TracetapeException
 from tracetape.formats.names import SOURCE_RUN
 from tracetape.live.live_span import NO_OP_TRACE_ID
 from tracetape.live.live_trace import LiveTrace
+from tracetape.live.running_span import is_open, trace_of
 from tracetape.tracing import assessments, trace_updates
 from tracetape.tracing.current import current_span
 from tracetape.tracing.deletion import delete_traces
@@ -135,7 +137,7 @@ class Client:
             return
         for trace in _live(trace_id):
             root = trace.root
-            if root is not None and root._end is None:
+            if root is not None and is_open(root):
                 root.end(outputs, attributes, status, end_time_ns)
                 return
         if self.get_trace(trace_id).info.state is not TraceState.IN_PROGRESS:
@@ -222,7 +224,7 @@ class Client:
         """
         for trace in _live(one_id(trace_id, request_id)):
             for span in trace.unsettled():
-                if span.span_id == span_id and span._end is None:
+                if span.span_id == span_id and is_open(span):
                     span.end(outputs, attributes, status, end_time_ns)
                     return
 
@@ -413,14 +415,14 @@ def _parent(trace_id: str, parent_id: str) -> tuple[LiveSpan, int]:
         TracetapeException: the trace does not run here, or has no such span.
     """
     spans = [span for trace in _live(trace_id) for span in trace.unsettled()]
-    near = next((span for span in spans if span._end is None), None)
+    near = next((span for span in spans if is_open(span)), None)
     if near is not None:  # else the trace has ended
         for span in spans:
             if span.span_id == parent_id:
-                return span, span._span_id
+                return span, record_of(span).span_id
         # It has ended and is written: only the store knows it still.
-        trace = runtime.recorder.read(near._trace_id)
+        trace = runtime.recorder.read(trace_of(near).trace_id)
         for written in () if trace is None else trace.data.spans:
             if written.span_id == parent_id:
-                return near, written._span_id
+                return near, record_of(written).span_id
     raise TracetapeException(f"Parent span with ID '{parent_id}' not found.")

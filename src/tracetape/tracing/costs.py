@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tracetape.entities import LiveSpan
+from tracetape.entities.span import record_of
 from tracetape.exceptions import InvalidTypeError, InvalidValueError
 
 __all__ = ["check_prices", "cost_of", "set_cost"]
@@ -60,9 +61,9 @@ def cost_of(usage: Mapping[str, int], prices: Mapping[str, float]) -> dict[str, 
 
 def set_cost(span: LiveSpan, table: Mapping[str, Mapping[str, float]]) -> None:
     """Record the cost of a span that ended, unless it has one or its model has no price."""
-    fields = span._fields
+    fields = record_of(span).fields
     if not fields or "cost" in fields or not fields.get("usage"):
         return
     prices = table.get(fields.get("model") or "") or table.get(fields.get("request_model") or "")
     if prices is not None:
-        span._fields = {**fields, "cost": cost_of(fields["usage"], prices)}
+        span.set_fields({"cost": cost_of(fields["usage"], prices)})

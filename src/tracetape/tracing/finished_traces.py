@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracetape.diagnostics import warn_once
-from tracetape.entities import LiveSpan, NoOpSpan, Span, Trace, TraceState
+from tracetape.entities import LiveSpan, NoOpSpan, Trace, TraceState
+from tracetape.entities.span import record_of
 from tracetape.exceptions import InvalidValueError, TracetapeException
-from tracetape.formats.names import FOREIGN_TRACE_ID, TRACE_NAME
+from tracetape.formats.names import TRACE_NAME
+from tracetape.live.live_span import ended_copy
+from tracetape.live.running_span import trace_of
 from tracetape.tracing.current import current_span, place, settings
 from tracetape.tracing.runtime import runtime
 from tracetape.tracing.spans import start_span_no_context
@@ -76,47 +79,27 @@ def _checked(trace: Trace | dict[str, Any]) -> Trace:
 
 
 def _check_order(trace: Trace, target: LiveSpan | None) -> None:
-    known = {None, None if target is None else target._span_id}
+    known = {None, None if target is None else target.span_id}
     for span in trace.data.spans:
-        if span._parent_id not in known:
+        if span.parent_id not in known:
             raise TracetapeException(
                 f"Span with ID {span.parent_id} not found. Spans must come after their parents."
             )
-        known.add(span._span_id)
+        known.add(span.span_id)
 
 
 def _merge(trace: Trace, target: LiveSpan) -> None:
-    copies = {target._span_id: target}
-    for span in trace.data.spans:
-        parent_id = target._span_id if span._parent_id is None else span._parent_id
-        copies[span._span_id] = _copy(span, copies[parent_id])
+    copies = {None: target, record_of(target).span_id: target}
+    for record in map(record_of, trace.data.spans):
+        copies[record.span_id] = ended_copy(record, copies[record.parent_id])
     tags = {key: value for key, value in trace.info.tags.items() if key != TRACE_NAME}
-    details = target._trace.described()
+    details = trace_of(target).described()
     details.tags = {**tags, **details.tags}
     # What MLflow derives from the trace itself must not overwrite what is true of the new trace.
     details.metadata = {
         **{k: v for k, v in trace.info.trace_metadata.items() if not k.startswith("mlflow.trace")},
         **details.metadata,
     }
-
-
-def _copy(span: Span, parent: LiveSpan) -> LiveSpan:
-    copy = LiveSpan(span._name, span._type)
-    copy._begin(parent._trace, span._span_id, parent._span_id, parent, 0)
-    parent._trace.add(copy)
-    copy._start = span._start
-    copy._inputs, copy._outputs = span._inputs, span._outputs
-    copy._attributes = span._attributes
-    # Its trace's id is ours now, whatever the other trace was called.
-    fields = {key: value for key, value in (span._fields or {}).items() if key != FOREIGN_TRACE_ID}
-    copy._fields = fields or None
-    copy._events = span._events
-    copy._status = span._status
-    texts = [copy._inputs, copy._outputs, *(data for _, _, data in copy._events or ())]
-    texts += [value for value in (copy._attributes or {}).values() if isinstance(value, bytes)]
-    copy._grow(sum(len(text) for text in texts if text))
-    copy._finish(span._end)
-    return copy
 
 
 def log_trace(

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from tracetape._system import perf_counter_ns
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanType
-from tracetape.live.live_span import NOT_BEGUN, LiveSpan, NoOpSpan
+from tracetape.live.live_span import LiveSpan, NoOpSpan
 from tracetape.live.live_trace import begin_trace
+from tracetape.live.running_span import NOT_BEGUN
 from tracetape.tracing.current import Scope, current, current_span, settings
 from tracetape.tracing.runtime import runtime
 from tracetape.tracing.start import (

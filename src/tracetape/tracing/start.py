@@ -58,7 +58,7 @@ class Extras(NamedTuple):
         except Exception:  # noqa: BLE001 - it is the user's code
             logger.warning(
                 "The span %r begins without links: the function that gives them failed.",
-                span._name,
+                span.name,
                 exc_info=True,
             )
             return ()
@@ -68,7 +68,7 @@ class Extras(NamedTuple):
             return self.experiment_id
         logger.warning(
             "The span %r is not the root of its trace: the experiment %r that it names is ignored.",
-            span._name,
+            span.name,
             self.experiment_id,
         )
         return None
@@ -79,7 +79,7 @@ def _said(span: LiveSpan, say: Callable[[Any], None], value: Any) -> None:
     try:
         say(value)
     except TracetapeException as error:
-        logger.warning("The span %r begins without %r: %s", span._name, value, error)
+        logger.warning("The span %r begins without %r: %s", span.name, value, error)
 
 
 def experiment_of(destination: Any) -> str | None:

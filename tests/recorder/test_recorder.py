@@ -656,7 +656,7 @@ def test_the_end_of_a_program_takes_a_second_for_upkeep(
 
     monkeypatch.setattr(troubled, "maintain", maintain)
     monkeypatch.setattr(
-        "tracetape.recorder.recorder.perf_counter", lambda: time.perf_counter() + later[0]
+        "tracetape.recorder.writing_thread.perf_counter", lambda: time.perf_counter() + later[0]
     )
     with tracetape.start_span("a"):
         pass

@@ -364,10 +364,10 @@ def test_a_limit_of_file_sizes_is_named(tmp_path: Path, run_python: Callable[...
     """SQLite only says "disk I/O error"; a flush without a time of its own ends all the same."""
     done = run_python(
         """
-        import os, resource, tracetape.recorder.recorder as recorder
+        import os, resource, tracetape.recorder.writing_thread as writing_thread
         import tracetape
 
-        recorder._FAILING_SECONDS = 0.2
+        writing_thread._FAILING_SECONDS = 0.2
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
         for _ in range(100):
             with tracetape.start_span() as span:

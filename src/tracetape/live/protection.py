@@ -300,7 +300,7 @@ def _stricter(one: str, other: Any) -> str:
 
 
 def _nothing(record: SpanRecord) -> SpanRecord:
-    """When it was, what it is called and how it ended; beside it how important it is."""
+    """When it was, what it is called, how it ended, and how important it is."""
     fields = {k: v for k, v in (record.fields or {}).items() if k == LOG_LEVEL}
     return record.replace(
         inputs=None,

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 NOT_BEGUN = 0  # the end of a span that has no beginning: setters treat it as an ended one
-ITEM_BYTES = 220  # of an event, an attribute or a link, beside its text
+ITEM_BYTES = 220  # of an event, an attribute or a link, without its text
 _PAGE = 10  # bits: what a span holds is reported to the recorder by the kilobyte
 _reading = lasting_lock()
 
@@ -206,12 +206,12 @@ class RunningSpan(Span):
 
     @property
     def inputs(self) -> Any:
-        """The inputs, as JSON values; references stand for base64 media."""
+        """The inputs, as JSON values, with references in the place of base64 media."""
         return decode(self._without_media(self._inputs))
 
     @property
     def outputs(self) -> Any:
-        """The outputs, as JSON values; references stand for base64 media."""
+        """The outputs, as JSON values, with references in the place of base64 media."""
         return decode(self._without_media(self._outputs))
 
     def _without_media(self, data: bytes | None) -> bytes | None:

@@ -14,12 +14,15 @@ from tracetape._lazy import loading
 __all__ = ["close_with_process", "watch"]
 
 
-class _Recorder(Protocol):
+class _Closed(Protocol):
+    def close(self) -> None: ...
+
+
+class _Recorder(_Closed, Protocol):
     ending: bool
 
     def before_fork(self) -> None: ...
     def after_fork_in_child(self) -> None: ...
-    def close(self) -> None: ...
 
 
 _recorders: weakref.WeakSet[_Recorder] = weakref.WeakSet()
@@ -30,7 +33,7 @@ def watch(recorder: _Recorder) -> None:
     _recorders.add(recorder)
 
 
-def close_with_process(recorder: _Recorder) -> bool:
+def close_with_process(recorder: _Closed) -> bool:
     """The children of multiprocessing end by os._exit, after finalizers of its own.
 
     Returns:

@@ -19,7 +19,7 @@ from tracetape.store.protocol import TraceUpdate
 
 if TYPE_CHECKING:
     from tracetape.live.live_trace import LiveTrace
-    from tracetape.recorder.recorder import Recorder
+    from tracetape.recorder.writing_thread import WritingThread
 
 __all__ = ["write_next"]
 
@@ -33,7 +33,7 @@ _MIN_BATCH_BYTES = 128 << 10
 _LONG_SECONDS, _SHORT_SECONDS = 0.3, 0.1
 
 
-def write_next(recorder: Recorder) -> bool:
+def write_next(recorder: WritingThread) -> bool:
     """Write one batch; whether there was anything to write."""
     recorder.forget_oldest()
     items = _take(recorder)
@@ -76,7 +76,7 @@ def write_next(recorder: Recorder) -> bool:
     return True
 
 
-def _take(recorder: Recorder) -> list[LiveSpan | TraceUpdate]:
+def _take(recorder: WritingThread) -> list[LiveSpan | TraceUpdate]:
     """The oldest of the queue; of large ones fewer, so that a batch is soon written."""
     items: list[LiveSpan | TraceUpdate] = []
     size = 0
@@ -93,7 +93,7 @@ def _take(recorder: Recorder) -> list[LiveSpan | TraceUpdate]:
     return items
 
 
-def _fit_batches(recorder: Recorder, took: float) -> None:
+def _fit_batches(recorder: WritingThread, took: float) -> None:
     """Make the next batch smaller or larger, by how long this one took."""
     if took > _LONG_SECONDS:
         recorder.batch_bytes = max(_MIN_BATCH_BYTES, recorder.batch_bytes // 2)
@@ -101,7 +101,7 @@ def _fit_batches(recorder: Recorder, took: float) -> None:
         recorder.batch_bytes = min(_MAX_BATCH_BYTES, recorder.batch_bytes * 2)
 
 
-def _beats(recorder: Recorder, live: list[LiveTrace]) -> list[TraceUpdate]:
+def _beats(recorder: WritingThread, live: list[LiveTrace]) -> list[TraceUpdate]:
     """Now and then: a trace whose process is gone must not seem to run for ever."""
     now = perf_counter()
     if not recorder.shown or now < recorder.next_beat:
@@ -110,7 +110,9 @@ def _beats(recorder: Recorder, live: list[LiveTrace]) -> list[TraceUpdate]:
     return make_beats(live)
 
 
-def _write_singly(recorder: Recorder, spans: list[LiveSpan], updates: list[TraceUpdate]) -> None:
+def _write_singly(
+    recorder: WritingThread, spans: list[LiveSpan], updates: list[TraceUpdate]
+) -> None:
     """Write a batch trace by trace, span by span: one bad span must not cost the others."""
     written: set[tuple[int, int]] = set()
     for update in updates:
@@ -156,14 +158,14 @@ def _without_spans(update: TraceUpdate) -> TraceUpdate:
     return replace(update, spans=[], span_count=0, error_count=0, sums=None, attachments={})
 
 
-def _is_taken(recorder: Recorder, update: TraceUpdate) -> bool:
+def _is_taken(recorder: WritingThread, update: TraceUpdate) -> bool:
     try:
         return _write(recorder, [update])
     except Exception:  # noqa: BLE001 - the caller raises the fault again
         return False
 
 
-def _write(recorder: Recorder, updates: list[TraceUpdate]) -> bool:
+def _write(recorder: WritingThread, updates: list[TraceUpdate]) -> bool:
     """Whether they became durable; as long as the store only fails for now, retry."""
     recorder.writing_since = perf_counter()
     try:

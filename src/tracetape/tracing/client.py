@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from tracetape.diagnostics import logger, warn_once
 from tracetape.entities import LiveSpan, NoOpSpan, SpanStatus, SpanType, Trace, TraceState
-from tracetape.entities.span import record_of
 from tracetape.exceptions import InvalidValueError, TracetapeException
 from tracetape.formats.names import SOURCE_RUN
 from tracetape.live.live_span import NO_OP_TRACE_ID
-from tracetape.live.live_trace import LiveTrace
-from tracetape.live.running_span import is_open, trace_of
+from tracetape.live.running_span import is_open
 from tracetape.tracing import assessments, trace_updates
 from tracetape.tracing.current import current_span
 from tracetape.tracing.deletion import delete_traces
 from tracetape.tracing.paging import PagedList, offset_of, token_of
 from tracetape.tracing.reading import number_of, one_id
+from tracetape.tracing.running import parent_of, running_traces
 from tracetape.tracing.runtime import runtime
 from tracetape.tracing.search import find_traces, warn_of_experiment_ids
 from tracetape.tracing.spans import start_span_no_context
@@ -135,7 +134,7 @@ class Client:
         trace_id = one_id(trace_id, request_id)
         if trace_id == NO_OP_TRACE_ID:
             return
-        for trace in _live(trace_id):
+        for trace in running_traces(trace_id):
             root = trace.root
             if root is not None and is_open(root):
                 root.end(outputs, attributes, status, end_time_ns)
@@ -187,7 +186,7 @@ class Client:
             )
         if not trace_id:
             raise InvalidValueError("Trace ID must be provided to start a span.")
-        near, above = _parent(trace_id, parent_id)
+        near, above = parent_of(trace_id, parent_id)
         span = start_span_no_context(
             name,
             span_type,
@@ -222,7 +221,7 @@ class Client:
             end_time_ns: ns since the epoch; now, if not given.
             request_id: deprecated, an older name of `trace_id`.
         """
-        for trace in _live(one_id(trace_id, request_id)):
+        for trace in running_traces(one_id(trace_id, request_id)):
             for span in trace.unsettled():
                 if span.span_id == span_id and is_open(span):
                     span.end(outputs, attributes, status, end_time_ns)
@@ -400,29 +399,3 @@ class Client:
 
 
 MlflowClient = Client  # the name that programs know it by
-
-
-def _live(trace_id: str) -> list[LiveTrace]:
-    """The running parts of a trace in this process, below several remote parents."""
-    number = number_of(trace_id)
-    return [trace for trace in list(runtime.recorder.live) if trace.trace_id == number]
-
-
-def _parent(trace_id: str, parent_id: str) -> tuple[LiveSpan, int]:
-    """A span of the running trace, and the number of the one that is asked for.
-
-    Raises:
-        TracetapeException: the trace does not run here, or has no such span.
-    """
-    spans = [span for trace in _live(trace_id) for span in trace.unsettled()]
-    near = next((span for span in spans if is_open(span)), None)
-    if near is not None:  # else the trace has ended
-        for span in spans:
-            if span.span_id == parent_id:
-                return span, record_of(span).span_id
-        # It has ended and is written: only the store knows it still.
-        trace = runtime.recorder.read(trace_of(near).trace_id)
-        for written in () if trace is None else trace.data.spans:
-            if written.span_id == parent_id:
-                return near, record_of(written).span_id
-    raise TracetapeException(f"Parent span with ID '{parent_id}' not found.")

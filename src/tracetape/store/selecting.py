@@ -8,7 +8,7 @@ from typing import Any
 
 from tracetape.diagnostics import logger
 from tracetape.formats.names import SESSION
-from tracetape.store.finding import Finder, TooWideError
+from tracetape.store.finder import Finder, TooWideError
 from tracetape.store.fulltext import unindexed_texts
 from tracetape.store.query import And, Comparison, Condition, Not, TraceQuery
 from tracetape.store.sql import select_traces

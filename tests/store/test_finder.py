@@ -19,7 +19,7 @@ from tracetape.entities import Feedback, SpanStatus, TraceState
 from tracetape.entities.span_record import SpanRecord
 from tracetape.live.live_trace import TraceDetails
 from tracetape.store import SQLiteStore, TraceUpdate, schema
-from tracetape.store.finding import Finder
+from tracetape.store.finder import Finder
 from tracetape.store.query import And, Comparison, Condition, Not, Or, Order, TraceQuery
 from tracetape.store.sql import select_traces
 from tracetape.store.whole import certain_texts, pieces_json
@@ -442,8 +442,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     if request.param != "the newest first":
         monkeypatch.setattr("tracetape.store.selecting._NEAR", 0)
         few = 0 if request.param == "each part on its own" else TRACES
-        monkeypatch.setattr("tracetape.store.finding._FEW", few)
-        monkeypatch.setattr("tracetape.store.finding._LISTED", 20)
+        monkeypatch.setattr("tracetape.store.finder._FEW", few)
+        monkeypatch.setattr("tracetape.store.finder._LISTED", 20)
 
 
 @pytest.mark.usefixtures("way")
@@ -531,7 +531,7 @@ def test_filters_follow_no_content_to_each_of_its_traces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one statement on the tables that are written would: through lists, uses and spans."""
-    monkeypatch.setattr("tracetape.store.finding._FEW", 0)
+    monkeypatch.setattr("tracetape.store.finder._FEW", 0)
     some = random.Random(6)
     store = SQLiteStore(tmp_path / "s.db")
     traces = [make(n, some) for n in range(1, 201)]

@@ -229,7 +229,7 @@ def _only_on_databricks(name: str) -> NoReturn:
 
 def _keep(**said: str | None) -> None:
     before = runtime.destination or Destination()
-    kept = {**vars(before), **said}
+    kept = before._asdict() | said
     metadata = {
         EXPERIMENT_NAME: kept["experiment_name"],
         TRACKING_URI: kept["tracking_uri"] and clean_text(str(kept["tracking_uri"])),

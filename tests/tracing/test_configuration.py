@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +242,6 @@ def test_a_block_puts_back_the_very_configuration_that_it_found() -> None:
         assert runtime.config != before
         assert (policy.now.capture, media.now.max_bytes) == ("metadata", 10**6)
         tracetape.set_experiment("mine")
-    assert replace(runtime.config, destination=None) == before
+    assert runtime.config._replace(destination=None) == before
     assert (policy.now, media.now) == (before.privacy, before.media)
     assert runtime.config.destination is not None

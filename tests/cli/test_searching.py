@@ -45,6 +45,18 @@ def test_filters(two_traces: None, store_path: Path, command: list[str]) -> None
     )
 
 
+@pytest.mark.parametrize("command", [["ls"], ["tail", "--once"]])
+@pytest.mark.parametrize(("text", "why"), [("\udcff", "half a character"), ("a\0b", "NUL")])
+def test_a_text_that_no_store_can_hold(
+    two_traces: None, runner: CliRunner, store_path: Path, command: list[str], text: str, why: str
+) -> None:
+    """Such as a byte of another encoding on the command line."""
+    done = runner.invoke(main, [*command, "--text", text, "--store", str(store_path)])
+    assert done.exit_code == 1
+    assert "Invalid --text: " in done.stderr
+    assert why in done.stderr
+
+
 def test_no_trace_is_like_this(two_traces: None, store_path: Path) -> None:
     """Which is another thing than an empty store."""
     assert " match." in call(store_path, "ls", "--filter", "name = 'x'")

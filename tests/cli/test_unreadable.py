@@ -117,6 +117,40 @@ def changed(store_path: Path) -> Callable[[str], Path]:
     return make
 
 
+# Of what removes traces: the rest of their contents, and what refers to that.
+REFERRING = [
+    "UPDATE lists SET content = '{}'",
+    "UPDATE lists SET content = X'ff', before = 'x' WHERE id = (SELECT max(id) FROM lists)",
+    "UPDATE lists SET before = 1.5",
+    "UPDATE uses SET part = 'x'",
+    "UPDATE indexed SET id = 'x'",
+    "DELETE FROM indexed",
+    "DELETE FROM uses",
+]
+REMOVERS = (
+    ["prune", "--max-size", "300KB"],
+    ["prune", "--optimize"],
+    ["delete", "--yes", "--filter", "name = 'bad'"],
+    ["prune", "--older-than", "0d"],
+)
+
+
+@pytest.mark.parametrize("statement", [*STRANGE, *REFERRING])
+def test_commands_remove_the_rest(
+    runner: CliRunner, statement: str, changed: Callable[[str], Path]
+) -> None:
+    """An odd row refers to nothing; it neither ends a command nor keeps others in the store."""
+    path = changed(statement)
+    for command in REMOVERS:
+        result = runner.invoke(main, [*command, "--store", str(path)])
+        assert isinstance(result.exception, (SystemExit, type(None))), (command, result.exception)
+        assert "error" not in result.stderr, (command, result.stderr)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM traces WHERE name = 'good'").fetchone() == (
+            0,
+        )
+
+
 @pytest.mark.parametrize("statement", STRANGE)
 def test_commands_read_the_rest(
     runner: CliRunner, statement: str, changed: Callable[[str], Path]

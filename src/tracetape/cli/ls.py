@@ -83,10 +83,12 @@ def ls(
 
 def with_text(condition: Condition | None, text: str | None) -> Condition | None:
     """Also that a text is in the trace, in upper or lower case."""
+    from tracetape.store.filters import check_text
     from tracetape.store.query import And, Comparison
 
     if text is None:
         return condition
+    check_text(text, "Invalid --text")
     found = Comparison("trace", "text", "ILIKE", f"%{text}%")
     return found if condition is None else And((condition, found))
 

@@ -244,7 +244,10 @@ def next_ids(
 
     The table `progress` holds how far each table is done, and is brought up to date.
     """
-    (done,) = connection.execute(f"SELECT id FROM {progress} WHERE name = ?", (table,)).fetchone()
+    row = connection.execute(f"SELECT id FROM {progress} WHERE name = ?", (table,)).fetchone()
+    if row is None or type(row[0]) is not int:
+        return None  # somebody has removed it: searches compare what they find one by one
+    (done,) = row
     (last,) = connection.execute(
         f"SELECT max(id) FROM (SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT ?)",
         (done, most),

@@ -24,7 +24,7 @@ from tracetape.exceptions import InvalidTypeError, InvalidValueError
 from tracetape.store.fields import COMPARING, MATCHING, field_of, mistake_in
 from tracetape.store.query import And, Comparison, Condition, Not, Or, Value
 
-__all__ = ["parse_filter"]
+__all__ = ["check_text", "parse_filter"]
 
 _TOKENS = re.compile(
     r"""\s*(?:
@@ -51,14 +51,27 @@ def parse_filter(text: str | None) -> Condition | None:
         return None
     if not isinstance(text, str):
         raise InvalidTypeError(f"filter_string must be a string, got {type(text).__name__}.")
+    check_text(text, "Invalid filter")
+    return None if not text.strip() else _Parser(text).parse()
+
+
+def check_text(text: str, what: str) -> None:
+    """Check that SQLite can look for a text.
+
+    Args:
+        text: the text.
+        what: begins the message.
+
+    Raises:
+        InvalidValueError: it has a NUL character or half a character in it.
+    """
     if "\0" in text:
-        raise InvalidValueError("Invalid filter: it has a NUL character, where SQLite's texts end.")
+        raise InvalidValueError(f"{what}: it has a NUL character, where SQLite's texts end.")
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise InvalidValueError(f"Invalid filter: {text!a} has half a character.") from None
-    return None if not text.strip() else _Parser(text).parse()
+            raise InvalidValueError(f"{what}: {text!a} has half a character.") from None
 
 
 class _Parser:

@@ -109,7 +109,8 @@ def unindexed_texts(connection: sqlite3.Connection) -> int:
     ).fetchone()
     for table in ("spans", "contents"):
         (left,) = connection.execute(
-            f"SELECT coalesce((SELECT max(id) FROM {table}), 0) - id FROM indexed WHERE name = ?",
+            f"SELECT coalesce((SELECT max(id) FROM {table}), 0) "
+            "- coalesce((SELECT id FROM indexed WHERE name = ?), 0)",
             (table,),
         ).fetchone()
         late += max(0, left)
@@ -311,7 +312,7 @@ def _places(pattern: str, operator: str) -> tuple[list[_Sql], _Sql]:
     if match is None:
         every = f"SELECT c.id FROM contents c WHERE {in_content}"
         return [(f"spans s WHERE {in_span}", of_span)], (every, of_content)
-    done = "(SELECT id FROM indexed WHERE name = '{}')"
+    done = "coalesce((SELECT id FROM indexed WHERE name = '{}'), 0)"
     places: list[_Sql] = [
         (
             "spans_text x CROSS JOIN spans s ON s.id = x.rowid "

@@ -76,15 +76,17 @@ def _process(metadata: Any) -> str:
 def remove_traces(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
     """Remove the traces with these row ids, within a transaction."""
     traces = orjson.dumps(list(keys)).decode()
+    # A value that is not a blob refers to nothing, and may not be UTF-8.
+    blobs = (f"CASE typeof({name}) WHEN 'blob' THEN {name} END" for name in ("inputs", "outputs"))
     spans = connection.execute(
-        f"SELECT id, inputs, outputs FROM spans WHERE trace IN {_IDS}", (traces,)
+        f"SELECT id, {', '.join(blobs)} FROM spans WHERE trace IN {_IDS}", (traces,)
     ).fetchall()
     ids = orjson.dumps([key for key, _, _ in spans]).decode()
     used = [
         (part, key)
         for key, *values in spans
         for value in values
-        if isinstance(value, bytes)
+        if value is not None
         for part in parts_of(value)
     ]
     unindex_spans(connection, ids)
@@ -115,6 +117,8 @@ def _remove_unused(connection: sqlite3.Connection, parts: Iterable[int]) -> None
     waiting, unused = list(parts), []
     while waiting:
         part = waiting.pop()
+        if type(part) is not int:
+            continue  # a row that tracetape has not written refers to nothing
         if _any(connection, "uses WHERE part = ?", part):
             continue
         if part > 0:
@@ -128,7 +132,9 @@ def _remove_unused(connection: sqlite3.Connection, parts: Iterable[int]) -> None
         ).fetchone()
         if row is not None:
             connection.execute("DELETE FROM lists WHERE id = ?", (-part,))
-            waiting += [row[1], -row[0]] if row[0] else [row[1]]
+            waiting.append(row[1])
+            if row[0] and type(row[0]) is int:
+                waiting.append(-row[0])
     ids = orjson.dumps(unused).decode()
     unindex_contents(connection, ids)
     connection.execute(f"DELETE FROM contents WHERE id IN {_IDS}", (ids,))

@@ -51,7 +51,8 @@ PROSE = (
     _rule(r"\b[Ss]tands?\b(?!-)|\bstood\b", "is, comes, represents"),
     _rule(r"\b[Bb]eside\b", "next to, with, in addition to"),
     _rule(r"\b[Ii]s none of\b", "is not one of"),
-    _rule(r"\b[Ww]hat is said\b", "name who says it"),
+    _rule(r"\b([Ss]aid|[Tt]old)\b", "name who says it, and what: gives, reports, names"),
+    _rule(r"\b(it|that) is none\b", "is not one, is invalid"),
 )
 DOCS = (*EVERYWHERE, _rule(r"\b[Bb]eside\b(?!`)", "next to, with, in addition to"))
 # Names in the code, and options whose values are such words.

@@ -47,7 +47,7 @@ def _wrap_run_streamed(
     return run_streamed
 
 
-# The one through which all processors are told, ours does not depend on which of them there are.
+# The one that calls all processors; ours does not depend on which of them there are.
 INTEGRATION = Integration(
     name="agents",
     package="agents",

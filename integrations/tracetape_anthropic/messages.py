@@ -118,7 +118,7 @@ class Messages(Extractor):
             self._message.update(fields_of(said.get("delta")))
             usage = fields_of(said.get("usage"))
             if usage:
-                # Totals so far; what is left out is as the first event said.
+                # Totals so far; what is left out is as in the first event.
                 before = fields_of(self._message.get("usage"))
                 self._message["usage"] = merged_counts(before, usage)
         elif kind == "error" or not isinstance(kind, str) or get(chunk, "object") == "error":

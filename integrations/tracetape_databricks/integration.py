@@ -28,7 +28,7 @@ INTEGRATION = Integration(
             wrap_http_request,
             optional=True,  # not in databricks-sdk before 0.43
         ),
-        # Private: where it is missing nobody is told how to install httpx. The public methods warn
+        # Private: where it is missing no error names how to install httpx. The public methods warn
         # of their end with the caller's line, which a wrapper of tracetape would hide.
         Target(
             "databricks.sdk.mixins.open_ai_client",

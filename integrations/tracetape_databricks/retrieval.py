@@ -22,7 +22,7 @@ __all__ = ["IndexQuery", "IndexScan", "documents"]
 # Names that a text column usually has, the likeliest first.
 _TEXT = ("text", "content", "page_content", "chunk", "chunk_text", "chunked_text", "body")
 _URI = ("doc_uri", "uri", "url", "source_uri")
-_MAX_LEVELS = 100  # of a value; a deeper one is none that an index holds
+_MAX_LEVELS = 100  # of a value; an index holds no deeper one
 _SCORE = "score"  # the last column of a query's answer
 
 

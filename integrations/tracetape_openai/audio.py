@@ -1,4 +1,4 @@
-"""Audio: what was said, and what is to be said."""
+"""Audio: transcriptions, translations and speech."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def _reason(choice: dict[str, Any]) -> str:
 
 
 def _failure(body: dict[str, Any]) -> Failure | None:
-    """Why the answer is none; a choice's own error says more than its reason to finish."""
+    """Why the answer is an error; a choice's own error says more than its reason to finish."""
     found = failure_of_answer(body, "choices") or failure_of_error(
         fields_of(body.get("x_groq")).get("error")
     )

@@ -56,7 +56,7 @@ def chat_tools(tools: Iterable[Any]) -> list[Any]:
 
     As in MLflow: a function of Responses, ``{"type": "function", "name": …}``, becomes
     ``{"type": "function", "function": {"name": …}}``, and a tool of another type becomes the
-    function of its own name, or of its type. What else was said of it is in the inputs.
+    function of its own name, or of its type. The inputs have the rest of it.
     """
     copied = decode(encode(list(tools)))  # the user's own may change before it is written
     return [_chat_tool(tool) for tool in copied]

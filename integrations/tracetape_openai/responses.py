@@ -83,7 +83,7 @@ class Responses(ModelCall):
         return self._events.is_end(chunk)
 
     def result(self, body: Any | None) -> Result:
-        """The response, its model and usage, and why it is none."""
+        """The response, its model and usage, and why it is an error."""
         if body is None:
             body = self._events.response()
             result = Result(body, response_fields(body), _failure(body))
@@ -141,7 +141,7 @@ def response_fields(response: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failure(response: dict[str, Any]) -> Failure | None:
-    """Why the response is none; a limit that it reached is not a failure."""
+    """Why the response is an error; a limit that it reached is not a failure."""
     status = response.get("status")
     if status == "failed":
         error = response.get("error") or _details(response, "status_details").get("error")

@@ -3,7 +3,7 @@
 OpenAI's own parts have an index, and the first one of each call an id, a type and a name. Others
 leave the index out (Mistral's older models), give all calls the same one (Gemini, Ollama), a new id
 to each part (vLLM), no ids at all (llama.cpp), or send the name in pieces, or in each part. So the
-identity is told by all of these together, and arguments that are whole JSON end a call.
+all of these together make the identity, and arguments that are whole JSON end a call.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def normalised(usage: Mapping[str, Any]) -> dict[str, int]:
 
 @lru_cache(maxsize=256)  # a provider's are the same in each answer
 def _places_among(said: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Which of the counts are said, and where."""
+    """The counts that are given, and where."""
     present = (
         (name, tuple(one for one in places if one in said)) for name, places in _PLACES.items()
     )
@@ -158,5 +158,5 @@ def _added(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
         counts = [count_of(one.get(key)) for one in (first, second)]
         if None not in counts:
             both[key] = sum(n for n in counts if n)
-    both.pop("total_tokens", None)  # nobody has said it
+    both.pop("total_tokens", None)  # no server has given it
     return both

@@ -38,7 +38,7 @@ _Wrapped = Callable[..., Any]
 
 
 class RealtimeResponses(Responses):
-    """A response of a realtime session: text, tool calls, and what was said as text.
+    """A response of a realtime session: text, tool calls, and speech as text.
 
     Inputs are the items that were added to the conversation since the response before, and the
     parameters of ``response.create``. Shapes: OpenAI's API reference, "Realtime server events".
@@ -81,7 +81,7 @@ class _Session:
                 self._asked.append(call)
 
     def received(self, data: bytes | str) -> None:
-        """Take an event of the server; of what is none the SDK knows what to say."""
+        """Take an event of the server; the SDK reports what is not one."""
         event = decode(data.encode() if isinstance(data, str) else data)
         kind = get(event, "type")
         if not isinstance(kind, str) or not (kind == "error" or kind.startswith("response.")):

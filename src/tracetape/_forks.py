@@ -46,7 +46,7 @@ def at_fork(
 
 
 def look_for_fork() -> bool:
-    """Whether this process was forked by a program that told Python nothing of it, as uWSGI may.
+    """Whether this process was forked by a program without Python's notice, as uWSGI may.
 
     Then what belongs into the child is done now.
     """

@@ -22,7 +22,7 @@ def clean(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """`text` with escapes for what a terminal would obey, or cannot be told; lines stay lines."""
+    """`text` with escapes for what a terminal would obey or cannot print; lines stay lines."""
     return re.sub(_UNSEEN, _escape, text.replace("\r\n", "\n"))
 
 

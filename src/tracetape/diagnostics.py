@@ -168,7 +168,7 @@ def package_missing(name: str, needed_by: str, *, within: str) -> None:
 
 
 def told_missing(error: BaseException) -> str | None:
-    """The package whose code met `error`, if the user has been told how to mend it."""
+    """The package whose code met `error`, if a log line has named the remedy."""
     if not isinstance(error, ModuleNotFoundError) or error.name is None:
         return None
     with _lock:

@@ -42,7 +42,7 @@ def parse_seconds(text: str) -> float:
     """A duration such as ``90s``, ``30m``, ``12h``, ``7d``, ``4w``.
 
     Raises:
-        InvalidValueError: it is none, or has no unit, or the unit is ``M``.
+        InvalidValueError: it is invalid, or has no unit, or the unit is ``M``.
     """
     text = text.strip()
     found = _duration(text)
@@ -62,7 +62,7 @@ def parse_bytes(text: str | int, *, plain: bool = False, at_least: int = 0) -> i
 
     Raises:
         InvalidTypeError: it is neither a string nor a whole number.
-        InvalidValueError: it is none, or has no unit, or is too small.
+        InvalidValueError: it is invalid, or has no unit, or is too small.
     """
     if isinstance(text, bool) or not isinstance(text, (str, int)):
         raise InvalidTypeError(f"{text!r} is not a size: write {_SIZES}.")

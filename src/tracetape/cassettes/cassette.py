@@ -131,7 +131,7 @@ class Cassette:
         """Read no file yet; `given` are the options that differ from the defaults."""
         self._path, self._given, self._advice = path, given, advice
         self._opened: list[tuple[OpenCassette, Placeholders | None, bool]] = []
-        self._settled()  # mistakes are told where they are made
+        self._settled()  # mistakes raise where they are made
 
     def _settled(self) -> tuple[str, Matcher, str, dict[str, Any]]:
         """The mode, the matcher, the scope and the rest, as they hold here and now."""

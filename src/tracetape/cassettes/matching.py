@@ -93,7 +93,7 @@ class Matcher:
             return False
 
     def json(self, request: Request) -> Any:
-        """A JSON body less the volatile fields; None if it is none."""
+        """A JSON body less the volatile fields; None if it is not JSON."""
         try:
             value = orjson.loads(request.body)
         except orjson.JSONDecodeError:

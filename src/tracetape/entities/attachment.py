@@ -78,7 +78,7 @@ class Attachment:
 
         Returns:
             ``attachment_id``, ``content_type``, ``trace_id`` and ``size`` (None if it is not
-            said); None if it is not such a URI.
+            given); None if it is not such a URI.
         """
         try:
             parts = urlsplit(ref_uri)

@@ -19,7 +19,7 @@ class Link:
     Attributes:
         trace_id: the other span's trace: ``tr-<hex>``, ``trace:/<location>/<hex>`` or hexadecimal.
         span_id: the other span: 16 hexadecimal digits.
-        attributes: what kind of link it is; None if nothing is said.
+        attributes: what kind of link it is; None if it has none.
     """
 
     trace_id: str
@@ -45,7 +45,7 @@ def checked_link(link: Any) -> dict[str, Any]:
 
     Raises:
         InvalidTypeError: it is not a `Link`.
-        InvalidValueError: its ids are none.
+        InvalidValueError: its ids are invalid.
     """
     if not isinstance(link, Link):
         raise InvalidTypeError(

@@ -47,7 +47,7 @@ class SpanLogLevel(IntEnum):
 
 
 def level_of(span_type: str, event_names: Iterable[str]) -> SpanLogLevel:
-    """The level of an ended span of which the program said none."""
+    """The level of an ended span for which the program gave none."""
     if EXCEPTION in event_names:
         return SpanLogLevel.ERROR
     return SpanLogLevel.INFO if span_type in _INFO_TYPES else SpanLogLevel.DEBUG

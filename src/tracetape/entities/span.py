@@ -181,7 +181,7 @@ class Span:
     def log_level(self) -> SpanLogLevel | None:
         """How important it is.
 
-        What the program said; else, when the span has ended, INFO for calls of models, tools,
+        The program's level; else, when the span has ended, INFO for calls of models, tools,
         retrievers and agents, DEBUG for all others, and ERROR after an exception.
         None while the span is open, and for spans from elsewhere that say nothing.
         """
@@ -213,8 +213,8 @@ class Span:
     def token_usage(self) -> dict[str, int] | None:
         """Tokens: ``input_tokens`` (cached ones included), ``output_tokens``, ``total_tokens``.
 
-        And where the provider said so ``cache_read_input_tokens``,
-        ``cache_creation_input_tokens``, ``reasoning_tokens``. None if it said nothing.
+        And where the provider gives them ``cache_read_input_tokens``,
+        ``cache_creation_input_tokens``, ``reasoning_tokens``. None if it gives none.
         """
         return self._amounts("usage")
 

@@ -26,7 +26,7 @@ class TraceData:
 
         Args:
             spans: the spans of one trace.
-            older: other fields, which an older MLflow gave: the spans have what they said.
+            older: other fields, which an older MLflow gave: the spans have what was in them.
         """
         del older
         self.spans: list[Span] = _in_order(list(spans or ()))

@@ -183,17 +183,17 @@ class UnityCatalog:
 
     @property
     def full_otel_spans_table_name(self) -> str | None:
-        """The table of spans with catalog and schema; None until the server has said it."""
+        """The table of spans with catalog and schema; None until the server names it."""
         return self._otel_spans_table_name
 
     @property
     def full_otel_logs_table_name(self) -> str | None:
-        """The table of logs with catalog and schema; None until the server has said it."""
+        """The table of logs with catalog and schema; None until the server names it."""
         return self._otel_logs_table_name
 
     @property
     def full_annotations_table_name(self) -> str | None:
-        """The table of annotations with catalog and schema; None until the server has said it."""
+        """The table of annotations with catalog and schema; None until the server names it."""
         return self._annotations_table_name
 
     def to_dict(self) -> dict[str, Any]:

@@ -223,7 +223,7 @@ def update_of(trace: Trace, number: int) -> TraceUpdate:
 
 
 def read_traces(path: Path) -> Iterator[Trace | TracetapeException]:
-    """The traces of a file, one by one; what is none comes as the error that says so.
+    """The traces of a file, one by one; what is not one comes as the error that says so.
 
     A JSONL file has a trace a line; a JSON file one trace, a list of them, an object with
     ``traces``, or the spans alone, as in MLflow's ``traces.json``.

@@ -134,7 +134,7 @@ def _plain_rows(group: TraceGroup) -> list[list[_Row]]:
     # By identity: what several spans hold is one object.
     given = {id(one): one for one in (*columns.inputs, *columns.outputs) if one is not None}
     for value in given.values():
-        orjson.loads(value)  # one that is none is told of elsewhere
+        orjson.loads(value)  # one that is not JSON is reported elsewhere
     decoded = {key: value.decode() for key, value in given.items()}
     texts = [
         [None if value is None else decoded[id(value)] for value in values]

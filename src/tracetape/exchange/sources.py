@@ -24,7 +24,7 @@ __all__ = ["Source", "open_source"]
 
 _WHAT = "name a file of traces as JSON (.jsonl, .json), a tracetape store, or MLflow's mlflow.db"
 _BEGINNING = 1024  # bytes that are looked at
-# What some files begin with that are none of traces; and the remedy.
+# What some files of other kinds begin with; and the remedy.
 _OTHERS = (
     (b"PAR1", "a Parquet file, which has only a part of a trace: export with --jsonl instead"),
     (b"\x1f\x8b", "compressed: unpack it with gunzip first"),

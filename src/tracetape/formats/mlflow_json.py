@@ -36,7 +36,7 @@ _LONG_NUMBER = re.compile(r"\d{19}")
 _LARGE_FLOAT = re.compile(rb"\de\+?\d")
 _EXPONENT = b"e+" if b"e+" in orjson.dumps(1e30) else b"e"
 _MAPPINGS = ("usage", "cost")
-_UNKNOWN = "UNKNOWN"  # the type of a span whose type nobody said
+_UNKNOWN = "UNKNOWN"  # the type of a span without one
 
 
 def span_to_dict(

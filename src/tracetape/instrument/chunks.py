@@ -105,7 +105,7 @@ def text_of(value: Any) -> str:
 
 
 def count_of(value: Any) -> int | None:
-    """A count, also one that came as ``23.0``; None: it is none."""
+    """A count, also one that came as ``23.0``; None: it is not one."""
     if type(value) is int:
         return value if 0 <= value < _TOO_MANY else None
     is_whole = type(value) is float and 0 <= value < _TOO_MANY and value.is_integer()
@@ -139,7 +139,7 @@ def says(delta: Any, level: int = 0) -> bool:
     if isinstance(delta, str):
         return delta != ""
     if level >= MAX_LEVELS:
-        return False  # nothing is said so deep down
+        return False  # no text is so deep down
     if isinstance(delta, (list, tuple)):
         return any(says(item, level + 1) for item in delta)
     if not isinstance(delta, dict):
@@ -166,7 +166,7 @@ def decoded_base64(pieces: Iterable[str]) -> bytes | None:
 
 
 def joined_base64(pieces: Iterable[str]) -> str:
-    """One base64 text of what came in pieces, see `decoded_base64`; the pieces if it is none."""
+    """One base64 text of what came in pieces, see `decoded_base64`; else the pieces themselves."""
     pieces = list(pieces)
     data = decoded_base64(pieces)
     return "".join(pieces) if data is None else b64encode(data).decode()

@@ -36,8 +36,8 @@ class Result:
     Attributes:
         outputs: the answer's JSON; a stream's in the shape of the plain answer.
         fields: neutral fields by name (`tracetape.formats.names`).
-        error: why the answer is none, though the HTTP call went well: the span's status is ERROR,
-            and it has an event ``exception``. A `Failure` brings the provider's code with it.
+        error: why the answer is an error, though the HTTP call went well: the span's status is
+            ERROR, and it has an event ``exception``. A `Failure` brings the provider's code.
     """
 
     __slots__ = ("error", "fields", "outputs")
@@ -98,7 +98,7 @@ class Extractor:
     def is_head(self, chunk: Any) -> bool:
         """Whether a chunk only announces the answer: it is not what the user waits for.
 
-        He waits for text, reasoning, a refusal, a tool call or sound. Asked until one is none.
+        He waits for text, reasoning, a refusal, a tool call or sound. Asked until one is not.
         """
         del chunk
         return False
@@ -140,7 +140,7 @@ class Target(NamedTuple):
         module: the module whose import makes the method available.
         class_name: the class in it; the method may be inherited. Empty: a function of the module.
         method: the method's name.
-        optional: nothing is missed if the class has no such method, and nothing is said.
+        optional: nothing is missed if the class has no such method, and nothing is logged.
         wrap: makes the replacement from the original, and from a function that says whether
             calls are to be traced now; called once, after the import.
     """

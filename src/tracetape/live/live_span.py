@@ -99,7 +99,7 @@ class LiveSpan(RunningSpan):
 
         Raises:
             InvalidTypeError: it is not a `Link`.
-            InvalidValueError: its ids are none.
+            InvalidValueError: its ids are invalid.
         """
         if self._is_open("add_link"):
             with loading:
@@ -222,7 +222,7 @@ class LiveSpan(RunningSpan):
         Args:
             outputs: what came out, if anything is to be recorded.
             attributes: more attributes.
-            status: the outcome; OK if nothing was ever said.
+            status: the outcome; OK if it was never set.
             end_time_ns: nanoseconds since the epoch; now, if not given.
         """
         if self._end is not None:
@@ -241,7 +241,7 @@ class LiveSpan(RunningSpan):
         self._finish(_time_from(end_time_ns, "the end of a span"))
 
     def _raise_level(self) -> None:
-        """An exception makes the level that the program said an ERROR, if it was lower."""
+        """An exception makes the level that the program gave an ERROR, if it was lower."""
         said = (self._fields or {}).get(LOG_LEVEL)
         if isinstance(said, int) and said < SpanLogLevel.ERROR:
             self.set_fields({LOG_LEVEL: int(SpanLogLevel.ERROR)})

@@ -102,7 +102,7 @@ class LiveTrace:
         root_settled: whether the root has both ended and been written.
         below: the other spans of this process that are not both ended and written.
         sums: the recorder's, of "usage" and of "cost".
-        details: what was said of the trace in addition to its spans.
+        details: changes of the trace in addition to its spans.
         dropped: whether it is left out, because too much is held in memory.
         held: ended spans of a trace that is kept only if something in it fails.
         privacy: what was to be hidden when it began.

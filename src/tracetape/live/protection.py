@@ -294,7 +294,7 @@ def _changed(record: SpanRecord, changed: dict[str, Any]) -> SpanRecord:
 
 
 def _stricter(one: str, other: Any) -> str:
-    # A level that is none, from an attribute, must not show more than was meant.
+    # A level that is invalid, from an attribute, must not show more than was meant.
     level: str = other if other in LEVELS else "none"
     return min(one, level, key=LEVELS.index)
 

@@ -273,7 +273,7 @@ class RunningSpan(Span):
         self._status = SpanStatus(SpanStatusCode.ERROR, why)
 
     def _grow(self, size: int) -> None:
-        """Count what the span holds; the recorder is told by the kilobyte."""
+        """Count what the span holds; the recorder hears of it by the kilobyte."""
         if self._end is not None:
             return  # what is queued is counted
         before = self._size
@@ -283,7 +283,7 @@ class RunningSpan(Span):
             self._trace.sink.grown(self, pages << _PAGE)  # type: ignore[arg-type]
 
     def _counted(self) -> int:
-        """How many bytes the recorder was told of."""
+        """How many bytes the recorder knows of."""
         return self._size >> _PAGE << _PAGE
 
     def _empty(self) -> None:

@@ -1,4 +1,4 @@
-"""Files that hold what was said to a model: their owner's alone."""
+"""Files that hold content of traces: their owner's alone."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _remove_unlocked(draft: Path, before: float) -> None:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether it is none that another file can take the place of, such as ``/dev/stdout``."""
+    """Whether it is a file that no other can take the place of, such as ``/dev/stdout``."""
     if any(path.is_relative_to(folder) for folder in ("/dev", "/proc")):
         return True
     try:

@@ -34,7 +34,7 @@ class Privacy:
     """
 
     def __init__(self, capture: str = "full", redactor: Redactor | None = None) -> None:
-        """Everything is kept, unless something else is said."""
+        """Everything is kept, unless another level is set."""
         self.capture = capture
         self.redactor = redactor
 
@@ -59,7 +59,7 @@ def checked_level(level: Any, name: str = "capture") -> str:
     """A level.
 
     Raises:
-        InvalidValueError: it is none.
+        InvalidValueError: it is not a level.
     """
     if level not in LEVELS:
         raise InvalidValueError(f"{name} must be one of {', '.join(LEVELS)}, got {level!r}")

@@ -42,7 +42,7 @@ _ENDS = (
 )
 _WHOLE = frozenset({"assertion"})
 _DIGITS = "0123456789"  # "OPENAI_API_KEY_2"
-# Too short to be told from the end of a word, as in "valid token" or "pad_token".
+# Too short to be distinguished from the end of a word, as in "valid token" or "pad_token".
 _SHORT = re.compile(r"(?:.*[_.-])?(?:id|ad|hf)[_-]?token", re.DOTALL)
 _IN_HEADERS = re.compile(r".*(?:token|auth|key)|openaiorganization|openaiproject|chatgptaccountid")
 _ORDINARY_HEADERS = frozenset({"idempotencykey", "cachekey", "secwebsocketkey", "promptcachekey"})

@@ -81,7 +81,7 @@ class Redactor:
                 return HIDDEN
             return self._walk(value, path)
         except Exception as error:  # noqa: BLE001 - the user's rules
-            # Neither the value nor what the rule said of it: the log is kept, too.
+            # Neither the value nor the rule's message about it: the log is kept, too.
             rule = str(error) if isinstance(error, _RuleError) else "a path or a pattern"
             cause = error.__cause__ or error
             warn_once(

@@ -32,7 +32,7 @@ def _is_web_token(word: str) -> bool:
 
 
 def _is_login(word: str) -> bool:
-    """A user, a colon and a password in base64: ``Basic information`` is none."""
+    """A user, a colon and a password in base64: ``Basic information`` is not."""
     try:
         plain = b64decode(word + "=" * (-len(word) % 4), validate=True).decode()
     except ValueError:

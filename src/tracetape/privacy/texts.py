@@ -334,7 +334,7 @@ def _unquoted(lower: str, text: str, at: int, start: int) -> tuple[int, int] | N
         return None
     if sign == "=":
         return _trimmed(_RUN.match(text, start))
-    is_one = not lower.endswith(("cookie", *_PLURALS))  # what several are is told in words
+    is_one = not lower.endswith(("cookie", *_PLURALS))  # several are described in words
     if sign == ":" and is_one and not _TYPE.match(text, start):
         run = _SHORT_RUN.match(text, start)
         if run is not None:

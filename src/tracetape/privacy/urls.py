@@ -104,7 +104,7 @@ def secrets_in_url(url: str) -> list[str]:
     try:
         parts = urlsplit(url)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    except ValueError:  # an address that is none
+    except ValueError:  # an invalid address
         return []
     found = [password or user] if user or password else []
     if user and password:

@@ -28,7 +28,7 @@ def read_trace(
         number: the id.
         live_traces: those in memory.
         store: gives the one that has the others, and what is written of these; asked after memory.
-        changes: what was said of the trace lately, and may not be written yet.
+        changes: recent changes of the trace, and may not be written yet.
     """
     # Memory before the store: a span that is written in between is then seen twice, not never.
     spans: dict[int, SpanRecord] = {}
@@ -51,7 +51,7 @@ def read_trace(
     info = summarise(number, [record_of(span) for span in data.spans])
     info.trace_metadata.update(whereabouts())
     if stored is not None:
-        # What was said of it before; of what the spans say, these are the newer ones.
+        # Earlier changes of it; they are newer than what the spans have.
         info.tags = {**info.tags, **stored.info.tags}
         info.trace_metadata = {**stored.info.trace_metadata, **info.trace_metadata}
         info.client_request_id = stored.info.client_request_id

@@ -126,7 +126,7 @@ class Recorder(WritingThread):
         self._flush(_AT_ONCE_SECONDS, _PATIENCE_SECONDS)
 
     def change(self, update: TraceUpdate) -> None:
-        """Queue a change of a trace without spans: tags, and what else is said of it."""
+        """Queue a change of a trace without spans: tags, metadata, its state."""
         if not self._may_change(update):
             return
         self.changes.append(update)  # before the queue, which the worker empties

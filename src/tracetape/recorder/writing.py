@@ -154,7 +154,7 @@ def _parts(update: TraceUpdate) -> Iterator[TraceUpdate]:
 
 
 def _without_spans(update: TraceUpdate) -> TraceUpdate:
-    """Of the trace alone; its sums are told when it is known which spans are written."""
+    """Of the trace alone; its sums follow when it is known which spans are written."""
     return replace(update, spans=[], span_count=0, error_count=0, sums=None, attachments={})
 
 

@@ -69,7 +69,7 @@ class DatabaseAccess:
 
     def exists(self) -> bool:
         """Whether its file has been made."""
-        return self._path is not None and os.path.isfile(self._path)  # a bad path is none
+        return self._path is not None and os.path.isfile(self._path)  # a bad path is not one
 
     def open(self) -> None:
         """Open the file now rather than at the first call.

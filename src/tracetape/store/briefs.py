@@ -293,7 +293,7 @@ def all_traces_sql(connection: sqlite3.Connection, name: str) -> str:
 
     Args:
         connection: in a transaction.
-        name: how the name is told of a row ``t`` of ``traces``.
+        name: SQL for the name of a row ``t`` of ``traces``.
     """
     columns = "t.id, t.state, t.start_ns, t.end_ns, {}, t.client_request_id, t.experiment_id, "
     columns += "t.tags, t.metadata"

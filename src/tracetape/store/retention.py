@@ -66,6 +66,6 @@ def parse_size(text: str) -> int:
     """The bound of a store's size.
 
     Raises:
-        InvalidValueError: it is none, or a store without traces is larger.
+        InvalidValueError: it is invalid, or a store without traces is larger.
     """
     return parse_bytes(text, at_least=EMPTY_BYTES)

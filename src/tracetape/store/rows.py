@@ -221,7 +221,7 @@ def trace_number(text: Any) -> int:
     """The 128-bit id that the column ``trace_id`` holds.
 
     Raises:
-        UnreadableError: it is none.
+        UnreadableError: it is not one.
     """
     number: int = _TRACE_ID.values([text])[0]
     return number

@@ -131,7 +131,7 @@ _MIGRATIONS = [
     CREATE INDEX assessments_by_trace ON assessments (trace);
     """,
     # A trace's session. SQLite 3.38 to 3.40 refuse an index on an expression in a schema that they
-    # are told not to trust.
+    # must not trust.
     f"""
     DROP INDEX IF EXISTS traces_by_session;
     ALTER TABLE traces ADD COLUMN session TEXT;

@@ -294,7 +294,7 @@ class SQLiteStore(DatabaseAccess):
     def close(self) -> None:
         """Close the file; a store in memory stays."""
         if self._path is not None:
-            with contextlib.suppress(StoreError):  # then it is not said how many are left
+            with contextlib.suppress(StoreError):  # then the number of those left is not reported
                 self._maintenance.report()
         super().close()
 

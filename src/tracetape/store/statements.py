@@ -108,5 +108,5 @@ def rows_in_time(
 
 
 def _guarded(text: str) -> str:
-    """A statement that takes what should be JSON, and is none, for NULL; slower."""
+    """A statement that takes what should be JSON, and is not, for NULL; slower."""
     return _JSON.sub(r"\1CASE WHEN json_valid(\2) THEN \2 END", text)

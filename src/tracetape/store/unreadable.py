@@ -21,7 +21,7 @@ class Damaged:
 
 
 def text_or_damaged(data: bytes) -> str | Damaged:
-    """SQLite's text as Python's, or what represents one that is none."""
+    """SQLite's text as Python's, or what represents one that is not valid."""
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -324,7 +324,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 
             mode = policy.forced or marker.kwargs.get("mode") or policy.mode
             placeholders = None
-            with suppress(WrongNameError):  # told by the test's fixture
+            with suppress(WrongNameError):  # the test's fixture raises it
                 placeholders = put_for_test(paths_of(item, marker.args), mode)
             if placeholders is not None:
                 stack.callback(placeholders.remove)

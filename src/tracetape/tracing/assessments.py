@@ -83,7 +83,7 @@ def log_feedback(
         trace_id: the trace.
         name: what is judged, such as ``faithfulness``.
         value: a number, a text, a truth value, or a list or dictionary of these; or None.
-        source: who or what judged; CODE if nothing is said.
+        source: who or what judged; CODE if it is not given.
         error: why there is no value.
         rationale: why it is so.
         metadata: whatever else is known of it.
@@ -114,7 +114,7 @@ def log_expectation(
         trace_id: the trace.
         name: what is expected, such as ``expected_answer``.
         value: any JSON value.
-        source: who or what says so; HUMAN if nothing is said.
+        source: who or what says so; HUMAN if it is not given.
         metadata: whatever else is known of it.
         span_id: the span that it is about; None: the whole trace.
 
@@ -143,8 +143,8 @@ def log_issue(
     Args:
         trace_id: the trace.
         issue_id: id of the issue.
-        issue_name: what it is called; its id, if nothing is said.
-        source: how it was found; LLM_JUDGE if nothing is said.
+        issue_name: what it is called; its id, if it is not given.
+        source: how it was found; LLM_JUDGE if it is not given.
         run_id: the MLflow run that found it.
         rationale: why it is this issue.
         metadata: whatever else is known of it.
@@ -248,7 +248,7 @@ def override_feedback(
         assessment_id: of the feedback to override.
         value: what it should have been.
         rationale: why.
-        source: who says so; CODE if nothing is said.
+        source: who says so; CODE if it is not given.
         metadata: whatever else is known of it.
 
     Raises:

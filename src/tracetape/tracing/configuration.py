@@ -81,7 +81,7 @@ class _Restore(AbstractContextManager[None]):
         return None
 
     def __exit__(self, *exc: object) -> None:
-        # Where traces go in MLflow's words is said by other functions than `configure`.
+        # Other functions than `configure` say in MLflow's words where traces go.
         runtime.use(self._before._replace(destination=runtime.config.destination))
 
 

@@ -210,7 +210,7 @@ def traced_async_generator(function: Callable[..., Any], begin: Begin) -> Callab
 
 
 def _ours_alone(generator: AsyncGenerator[Any, Any]) -> Awaitable[Any]:
-    """The first step of an async generator that the event loop is not told of.
+    """The first step of an async generator that the event loop does not learn of.
 
     The loop closes what it knows when it stops or finds it abandoned; closing the outer
     generator closes this one, and both at once would collide.

@@ -33,7 +33,7 @@ class Destination(NamedTuple):
     """MLflow's words on where traces go, which each trace keeps.
 
     Attributes:
-        experiment_id, experiment_name, tracking_uri: what was said; None: nothing.
+        experiment_id, experiment_name, tracking_uri: MLflow's words for it; None: not given.
         metadata: of each trace.
     """
 
@@ -100,7 +100,7 @@ def checked_ratio(value: Any, name: str) -> float:
     """A sampling ratio.
 
     Raises:
-        InvalidValueError: it is not a number from 0 to 1; a text is none.
+        InvalidValueError: it is not a number from 0 to 1; a text is not one.
     """
     try:
         ratio = -1.0 if isinstance(value, (str, bytes, bool)) else float(value)

@@ -183,7 +183,7 @@ def from_base64(text: Any) -> bytes:
     """Decode base64, in one line or several.
 
     Raises:
-        ValueError: it is none, or cut short.
+        ValueError: it is not such a body, or cut short.
     """
     if isinstance(text, bytes):
         text = text.decode("ascii", "replace")
@@ -249,7 +249,7 @@ def to_stored(data: bytes, content_type: str) -> str | bytes:
 
 
 def broken_json(data: bytes, content_type: str) -> str | None:
-    """Where a body that should be JSON is none; None if it is, or is of another type."""
+    """Where a body that should be JSON is not; None if it is, or is of another type."""
     if not data or not _JSON.match(content_type):
         return None
     try:
@@ -263,7 +263,7 @@ def broken_json(data: bytes, content_type: str) -> str | None:
 
 
 def broken_event(data: bytes) -> str | None:
-    """Where the data of an event should be JSON, as it begins so, and is none; else None."""
+    """Where the data of an event should be JSON, as it begins so, and is not; else None."""
     for number, found in enumerate(_DATA.finditer(data), 1):
         if found[1].startswith((b"{", b"[")) and found[1] != b"[DONE]":
             problem = broken_json(found[1], "application/json")

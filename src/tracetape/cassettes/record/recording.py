@@ -28,7 +28,7 @@ _LAST_EVENT = re.compile(
 
 
 class Recording:
-    """Is told what comes, in the order in which it comes; each end but the first does nothing.
+    """Takes what comes, in the order in which it comes; each end but the first does nothing.
 
     Attributes:
         interaction: what has come so far.

@@ -68,7 +68,7 @@ def check(
 
 
 def _all_findings(interaction: Interaction) -> list[tuple[str, str]]:
-    """By shape and by name, each once: of what has a name, the name is said."""
+    """By shape and by name, each once: of what has a name, the name is given."""
     named = list(_named(interaction))
     unnamed = []
     for place, text in _places(interaction):

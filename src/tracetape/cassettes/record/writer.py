@@ -139,7 +139,7 @@ class Writer:
                 return
             try:
                 self._take(interaction, place, secrets)
-            except Exception as error:  # noqa: BLE001 - a scrubber's, a full disk's: told at the end
+            except Exception as error:  # noqa: BLE001 - a scrubber's, a full disk's: reported at the end
                 self.rejected += 1
                 self.problems.append(f"{where}: {type(error).__name__}: {error}")
 

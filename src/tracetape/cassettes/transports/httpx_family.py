@@ -163,7 +163,7 @@ class _Replay:
 
 
 class _Tee:
-    """The real body; each part is told to the recording as it passes, and none is awaited."""
+    """The real body; the recording takes each part as it passes, and none is awaited."""
 
     def __init__(self, stream: Any, recording: Recording) -> None:
         self._stream = stream

@@ -161,7 +161,7 @@ class _File(io.RawIOBase):
 
 
 class _Tee:
-    """The body of a real response, told to a recording as it is read.
+    """The body of a real response, which a recording takes as it is read.
 
     It passes on to urllib3's response all that it is asked.
     """

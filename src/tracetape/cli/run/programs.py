@@ -155,7 +155,7 @@ def _is_script(name: str) -> bool:
 
 
 def _begin_path_with(folder: str) -> None:
-    # Where Python was told to be safe, the first entry is not a program's folder.
+    # Where Python runs in its safe mode, the first entry is not a program's folder.
     if not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
         sys.path[0] = folder
 

@@ -1,4 +1,4 @@
-"""One run of a program: what is set up before it, and what is told after it."""
+"""One run of a program: what is set up before it, and what is reported after it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Run:
             show: print the traces afterwards.
 
         Raises:
-            InvalidValueError: `store` is none.
+            InvalidValueError: `store` is not a store.
         """
         self._report = Report()
         if store is not None:
@@ -88,7 +88,7 @@ class Run:
             end_generators()
 
     def _told(self, step: Callable[[], None]) -> bool:
-        """Whether `step` was done; if not, the user is told why."""
+        """Whether `step` was done; if not, it prints why."""
         try:
             step()
         except TracetapeException as error:

@@ -22,7 +22,7 @@ def echo_json(text: str) -> None:
 
 
 def echo_over(text: str) -> None:
-    """On a terminal's stderr, in place of what was said so last."""
+    """On a terminal's stderr, in place of what was printed so last."""
     if sys.stderr.isatty():
         click.echo(f"\r\033[K{_sayable(visible(text), err=True)}", err=True, nl=False)
 

@@ -91,7 +91,7 @@ def wrap_attempt(original: Callable[..., Any], is_on: Callable[[], bool]) -> Cal
         call = current_call()
         if call is None or not is_on():
             return original(client, *args, **kwargs)
-        refused = _refused_at.pop(call, None)
+        refused = _refused_at.pop(call, None) if _refused_at else None  # mostly it is empty
         if refused is not None:
             call.retried((perf_counter_ns() - refused) / 1e9)
         return call_watched(original, partial(_refuse, call), client, *args, **kwargs)

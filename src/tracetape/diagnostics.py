@@ -7,7 +7,8 @@ import os
 import sys
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
 
 from tracetape._system import is_green, is_own_thread, lasting_lock
 from tracetape._terminal import clean
@@ -16,6 +17,7 @@ __all__ = [
     "conceal_with",
     "faults",
     "forget_faults",
+    "guarded_method",
     "internal_error",
     "log_rest",
     "logger",
@@ -29,6 +31,7 @@ _PREFIX = "tracetape: "  # whoever reads a program's log sees who speaks
 
 
 _conceal: Callable[[str], str] = str
+_P = ParamSpec("_P")
 
 
 def conceal_with(conceal: Callable[[str], str]) -> None:
@@ -187,3 +190,16 @@ def forget_faults() -> None:
         _faults.clear()
         _warned.clear()
         _missing.clear()
+
+
+def guarded_method(method: Callable[_P, None]) -> Callable[_P, None]:
+    """Report whatever fails in `method` of a traced call; the user's call goes on."""
+
+    @wraps(method)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            method(*args, **kwargs)
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error(f"tracing a call ({method.__name__})")
+
+    return guarded

@@ -568,12 +568,12 @@ def test_of_a_very_long_stream_the_oldest_chunks_are_read_meanwhile(
     far_end: FarEnd, traces: CapturedTraces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits to be read has a bound, and the answer is whole."""
-    monkeypatch.setattr("tracetape.instrument.call._MOST_TEXTS", 20_000)
+    monkeypatch.setattr("tracetape.instrument.unread._MOST_TEXTS", 20_000)
     words = [f"{n} " for n in range(500)]
     body = events(*HELLO[:1], *(chunk({"content": word}) for word in words))
     far_end.answers = [http.Response(200, content=body, headers=STREAM)]
     most = 0
     for _ in far_end.client().chat.completions.create(**ASK, stream=True):
-        most = max(most, *(len(call._texts) for call in call_module._streaming))
+        most = max(most, *(len(call._texts) for call in call_module.open_streams))
     assert most < 100
     assert said(only_span(traces)) == "".join(words)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tracetape.exchange.replay import Replay, StoredCall, UnfitError, data_event
     from tracetape.formats.messages import Message, MessageReader, call_text, text_of_parts
     from tracetape.instrument.autolog_options import options
-    from tracetape.instrument.call import Call, begin_call
+    from tracetape.instrument.beginning import begin_call
+    from tracetape.instrument.call import Call
     from tracetape.instrument.chunks import (
         Text,
         count_of,
@@ -200,10 +201,8 @@ _HELPERS = {
         "encode",
     ),
     "tracetape.diagnostics": ("package_missing",),
-    "tracetape.instrument.call": (
-        "Call",
-        "begin_call",
-    ),
+    "tracetape.instrument.beginning": ("begin_call",),
+    "tracetape.instrument.call": ("Call",),
     "tracetape.instrument.chunks": (
         "Text",
         "count_of",

@@ -3,120 +3,44 @@
 from __future__ import annotations
 
 import atexit
-import json
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import wraps
-from sys import getsizeof
-from typing import Any, ParamSpec, Protocol, TypeAlias
+from typing import Any, TypeAlias
 from weakref import WeakSet
-
-import orjson
 
 from tracetape._system import perf_counter_ns
 from tracetape.capture import encode
-from tracetape.diagnostics import internal_error
+from tracetape.diagnostics import guarded_method, internal_error
 from tracetape.entities.event import SpanEvent
-from tracetape.formats.json_text import json_text
-from tracetape.instrument.autolog_options import options
-from tracetape.instrument.chunks import plain
 from tracetape.instrument.copying import encoded
 from tracetape.instrument.credentials import secrets_of_exception
-from tracetape.instrument.events import DONE, may_be_events, read_events
+from tracetape.instrument.events import events_of, json_object_of
 from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.instrument.propagation import propagate
-from tracetape.instrument.unread import Unread, described, read_json, taken
+from tracetape.instrument.unread import (
+    CHUNK_BYTES,
+    COUNTED,
+    Builder,
+    Event,
+    Texts,
+    Unread,
+    described,
+    read_json,
+    taken,
+)
 from tracetape.live.live_span import LiveSpan
 from tracetape.live.running_span import read_late
-from tracetape.tracing.start import begin_span
 
-__all__ = [
-    "Call",
-    "begin_call",
-    "begin_unread",
-    "call_of_chunk",
-    "calling",
-    "end_streams",
-    "noticed",
-]
+__all__ = ["Call", "calling", "end_streams", "open_streams"]
 
-_COUNTED = 16  # chunks: what a stream holds is counted so often
-_BEGINNING = 64  # characters of a text that tell whether it is a stream of events
-_CHUNK_BYTES = 128  # of one, about, as the extractor keeps it
-_MOST_TEXTS = 1 << 20  # bytes of a stream's texts; beyond it each new one lets an old one be read
-_P = ParamSpec("_P")
 # Reads what has come of a body: gives its chunks to the call, or gives back the plain answer; and
 # whether it saw the end of a stream.
 Rest: TypeAlias = Callable[["Call"], tuple[Any, bool]]
 
-
-class Event(Protocol):
-    """The event of a stream of which the SDK has just made a chunk."""
-
-    text: str | None
-
-
-class Builder(Protocol):
-    """Builds the requests of a call."""
-
-    def takes_request(self, call: Call, request: Any, options: Any) -> None:
-        """Take the first request that is built of `options`."""
-
-    def missed(self) -> None:
-        """Take note that none was seen."""
-
-
 # The call that a client is making in this context: what the SDK does meanwhile belongs to it.
 calling: ContextVar[Call | None] = ContextVar("tracetape_call", default=None)
-# The calls that were recorded in this context, for who has put a list there.
-noticed: ContextVar[list[LiveSpan] | None] = ContextVar("tracetape_noticed", default=None)
-_streaming: WeakSet[Call] = WeakSet()
-
-
-def _guarded(method: Callable[_P, None]) -> Callable[_P, None]:
-    """Whatever fails in `method` is reported, and the user's call goes on."""
-
-    @wraps(method)
-    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
-        try:
-            method(*args, **kwargs)
-        except Exception:  # noqa: BLE001 - the guard
-            internal_error(f"tracing a call ({method.__name__})")
-
-    return guarded
-
-
-def begin_call(extractor: Extractor, request: Request, integration: str = "") -> Call | None:
-    """Begin the span of a call, below the current span; it never is the current one itself.
-
-    None: it is not to be recorded.
-
-    Args:
-        extractor: reads it.
-        request: what is asked.
-        integration: whose call it is, for `autolog(capture=…)`.
-    """
-    unread = Unread(type(extractor), request._replace(body={}), extractor)
-    call = begin_unread(unread, extractor.name(request), extractor.span_type, integration)
-    if call is not None:
-        call.describe(request)
-    return call
-
-
-def begin_unread(unread: Unread, name: str, span_type: str, integration: str) -> Call | None:
-    """As `begin_call`, of a call whose request is described later."""
-    span = begin_span(name, span_type)
-    if span is None:
-        return None
-    seen = noticed.get()
-    if seen is not None:
-        seen.append(span)
-    call = (_CallWithChunks if options.chunk_events else Call)(span, unread)
-    if options.capture:
-        level = options.capture_of(integration)
-        if level is not None:
-            span.set_capture(level)
-    return call
+# The calls whose answers are streams, or bodies that the user reads.
+open_streams: WeakSet[Call] = WeakSet()
 
 
 class Call:
@@ -155,7 +79,7 @@ class Call:
         self.usage_asked: dict[str, Any] | None = None  # added to the body; its answer is hidden
         self._latest: Any = None  # the chunk that came last
         self._event: Event | None = None  # and what it was made of, if its text is kept
-        self._texts: list[str] = []
+        self._texts = Texts()
         self._rest: Rest | None = None
         self.propagates = False  # whether its request is to have a `traceparent`
         # Until the first request is built: the client, and the options of its SDK that it is of.
@@ -245,7 +169,7 @@ class Call:
         """The server's answer is one that the SDK tries again after."""
         self._status_code = status_code
 
-    @_guarded
+    @guarded_method
     def retried(self, wait: float) -> None:
         """The SDK is about to try again, in `wait` seconds; an event of the one span.
 
@@ -264,7 +188,7 @@ class Call:
 
     def streaming(self) -> None:
         """Its end is the user's to reach: if the program ends before, what came is kept."""
-        _streaming.add(self)
+        open_streams.add(self)
 
     def reads_at_end(self, rest: Rest) -> None:
         """Read the answer when the call ends, however it ends."""
@@ -279,7 +203,7 @@ class Call:
             if not self._first and not self._unread.extractor.is_head(chunk):
                 self._first = self._last
             self._unread.extractor.chunk(chunk)
-            if not self._count % _COUNTED:
+            if not self._count % COUNTED:
                 self._count_held()
         except Exception:  # noqa: BLE001 - the guard
             internal_error("reading a streamed chunk")
@@ -287,8 +211,8 @@ class Call:
 
     def _count_held(self) -> None:
         """Tell the span what the extractor holds of the stream; if that is too much, let it go."""
-        self._held += _COUNTED * _CHUNK_BYTES
-        self._span._grow(_COUNTED * _CHUNK_BYTES)
+        self._held += COUNTED * CHUNK_BYTES
+        self._span._grow(COUNTED * CHUNK_BYTES)
         if self._span._trace.dropped:
             self._unread.forget_chunks()
 
@@ -308,36 +232,18 @@ class Call:
         self._latest = chunk
         self._texts.append(text)
         self._count = count = self._count + 1
-        if not self._first or not count % _COUNTED:
+        if not self._first or not count % COUNTED:
             self._look_at(chunk)
         return not self.usage_asked or not self._is_hidden(chunk)
 
-    @_guarded
+    @guarded_method
     def _look_at(self, chunk: Any) -> None:
         if not self._first and not self._unread.extractor.is_head(chunk):
             self._first = self._last
-        if not self._count % _COUNTED:
-            self._count_texts()
+        if not self._count % COUNTED:
+            self._held = self._texts.counted(self._span, self._unread, self._held)
 
-    def _count_texts(self) -> None:
-        """As `_count_held`, of texts; the oldest of a very long stream are read."""
-        texts = self._texts
-        size = sum(map(getsizeof, texts[-_COUNTED:]))
-        self._held += size
-        self._span._grow(size)
-        if self._span._trace.dropped:
-            texts.clear()
-            self._unread.forget_chunks()
-        elif self._held > _MOST_TEXTS:
-            oldest = texts[: 2 * _COUNTED]
-            del texts[: 2 * _COUNTED]
-            for text in oldest:
-                self._unread.take(text)
-            size = len(oldest) * _CHUNK_BYTES - sum(map(getsizeof, oldest))
-            self._held += size
-            self._span._grow(size)
-
-    @_guarded
+    @guarded_method
     def add_fields(self, fields: dict[str, Any]) -> None:
         """Record what is known in addition to the answer."""
         self._span.set_fields(fields)
@@ -367,7 +273,7 @@ class Call:
                     if self._takes_events(body):
                         self._keep_stream("exhausted")
                         return
-                    body = _json_of(body)
+                    body = json_object_of(body)
                 if self._unread.kind.reads_later and isinstance(body, (bytes, dict)):
                     span._keep_outputs(body if type(body) is bytes else encoded(body))
                     self._unread.answered = True
@@ -381,11 +287,9 @@ class Call:
 
     def _takes_events(self, text: str) -> bool:
         """Take a stream that a server has called text, and whose events nobody has read."""
-        if self._count or not may_be_events(text[:_BEGINNING].encode(errors="replace")):
+        if self._count:
             return False
-        for _, event in read_events(text.encode("utf-8", "surrogatepass")):
-            if event is DONE:
-                break
+        for event in events_of(text):
             self.chunk(event)
         return self._count > 0
 
@@ -402,7 +306,7 @@ class Call:
             self._span._keep_outputs(encoded(result.outputs))
         self._keep(result)
 
-    @_guarded
+    @guarded_method
     def ended(self, reason: str) -> None:
         """End a stream, with what came so far; `reason` says how it came to its end."""
         if self._span._end is None:
@@ -415,7 +319,7 @@ class Call:
             finally:
                 self._span._finish(self._end_of_stream())
 
-    @_guarded
+    @guarded_method
     def failed(self, exception: BaseException, answer: Any = None) -> None:
         """End with an exception, which the caller raises again, and the `answer` it came after."""
         if self._span._end is None:
@@ -453,7 +357,7 @@ class Call:
             if self._first:
                 fields["time_to_first_token_ns"] = self._first - self._started
             if self._texts:
-                self._unread.texts, self._texts = self._texts, []
+                self._unread.texts, self._texts = self._texts, Texts()
                 self._leave_unread()
             else:
                 read_late(self._span)  # the request, before its answer
@@ -487,65 +391,8 @@ class Call:
             self.ended("abandoned")
 
 
-class _CallWithChunks(Call):
-    """Also keeps each chunk that the user gets as an event of the span, under MLflow's name."""
-
-    __slots__ = ("_shown",)
-
-    def __init__(self, span: LiveSpan, unread: Unread) -> None:
-        super().__init__(span, unread)
-        self._shown = 0
-
-    def keeps_texts(self, event: Event) -> bool:
-        return False  # each chunk is shown when it comes, as the user gets it
-
-    def chunk(self, chunk: Any, at: int = 0) -> bool:
-        is_shown = super().chunk(chunk, at)
-        if is_shown:
-            self._keep_chunk(chunk)
-        return is_shown
-
-    @_guarded
-    def _keep_chunk(self, chunk: Any) -> None:
-        span = self._span
-        if span._end is None and not span._trace.dropped:
-            name = f"mlflow.chunk.item.{self._shown}"
-            said = {"mlflow.chunk.value": _text_of(chunk)}
-            span.add_event(SpanEvent(name, span._trace.clock + self._last, said))
-            self._shown += 1
-
-
-def call_of_chunk(chunk: Any) -> Call | None:
-    """The call whose stream has just given `chunk`."""
-    if chunk is not None:
-        for call in list(_streaming):
-            if call._latest is chunk:
-                return call
-    return None
-
-
-def _text_of(chunk: Any) -> str:
-    """A chunk as JSON in MLflow's spelling."""
-    values = plain(chunk)
-    try:
-        return json.dumps(values, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):  # more than JSON: what `encode` is for, slower
-        return json_text(encode(values))
-
-
-def _json_of(text: str) -> Any:
-    """JSON that a server has called something else, and the SDK so gives as text."""
-    if not text.lstrip("\ufeff \t\r\n").startswith("{"):
-        return text
-    try:
-        read = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
-    return read if isinstance(read, dict) else text
-
-
 @atexit.register  # after the recorder's own, and so run before it
 def end_streams() -> None:
     """End the streams that the program has not read to their end."""
-    for call in list(_streaming):
+    for call in list(open_streams):
         call.ended("exit")

@@ -8,12 +8,21 @@ from typing import Any
 
 import orjson
 
-__all__ = ["DONE", "holds_events", "json_or_text", "may_be_events", "read_events"]
+__all__ = [
+    "DONE",
+    "events_of",
+    "holds_events",
+    "json_object_of",
+    "json_or_text",
+    "may_be_events",
+    "read_events",
+]
 
 # What `read_events` gives for the mark that nothing more comes.
 DONE = object()
 # How a line of an event stream begins (the HTML standard, "Interpreting an event stream").
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_BEGINNING = 64  # characters of a text that tell whether it is a stream of events
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
@@ -47,6 +56,15 @@ def read_events(data: bytes) -> Iterator[tuple[int, Any]]:
                     yield end, event
 
 
+def events_of(text: str) -> Iterator[Any]:
+    """The events of a text that is a stream of them, up to the mark of its end."""
+    if may_be_events(text[:_BEGINNING].encode(errors="replace")):
+        for _, event in read_events(text.encode("utf-8", "surrogatepass")):
+            if event is DONE:
+                break
+            yield event
+
+
 def json_or_text(data: bytes) -> Any:
     """JSON as it is; a body that was cut short, or that orjson refuses, otherwise."""
     try:
@@ -57,6 +75,17 @@ def json_or_text(data: bytes) -> Any:
         except (ValueError, RecursionError):
             return data.decode(errors="replace")
     return data
+
+
+def json_object_of(text: str) -> Any:
+    """JSON that a server has called something else, and the SDK so gives as text."""
+    if not text.lstrip("\ufeff \t\r\n").startswith("{"):
+        return text
+    try:
+        read = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return read if isinstance(read, dict) else text
 
 
 def _parsed(text: bytes) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 
 from tracetape.diagnostics import internal_error
 from tracetape.entities import LiveSpan
-from tracetape.instrument.call import Call, calling, noticed
+from tracetape.instrument.beginning import noticed
+from tracetape.instrument.call import Call, calling
 from tracetape.tracing.current import Scope, current
 from tracetape.tracing.threads import call_inside
 

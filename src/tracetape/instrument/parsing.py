@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tracetape.instrument.call import call_of_chunk
+from tracetape.instrument.call import Call, open_streams
 
 __all__ = ["wrap_taking_a_chunk"]
 
@@ -28,6 +28,15 @@ def wrap_taking_a_chunk(
 
 def _failed(arguments: tuple[Any, ...], exception: Exception) -> None:
     for argument in arguments:
-        call = call_of_chunk(argument)
+        call = _call_of(argument)
         if call is not None:
             call.failed(exception)
+
+
+def _call_of(chunk: Any) -> Call | None:
+    """The call whose stream has just given `chunk`."""
+    if chunk is not None:
+        for call in list(open_streams):
+            if call._latest is chunk:
+                return call
+    return None

@@ -12,9 +12,10 @@ from tracetape.apis import resolve
 from tracetape.diagnostics import internal_error
 from tracetape.instrument.answers import json_of, response_of
 from tracetape.instrument.autolog_options import options
+from tracetape.instrument.beginning import begin_unread
 from tracetape.instrument.body import Body, watch_body
 from tracetape.instrument.byte_streams import library_of
-from tracetape.instrument.call import Call, begin_unread
+from tracetape.instrument.call import Call
 from tracetape.instrument.clients import Client, Clients, Given, Route, body_of
 from tracetape.instrument.credentials import of_request
 from tracetape.instrument.endpoints import Endpoints

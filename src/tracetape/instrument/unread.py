@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from sys import getsizeof
+from typing import Any, Protocol
 
 import orjson
 
@@ -17,11 +18,40 @@ from tracetape.instrument.copying import encoded
 from tracetape.instrument.integration import Extractor, Request, Result
 from tracetape.live.live_span import LiveSpan
 
-__all__ = ["Unread", "described", "read_json", "taken"]
+__all__ = [
+    "CHUNK_BYTES",
+    "COUNTED",
+    "Builder",
+    "Event",
+    "Texts",
+    "Unread",
+    "described",
+    "read_json",
+    "taken",
+]
 
 _SCALARS = (str, int, bool, type(None))
 _RESERVED = "mlflow."
+COUNTED = 16  # chunks: what a stream holds is counted so often
+CHUNK_BYTES = 128  # of one, about, as the extractor keeps it
+_MOST_TEXTS = 1 << 20  # bytes of a stream's texts; beyond it each new one lets an old one be read
 _may_be_rounded = re.compile(r"\d{19}").search  # orjson makes floats of larger whole numbers
+
+
+class Event(Protocol):
+    """The event of a stream of which the SDK has just made a chunk."""
+
+    text: str | None
+
+
+class Builder(Protocol):
+    """Builds the requests of a call."""
+
+    def takes_request(self, call: Any, request: Any, options: Any) -> None:
+        """Take the first request that is built of `options`."""
+
+    def missed(self) -> None:
+        """Take note that none was seen."""
 
 
 class Unread:
@@ -164,6 +194,30 @@ class Unread:
         if result.outputs is not None:
             span._outputs = encoded(result.outputs)
         return taken(span, result)
+
+
+class Texts(list[str]):
+    """The JSON of a stream's chunks that nobody has read yet."""
+
+    __slots__ = ()
+
+    def counted(self, span: LiveSpan, unread: Unread, held: int) -> int:
+        """How many bytes the stream holds, `held` so far; asked after every `COUNTED` chunks.
+
+        The oldest of a very long stream are read. Of a trace that is dropped all is let go.
+        """
+        size = sum(map(getsizeof, self[-COUNTED:]))
+        if span._trace.dropped:
+            self.clear()
+            unread.forget_chunks()
+        elif held + size > _MOST_TEXTS:
+            oldest = self[: 2 * COUNTED]
+            del self[: 2 * COUNTED]
+            for text in oldest:
+                unread.take(text)
+            size += len(oldest) * CHUNK_BYTES - sum(map(getsizeof, oldest))
+        span._grow(size)
+        return held + size
 
 
 def described(extractor: Extractor, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:

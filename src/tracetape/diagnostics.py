@@ -97,7 +97,7 @@ class _Logger:
                 level, message, args, raised = self._rest.popleft()
             except IndexError:  # another thread has it
                 return
-            self._log.log(level, message, *args, exc_info=raised)
+            self._log_it(level, message, args, raised, 2)
 
     def _say(self, level: int, message: str, args: tuple[object, ...], with_error: bool) -> None:
         raised = sys.exc_info() if with_error else None
@@ -107,7 +107,17 @@ class _Logger:
             self._rest.append((level, message, args, raised))
             return
         self.log_rest()
-        self._log.log(level, message, *args, exc_info=raised, stacklevel=3)
+        self._log_it(level, message, args, raised, 4)
+
+    def _log_it(
+        self, level: int, message: str, args: tuple[object, ...], raised: Any, stacklevel: int
+    ) -> None:
+        # A handler of the program's may raise; that is for its own lines, not for ours.
+        try:
+            self._log.log(level, message, *args, exc_info=raised, stacklevel=stacklevel)
+        except Exception:  # noqa: BLE001 - the user's code
+            with _lock:
+                _faults["logging"] += 1
 
 
 logger = _Logger()

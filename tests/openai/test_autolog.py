@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 from openai import AsyncOpenAI, OpenAI
@@ -64,6 +66,18 @@ def test_disabling_restores_the_originals() -> None:
         assert all("request" in vars(client) for client in CLIENTS)
         tracetape.autolog(disable=True)
         assert not any("request" in vars(client) for client in CLIENTS)
+
+
+def test_a_mock_of_the_base_class_is_called() -> None:
+    """`request` is looked up in the base class at each call, as without tracetape."""
+    tracetape.autolog()
+    with mock.patch("openai._base_client.SyncAPIClient.request", return_value=8) as request:
+        assert OpenAI(api_key="k").post("/chat/completions", cast_to=int, body={}) == 8
+    assert request.call_count == 1
+    with mock.patch("openai._base_client.AsyncAPIClient.request", return_value=8) as request:
+        sent = AsyncOpenAI(api_key="k").post("/chat/completions", cast_to=int, body={})
+        assert asyncio.run(sent) == 8
+    assert request.call_count == 1
 
 
 def test_beneath_another_wrapper_it_becomes_a_pass_through(

@@ -98,14 +98,29 @@ class Patch:
             )
             return
         # The wrapper asks `is_on`: beneath somebody else's wrapper ours cannot be taken off.
+        self._inherited = target.method not in owner.__dict__
         with loading:  # most wrappers are in modules of their own
-            wrapped = target.wrap(original, self.is_on)
+            called = _inherited(owner, target.method, original) if self._inherited else original
+            wrapped = target.wrap(called, self.is_on)
         replacement = functools.wraps(original)(wrapped)
         self._owner = owner
         self._original = original
-        self._inherited = target.method not in owner.__dict__
         if self._inherited:  # it is found, and pickled, by the place where it is
             replacement.__module__ = owner.__module__
             replacement.__qualname__ = f"{owner.__qualname__}.{target.method}"
         self._installed = replacement
         setattr(owner, target.method, replacement)
+
+
+def _inherited(owner: type, method: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """The method that a class inherits at the moment of a call.
+
+    A mock, or another library, may have replaced the method of the base class by then.
+    """
+
+    def inherited(*args: Any, **kwargs: Any) -> Any:
+        if not args or not isinstance(args[0], owner):
+            return original(*args, **kwargs)
+        return getattr(super(owner, args[0]), method)(*args[1:], **kwargs)
+
+    return inherited

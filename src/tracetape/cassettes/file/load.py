@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +33,10 @@ __all__ = ["parsed"]
 _LAST_STATUS = 999
 _MAX_DEPTH = 200  # the loader in C recurses, and would crash the process some 10,000 deep
 _TOO_DEEP = f"it is nested more than {_MAX_DEPTH} levels deep"
+_TAG = "tag:yaml.org,2002:"
+_BINARIES = ("!binary", f"{_TAG}binary")
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"-?[0-9]+\.[0-9]+")
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -60,7 +66,7 @@ def _binary(loader: Any, node: yaml.Node) -> bytes:
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
-for _name in ("!binary", "tag:yaml.org,2002:binary"):
+for _name in _BINARIES:
     _Loader.add_constructor(_name, _binary)
 for _how in ("apply", "new"):
     # The module is in C, or in Python where that could not be built.
@@ -124,8 +130,86 @@ def _document(data: bytes) -> Any:
     ours = own_yaml.document(data)
     if ours is not None:
         return ours
-    _check(data)
-    return yaml.load(data, Loader=_Loader)  # noqa: S506 - it is a safe loader
+    try:
+        return _from_events(data)
+    except _UnusualError:
+        _check(data)
+        return yaml.load(data, Loader=_Loader)  # noqa: S506 - it is a safe loader
+
+
+class _UnusualError(Exception):
+    """It has what tapes seldom have: aliases, other tags than that of binaries, odd keys."""
+
+
+def _from_events(data: bytes) -> Any:
+    """The document, made in the one pass that checks its depth: to parse it takes most of the time.
+
+    Raises:
+        _UnusualError: PyYAML has to make it.
+    """
+    loader = _Loader(data)
+    top: list[Any] = []  # the document, once it is whole
+    opened: list[tuple[Any, list[Any]]] = [([], top)]  # what is being filled, and its parts
+    try:
+        while loader.check_event():
+            event = loader.get_event()
+            kind = type(event)
+            if kind is yaml.ScalarEvent:
+                opened[-1][1].append(_scalar(event))
+            elif kind in (yaml.SequenceEndEvent, yaml.MappingEndEvent):
+                made, parts = opened.pop()
+                try:
+                    if kind is yaml.MappingEndEvent:
+                        made.update(zip(parts[::2], parts[1::2]))  # noqa: B905 - they are pairs
+                except TypeError as error:  # a key that is a list or a mapping
+                    raise _UnusualError from error
+                opened[-1][1].append(made)
+            elif kind in (yaml.SequenceStartEvent, yaml.MappingStartEvent):
+                if event.anchor is not None or event.tag is not None:
+                    raise _UnusualError
+                if len(opened) > _MAX_DEPTH:
+                    raise CassetteFormatError(_TOO_DEEP)
+                items: list[Any] = []
+                opened.append((items, items) if kind is yaml.SequenceStartEvent else ({}, items))
+            elif kind is yaml.AliasEvent or (kind is yaml.DocumentStartEvent and top):
+                raise _UnusualError
+    finally:
+        loader.dispose()
+    return top[0] if top else None
+
+
+def _scalar(event: Any) -> Any:
+    if event.anchor is not None:
+        raise _UnusualError
+    text: str = event.value
+    if event.tag in _BINARIES:
+        try:
+            return from_base64(text)
+        except ValueError as error:
+            raise _UnusualError from error
+    if event.tag is not None:
+        raise _UnusualError
+    return _plain(text) if event.implicit[0] else text
+
+
+@lru_cache(maxsize=1024)
+def _plain(text: str) -> Any:
+    """The value of a text without quotes, as PyYAML has it."""
+    tables = _Loader.yaml_implicit_resolvers
+    patterns = tables.get(text[:1], []) + tables.get(None, [])
+    tag = next((tag for tag, pattern in patterns if pattern.match(text)), f"{_TAG}str")
+    kind = tag.removeprefix(_TAG)
+    if kind == "str":
+        return text
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() in ("yes", "true", "on")
+    if kind == "int" and _INTEGER.fullmatch(text):
+        return int(text)
+    if kind == "float" and _FLOAT.fullmatch(text):
+        return float(text)
+    raise _UnusualError  # a date, a number in another system
 
 
 def _is_too_deep(error: Exception) -> bool:

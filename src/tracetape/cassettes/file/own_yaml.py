@@ -119,18 +119,24 @@ class _Reader:
         if value.startswith(_BINARY):
             rest = value[len(_BINARY) :]
             if rest == "|":
-                return from_base64(self._block(indent + 2, 1))
+                return from_base64(self._rows(indent + 2))
             if rest == '""':
                 return b""
         raise _UnreadError
 
-    def _block(self, indent: int, line_ends: int | None) -> str:
-        margin = " " * indent
+    def _rows(self, indent: int) -> str:
+        """The lines of a block, with their blanks."""
         found = _rows(indent).match(self._text, self._at)
-        if found is None or found[0][:indent] != margin or found[0][indent] in " \t\n":
+        if found is None:
+            raise _UnreadError
+        rows = found[0]
+        if rows[:indent] != " " * indent or rows[indent] in " \t\n":
             raise _UnreadError
         self._at = found.end()
-        text = found[0][indent:].replace(f"\n{margin}", "\n")
+        return rows
+
+    def _block(self, indent: int, line_ends: int | None) -> str:
+        text = self._rows(indent)[indent:].replace("\n" + " " * indent, "\n")
         return text if line_ends is None else text.rstrip("\n") + "\n" * line_ends
 
     def _quoted(self, start: int) -> str:

@@ -45,6 +45,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Plugins of the suite's environment that a child pytest does not need: each run would import them
 # for two seconds. A test that needs one of them asks for it: `-p anyio.pytest_plugin`.
 UNUSED = ("anyio", "hypothesispytest", "recording", "respx", "time_machine", "xdist.looponfail")
+# Plugins that shuffle: the suite may run in random order, but what a child's tests show has one.
+SHUFFLING = ("randomly", "random_order")
 # Seconds; only a test that fails waits so long, so they allow for a machine that is very busy.
 DEADLINE = 60.0
 PATIENCE = 300.0
@@ -141,7 +143,7 @@ def runner() -> CliRunner:
 @pytest.fixture
 def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Child pytests load what a project has that has installed us, and little else."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in UNUSED))
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in UNUSED + SHUFFLING))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tracetape.exceptions import StoreError
 from tracetape.store import SQLiteStore, open_store
 from tracetape.store.query import TraceQuery
 
-MLFLOW = Path(__file__).parents[1] / "store" / "data" / "mlflow.sql"
+MLFLOW = Path(__file__).parents[1] / "exchange" / "data" / "mlflow.sql"
 
 
 def call(*arguments: object) -> Result:

@@ -278,6 +278,6 @@ def test_an_answer_is_kept_once_though_the_next_turn_sends_it_again(
         asked.append(both)
         messages = [*messages, answer, {"role": "user", "content": f"and {n}?"}]
     found = [span for n in (1, 2, 3) if (one := store.get_trace(n)) for span in one.data.spans]
-    assert [(span._inputs, span._outputs) for span in found] == asked
+    assert [(record_of(span).inputs, record_of(span).outputs) for span in found] == asked
     store.close()
     assert path.read_bytes().count((LONG * 2).encode()) == 3

@@ -10,6 +10,7 @@ import pytest
 
 import tracetape
 from tracetape.entities.span import record_of
+from tracetape.live.preview import root_texts, shortened
 from tracetape.live.summary import preview, root_metadata
 
 
@@ -108,3 +109,20 @@ def test_what_mlflow_keeps_of_a_root() -> None:
         "mlflow.traceInputs": '"' + "ü" * 248 + '"',
         "mlflow.traceOutputs": "null",
     }
+
+
+@pytest.mark.parametrize("role", ["user", "assistant"])
+@pytest.mark.parametrize("size", [0, 1, 240, 249, 250, 251, 330, 990, 1001, 4010])
+def test_both_texts_of_a_root_come_from_one_look(size: int, role: str) -> None:
+    """They are what each look on its own gives, wherever they are cut."""
+    for text in ("x", "ü", '"', "\n", ", :"):
+        for value in (
+            text * size,
+            {"a": text * size, "b": [1.5, 1e30]},
+            [message(role, text * size)],
+        ):
+            for wrapped in (value, {"messages": [message("user", value), message(role, "y")]}):
+                data = orjson.dumps(wrapped)
+                assert root_texts(data, role) == (preview(data, role), shortened(data))
+    assert root_texts(b'{"a":1,"a":2}') == ('{"a": 2}', '{"a": 2}')
+    assert root_texts(None) == (None, "")

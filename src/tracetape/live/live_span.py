@@ -47,7 +47,11 @@ class LiveSpan(RunningSpan):
             self._is_open("set_inputs")  # it is not, and says so
             return
         try:
-            self._keep_inputs(encode(inputs))
+            data = encode(inputs)
+            if self._inputs is None and len(data) < _PAGE_BYTES:
+                self._inputs = data  # the hot way
+            else:
+                self._keep_inputs(data)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("recording inputs")
 
@@ -57,7 +61,11 @@ class LiveSpan(RunningSpan):
             self._is_open("set_outputs")  # it is not, and says so
             return
         try:
-            self._keep_outputs(encode(outputs))
+            data = encode(outputs)
+            if self._outputs is None and len(data) < _PAGE_BYTES:
+                self._outputs = data  # the hot way
+            else:
+                self._keep_outputs(data)
         except Exception:  # noqa: BLE001 - the guard
             internal_error("recording outputs")
 

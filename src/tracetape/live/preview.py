@@ -9,9 +9,11 @@ import orjson
 
 from tracetape.formats.json_text import json_text_start
 
-__all__ = ["preview"]
+__all__ = ["preview", "root_texts", "shortened"]
 
 _PREVIEW = 1000  # characters, as in MLflow
+_METADATA = 250  # of one value in a trace's metadata, likewise
+_SMALL = 4 * _METADATA  # bytes of which both are a beginning of the same text
 _MORE = "..."
 _MAX_PARSED = 256 * 1024  # bytes; a larger value is shown from its beginning
 _MARKS = re.compile(rb'"(?:messages|choices|input|output)"')
@@ -32,6 +34,23 @@ def preview(data: bytes | None, role: str = "user") -> str | None:
     if text:
         return _cut(text)
     return _cut(json_text_start(data, _PREVIEW + 1))
+
+
+def shortened(data: bytes | None) -> str:
+    """At most 250 characters of JSON text; empty for nothing."""
+    return "" if data is None else _shortened(json_text_start(data, _METADATA + 1))
+
+
+def root_texts(data: bytes | None, role: str = "user") -> tuple[str | None, str]:
+    """`preview` and `shortened` of a root's inputs or outputs, by one look at small ones."""
+    if data is None or len(data) > _SMALL:
+        return preview(data, role), shortened(data)
+    start = json_text_start(data, _PREVIEW + 1)
+    return _cut(_said(data, role) or start), _shortened(start)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _METADATA else f"{text[: _METADATA - 3]}{_MORE}"
 
 
 def _cut(text: str) -> str:

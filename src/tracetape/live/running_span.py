@@ -241,7 +241,7 @@ class RunningSpan(Span):
         said = (self._fields or {}).get(LOG_LEVEL)
         if said is not None or not self._end:
             return said
-        return int(level_of(self._type, (event[0] for event in self._events or ())))
+        return int(level_of(self._type, [event[0] for event in self._events or ()]))
 
     # -- what it holds ----------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from tracetape.entities.constants import SpanStatusCode, TraceState
 from tracetape.entities.span_record import SpanRecord
 from tracetape.entities.trace_info import TraceInfo, location_of
 from tracetape.formats.ids import trace_id_text
-from tracetape.formats.json_text import json_text, json_text_start
+from tracetape.formats.json_text import json_text
 from tracetape.formats.names import (
     COST,
     ROOT_INPUTS,
@@ -19,7 +19,7 @@ from tracetape.formats.names import (
     TOKEN_USAGE,
     TRACE_NAME,
 )
-from tracetape.live.preview import preview
+from tracetape.live.preview import preview, shortened
 
 __all__ = [
     "SCHEMA",
@@ -32,7 +32,6 @@ __all__ = [
     "token_sum",
 ]
 
-_METADATA = 250  # characters of one value, as in MLflow
 SCHEMA = "3"  # of MLflow's trace JSON
 
 
@@ -66,7 +65,7 @@ def token_sum(usages: Iterable[tuple[int, Sequence[int], dict[str, Any]]]) -> di
 
 def root_metadata(root: SpanRecord) -> dict[str, str]:
     """MLflow's preview of an ended root span in its trace's metadata; empty text for nothing."""
-    return {ROOT_INPUTS: _shortened(root.inputs), ROOT_OUTPUTS: _shortened(root.outputs)}
+    return {ROOT_INPUTS: shortened(root.inputs), ROOT_OUTPUTS: shortened(root.outputs)}
 
 
 def make_info(
@@ -174,8 +173,3 @@ def _field_sum(spans: Sequence[SpanRecord], field: str) -> dict[str, Any]:
         for span_id, usage in own.items()
         if parents[span_id] == span_id or not is_counted(parents[span_id])
     )
-
-
-def _shortened(data: bytes | None) -> str:
-    text = "" if data is None else json_text_start(data, _METADATA + 1)
-    return text if len(text) <= _METADATA else f"{text[: _METADATA - 3]}..."

@@ -29,12 +29,14 @@ _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*);base64,
 
 def without_media(record: SpanRecord, found: dict[str, Attachment] | None = None) -> SpanRecord:
     """The record with references in the place of media; `found` takes these, by id."""
-    changed = {
-        name: take_media(data, trace_id_text(record.trace_id), found)
-        for name, data in (("inputs", record.inputs), ("outputs", record.outputs))
-        if data is not None and may_hold_media(data)
-    }
-    return record.replace(**changed) if changed else record
+    inputs, outputs = record.inputs, record.outputs
+    if not (may_hold_media(inputs) or may_hold_media(outputs)):
+        return record
+    trace_id = trace_id_text(record.trace_id)
+    return record.replace(
+        inputs=inputs if inputs is None else take_media(inputs, trace_id, found),
+        outputs=outputs if outputs is None else take_media(outputs, trace_id, found),
+    )
 
 
 def take_media(data: bytes, trace_id: str, found: dict[str, Attachment] | None = None) -> bytes:

@@ -8,11 +8,13 @@ from tracetape.diagnostics import internal_error
 from tracetape.entities.attachment import Attachment
 from tracetape.entities.span import record_of
 from tracetape.entities.span_record import SpanRecord
+from tracetape.formats.names import ROOT_INPUTS, ROOT_OUTPUTS
 from tracetape.live.live_trace import LiveTrace, TraceDetails
 from tracetape.live.liveness import PROCESS, SEEN, signs_of_life
+from tracetape.live.preview import preview, root_texts
 from tracetape.live.protection import concealed_values, protected, secrets_of_trace
 from tracetape.live.running_span import RunningSpan, frozen, read_ended, trace_of
-from tracetape.live.summary import has_failed, preview, root_metadata, state_of
+from tracetape.live.summary import has_failed, state_of
 from tracetape.media.extraction import without_media
 from tracetape.recorder.sums import new_sums
 from tracetape.recorder.surroundings import whereabouts
@@ -102,10 +104,10 @@ def summarise(passage: Passage) -> None:
         shown = records[at] if is_here else _shown(root, trace)
         if shown is not None:
             update.name = shown.name
+            if at < passage.ended:
+                _summarise_ended(update, shown, details, trace)
+                return
             update.request_preview = details.request_preview or preview(shown.inputs)
-        if shown is not None and at < passage.ended:
-            _summarise_ended(update, shown, details, trace)
-            return
     if len(records) > len(ended):
         trace.shown = True
         metadata = {**whereabouts(), **details.metadata, **signs_of_life()}
@@ -126,15 +128,23 @@ def _summarise_ended(
 ) -> None:
     update.state = details.state or state_of(root)
     update.end_ns = root.end_time_ns
-    update.response_preview = details.response_preview or preview(root.outputs, "assistant")
-    metadata = {**whereabouts(), **root_metadata(root), **details.metadata}
+    request, inputs = root_texts(root.inputs)
+    response, outputs = root_texts(root.outputs, "assistant")
+    update.request_preview = details.request_preview or request
+    update.response_preview = details.response_preview or response
+    metadata: dict[str, str | None] = {
+        **whereabouts(),
+        ROOT_INPUTS: inputs,
+        ROOT_OUTPUTS: outputs,
+        **details.metadata,
+    }
     if trace.shown:
         metadata.update({PROCESS: None, SEEN: None})
     update.details = _with_metadata(details, metadata)
 
 
 def _with_metadata(details: TraceDetails, metadata: dict[str, str | None]) -> TraceDetails:
-    new = TraceDetails()
+    new = TraceDetails.__new__(TraceDetails)
     new.__dict__.update(vars(details), metadata=metadata)  # `replace` takes ten times as long
     return new
 

@@ -403,6 +403,97 @@ def test_a_pool_that_kills_its_workers_at_once(
     assert query("SELECT count(*) FROM spans WHERE name = 'below'") == [(8,)]
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_pool_whose_workers_make_spans_while_they_load_the_main_module(
+    method: str, run_python: Run, query: Query, store: dict[str, str], tmp_path: Path
+) -> None:
+    """multiprocessing says only afterwards that they are a pool's; all is written anyway."""
+    source = tmp_path / "loading.py"
+    source.write_text(
+        textwrap.dedent(
+            """
+            import multiprocessing, sys, time
+            import tracetape
+            from tracetape.store import SQLiteStore
+
+            write = SQLiteStore.write
+
+            def slowly(store, updates):
+                time.sleep(0.3)
+                write(store, updates)
+
+            SQLiteStore.write = slowly
+
+            def work(n):
+                with tracetape.start_span(f"work {n}"):
+                    return n
+
+            with tracetape.start_span("import of " + __name__):
+                pass
+
+            if __name__ == "__main__":
+                with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
+                    assert pool.map(work, range(3), 1) == [0, 1, 2]
+            """
+        )
+    )
+    start = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]], check=True)"
+    run_python(start, str(source), method, **store)
+    assert query("SELECT name FROM spans ORDER BY name") == [
+        ("import of __main__",),
+        ("import of __mp_main__",),
+        ("work 0",),
+        ("work 1",),
+        ("work 2",),
+    ]
+
+
+@pytest.mark.parametrize("daemon", [True, False], ids=["killed", "ends"])
+def test_a_child_that_makes_a_span_before_multiprocessing_begins_it(
+    daemon: bool, run_python: Run, query: Query, store: dict[str, str]
+) -> None:
+    """In a hook of forks, say: what the process is it learns later, and loses nothing."""
+    run_python(
+        """
+        import multiprocessing, os, sys, time, warnings
+        warnings.simplefilter("ignore")
+        import tracetape
+        from tracetape.store import SQLiteStore
+
+        write = SQLiteStore.write
+
+        def slowly(store, updates):
+            time.sleep(0.3)
+            write(store, updates)
+
+        def begin():
+            SQLiteStore.write = slowly
+            with tracetape.start_span("hook"):
+                pass
+
+        def work(queue):
+            with tracetape.start_span("work"):
+                pass
+            queue.put(1)
+            if sys.argv[1]:
+                time.sleep(60)
+
+        context = multiprocessing.get_context("fork")
+        queue = context.SimpleQueue()
+        os.register_at_fork(after_in_child=begin)
+        process = context.Process(target=work, args=(queue,), daemon=bool(sys.argv[1]))
+        process.start()
+        queue.get()
+        if sys.argv[1]:
+            process.terminate()
+        process.join()
+        """,
+        "1" if daemon else "",
+        **store,
+    )
+    assert query("SELECT name FROM spans ORDER BY name") == [("hook",), ("work",)]
+
+
 @pytest.mark.parametrize("daemon", [True, False], ids=["event loop", "server"])
 def test_a_child_that_serves_is_not_held_up(
     daemon: bool, run_python: Run, query: Query, store: dict[str, str]

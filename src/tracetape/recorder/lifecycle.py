@@ -10,6 +10,7 @@ from typing import Protocol
 
 from tracetape._forks import RECORDERS, at_fork
 from tracetape._lazy import loading
+from tracetape.diagnostics import internal_error
 
 __all__ = ["close_with_process", "watch"]
 
@@ -21,11 +22,13 @@ class _Closed(Protocol):
 class _Recorder(_Closed, Protocol):
     ending: bool
 
+    def look_at_process(self) -> None: ...
     def before_fork(self) -> None: ...
     def after_fork_in_child(self) -> None: ...
 
 
 _recorders: weakref.WeakSet[_Recorder] = weakref.WeakSet()
+_looks = False  # when multiprocessing begins a child
 
 
 def watch(recorder: _Recorder) -> None:
@@ -33,25 +36,53 @@ def watch(recorder: _Recorder) -> None:
     _recorders.add(recorder)
 
 
-def close_with_process(recorder: _Closed) -> bool:
+def close_with_process(recorder: _Closed) -> bool | None:
     """The children of multiprocessing end by os._exit, after finalizers of its own.
 
     Returns:
-        Whether this is one that its parent kills, as a pool does once it has the last result.
+        Whether this is one that its parent kills, as a pool does once it has the last result; None
+        while a spawned one loads its main module, and does not know yet what it is to be.
     """
     process = sys.modules.get("multiprocessing.process")
-    is_killed = False
-    if process is not None and process.parent_process() is not None:
-        is_killed = bool(process.current_process().daemon)
-        with loading:
-            from multiprocessing.util import Finalize
+    is_killed: bool | None = False
+    if process is not None:
+        if getattr(process.current_process(), "_inheriting", False):
+            is_killed = None
+        elif process.parent_process() is not None:
+            is_killed = bool(process.current_process().daemon)
+            with loading:
+                from multiprocessing.util import Finalize
 
-        Finalize(None, recorder.close, exitpriority=100)
+            Finalize(None, recorder.close, exitpriority=100)
+        if "multiprocessing.util" in sys.modules:
+            _look_when_it_begins()
     celery = sys.modules.get("celery.signals")
     if celery is not None:
         # Its children say this, then wait for the parent to kill them (`billiard.pool.Worker`).
         celery.worker_process_shutdown.connect(_close_all, weak=False)
     return is_killed
+
+
+def _look_when_it_begins() -> None:
+    """A child that made spans before multiprocessing began it, as in a hook of forks, looks again.
+
+    multiprocessing drops the finalizers of before, and only then says what the process is.
+    """
+    global _looks
+    if not _looks:
+        with loading:
+            from multiprocessing.util import register_after_fork
+
+        _looks = True
+        register_after_fork(_recorders, _look_again)
+
+
+def _look_again(recorders: weakref.WeakSet[_Recorder]) -> None:
+    try:
+        for recorder in list(recorders):
+            recorder.look_at_process()
+    except Exception:  # noqa: BLE001 - the guard
+        internal_error("looking at the process")
 
 
 def _each(method: str) -> Callable[[], None]:

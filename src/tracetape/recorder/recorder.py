@@ -111,6 +111,8 @@ class Recorder(WritingThread):
         return frozen_record(span, attachments)
 
     def _root_ended(self) -> None:
+        if self._may_be_killed:
+            self.look_at_process()
         worker = self._worker
         # Nobody waits for a store that takes nothing.
         if not self._at_once or self._is_held_up() or (worker is not None and worker.is_here()):

@@ -58,6 +58,7 @@ class WritingThread(StoreAccess):
         self._fresh()
         # Whether who ends a root waits until its trace is durable; and why.
         self._at_once = self._wants_at_once = self._is_killed = False
+        self._may_be_killed = False  # that is not known yet: it is asked again when a root ends
 
     def _fresh(self) -> None:
         super()._fresh()
@@ -81,6 +82,15 @@ class WritingThread(StoreAccess):
         """
         self._wants_at_once = wanted
         self._at_once = wanted or self._is_killed
+
+    def look_at_process(self) -> None:
+        """Find out whether this process is one that its parent kills, once there is a worker."""
+        if self._worker is None and not self._refused:
+            return
+        is_killed = lifecycle.close_with_process(self)
+        self._may_be_killed = is_killed is None
+        self._is_killed = is_killed is not False
+        self.write_at_once(self._wants_at_once)
 
     def flush(self, timeout: float | None = None) -> int:
         """Wait until what has ended so far is durable; never raises.
@@ -257,8 +267,7 @@ class WritingThread(StoreAccess):
                 "one, or until the program flushes or ends.",
                 error,
             )
-        self._is_killed = lifecycle.close_with_process(self)
-        self.write_at_once(self._wants_at_once)
+        self.look_at_process()
 
     def _get_ready(self) -> None:
         try:

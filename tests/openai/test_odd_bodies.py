@@ -33,7 +33,7 @@ def raw(client: OpenAI) -> Any:
 
 
 def dictionaries(client: OpenAI) -> Any:
-    how: dict[str, Any] = {"cast_to": object, "stream": True, "stream_cls": openai.Stream[Any]}
+    how: dict[str, Any] = {"cast_to": object, "stream": True, "stream_cls": openai.Stream[object]}
     return list(client.post("/chat/completions", body={**ASK, "stream": True}, **how))
 
 

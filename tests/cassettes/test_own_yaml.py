@@ -89,7 +89,21 @@ def test_a_file_is_read_as_a_yaml_parser_reads_it(
 
 @pytest.mark.parametrize(
     "value",
-    ["|+\n\n", "|\n\n      a", "|\n       a", "|-\n     a", "|\n      a\n     b", "a\n      b"],
+    [
+        *(
+            "|+\n\n",
+            "|\n\n      a",
+            "|\n       a",
+            "|-\n     a",
+            "|\n      a\n     b",
+            "a\n      b",
+        ),
+        *(
+            "!!binary |\n       aGk=\n      aGk=",
+            "!!binary |\n      aGk=\n     aGk=",
+            "!!binary |\n",
+        ),
+    ],
 )
 def test_a_block_that_we_would_not_write_is_left_to_the_parser(value: str) -> None:
     """An empty one, one that is indented otherwise, a text of two lines."""

@@ -20,6 +20,13 @@ __all__ = ["document"]
 
 _DEEPEST = 40  # blanks at the beginning of a line
 _LONGEST_KEY = 1000  # YAML has a limit of 1,024
+# Usual keys: for them there is nothing to look at.
+_NAMES = frozenset(
+    (
+        *("request", "method", "uri", "headers", "body", "response", "status", "code", "message"),
+        *("string", "content-type", "tracetape", "encoding", "content-length", "chunks"),
+    )
+)
 _CONSTANTS = {"null": None, "true": True, "false": False}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _BLOCKS = {"|": 1, "|-": 0, "|+": None}  # how many of the line ends at its end belong to it
@@ -65,19 +72,23 @@ class _Reader:
         text, margin = self._text, " " * indent
         begin = f"{margin[2:]}- " if is_item else margin
         found: dict[str, Any] = {}
-        while text.startswith(begin, self._at) and text[self._at + indent : self._at + indent + 1]:
-            start = self._at + indent
-            if text[start] in " -#":
+        at = self._at
+        while text.startswith(begin, at):
+            start = at + indent
+            if text[start : start + 1] in " -#":  # also at the end of the text
                 break
             end = text.index("\n", start)
             name, colon, value = text[start:end].partition(": ")
             begin, self._at = margin, end + 1
             if colon:
-                found[_key(name)] = self._value(value, indent, end - len(value))
-            elif name.endswith(":"):
-                found[_key(name[:-1])] = self._nested(indent)
+                key = name if name in _NAMES else _key(name)
+                found[key] = self._value(value, indent, end - len(value))
+            elif name[-1:] == ":":
+                name = name[:-1]
+                found[name if name in _NAMES else _key(name)] = self._nested(indent)
             else:
                 raise _UnreadError
+            at = self._at
         if not found:
             raise _UnreadError
         return found
@@ -119,7 +130,7 @@ class _Reader:
         if value.startswith(_BINARY):
             rest = value[len(_BINARY) :]
             if rest == "|":
-                return from_base64(self._rows(indent + 2))
+                return from_base64(self._base64(indent + 2))
             if rest == '""':
                 return b""
         raise _UnreadError
@@ -134,6 +145,17 @@ class _Reader:
             raise _UnreadError
         self._at = found.end()
         return rows
+
+    def _base64(self, indent: int) -> str:
+        """The lines of a binary: no colon is in them, so they end before the next key."""
+        text, margin = self._text, f"\n{' ' * indent}"
+        end = text.rfind("\n", self._at, text.find(":", self._at))
+        rows = text[self._at - 1 : end]
+        is_even = rows.count("\n") == rows.count(margin) and rows[indent + 1 : indent + 2].strip()
+        if end < 0 or not is_even:
+            return self._rows(indent)
+        self._at = end + 1
+        return rows.replace(margin, "")
 
     def _block(self, indent: int, line_ends: int | None) -> str:
         text = self._rows(indent)[indent:].replace("\n" + " " * indent, "\n")

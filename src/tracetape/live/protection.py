@@ -16,6 +16,7 @@ from tracetape.entities.status import SpanStatus
 from tracetape.formats.ids import span_id_text, trace_id_text
 from tracetape.formats.json_text import json_text
 from tracetape.formats.names import LOG_LEVEL
+from tracetape.live.running_span import is_open
 from tracetape.privacy.fields import clean_fields, clean_said_fields, may_hold_credentials
 from tracetape.privacy.levels import CAPTURE, LEVELS, OPEN, Privacy, policy
 from tracetape.privacy.names import MARK
@@ -102,7 +103,7 @@ def secrets_of_trace(trace: LiveTrace) -> Secrets:
             for entry in list(trace.sent):
                 span, request = entry
                 trace.keep_from_records(remember(secrets_of_request(*request)))
-                if span._end is not None:  # else its HTTP client may yet add to it
+                if not is_open(span):  # else its HTTP client may yet add to it
                     trace.sent.remove(entry)
     return known(trace.secrets)
 

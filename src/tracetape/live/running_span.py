@@ -26,10 +26,13 @@ __all__ = [
     "NOT_BEGUN",
     "RunningSpan",
     "Unread",
+    "began_before",
     "frozen",
+    "id_of",
     "ids_above",
     "is_open",
     "length_of",
+    "parent_id_of",
     "read_ended",
     "read_late",
     "trace_of",
@@ -324,6 +327,21 @@ def frozen(span: RunningSpan) -> SpanRecord:
         return unread.look(record)
     read_late(span)  # it has just ended
     return span._record
+
+
+def id_of(span: RunningSpan) -> int:
+    """The span's 64-bit id."""
+    return span._span_id
+
+
+def parent_id_of(span: RunningSpan) -> int | None:
+    """The 64-bit id of the span above it; None: it is a root."""
+    return span._parent_id
+
+
+def began_before(span: RunningSpan, time_ns: int) -> bool:
+    """Whether the span began before this time, in ns since the epoch."""
+    return span._start < time_ns
 
 
 def is_open(span: RunningSpan) -> bool:

@@ -11,7 +11,7 @@ from tracetape.entities.span import record_of
 from tracetape.live.live_span import LiveSpan
 from tracetape.live.live_trace import LiveTrace, TraceDetails
 from tracetape.live.liveness import signs_of_life
-from tracetape.live.running_span import trace_of
+from tracetape.live.running_span import began_before, id_of, is_open, parent_id_of, trace_of
 from tracetape.live.summary import state_of
 from tracetape.recorder.inherited import Inherited
 from tracetape.recorder.pipeline import frozen_record, update_of
@@ -50,9 +50,9 @@ def make_batch(
         by_trace.setdefault(trace_of(span), ([], []))[0].append(span)
     opened = [span for trace in open_traces for span in _long_open(trace, shown)][:_MOST_OPENED]
     # A reader must be able to tell whose an unfinished trace is, and where in it a span belongs.
-    known = {span._span_id for span in opened}
+    known = set(map(id_of, opened))
     for trace, (ended_here, _) in by_trace.items():
-        opened += [s for s in _open_above(trace, ended_here, shown) if s._span_id not in known]
+        opened += [s for s in _open_above(trace, ended_here, shown) if id_of(s) not in known]
     for span in opened:
         by_trace.setdefault(trace_of(span), ([], []))[1].append(span)
     batch = Batch(opened=opened)
@@ -94,7 +94,7 @@ def _long_open(trace: LiveTrace, shown: Container[int]) -> list[LiveSpan]:
     return [
         span
         for span in trace.unsettled()
-        if span._end is None and span._start < deadline and span._span_id not in shown
+        if is_open(span) and began_before(span, deadline) and id_of(span) not in shown
     ]
 
 
@@ -104,18 +104,18 @@ def _open_above(trace: LiveTrace, ended: list[LiveSpan], shown: Container[int]) 
     Those of a trace that another process began, or goes on with, are its to write.
     """
     root = trace.root
-    if root is None or root._end is not None or root._parent_id is not None:
+    if root is None or not is_open(root) or parent_id_of(root) is not None:
         return []
     if isinstance(trace.sink, Inherited):
         return []
-    spans = {span._span_id: span for span in trace.unsettled()}
+    spans = {id_of(span): span for span in trace.unsettled()}
     found: dict[int, LiveSpan] = {}
     for span in ended:
-        above = span._parent_id
+        above = parent_id_of(span)
         while above is not None and above in spans and above not in found:
             found[above] = spans[above]
-            above = spans[above]._parent_id
-    return [s for s in found.values() if s._end is None and s._span_id not in shown]
+            above = parent_id_of(spans[above])
+    return [s for s in found.values() if is_open(s) and id_of(s) not in shown]
 
 
 def make_beats(live: Iterable[LiveTrace]) -> list[TraceUpdate]:
@@ -123,5 +123,5 @@ def make_beats(live: Iterable[LiveTrace]) -> list[TraceUpdate]:
     return [
         TraceUpdate.of_details(trace.trace_id, TraceDetails(metadata={**signs_of_life()}))
         for trace in live
-        if trace.shown and any(span._end is None for span in trace.unsettled())
+        if trace.shown and any(map(is_open, trace.unsettled()))
     ]

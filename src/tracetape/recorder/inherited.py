@@ -8,7 +8,7 @@ from tracetape.entities.attachment import Attachment
 from tracetape.entities.span_record import SpanRecord
 from tracetape.live.live_span import LiveSpan
 from tracetape.live.live_trace import LiveTrace, SpanSink
-from tracetape.live.running_span import RunningSpan
+from tracetape.live.running_span import RunningSpan, id_of, parent_id_of
 
 __all__ = ["Inherited"]
 
@@ -32,7 +32,7 @@ class Inherited:
         """
         self._sink = sink
         self._root_ended = root_ended
-        self._parents = {span._span_id for span in trace.unsettled()}
+        self._parents = {id_of(span) for span in trace.unsettled()}
 
     @property
     def before(self) -> Callable[[LiveSpan], None] | None:
@@ -40,7 +40,7 @@ class Inherited:
         return None if self._sink.before is None else self._process
 
     def _process(self, span: LiveSpan) -> None:
-        if self._sink.before is not None and span._span_id not in self._parents:
+        if self._sink.before is not None and id_of(span) not in self._parents:
             self._sink.before(span)
 
     def frozen(
@@ -51,7 +51,7 @@ class Inherited:
 
     def grown(self, span: LiveSpan, size: int) -> None:
         """Tell the sink of it, if it is the child's."""
-        if span._span_id not in self._parents:
+        if id_of(span) not in self._parents:
             self._sink.grown(span, size)
 
     def forget_oldest(self) -> None:
@@ -60,7 +60,7 @@ class Inherited:
 
     def ended(self, span: LiveSpan) -> None:
         """Give it to the sink, if it is the child's."""
-        if span._span_id not in self._parents:
+        if id_of(span) not in self._parents:
             self._sink.ended(span)
-            if span._parent_id in self._parents:
+            if parent_id_of(span) in self._parents:
                 self._root_ended()

@@ -11,7 +11,7 @@ from tracetape.diagnostics import warn_once
 from tracetape.entities.span import record_of
 from tracetape.exceptions import StoreError
 from tracetape.live.live_span import LiveSpan
-from tracetape.live.running_span import trace_of
+from tracetape.live.running_span import id_of, is_open, trace_of
 from tracetape.live.summary import has_failed
 from tracetape.recorder.batch import Batch, make_batch, make_beats
 from tracetape.recorder.sums import new_sums
@@ -42,8 +42,8 @@ def write_next(recorder: WritingThread) -> bool:
     live = list(recorder.live)
     if recorder.dropped:
         # Of a trace that lacks a span nothing is written.
-        dropped = [span for span in spans if span._trace_id in recorder.dropped]
-        spans = [span for span in spans if span._trace_id not in recorder.dropped]
+        dropped = [span for span in spans if trace_of(span).trace_id in recorder.dropped]
+        spans = [span for span in spans if trace_of(span).trace_id not in recorder.dropped]
         live = [trace for trace in live if trace.trace_id not in recorder.dropped]
         recorder.settle(dropped, "dropped_spans")
     batch = Batch()
@@ -60,7 +60,7 @@ def write_next(recorder: WritingThread) -> bool:
         done = _write(recorder, updates)
         _fit_batches(recorder, perf_counter() - began)
     except Exception:
-        recorder.shown.update(span._span_id for span in batch.opened)
+        recorder.shown.update(map(id_of, batch.opened))
         _write_singly(recorder, spans, batch.updates + changes)
         recorder.settle_changes(len(changes))
         raise
@@ -72,7 +72,7 @@ def write_next(recorder: WritingThread) -> bool:
         return False
     recorder.settle(spans, "written")
     recorder.settle_changes(len(changes))
-    recorder.shown.update(span._span_id for span in batch.opened if span._end is None)
+    recorder.shown.update(map(id_of, filter(is_open, batch.opened)))
     return True
 
 
@@ -124,12 +124,12 @@ def _write_singly(
                 continue
             written.update((update.trace_id, span.span_id) for span in part.spans)
         if not whole and update.sums:
-            of_trace = [one for one in spans if one._trace_id == update.trace_id]
-            kept = [one for one in of_trace if (one._trace_id, one._span_id) in written]
+            of_trace = [one for one in spans if trace_of(one).trace_id == update.trace_id]
+            kept = [one for one in of_trace if (update.trace_id, id_of(one)) in written]
             sums = new_sums(trace_of(of_trace[0]), kept, [record_of(one) for one in kept])
             if sums:
                 _is_taken(recorder, replace(_without_spans(update), sums=sums))
-    is_written = [(span._trace_id, span._span_id) in written for span in spans]
+    is_written = [(trace_of(span).trace_id, id_of(span)) in written for span in spans]
     for counter, wanted in (("written", True), ("lost", False)):
         counted = [s for s, done in zip(spans, is_written, strict=True) if done is wanted]
         recorder.settle(counted, counter)

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from tracetape._forks import STORES, at_fork
@@ -18,6 +18,14 @@ from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
 from tracetape.privacy.files import open_private
 from tracetape.store.deadlines import WatchedConnection
+from tracetape.store.descriptors import (
+    Identity,
+    are_taken,
+    descriptors_of,
+    identity,
+    is_broken,
+    keep_for_ever,
+)
 
 __all__ = [
     "BUSY_SECONDS",
@@ -42,6 +50,7 @@ _connections: WeakSet[Connection] = WeakSet()
 _gate = lasting_lock()  # held from before a fork until after it: no connection is made meanwhile
 _abandoned: list[Any] = []  # by a fork, in another thread's hands: not even closing is safe
 _lost: set[Path] = set()  # the files of those, which this process must not open any more
+_taken: set[Path] = set()  # files whose descriptors other files of the program have now
 _forks_waiting = 0
 _endings = 0  # threads that wait for another to leave its connection alone, for the program ends
 _locked_out = 0  # threads that another process makes wait
@@ -89,7 +98,8 @@ class Connection(AbstractContextManager[sqlite3.Connection]):
         self._opener = opener
         self._path = path
         self._log = None if path is None else Path(f"{path}-wal")
-        self._files: tuple[_Identity, _Identity] = (None, None)  # the database, and its log
+        self._files: tuple[Identity, Identity] = (None, None)  # the database, and its log
+        self._descriptors: dict[int, Identity] = {}  # that SQLite has of them
         self._lock = new_lock()
         self._depth = 0  # how often the thread that has the lock is inside
         self._held = False  # by the thread that forks
@@ -103,13 +113,17 @@ class Connection(AbstractContextManager[sqlite3.Connection]):
         try:
             if self._path in _lost:
                 raise StoreError(f"the store {self._path} was in use when this process was forked")
-            if self._connection is not None and self._files[0] != _identity(self._path):
+            if is_broken(self._descriptors):
+                self._leave_descriptors()
+            if self._path in _taken:
+                raise StoreError(f"the program has closed what was open of the store {self._path}")
+            if self._connection is not None and self._files[0] != identity(self._path):
                 self._leave_file()
             if isinstance(self._connection, StoreConnection) and self._connection.is_outdated():
                 self.close()
             if self._connection is None:
-                self._connection = self._opener()
-            self._files = (_identity(self._path), _identity(self._log))
+                self._connection = self._open()
+            self._files = (identity(self._path), identity(self._log))
         except BaseException:
             self.__exit__()
             raise
@@ -119,12 +133,40 @@ class Connection(AbstractContextManager[sqlite3.Connection]):
         self._depth -= 1
         self._lock.release()
 
+    def _open(self) -> sqlite3.Connection:
+        before = descriptors_of(self._path, self._log)
+        connection = self._opener()
+        now = descriptors_of(self._path, self._log)
+        self._descriptors = {one: what for one, what in now.items() if one not in before}
+        return connection
+
     def close(self) -> None:
         """Close it; the next use opens it again."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+                self._descriptors = {}
+
+    def _leave_descriptors(self) -> None:
+        """Let go of descriptors that the program has closed, as daemons and faults do.
+
+        If other files of the program have them now, even closing the connection would write there,
+        and SQLite shares what it knows of a file with every other connection of the process.
+        """
+        taken = are_taken(self._descriptors)
+        if taken and self._path is not None:
+            _taken.add(self._path)
+        for one in [one for one in _connections if one._path == self._path]:
+            if one._lock.acquire(False):  # else it is used, and finds out itself
+                try:
+                    if taken:
+                        keep_for_ever(one._connection)
+                        one._connection, one._descriptors = None, {}
+                    else:
+                        one.close()
+                finally:
+                    one._lock.release()
 
     def before_fork(self) -> None:
         """Wait until it is not used, close it, and let nobody else use it before the fork."""
@@ -161,7 +203,7 @@ class Connection(AbstractContextManager[sqlite3.Connection]):
     def _leave_file(self) -> None:
         """Somebody deleted or replaced the file: what is there next must not inherit its log."""
         self.close()
-        if self._log is not None and _identity(self._log) == self._files[1] is not None:
+        if self._log is not None and identity(self._log) == self._files[1] is not None:
             for left in (self._log, Path(f"{self._path}-shm")):
                 left.unlink(missing_ok=True)
 
@@ -214,17 +256,6 @@ class StoreConnection(WatchedConnection):
 
 
 _T = TypeVar("_T")
-_Identity: TypeAlias = "tuple[int, int] | None"
-
-
-def _identity(path: Path | None) -> _Identity:
-    if path is None:
-        return None
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def connect(database: str, uri: bool = False) -> StoreConnection:

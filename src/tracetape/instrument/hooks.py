@@ -64,7 +64,8 @@ def _wrap_process_response(
         if call is not None and is_on():
             call.response = kwargs.get("response")
 
-    if inspect.iscoroutinefunction(original):  # of async clients; not yet in openai 1.0
+    # Of async clients; not yet in openai 1.0.
+    if inspect.iscoroutinefunction(inspect.unwrap(original)):
 
         async def process_response_async(*args: Any, **kwargs: Any) -> Any:
             note(kwargs)

@@ -118,6 +118,7 @@ def _inherited(owner: type, method: str, original: Callable[..., Any]) -> Callab
     A mock, or another library, may have replaced the method of the base class by then.
     """
 
+    @functools.wraps(original)  # so that a wrapper sees what kind of function it is
     def inherited(*args: Any, **kwargs: Any) -> Any:
         if not args or not isinstance(args[0], owner):
             return original(*args, **kwargs)

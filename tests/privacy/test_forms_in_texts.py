@@ -41,6 +41,9 @@ SENTENCES = (
         "mysql -p$P db",
     ),
     *("if (token := read()):", "password := password", "connect with mysql, then -p"),
+    *("{'password': ['This field is required.']}", '{"password": ["blank", "is too short"]}'),
+    *("{'password': ['min length is 8', 'required field']}", "missing secrets: ['OPENAI_API_KEY']"),
+    *("no credentials: ['user', 'login']", "{'password': ['Enter at least 8 characters.']}"),
 )
 
 
@@ -88,6 +91,18 @@ FORMS = (
     ("mysql -u root -pabc db", "mysql -u root -p* db"),
     ("['mysqldump', '-pabc', 'db']", "['mysqldump', '-p*', 'db']"),
     ("redis-cli -h x -a abc ping", "redis-cli -h x -a * ping"),
+    ("{'password': ['abc'], 'user': ['ada']}", "{'password': ['*'], 'user': ['ada']}"),
+    ('{"passwords": ["abc", "a b", null]}', '{"passwords": ["*", "*", null]}'),
+    ("{'api_key': ('abc',)}", "{'api_key': ('*',)}"),
+    ("password=[Secret('abc'), b'd']", "password=[Secret('*'), b'*']"),
+    ("{'Authorization': ['Bearer abc'], 'n': 1}", "{'Authorization': ['*'], 'n': 1}"),
+    (
+        "{'password': {'type': 'plain', 'value': 'abc'}}",
+        "{'password': {'type': 'plain', 'value': '*'}}",
+    ),
+    ('"{\\"password\\": [\\"abc\\", \\"d\\"]}"', '"{\\"password\\": [\\"*\\", \\"*\\"]}"'),
+    ('b\'{"password":"abc"}\'', 'b\'{"password":"*"}\''),
+    ("b'user=ada&password=abc'", "b'user=ada&password=*'"),
     (
         "<a>&lt;password&gt;abc&lt;/password&gt;</a>",
         "<a>&lt;password&gt;*&lt;/password&gt;</a>",
@@ -126,6 +141,11 @@ LISTS: tuple[tuple[Any, Any], ...] = (
     ([["x-api-key", "abc"], ["accept", "*"]], [["x-api-key", MARK], ["accept", "*"]]),
     ([{"name": "Cookie", "value": "a=b"}], [{"name": "Cookie", "value": MARK}]),
     ([{"name": "colour", "value": "red"}], [{"name": "colour", "value": "red"}]),
+    (
+        [{"Name": "DB_PASSWORD", "Value": "abc"}, {"Key": "colour", "Value": "red"}],
+        [{"Name": "DB_PASSWORD", "Value": MARK}, {"Key": "colour", "Value": "red"}],
+    ),
+    ([{"HEADER": "Cookie", "VALUE": "a=b"}], [{"HEADER": "Cookie", "VALUE": MARK}]),
     (["--password", "--verbose"], ["--password", "--verbose"]),
     (["password", "abc"], ["password", "abc"]),  # what a schema requires
 )

@@ -61,6 +61,21 @@ def test_logins_among_arguments_and_results_are_not_written(store_path: Path) ->
         assert word.encode() in data, word
 
 
+def test_settings_as_other_libraries_write_them_are_not_written(store_path: Path) -> None:
+    """Environment variables of boto3, a body in bytes, and a form's fields in an exception."""
+    variable = {"Name": "DB_PASSWORD", "Value": f"{SECRET}-1"}
+    body = json.dumps({"password": f"{SECRET}-2"}).encode()
+    connect({"environment": [variable], "body": body}, {}, "")
+    with suppress(ValueError), tracetape.start_span("by hand", attributes={"body": body}):
+        tracetape.update_current_trace(tags={"body": str(body)}, metadata={"body": repr(body)})
+        raise ValueError({"password": [f"{SECRET}-3"], "api_key": {"value": f"{SECRET}-4"}})
+
+    data = written(store_path)
+
+    assert SECRET.encode() not in data
+    assert b"DB_PASSWORD" in data
+
+
 def test_errors_of_drivers_are_not_written_with_the_login(store_path: Path) -> None:
     """Neither in the status nor in the event, its stack included."""
     with suppress(ConnectionError), tracetape.start_span("query"):

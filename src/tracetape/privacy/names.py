@@ -9,6 +9,7 @@ __all__ = [
     "MARK",
     "is_credential",
     "is_credential_header",
+    "is_key_of_login",
     "is_login",
     "is_secret",
     "is_secret_in_query",
@@ -126,6 +127,11 @@ def _tells(name: str, value: str) -> bool:
 def is_login(name: str) -> bool:
     """Whether a list of two texts with this name is a user and a password."""
     return name.lower() in _LOGINS
+
+
+def is_key_of_login(name: str) -> bool:
+    """Whether a field of a credential's is the credential itself, as ``value`` is."""
+    return name.lower() in _IN_LOGINS
 
 
 def is_secret_in_query(name: str, value: str, *, doubtful: bool = False) -> bool:

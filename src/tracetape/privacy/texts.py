@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from tracetape.privacy.brackets import quoted_in_bracket
 from tracetape.privacy.names import is_secret, may_be_secret
+from tracetape.privacy.prose import IN_PROSE, NOTHING, STATE, is_name_again
 from tracetape.privacy.shapes import without_secrets
 from tracetape.privacy.urls import clean_text
 
@@ -40,11 +42,6 @@ _SHORT_RUN = re.compile(r"[^\s\"'&;,\\]{1,200}")
 _OPENING = "([{<"
 _CLOSING = ")]}>"
 _ENDS = ",;\r\n\"'\\"  # of what has a name, after a colon
-# No values: nothing, a flag, a placeholder.
-_NOTHING = re.compile(
-    r"(?:(?:None|True|False|null|NULL|nil|true|false|undefined|\.\.\.|…|\*+|%s)"
-    r"(?=[.:]?(?:[\s\"'&;,)\]}>\\]|$))|<[^<>\r\n]{0,100}>|\$\{[^{}\r\n]{0,100}\}|%\(\w{0,60}\)s)"
-)
 _TYPE = re.compile(r"(?:str|string|bytes|int|bool|object|Any|SecretStr)(?!\w)")
 # A variable, a call, or an item of a mapping.
 _CODE = re.compile(
@@ -54,28 +51,6 @@ _CODE = re.compile(
 _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?(?![^\s\"'&;,)\]}>\\])")
 _JSON_NUMBER = re.compile(r"-?\d{1,400}(?:\.\d{1,400})?(?:[eE][+-]?\d{1,4})?(?=[\s,}\]\\]|$)")
 _PLURALS = ("keys", "credentials", "secrets", "passwords", "cookies")
-# The state of a credential, after a colon or an option, is not one.
-_STATES = (
-    *("absent", "accepted", "bad", "blank", "changed", "confidential", "default", "denied"),
-    *("disabled", "empty", "enabled", "encrypted", "error", "expired", "failed", "failure"),
-    *("forbidden", "found", "given", "hidden", "incorrect", "invalid", "mandatory", "masked"),
-    *("missing", "needed", "no", "none", "not", "nothing", "ok", "okay", "optional", "present"),
-    *("provided", "redacted", "refused", "rejected", "required", "revoked", "rotated", "sensitive"),
-    *("set", "stored", "supported", "timeout", "too", "unauthorised", "unauthorized"),
-    *("unavailable", "unchanged", "undefined", "unknown", "unset", "unsupported", "updated"),
-    *("valid", "wrong", "yes"),
-)
-# What comes after the name of an option in a sentence.
-_PROSE = (
-    *("a", "an", "and", "are", "argument", "as", "asks", "at", "but", "by", "can", "cannot"),
-    *("does", "expects", "flag", "for", "from", "has", "if", "in", "instead", "is", "it", "may"),
-    *("must", "needs", "of", "on", "option", "or", "parameter", "requires", "reads", "should"),
-    *("so", "switch", "takes", "that", "the", "then", "there", "to", "twice", "unless", "value"),
-    *("was", "were", "when", "where", "which", "will", "with", "without", "you"),
-)
-_END_OF_WORD = r"(?=[.:!?]*(?:[\s\"',;)\]}\\]|$))"
-_STATE = re.compile(rf"(?i:{'|'.join(_STATES)}){_END_OF_WORD}")
-_IN_PROSE = re.compile(rf"(?i:{'|'.join((*_STATES, *_PROSE))}){_END_OF_WORD}")
 # `--name value`, and `'--name', 'value'` of a list of arguments.
 _OPTION = re.compile(
     r"(?<![\w-])-{1,2}(?P<name>[A-Za-z][\w.-]{1,63})"
@@ -179,7 +154,7 @@ def _without_given(found: re.Match[str], mark: str) -> str:
         return found[0]
     kind = "quoted" if found["quoted"] else "word"
     value = found[kind]
-    if _NOTHING.match(value) or _IN_PROSE.match(value) or _ALGORITHM.match(value):
+    if NOTHING.match(value) or IN_PROSE.match(value) or _ALGORITHM.match(value):
         return found[0]
     start, end = (place - found.start() for place in found.span(kind))
     return f"{found[0][:start]}{mark}{found[0][end:]}"
@@ -187,7 +162,7 @@ def _without_given(found: re.Match[str], mark: str) -> str:
 
 def _is_no_password(found: re.Match[str]) -> bool:
     value = found["value"]
-    return _IN_PROSE.match(value) is not None or not is_password(value)
+    return IN_PROSE.match(value) is not None or not is_password(value)
 
 
 def _is_no_credential(found: re.Match[str]) -> bool:
@@ -201,7 +176,7 @@ def _without(
 
     def cleaned(found: re.Match[str]) -> str:
         value = found["value"]
-        if value.startswith(mark) or _NOTHING.match(value.strip()) or stays(found):
+        if value.startswith(mark) or NOTHING.match(value.strip()) or stays(found):
             return found[0]
         return text[found.start() : found.start("value")] + mark
 
@@ -231,11 +206,11 @@ def _argument(name: str, text: str, start: int) -> tuple[int, int] | None:
         span = quoted.span(quoted.lastgroup or 0)
     else:
         found = _ARGUMENT.match(text, start)
-        if found is None or _NOTHING.match(text, start) or _IN_PROSE.match(text, start):
+        if found is None or NOTHING.match(text, start) or IN_PROSE.match(text, start):
             return None
         span = found.span()
     value = text[span[0] : span[1]]
-    if not is_secret(name, value) or not value.strip("*") or _is_name_again(name, value):
+    if not is_secret(name, value) or not value.strip("*") or is_name_again(name, value):
         return None
     return span
 
@@ -260,6 +235,11 @@ def _without_named(text: str, mark: str) -> str:
         if span is not None:
             left += [text[done : span[0]], _in_json(text, at, span, mark)]
             done = span[1]
+            continue
+        for span in quoted_in_bracket(name, text, at):
+            if text[span[0] : span[1]] != mark:
+                left += [text[done : span[0]], mark]
+                done = span[1]
     return "".join([*left, text[done:]]) if left else text
 
 
@@ -285,7 +265,7 @@ def _value(name: str, text: str, at: int, mark: str) -> tuple[int, int] | None:
         value = text[span[0] : span[1]]
         if value == mark or not value.strip("*") or not is_secret(name, value):
             return None
-        return None if quoted["call"] and _is_name_again(name, value) else span
+        return None if quoted["call"] and is_name_again(name, value) else span
     if is_arrow:  # of a function, perhaps
         return None
     if not is_secret(name, "a"):  # the value tells
@@ -300,21 +280,14 @@ def _value(name: str, text: str, at: int, mark: str) -> tuple[int, int] | None:
 
 def _stays(name: str, text: str, at: int, start: int) -> bool:
     """Whether there is no value at `start`, but a placeholder, a count or a piece of a program."""
-    if _NOTHING.match(text, start):
+    if NOTHING.match(text, start):
         return True
-    if text[at] == ":" and _STATE.match(text, start):
+    if text[at] == ":" and STATE.match(text, start):
         return True
     if name.lower().endswith("s") and _NUMBER.match(text, start):
         return True
     code = _CODE.match(text, start)
-    return code is not None and (bool(code["call"]) or _is_name_again(name, code["word"]))
-
-
-def _is_name_again(name: str, word: str) -> bool:
-    """As in `api_key=key`, `password=self._password` and `api_key=getenv("OPENAI_API_KEY")`."""
-    pair = (one.lower().replace("-", "_").rpartition(".")[2] for one in (name, word))
-    short, long = sorted(pair, key=len)
-    return len(short) > 1 and (short == long or long.endswith("_" + short.lstrip("_")))
+    return code is not None and (bool(code["call"]) or is_name_again(name, code["word"]))
 
 
 def _unquoted(lower: str, text: str, at: int, start: int) -> tuple[int, int] | None:
@@ -326,7 +299,7 @@ def _unquoted(lower: str, text: str, at: int, start: int) -> tuple[int, int] | N
         found = _LINE.match(text, start)
     elif sign == "=":
         found = _BRACED.match(text, start)
-        if found is not None and _is_name_again(lower, found["value"]):
+        if found is not None and is_name_again(lower, found["value"]):
             return None
     if found is not None:
         return found.span("value")

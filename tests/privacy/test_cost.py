@@ -84,6 +84,7 @@ HOSTILE = {
     "headers": "authorization:a_",
     "escaped quotes": 'token=\\"',
     "open quotes": "token='\\",
+    "keys behind names": "api key a1_",
     "open lists": "password=['",
     "lists": "password=['is so', 'a' ",
     "open dictionaries": "password={'value':'",

@@ -43,6 +43,8 @@ SENTENCES = (
     *("if (token := read()):", "password := password", "connect with mysql, then -p"),
     *("{'password': ['This field is required.']}", '{"password": ["blank", "is too short"]}'),
     *("{'password': ['min length is 8', 'required field']}", "missing secrets: ['OPENAI_API_KEY']"),
+    *("the api key OPENAI_API_KEY_2 is not set", "password => password.length > 8"),
+    *("secret => sha256(secret)", "api key management-and-rotation", "[secrets] => Array"),
     *("no credentials: ['user', 'login']", "{'password': ['Enter at least 8 characters.']}"),
 )
 
@@ -91,6 +93,8 @@ FORMS = (
     ("mysql -u root -pabc db", "mysql -u root -p* db"),
     ("['mysqldump', '-pabc', 'db']", "['mysqldump', '-p*', 'db']"),
     ("redis-cli -h x -a abc ping", "redis-cli -h x -a * ping"),
+    ("{api_key => abc-123}", "{api_key => *}"),
+    ("[password] => swordfish", "[password] => *"),
     ("{'password': ['abc'], 'user': ['ada']}", "{'password': ['*'], 'user': ['ada']}"),
     ('{"passwords": ["abc", "a b", null]}', '{"passwords": ["*", "*", null]}'),
     ("{'api_key': ('abc',)}", "{'api_key': ('*',)}"),
@@ -121,6 +125,8 @@ def test_a_value_behind_its_name_is_hidden(text: str, left: str) -> None:
     ("text", "left"),
     [
         ("The password is hunter2.", "The password is *."),
+        ("401 for apikey abcd-efgh-1234-ijkl!", "401 for apikey *"),
+        ("no account has (api_key) 'abcd1234efgh5678'", "no account has (api_key) '*'"),
         ("his password was: 'swordfish'", "his password was: '*'"),
         ("the api key is a1b2c3 and the user is ada", "the api key is * and the user is ada"),
         ("the token is abcdefgh12345678, he said", "the token is *, he said"),

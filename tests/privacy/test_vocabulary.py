@@ -33,6 +33,7 @@ CREDENTIALS = (
     *("credential", "google_credentials", "account_key", "secret_access_key", "SECRET_ACCESS_KEY"),
     *("OPENAI_API_KEY_2", "api_keys", "passwords", "secrets", "signing_key", "encryption_key"),
     *("master_key", "private_key_pem", "connection_string", "conn_str", "db_pass", "hf_token"),
+    *("password_confirm", "passwordConfirmation", "hmac_key", "otp", "totp", "mfa_code"),
     *("DATABRICKS_TOKEN", "github_token", "bot_token", "sas_token", "passcode", "auth_key"),
 )
 ORDINARY = (
@@ -47,6 +48,7 @@ ORDINARY = (
     *("bypass", "compass", "first_pass", "passage", "sync_token", "cursor_token", "sort_keys"),
     *("secret_santa", "secretariat", "cookie_policy", "authenticated", "authored", "public_keys"),
     *("private_key_id", "access_key_id", "keyboard", "api_key_required", "password_length"),
+    *("password_hint", "confirmed", "hotpot", "stop", "hmac", "otp_sent_at", "desktop"),
     *("safety_identifier", "service_tier", "code", "name", "valid_token", "monkey", "turkey"),
 )
 
@@ -83,6 +85,17 @@ def test_any_other_token_is_told_by_its_value() -> None:
     assert not is_secret("pad_token", "<pad>")
     for name in ("next_page_token", "nextPageToken", "continuation_token", "sync_token"):
         assert not is_secret(name, value)
+
+
+def test_several_tokens_are_known_by_their_values() -> None:
+    """If all of them look like keys: those of a language are words."""
+    keys = ["HRTOK1234567890abcdef", "HRTOK0987654321fedcba"]
+    for value in (keys, {"ada": keys[0]}):
+        cleaned = clean_said_fields({"a": {"tokens": value}}, [])
+        assert not [key for key in keys if key in json.dumps(cleaned)]
+        assert may_hold_credentials(json.dumps({"tokens": value}, separators=(",", ":")).encode())
+    words = {"tokens": [" Paris", keys[0]], "max_tokens": [1], "stop_tokens": []}
+    assert clean_said_fields({"a": words}, []) == {"a": words}
 
 
 def test_pwd_is_a_password_unless_it_is_a_folder() -> None:

@@ -19,7 +19,7 @@ _ITEM = re.compile(
     r"|\\{1,8}[\"'](?P<escaped>[^\"'\\\r\n]*)\\{1,8}[\"'])\)?"
 )
 _COLON = re.compile(r"\s{0,8}:\s{0,8}")  # behind a key
-_OTHER = re.compile(r"[\w.+-]{1,64}")  # the value of a key that is no text
+_OTHER = re.compile(r"[\w.+-]{1,64}")  # the value of a key, if it is not a text
 _COMMA = re.compile(r"\s{0,8},\s{0,64}")
 _TELLING = re.compile(r"[^\d!#$%^*]*[\d!#$%^*]")
 _PLURALS = ("keys", "credentials", "secrets", "passwords", "cookies")

@@ -13,6 +13,7 @@ from tracetape.privacy.names import (
     is_credential_header,
     is_login,
     is_secret,
+    is_telling,
     may_be_secret,
 )
 from tracetape.privacy.shapes import without_secrets
@@ -32,9 +33,12 @@ _CONTENT = frozenset(
 )
 _NAMED_BY_USERS = frozenset({"properties", "patternProperties", "$defs", "definitions"})
 _SCHEMA = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum"})
-# What names the text next to it, and that text: boto3 and .NET write them with capitals.
-_NAMES = ("name", "key", "header", "Name", "Key", "Header", "NAME", "KEY", "HEADER")
-_VALUES = ("value", "Value", "VALUE")
+# What names the text next to it, by what that text has as its own: boto3 writes capitals.
+_NAMES = {
+    "value": ("name", "key", "header"),
+    "Value": ("Name", "Key", "Header"),
+    "VALUE": ("NAME", "KEY", "HEADER"),
+}
 _HEADER_OPTIONS = frozenset({"-H", "--header"})  # of curl
 _USER_OPTIONS = frozenset({"-u", "--user"})  # of curl: user, colon, password
 _URLS = frozenset({"server_url", "base_url"})
@@ -77,7 +81,12 @@ def _is_doubtful(name: bytes) -> bool:
     if b"\\" in name:
         return not name.endswith(b"\\")  # an escaped letter; at its end: a name within a text
     key = name.decode("utf-8", "replace")
-    return may_be_secret(key) or key in _URLS or key in (_SERVERS, _HEADERS, *_VALUES)
+    return (
+        may_be_secret(key)
+        or _names_tokens(key)
+        or key in _URLS
+        or key in (_SERVERS, _HEADERS, *_NAMES)
+    )
 
 
 def clean_fields(value: Any, found: list[str], mark: str = MARK, *, shapes: bool = False) -> Any:
@@ -124,8 +133,9 @@ def _walk(value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) 
             if cleaned is not item:
                 new = dict(value) if new is None else new
                 new[key] = cleaned
-        label = "value" if "value" in value else _value_by_name(value)
-        if label is not None and (name := _named_beside(value, label)) is not None:
+        # Asked of each dictionary: a loop takes three times as long.
+        label = "value" if "value" in value else "Value" if "Value" in value else "VALUE"
+        if (name := _named_beside(value, label)) is not None:
             said = value[label]
             if said != mark and is_secret(name, said):
                 new = dict(value) if new is None else new
@@ -151,17 +161,15 @@ def _walk(value: Any, above: str, found: list[str], mark: str, shaped: _Shaped) 
     return value if new is None else new
 
 
-def _value_by_name(value: dict[str, Any]) -> str | None:
-    # Asked of each dictionary: a loop takes three times as long.
-    return "Value" if "Value" in value else "VALUE" if "VALUE" in value else None
-
-
 def _named_beside(value: dict[str, Any], label: str) -> str | None:
     """The name of the text at `label`, as in ``{"name": "Authorization", "value": "…"}``."""
-    if not isinstance(value[label], str):
+    if not isinstance(value.get(label), str):
         return None
-    names = (value.get(one) for one in _NAMES)
-    return next((one for one in names if isinstance(one, str) and may_be_secret(one)), None)
+    for one in _NAMES[label]:
+        name = value.get(one)
+        if isinstance(name, str) and may_be_secret(name):
+            return name
+    return None
 
 
 def _is_pair(value: Any) -> bool:
@@ -230,6 +238,8 @@ def _field(key: str, value: Any, above: str, found: list[str], mark: str, shaped
             return _hidden(value, found, mark)
         if len(value) == 2 and isinstance(value, list) and is_login(key):
             return [value[0], _hidden(value[1], found, mark)]
+        if _names_tokens(key) and _are_tokens(value):
+            return _hidden(value, found, mark)
         return _walk(value, key, found, mark, shaped)
     return value
 
@@ -237,6 +247,18 @@ def _field(key: str, value: Any, above: str, found: list[str], mark: str, shaped
 def _text(value: str, found: list[str], mark: str, shaped: _Shaped) -> str:
     value = clean_value(value, found, mark)
     return value if shaped is None else shaped(value, mark)
+
+
+@lru_cache(maxsize=4096)
+def _names_tokens(key: str) -> bool:
+    """Whether a list or a dictionary of this name may be of tokens that log somebody in."""
+    return key.lower().endswith(("tokens", "jwts", "bearers"))
+
+
+def _are_tokens(value: Any) -> bool:
+    """Whether all look so: those of a language do not."""
+    items = value.values() if isinstance(value, dict) else value
+    return bool(value) and all(isinstance(one, str) and is_telling(one) for one in items)
 
 
 def _is_schema(value: Any) -> bool:

@@ -24,7 +24,7 @@ _SEPARATORS = re.compile(r"[^a-z0-9]+")
 _KEYS = (
     *("api", "access", "accesstoken", "secret", "private", "subscription", "account", "signing"),
     *("encryption", "master", "auth", "authentication", "ssh", "webhook", "deploy", "license"),
-    "shared",
+    *("shared", "hmac", "fernet"),
 )
 _TOKENS = (
     *("access", "auth", "authorization", "bearer", "refresh", "security", "session", "api"),
@@ -38,10 +38,11 @@ _ENDS = (
     *(f"{kind}pass" for kind in _PASSES),
     *("apikeys", "accesskeys", "secretkeys", "privatekeys"),
     *("authorization", "password", "passwords", "passwd", "passphrase", "passcode"),
+    *(f"password{again}" for again in ("confirm", "confirmation", "repeat", "again", "retype")),
     *("secret", "secrets", "cookie", "cookies", "credential", "credentials"),
     *("clientassertion", "codeverifier", "connectionstring", "connstr"),
 )
-_WHOLE = frozenset({"assertion"})
+_WHOLE = frozenset({"assertion", "otp", "totp", "otpcode", "totpcode", "mfacode"})
 _DIGITS = "0123456789"  # "OPENAI_API_KEY_2"
 # Too short to be distinguished from the end of a word, as in "valid token" or "pad_token".
 _SHORT = re.compile(r"(?:.*[_.-])?(?:id|ad|hf)[_-]?token", re.DOTALL)

@@ -8,7 +8,7 @@ __all__ = ["IN_PROSE", "NOTHING", "STATE", "is_name_again", "is_prose"]
 
 # No values: nothing, a flag, a placeholder.
 NOTHING = re.compile(
-    r"(?:(?:None|True|False|null|NULL|nil|true|false|undefined|\.\.\.|…|\*+|%s)"
+    r"(?:(?:None|True|False|null|NULL|nil|true|false|undefined|Array|\.\.\.|…|\*+|%s)"
     r"(?=[.:]?(?:[\s\"'&;,)\]}>\\]|$))|<[^<>\r\n]{0,100}>|\$\{[^{}\r\n]{0,100}\}|%\(\w{0,60}\)s)"
 )
 # The state of a credential, after a colon or an option, is not one.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from tracetape.privacy.brackets import quoted_in_bracket
-from tracetape.privacy.names import is_secret, may_be_secret
+from tracetape.privacy.names import is_credential, is_secret, is_telling, may_be_secret
 from tracetape.privacy.prose import IN_PROSE, NOTHING, STATE, is_name_again
 from tracetape.privacy.shapes import without_secrets
 from tracetape.privacy.urls import clean_text
@@ -17,6 +17,7 @@ __all__ = ["clean_said", "is_password"]
 _WORDS = (
     *("key", "token", "auth", "pass", "secret", "cookie", "credential", "assertion", "verifier"),
     *("connectionstring", "connection_string", "connstr", "conn_str", "pwd", "jwt", "bearer"),
+    *("otp", "mfa"),
 )
 # What comes between a name and its value, as in "name=", "name := ", "name: ", "'name': " and
 # "('name', ".
@@ -77,6 +78,11 @@ _NAMED = (
     *("password", "passphrase", "passcode", "passwd", "token", "secret"),
     *(f"{kind}{blank}key" for kind in ("api", "access", "secret") for blank in ("", " ", "_", "-")),
 )
+# `apikey value` without a sign between, where the value looks like one.
+_BARE = re.compile(
+    r"(?i:\b(?:\w{1,40}_)?(?:api|access|secret)[ _-]?key)\)?[ \t]{1,4}[\"'`]?"
+    r"(?P<value>[^\s\"'`&;,()\[\]{}<>\\=:]{16,4096})"
+)
 _ALGORITHM = re.compile(
     r"(?i:sha|md\d|aes|rsa|base\d|utf|pbkdf|bcrypt|argon|scrypt|hmac|rot\d|oauth|http)[\w.-]{0,40}\Z"
 )
@@ -136,6 +142,8 @@ def clean_said(text: str, mark: str) -> str:
             text = _without_values(_ENV, text, mark)
         if " is" in lower or " was" in lower:
             text = _IS.sub(lambda found: _without_given(found, mark), text)
+        if "key" in lower:
+            text = _without(_BARE, _is_no_key, text, mark)
     if "-u" in text:
         text = _without(_USER, _is_no_password, text, mark)
     if any(client in lower for client in _CLIENTS):
@@ -163,6 +171,10 @@ def _without_given(found: re.Match[str], mark: str) -> str:
 def _is_no_password(found: re.Match[str]) -> bool:
     value = found["value"]
     return IN_PROSE.match(value) is not None or not is_password(value)
+
+
+def _is_no_key(found: re.Match[str]) -> bool:
+    return not is_telling(found["value"]) or is_credential(found["value"])
 
 
 def _is_no_credential(found: re.Match[str]) -> bool:
@@ -266,8 +278,11 @@ def _value(name: str, text: str, at: int, mark: str) -> tuple[int, int] | None:
         if value == mark or not value.strip("*") or not is_secret(name, value):
             return None
         return None if quoted["call"] and is_name_again(name, value) else span
-    if is_arrow:  # of a function, perhaps
-        return None
+    if is_arrow and not text[max(0, at - 9) : at].rstrip().endswith(
+        "]"
+    ):  # of a function, perhaps, unless PHP prints an array
+        word = None if _stays(name, text, at, start) else _WORD.match(text, start)
+        return word.span("value") if word and is_secret(name, word["value"]) else None
     if not is_secret(name, "a"):  # the value tells
         word = _WORD.match(text, start)
         return word.span("value") if word and is_secret(name, word["value"]) else None

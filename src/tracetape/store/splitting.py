@@ -109,6 +109,9 @@ def _choices(value: Any) -> list[Piece]:
     """
     if type(value) is not list or not all(type(choice) is dict for choice in value):
         return []
+    data = dumps(value)
+    if len(data) < _SPLIT:  # as short as what is not taken apart at all
+        return [data]
     pieces: list[Piece] = []
     before = b"["
     for number, choice in enumerate(value):

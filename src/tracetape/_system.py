@@ -14,13 +14,14 @@ from collections.abc import Callable
 from importlib.machinery import BuiltinImporter
 from types import BuiltinFunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 if TYPE_CHECKING:
     from threading import Thread
 
 __all__ = [
     "Bell",
+    "holds_a_lock",
     "is_green",
     "is_own_thread",
     "lasting_lock",
@@ -77,8 +78,22 @@ def wall_clock_ns() -> int:
     return int(_time.time_ns())
 
 
-# Reentrant, as a finaliser that runs inside may need the lock that its thread holds.
-new_lock: Callable[[], Any] = _threads.RLock
+_locks: set[ref[Any]] = set()
+
+
+def new_lock() -> Any:
+    """A reentrant lock, as a finaliser that runs inside may need the lock that its thread holds."""
+    lock = _threads.RLock()
+    _locks.add(ref(lock, _locks.discard))
+    return lock
+
+
+def holds_a_lock() -> bool:
+    """Whether this thread is where a finaliser must wait for no other thread of tracetape's."""
+    locks = [one() for one in list(_locks)]
+    return any(lock is not None and lock._is_owned() for lock in locks)
+
+
 this_thread: Callable[[], int] = _threads.get_ident
 
 _lasting: WeakSet[Any] = WeakSet()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
+from tracetape._forks import RECORDERS, at_fork
 from tracetape._system import perf_counter_ns
 from tracetape.capture import encode
 from tracetape.diagnostics import guarded_method, internal_error
@@ -30,6 +30,7 @@ from tracetape.instrument.unread import (
 )
 from tracetape.live.live_span import LiveSpan
 from tracetape.live.running_span import read_late
+from tracetape.recorder.lifecycle import at_end
 
 __all__ = ["Call", "calling", "end_streams", "open_streams"]
 
@@ -41,6 +42,7 @@ Rest: TypeAlias = Callable[["Call"], tuple[Any, bool]]
 calling: ContextVar[Call | None] = ContextVar("tracetape_call", default=None)
 # The calls whose answers are streams, or bodies that the user reads.
 open_streams: WeakSet[Call] = WeakSet()
+at_fork(RECORDERS, in_child=open_streams.clear)  # they are the parent's to end
 
 
 class Call:
@@ -189,6 +191,7 @@ class Call:
     def streaming(self) -> None:
         """Its end is the user's to reach: if the program ends before, what came is kept."""
         open_streams.add(self)
+        self._span._trace.sink.may_stay_open(self._span)
 
     def reads_at_end(self, rest: Rest) -> None:
         """Read the answer when the call ends, however it ends."""
@@ -391,7 +394,7 @@ class Call:
             self.ended("abandoned")
 
 
-@atexit.register  # after the recorder's own, and so run before it
+@at_end
 def end_streams() -> None:
     """End the streams that the program has not read to their end."""
     for call in list(open_streams):

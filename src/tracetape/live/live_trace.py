@@ -49,6 +49,9 @@ class SpanSink(Protocol):
     def grown(self, span: LiveSpan, size: int) -> None:
         """Take note that an open span holds so many bytes more, or fewer."""
 
+    def may_stay_open(self, span: LiveSpan) -> None:
+        """Take note of an open span that the program may leave, as it may a stream."""
+
     def forget_oldest(self) -> None:
         """Let go of the oldest open spans, if too many are open."""
 

@@ -33,7 +33,10 @@ class Batch:
 
 
 def make_batch(
-    ended: list[LiveSpan], open_traces: Iterable[LiveTrace], shown: Container[int]
+    ended: list[LiveSpan],
+    open_traces: Iterable[LiveTrace],
+    shown: Container[int],
+    showing: Iterable[LiveSpan] = (),
 ) -> Batch:
     """A batch of `ended` spans, and of those that have been open for long.
 
@@ -41,6 +44,7 @@ def make_batch(
         ended: spans to write.
         open_traces: where to look for long-open spans.
         shown: ids of spans that were written as open before.
+        showing: spans to write as open, however short they have been.
 
     Returns:
         The updates; the ended spans of a trace that cannot be read are in `unreadable`.
@@ -51,8 +55,14 @@ def make_batch(
     opened = [span for trace in open_traces for span in _long_open(trace, shown)][:_MOST_OPENED]
     # A reader must be able to tell whose an unfinished trace is, and where in it a span belongs.
     known = set(map(id_of, opened))
+    asked = [s for s in showing if is_open(s) and id_of(s) not in known]
+    for span in asked:
+        by_trace.setdefault(trace_of(span), ([], []))
+    opened += [s for s in asked if id_of(s) not in shown]
+    known.update(map(id_of, asked))
     for trace, (ended_here, _) in by_trace.items():
-        opened += [s for s in _open_above(trace, ended_here, shown) if id_of(s) not in known]
+        below = [*ended_here, *(s for s in asked if trace_of(s) is trace)] if asked else ended_here
+        opened += [s for s in _open_above(trace, below, shown) if id_of(s) not in known]
     for span in opened:
         by_trace.setdefault(trace_of(span), ([], []))[1].append(span)
     batch = Batch(opened=opened)

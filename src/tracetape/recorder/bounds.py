@@ -70,6 +70,7 @@ class Bounds:
         self._hurry = Bell()
         self.dropped: set[int] = set()  # ids of traces
         self.shown: set[int] = set()  # ids of the spans written as open
+        self.showing: dict[int, LiveSpan] = {}  # those that are to be written as open next, by id
         self.failing = False  # the store's last answer was an error
         self.locked_out = False  # and that was: another process has it locked
         self.writing_since = 0.0  # when the worker began to write a batch; 0: it writes none

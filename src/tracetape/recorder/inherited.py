@@ -54,6 +54,11 @@ class Inherited:
         if id_of(span) not in self._parents:
             self._sink.grown(span, size)
 
+    def may_stay_open(self, span: LiveSpan) -> None:
+        """Tell the sink of it, if it is the child's."""
+        if id_of(span) not in self._parents:
+            self._sink.may_stay_open(span)
+
     def forget_oldest(self) -> None:
         """The sink's."""
         self._sink.forget_oldest()

@@ -12,7 +12,7 @@ from tracetape._forks import RECORDERS, at_fork
 from tracetape._lazy import loading
 from tracetape.diagnostics import internal_error
 
-__all__ = ["close_with_process", "watch"]
+__all__ = ["at_end", "close_with_process", "watch"]
 
 
 class _Closed(Protocol):
@@ -28,6 +28,7 @@ class _Recorder(_Closed, Protocol):
 
 
 _recorders: weakref.WeakSet[_Recorder] = weakref.WeakSet()
+_endings: list[Callable[[], None]] = []
 _looks = False  # when multiprocessing begins a child
 
 
@@ -53,6 +54,9 @@ def close_with_process(recorder: _Closed) -> bool | None:
             with loading:
                 from multiprocessing.util import Finalize
 
+            # What is left open ends before: a forked child has lost the exit handlers.
+            for number, action in enumerate(_endings):
+                Finalize(None, action, exitpriority=101 + number)
             Finalize(None, recorder.close, exitpriority=100)
         if "multiprocessing.util" in sys.modules:
             _look_when_it_begins()
@@ -61,6 +65,12 @@ def close_with_process(recorder: _Closed) -> bool | None:
         # Its children say this, then wait for the parent to kill them (`billiard.pool.Worker`).
         celery.worker_process_shutdown.connect(_close_all, weak=False)
     return is_killed
+
+
+def at_end(action: Callable[[], None]) -> Callable[[], None]:
+    """Call it when the process ends, before the recorders close, to end what is left open."""
+    _endings.append(action)
+    return atexit.register(action)  # after the recorders' own, and so run before it
 
 
 def _look_when_it_begins() -> None:
@@ -97,6 +107,8 @@ at_fork(RECORDERS, before=_each("before_fork"), in_child=_each("after_fork_in_ch
 
 
 def _close_all(**_signal: object) -> None:
+    for action in _endings:
+        action()
     for recorder in list(_recorders):
         recorder.close()
 

@@ -16,6 +16,7 @@ from tracetape.live.protection import concealed_values, protected, secrets_of_tr
 from tracetape.live.running_span import RunningSpan, frozen, read_ended, trace_of
 from tracetape.live.summary import has_failed, state_of
 from tracetape.media.extraction import without_media
+from tracetape.recorder.inherited import Inherited
 from tracetape.recorder.sums import new_sums
 from tracetape.recorder.surroundings import whereabouts
 from tracetape.store import TraceUpdate
@@ -108,7 +109,7 @@ def summarise(passage: Passage) -> None:
                 _summarise_ended(update, shown, details, trace)
                 return
             update.request_preview = details.request_preview or preview(shown.inputs)
-    if len(records) > len(ended):
+    if len(records) > len(ended) and not isinstance(trace.sink, Inherited):
         trace.shown = True
         metadata = {**whereabouts(), **details.metadata, **signs_of_life()}
         update.details = _with_metadata(details, metadata)

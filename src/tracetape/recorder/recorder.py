@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from tracetape._forks import look_for_fork
 from tracetape._lazy import loading
-from tracetape._system import is_green
+from tracetape._system import Bell, holds_a_lock, is_green, perf_counter
 from tracetape.diagnostics import log_rest
 from tracetape.live.live_span import LiveSpan
 from tracetape.live.live_trace import LiveTrace, TraceDetails
+from tracetape.live.running_span import id_of, trace_of
 from tracetape.recorder import lifecycle
 from tracetape.recorder.bounds import RecorderStats, runs_event_loop
 from tracetape.recorder.inherited import Inherited
@@ -113,19 +114,57 @@ class Recorder(WritingThread):
     def _root_ended(self) -> None:
         if self._may_be_killed:
             self.look_at_process()
-        worker = self._worker
-        # Nobody waits for a store that takes nothing.
-        if not self._at_once or self._is_held_up() or (worker is not None and worker.is_here()):
+        if not self._at_once or not self._may_wait():
             return
-        if worker is None:
+        if self._worker is None:
             if self._refused:
                 self._write_for_worker(None)
             return
-        if not self._wants_at_once and runs_event_loop():
-            self._hurry.ring()  # the loop goes on, and the trace is written next
-            self.wake.ring()
-            return
         self._flush(_AT_ONCE_SECONDS, _PATIENCE_SECONDS)
+
+    def _may_wait(self) -> bool:
+        """Whether this thread may wait for the worker; else that writes next, if it can."""
+        worker = self._worker
+        # Nobody waits for a store that takes nothing.
+        if self._is_held_up() or (worker is not None and worker.is_here()):
+            return False
+        # A finaliser may run wherever the worker waits for this thread; an event loop goes on.
+        if (
+            holds_a_lock()
+            or loading.is_here()
+            or (worker is not None and not self._wants_at_once and runs_event_loop())
+        ):
+            self._hurry.ring()
+            self.wake.ring()
+            return False
+        return True
+
+    def may_stay_open(self, span: LiveSpan) -> None:
+        """Take note of a span whose end is the user's to reach, as a stream's is.
+
+        A process that its parent kills may never end it: there it is written as open at once.
+        """
+        if self._worker is None and not self.ending:
+            self._start()  # the trace is one that a parent process has begun
+        if self._may_be_killed:
+            self.look_at_process()
+        if not self._is_killed or trace_of(span).held is not None:
+            return
+        number = id_of(span)
+        self.showing[number] = span
+        if not self._may_wait():
+            return
+        bell, deadline = Bell(), perf_counter() + _AT_ONCE_SECONDS
+        self._waiting.append(bell)
+        try:
+            while number in self.showing and self._worker is not None:
+                self._hurry.ring()
+                self.wake.ring()
+                bell.wait_here(0.1)
+                if self._is_held_up() or perf_counter() > deadline:
+                    break
+        finally:
+            self._waiting.remove(bell)
 
     def change(self, update: TraceUpdate) -> None:
         """Queue a change of a trace without spans: tags, metadata, its state."""

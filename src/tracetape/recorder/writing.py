@@ -35,6 +35,17 @@ _LONG_SECONDS, _SHORT_SECONDS = 0.3, 0.1
 
 def write_next(recorder: WritingThread) -> bool:
     """Write one batch; whether there was anything to write."""
+    showing = list(recorder.showing.values())
+    if not showing:
+        return _write_batch(recorder, showing)
+    try:
+        return _write_batch(recorder, showing)
+    finally:
+        for span in showing:
+            recorder.showing.pop(id_of(span), None)
+
+
+def _write_batch(recorder: WritingThread, showing: list[LiveSpan]) -> bool:
     recorder.forget_oldest()
     items = _take(recorder)
     spans = [item for item in items if isinstance(item, LiveSpan)]
@@ -45,10 +56,11 @@ def write_next(recorder: WritingThread) -> bool:
         dropped = [span for span in spans if trace_of(span).trace_id in recorder.dropped]
         spans = [span for span in spans if trace_of(span).trace_id not in recorder.dropped]
         live = [trace for trace in live if trace.trace_id not in recorder.dropped]
+        showing = [one for one in showing if trace_of(one).trace_id not in recorder.dropped]
         recorder.settle(dropped, "dropped_spans")
     batch = Batch()
     try:
-        batch = make_batch(spans, live, recorder.shown)
+        batch = make_batch(spans, live, recorder.shown, showing)
         if batch.unreadable:
             lost = set(map(id, batch.unreadable))
             spans = [span for span in spans if id(span) not in lost]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -15,6 +14,7 @@ from tracetape._forks import RECORDERS, at_fork
 from tracetape.capture import encode
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities import LiveSpan, NoOpSpan, SpanEvent
+from tracetape.recorder.lifecycle import at_end
 from tracetape.tracing.current import Current, current
 from tracetape.tracing.runtime import runtime
 
@@ -227,7 +227,7 @@ def _closed_with_the_outer(generator: AsyncGenerator[Any, Any]) -> None:
     """Do nothing: the outer generator closes this one."""
 
 
-@atexit.register  # after the recorder's own, and so run before it
+@at_end
 def end_generators() -> None:
     """End the spans of the generators that the program has not read to their end."""
     for run in list(_open):

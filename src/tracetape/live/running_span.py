@@ -320,7 +320,7 @@ def read_ended(span: RunningSpan) -> None:
 
 def frozen(span: RunningSpan) -> SpanRecord:
     """The record of a span; of an open one with what is known of its unread parts."""
-    record, unread = span._record, span._unread
+    unread, record = span._unread, span._record  # in this order: another thread may read it
     if unread is None:
         return record
     if record.end_time_ns is None:

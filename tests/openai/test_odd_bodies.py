@@ -41,6 +41,10 @@ def plain(client: OpenAI) -> Any:
     return client.chat.completions.create(**ASK)
 
 
+def dictionary(client: OpenAI) -> Any:
+    return client.post("/chat/completions", body=ASK, cast_to=object)
+
+
 def plain_raw(client: OpenAI) -> Any:
     return client.chat.completions.with_raw_response.create(**ASK).http_response.read()
 
@@ -183,3 +187,28 @@ def test_a_stream_of_remarks_only_is_no_answer(far_end: FarEnd, span: Callable[[
     raw(far_end.client())
     assert span().outputs is None
     assert span().get_attribute("tracetape.llm.stream_end") == "exhausted"
+
+
+@pytest.mark.parametrize("read", [plain, plain_raw, dictionary])
+def test_a_number_that_no_reader_of_json_keeps_is_text(
+    read: Read, far_end: FarEnd, span: Callable[[], Any]
+) -> None:
+    """As it is in a chunk of a stream; a number of 64 bits stays one."""
+    body = json.dumps({**COMPLETION, "seed": 10**29 + 7, "usage": {**USAGE, "id": 2**64 - 1}})
+    far_end.answers = [answer(body.encode(), JSON)]
+    read(far_end.client())
+    assert span().outputs["seed"] == str(10**29 + 7)
+    assert span().outputs["usage"]["id"] == 2**64 - 1
+
+
+@pytest.mark.parametrize("read", [plain, plain_raw, dictionary])
+def test_an_answer_that_is_a_list_is_kept_as_it_came(
+    read: Read, far_end: FarEnd, span: Callable[[], Any]
+) -> None:
+    """Google's endpoint wraps an error in one, with status 200."""
+    sent = [{"error": {"message": "API key expired", "code": 400, "status": "INVALID_ARGUMENT"}}]
+    far_end.answers = [answer(json.dumps(sent).encode(), JSON)]
+    read(far_end.client())
+    assert span().outputs == sent
+    assert span().status.status_code == SpanStatusCode.ERROR
+    assert "API key expired" in span().status.description

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -74,6 +74,36 @@ def test_settings_as_other_libraries_write_them_are_not_written(store_path: Path
 
     assert SECRET.encode() not in data
     assert b"DB_PASSWORD" in data
+
+
+class Point(NamedTuple):
+    """Of no credential's."""
+
+    x: int
+    y: int
+
+
+class Login(NamedTuple):
+    """As many settings are kept."""
+
+    user: str
+    password: str
+
+
+def test_a_named_tuple_with_a_login_keeps_the_names_that_hide_it(store_path: Path) -> None:
+    """Any other is a list, as in MLflow; also where a value needs the slow path."""
+    login = Login("ada", f"{SECRET}-tuple")
+    for odd in (1.5, float("nan"), 1 << 70):
+        with tracetape.start_span("by hand") as span:
+            span.set_inputs({"login": login, "odd": odd, "at": Point(1, 2)})
+
+    data = written(store_path)
+
+    assert SECRET.encode() not in data
+    for trace in tracetape.search_traces(return_type="list"):
+        inputs = trace.data.spans[0].inputs
+        assert inputs["login"] == {"user": "ada", "password": "[REDACTED]"}
+        assert inputs["at"] == [1, 2]
 
 
 def test_errors_of_drivers_are_not_written_with_the_login(store_path: Path) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "UnencodableError",
     "convert",
     "is_sentinel",
+    "names_are_kept_by",
     "text_of",
     "utf8_text",
 ]
@@ -75,6 +76,7 @@ def utf8_text(text: str) -> str:
 
 _SENTINEL_NAMES = {"NotGiven", "Omit"}
 _converters: dict[type, Callable[[Any], Any]] = {}
+_is_telling: Callable[[str], bool] = lambda _: False  # noqa: E731 - until the vocabulary is loaded
 
 
 def _choose(cls: type) -> Callable[[Any], Any]:
@@ -91,7 +93,7 @@ def _choose(cls: type) -> Callable[[Any], Any]:
     if dataclasses.is_dataclass(cls):
         return _dataclass
     if issubclass(cls, tuple):
-        return _tuple
+        return _named_tuple if _keeps_names(cls) else _tuple
     if issubclass(cls, float):
         return _float
     return text_of
@@ -126,6 +128,25 @@ def _attempt(dump: Callable[[], Any], value: Any) -> Any:
 
 def _tuple(value: Any) -> Any:  # a named tuple
     return list(tuple.__iter__(value))
+
+
+def names_are_kept_by(is_one: Callable[[str], bool]) -> None:
+    """Keep the names of named tuples that have a field of which `is_one` says so.
+
+    As a list they would lose what tells that a part of them is a credential.
+    """
+    global _is_telling
+    _is_telling = is_one
+    _converters.clear()
+
+
+def _keeps_names(cls: type) -> bool:
+    names = getattr(cls, "_fields", ())
+    return type(names) is tuple and any(type(one) is str and _is_telling(one) for one in names)
+
+
+def _named_tuple(value: Any) -> Any:
+    return dict(zip(type(value)._fields, tuple.__iter__(value), strict=False))
 
 
 def _float(value: Any) -> Any:  # numpy's float64

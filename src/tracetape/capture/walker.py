@@ -106,6 +106,10 @@ def _walk(value: Any, above: tuple[int, ...], depth: int) -> Any:
             for key, item in dict.items(value)
             if not is_sentinel(type(item))
         }
+    if issubclass(cls, tuple) and cls is not tuple:
+        converted = convert(value)
+        if type(converted) is dict:  # a named tuple whose names are kept
+            return _walk(converted, inside, depth + 1)
     if issubclass(cls, (list, tuple)):
         items = list.__iter__(value) if issubclass(cls, list) else tuple.__iter__(value)
         return [_walk(item, inside, depth + 1) for item in items if not is_sentinel(type(item))]

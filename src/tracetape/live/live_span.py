@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tracetape._lazy import loading
 from tracetape._system import wall_clock_ns
 from tracetape.capture import decode, encode
+from tracetape.capture.conversion import names_are_kept_by
 from tracetape.diagnostics import internal_error, logger
 from tracetape.entities.constants import SpanStatusCode, SpanType
 from tracetape.entities.event import SpanEvent
@@ -19,6 +20,7 @@ from tracetape.exceptions import InvalidTypeError, TracetapeException
 from tracetape.formats.names import LOG_LEVEL, SPAN_INPUTS, SPAN_OUTPUTS, SPAN_TYPE, TRACE_ID
 from tracetape.live.running_span import ITEM_BYTES, RunningSpan, Unread, length_of
 from tracetape.privacy.levels import checked_level
+from tracetape.privacy.names import is_credential
 
 if TYPE_CHECKING:
     from tracetape.entities.attachment import Attachment
@@ -31,6 +33,8 @@ _SHORT = 100  # characters of an attribute's text that these bytes have room for
 _PAGE_BYTES = 1 << 10
 _IN_PAGE = _PAGE_BYTES - 1
 _SCALARS = frozenset({str, int, bool, type(None)})
+
+names_are_kept_by(is_credential)  # the vocabulary is of a room above the capture
 
 
 class LiveSpan(RunningSpan):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tracetape.store.connections import Connection
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -57,3 +61,24 @@ def test_other_files_of_the_program_are_left_alone(
     assert "the program has closed what was open of the store" in done.stderr
     assert "20 spans are lost" in done.stderr
     assert query("SELECT count(*) FROM traces") == [(3,)]
+
+
+def test_a_descriptor_of_another_connection_is_not_missed(tmp_path: Path) -> None:
+    """One that opened meanwhile, and has closed since: the program may have its number now."""
+    path = tmp_path / "s.db"
+    with contextlib.closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE t (a)")
+    other = Connection(lambda: sqlite3.connect(path), path)
+
+    def both() -> sqlite3.Connection:
+        with other as connection:
+            connection.execute("SELECT a FROM t")
+        return sqlite3.connect(path)
+
+    mine = Connection(both, path)
+    with mine as connection:
+        connection.execute("SELECT a FROM t")
+    other.close()
+    with open(os.devnull), open(os.devnull), mine as connection:
+        assert connection.execute("SELECT a FROM t").fetchall() == []
+    mine.close()

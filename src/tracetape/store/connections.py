@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -47,6 +48,8 @@ _LOOK_MILLISECONDS = 250  # how often who waits for another process looks whethe
 _FORK_SECONDS = 5.0  # for another thread that uses a connection when the process forks
 
 _connections: WeakSet[Connection] = WeakSet()
+_opening: set[Connection] = set()
+_steps = count()  # one when a connection begins to open, and one when it has ended
 _gate = lasting_lock()  # held from before a fork until after it: no connection is made meanwhile
 _abandoned: list[Any] = []  # by a fork, in another thread's hands: not even closing is safe
 _lost: set[Path] = set()  # the files of those, which this process must not open any more
@@ -134,10 +137,19 @@ class Connection(AbstractContextManager[sqlite3.Connection]):
         self._lock.release()
 
     def _open(self) -> sqlite3.Connection:
-        before = descriptors_of(self._path, self._log)
-        connection = self._opener()
-        now = descriptors_of(self._path, self._log)
-        self._descriptors = {one: what for one, what in now.items() if one not in before}
+        began = next(_steps)
+        is_alone = not _opening
+        _opening.add(self)
+        try:
+            before = descriptors_of(self._path, self._log)
+            connection = self._opener()
+            now = descriptors_of(self._path, self._log)
+        finally:
+            _opening.discard(self)
+            is_alone = next(_steps) == began + 1 and is_alone
+        # Where another thread opened one meanwhile, nothing tells whose a new descriptor is.
+        new = {one: what for one, what in now.items() if one not in before}
+        self._descriptors = new if is_alone else {}
         return connection
 
     def close(self) -> None:
@@ -182,6 +194,7 @@ class Connection(AbstractContextManager[sqlite3.Connection]):
 
     def after_fork_in_child(self) -> None:
         """Start over; what is in another thread's hands is nobody's for ever."""
+        _opening.discard(self)
         # Without our hook before the fork, a connection that nobody uses is closed now.
         mine = self._held or self._lock.acquire(False)
         self._held = False

@@ -102,6 +102,7 @@ def isolated(tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch) 
     forget_faults()
     values.forget()
     enabled, runtime.enabled = runtime.enabled, True
+    destination = runtime.config.destination
     configuration = tracetape.configure(store=f"sqlite:///{store_path}")
     assert current.get() is None, "an earlier test left a span current"
 
@@ -112,6 +113,7 @@ def isolated(tmp_path: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch) 
     runtime.recorder.close()
     runtime.enabled = enabled
     configuration.__exit__(None, None, None)
+    runtime.change(destination=destination)  # a block of `configure` leaves it
     forget_faults()
     for name in _our_variables():
         del os.environ[name]

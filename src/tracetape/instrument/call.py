@@ -15,7 +15,7 @@ from tracetape.entities.event import SpanEvent
 from tracetape.instrument.copying import encoded
 from tracetape.instrument.credentials import secrets_of_exception
 from tracetape.instrument.events import events_of, json_object_of
-from tracetape.instrument.integration import Extractor, Request, Result
+from tracetape.instrument.integration import Extractor, Request
 from tracetape.instrument.propagation import propagate
 from tracetape.instrument.unread import (
     CHUNK_BYTES,
@@ -235,12 +235,16 @@ class Call:
         self._latest = chunk
         self._texts.append(text)
         self._count = count = self._count + 1
-        if not self._first or not count % COUNTED:
+        if count < COUNTED:
+            self._texts.times.append(self._last)  # which of them is the first is found out later
+        elif not count % COUNTED or not self._first:
             self._look_at(chunk)
         return not self.usage_asked or not self._is_hidden(chunk)
 
     @guarded_method
     def _look_at(self, chunk: Any) -> None:
+        if self._count == COUNTED:
+            self._first = self._texts.first(self._unread)
         if not self._first and not self._unread.extractor.is_head(chunk):
             self._first = self._last
         if not self._count % COUNTED:
@@ -262,9 +266,8 @@ class Call:
 
     def content(self, response: Any) -> bytes | None:
         """The plain answer as it came, if that is what is to be kept of it."""
-        if response is None or self._unread.kind.condensed is not Extractor.condensed:
-            return None
-        content = vars(response).get("_content")  # not there: the user reads it
+        is_whole = response is not None and self._unread.kind.condensed is Extractor.condensed
+        content = vars(response).get("_content") if is_whole else None  # else the user reads it
         return content if isinstance(content, bytes) else None
 
     def answered(self, body: Any) -> None:
@@ -307,7 +310,7 @@ class Call:
         result = self._unread.extractor.result(read)
         if result.outputs is not None:
             self._span._keep_outputs(encoded(result.outputs))
-        self._keep(result)
+        self._span.set_fields(taken(self._span, result))
 
     @guarded_method
     def ended(self, reason: str) -> None:
@@ -357,6 +360,8 @@ class Call:
             "chunk_count": self._count,
         }
         if self._count:
+            if not self._first and self._count < COUNTED:
+                self._first = self._texts.first(self._unread)
             if self._first:
                 fields["time_to_first_token_ns"] = self._first - self._started
             if self._texts:
@@ -367,16 +372,13 @@ class Call:
                 result = self._unread.extractor.result(None)
                 self._span._grow(-self._held)
                 self._span._keep_outputs(encoded(result.outputs))
-                self._keep(result)
+                self._span.set_fields(taken(self._span, result))
         self._span.set_fields(fields)
 
     def _read_stream(self) -> None:
         if self._unread.texts is not None:
             read_late(self._span)
             self._span._grow(len(self._span._outputs or b"") - self._held)
-
-    def _keep(self, result: Result) -> None:
-        self._span.set_fields(taken(self._span, result))
 
     def _is_hidden(self, chunk: Any) -> bool:
         try:

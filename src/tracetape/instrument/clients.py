@@ -41,6 +41,7 @@ class Client:
     Attributes:
         base: its API's base, the SDK's object.
         routes: by method and URL, as its calls name them.
+        ref: gives the SDK's object, as long as it is there.
         is_watched: whether the requests that it builds pass the seam, with the JSON that is given.
     """
 
@@ -48,10 +49,10 @@ class Client:
         "_base_url",
         "_kind",
         "_provider",
-        "_ref",
         "_watched",
         "base",
         "is_watched",
+        "ref",
         "routes",
     )
 
@@ -62,7 +63,7 @@ class Client:
 
         `watched` are the classes of clients of which a request has passed the seam.
         """
-        self._ref: Any = ref(client)
+        self.ref: Any = ref(client)
         self.base = base
         kind: type = type(client)
         default = provider_of_client(kind) or default_provider
@@ -70,10 +71,6 @@ class Client:
         self.routes: dict[tuple[str, str], Route] = {}
         self._kind, self._watched = kind, watched
         self.is_watched = kind in watched
-
-    def is_of(self, client: Any) -> bool:
-        """Whether it is this client, with the base that it had."""
-        return self._ref() is client and client.base_url is self.base
 
     def keep(self, method: str, url: str, route: Route) -> None:
         """Remember where such calls go."""
@@ -128,7 +125,8 @@ class Clients:
     def of(self, client: Any) -> Client | None:
         """A client; None if it has no base, so that the SDK is about to refuse the call."""
         known = self._known.get(id(client))
-        if known is not None and known.is_of(client):
+        # It may have another base by now, or be gone, and another one have its id.
+        if known is not None and known.ref() is client and client.base_url is known.base:
             return known
         base = getattr(client, "base_url", None)
         if base is None:

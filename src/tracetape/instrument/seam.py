@@ -85,7 +85,9 @@ class Seam:
         call = begin_unread(Unread(kind, request), name, kind.span_type, self._name)
         if call is None:
             return None
-        may_wait = kind.reads_later and type(sent.json_data) is dict and not _has_files(sent)
+        may_wait = (
+            kind.reads_later and type(sent.json_data) is dict and not getattr(sent, "files", None)
+        )
         if may_wait:
             call.client, call.sent = client, _given(sent)
         if may_wait and client.is_watched:
@@ -245,15 +247,11 @@ def _told(sent: Any) -> frozenset[str]:
     return those_that_tell(of_request(headers, query)) if headers or query else frozenset()
 
 
-def _has_files(sent: Any) -> bool:
-    return bool(getattr(sent, "files", None))
-
-
 def _sent(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The options of a call of `request`; None: it is called in a way that the SDK refuses."""
     sent = args[2] if len(args) > 2 else kwargs.get("options") if args else None
-    said = (getattr(sent, "url", None), getattr(sent, "method", None))
-    return sent if all(isinstance(one, str) for one in said) else None
+    is_whole = isinstance(getattr(sent, "url", None), str)
+    return sent if is_whole and isinstance(getattr(sent, "method", None), str) else None
 
 
 def _send(args: list[Any], kwargs: dict[str, Any], sent: Any, changes: dict[str, Any]) -> None:

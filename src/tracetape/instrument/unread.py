@@ -197,9 +197,28 @@ class Unread:
 
 
 class Texts(list[str]):
-    """The JSON of a stream's chunks that nobody has read yet."""
+    """The JSON of a stream's chunks that nobody has read yet.
 
-    __slots__ = ()
+    Attributes:
+        times: when the first of them came, as many as may only announce the answer.
+    """
+
+    __slots__ = ("times",)
+
+    def __init__(self) -> None:
+        """Begin without a chunk."""
+        self.times: list[int] = []
+
+    def first(self, unread: Unread) -> int:
+        """When the first chunk came that does not only announce the answer; 0: none has come."""
+        try:
+            for text, at in zip(self, self.times, strict=False):
+                value = _value_of(text)
+                if value is not None and not unread.extractor.is_head(value):
+                    return at
+        except Exception:  # noqa: BLE001 - the guard
+            internal_error("reading a streamed chunk")
+        return 0
 
     def counted(self, span: LiveSpan, unread: Unread, held: int) -> int:
         """How many bytes the stream holds, `held` so far; asked after every `COUNTED` chunks.

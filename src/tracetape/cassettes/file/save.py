@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import stat
+import tempfile
 import threading
 import time
 from collections.abc import Iterable
@@ -23,7 +24,12 @@ from tracetape.cassettes.file.timing import sizes
 from tracetape.exceptions import CassetteError, CassetteFormatError
 from tracetape.privacy.files import open_private, private_mode
 
-__all__ = ["Draft", "Tape", "beside", "load", "rendered", "save"]
+try:
+    import fcntl
+except ImportError:  # Windows has none: two processes are not kept apart there
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Draft", "RecordingLock", "Tape", "beside", "load", "rendered", "save"]
 
 
 _LEFT_SECONDS = 60.0  # after which a draft belongs to nobody: to write one takes less than one
@@ -162,6 +168,84 @@ class Draft:
         """Take the file away, where one was written."""
         with suppress(OSError):
             self.path.unlink()
+
+
+class RecordingLock:
+    """Held by one process at a time: the recordings of another one would be lost.
+
+    It is held from the first recorded request to the end of the recording, or of the process. It is
+    a file in the system's folder for temporary ones: nothing appears next to the cassette.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Note what the file is now; nothing is locked yet."""
+        self._path = path
+        self._descriptor: int | None = None
+        self._is_held = False
+        self._before = _stamp(path)
+
+    def acquire(self) -> None:
+        """Take the lock, unless this process has it.
+
+        Raises:
+            CassetteError: another process records the file, or has recorded it meanwhile.
+        """
+        if self._is_held:
+            return
+        self._is_held = True
+        if fcntl is None:
+            return
+        name = hashlib.sha256(os.fsencode(os.path.realpath(self._path))).hexdigest()[:32]
+        file = Path(tempfile.gettempdir(), f"tracetape-{os.getuid()}-{name}.lock")
+        try:
+            self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError:  # no such folder, or a full one: the program goes on as before
+            return
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._descriptor, 20).decode("ascii", "replace")
+            self._close()
+            if holder != str(os.getpid()):
+                self._is_held = False
+                raise CassetteError(
+                    f"process {holder or 'unknown'} is recording {self._path}, too: give each "
+                    "process a cassette of its own, or record one after the other"
+                ) from None
+            return
+        except OSError:  # a file system without locks
+            self._close()
+            return
+        if _stamp(self._path) != self._before:
+            self.release()
+            raise CassetteError(
+                f"another process has recorded {self._path} since this one opened it: "
+                "run this one again"
+            )
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        """Let others record."""
+        self._is_held = False
+        if self._descriptor is not None and fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # also for children that inherited it
+        self._close()
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):
+                os.close(descriptor)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def beside(path: Path, prefix: str, suffix: str) -> Path:

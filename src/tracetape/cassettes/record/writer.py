@@ -12,7 +12,7 @@ from typing import Any
 from tracetape._system import lasting_lock
 from tracetape.cassettes.advice import Advice
 from tracetape.cassettes.file.model import Interaction
-from tracetape.cassettes.file.save import Draft, Tape, beside, load, save
+from tracetape.cassettes.file.save import Draft, RecordingLock, Tape, beside, load, save
 from tracetape.cassettes.miss import printable
 from tracetape.cassettes.record.recording import Recording
 from tracetape.cassettes.record.secrets import findings
@@ -84,14 +84,20 @@ class Writer:
         self._scrub, self._before_record = scrub, before_record
         self._draft = Draft(beside(file, "", ".new") if replaces else file)
         self._lock = lasting_lock()
+        self._file_lock = RecordingLock(file)
         self._under_way: dict[Recording, tuple[int, Secrets]] = {}
         self._begun = 0
         self._places = [-1] * len(self._interactions)  # each is where its request began
 
     def begin(self, sent: Sent) -> Recording:
-        """Begin to record what will come of a request."""
+        """Begin to record what will come of a request.
+
+        Raises:
+            CassetteError: another process records the file.
+        """
         recording = Recording(sent.scrubbed, self._finished)
         with self._lock:
+            self._file_lock.acquire()
             self._under_way[recording] = (self._begun, sent.secrets)
             self._begun += 1
         return recording
@@ -110,6 +116,12 @@ class Writer:
         Raises:
             CassetteError: it cannot be written, or something was not recorded.
         """
+        try:
+            self._close(complete=complete)
+        finally:
+            self._file_lock.release()
+
+    def _close(self, *, complete: bool) -> None:
         incomplete = not complete or self.is_cut_short or bool(self.problems)
         continued = self._continues and self._file.exists()
         if self.recorded or (continued and not incomplete):

@@ -94,6 +94,7 @@ HOSTILE = {
     "slashes": "/k/",
     "base64": "QUJD",
     "escapes": "\\u002f",
+    "escaped dashes": "sk%2Da\\u002db&#45;",
 }
 LOOKS: dict[str, Callable[[str], Any]] = {
     "shapes": lambda text: without_secrets(text, "*"),
@@ -103,7 +104,7 @@ LOOKS: dict[str, Callable[[str], Any]] = {
     "a path": keys_in_path,
     "what is named": lambda text: clean_said(text, "*"),
     "a name": lambda text: clean_fields({text[:2000]: "x"}, []),
-    "known values": lambda text: Secrets(["/\\key+with 'signs'/", "\\\\%a%b%"]).text(
+    "known values": lambda text: Secrets(["/\\key+with 'signs'/", "\\\\%a%b%", "sk-a-b-c-d"]).text(
         f"{text}key signs b"
     ),
     "a body": lambda text: may_hold_credentials(text.encode()),

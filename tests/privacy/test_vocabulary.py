@@ -367,6 +367,18 @@ def test_a_value_is_found_in_the_spellings_of_servers(text: str) -> None:
     assert left.startswith("not known: ")
 
 
+@pytest.mark.parametrize("dash", ["%2D", "%2d", "%252D", "&#45;", "&#x2D;", "\\u002d", "\\\\u002D"])
+def test_a_value_is_found_if_its_dashes_are_escaped(dash: str) -> None:
+    """As Django's `escapejs` and some proxies write them; also among many values."""
+    keys = [f"sk-{n}7Qx2_Vb91.LmZ{n}t" for n in range(20)]
+    escaped = f"a {keys[7].replace('-', dash)} b {keys[8]} c"
+    for secrets in (Secrets(keys), Secrets(keys[7:9])):
+        assert secrets.text(escaped) == f"a {MARK} b {MARK} c"
+        assert secrets.data(escaped.encode()) == f"a {MARK} b {MARK} c".encode()
+        assert len(secrets.places(escaped)) == 2
+    assert Secrets(keys).text(other := "100%2D &#45; sk%2D7Qx2") == other
+
+
 def test_a_url_keeps_all_but_its_credentials() -> None:
     """The order, other parameters and the path stay."""
     url = "https://u:p@x.test:1/a?b=1&api_key=k&token=word&sig=s#f"

@@ -11,11 +11,13 @@ from functools import lru_cache
 __all__ = ["Form", "forms_of"]
 
 _SHORT = 8
-_PLAIN = frozenset(string.ascii_letters + string.digits + "_-.~")  # written so everywhere
+_SIGNS = frozenset("_-.~")  # hardly anybody escapes them
+_PLAIN = frozenset(string.ascii_letters + string.digits) | _SIGNS  # written so everywhere
 _LETTERS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 # As `html.escape` writes them: importing that takes longer than all of this.
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 _PART = re.compile(r"[\w.~-]+", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9]+")
 _PARTS = re.compile(r"\\+|.", re.DOTALL)  # backslashes in a row are one: escaping doubles them
 # How often a character may have been escaped, by what each time adds; bounded, as a text may
 # consist of nothing else.
@@ -33,11 +35,17 @@ class Form:
             for first, as an expression takes ten times as long.
     """
 
-    __slots__ = ("_data", "_texts", "needle", "value")
+    __slots__ = ("_data", "_plain", "_texts", "needle", "value")
 
-    def __init__(self, value: str) -> None:
-        """Make nothing yet: most secrets are never found."""
+    def __init__(self, value: str, plain: frozenset[str] = _PLAIN) -> None:
+        """Make nothing yet: most secrets are never found.
+
+        Args:
+            value: its characters.
+            plain: the characters that are never escaped.
+        """
         self.value = value
+        self._plain = plain
         self.needle = max(_PART.findall(value), key=len, default="")
         self._texts: re.Pattern[str] | None = None
         self._data: re.Pattern[bytes] | None = None
@@ -62,7 +70,16 @@ class Form:
         return self._texts
 
     def _pattern(self) -> str:
-        return "".join(map(_characters, _PARTS.findall(self.value)))
+        parts = _PARTS.findall(self.value)
+        return "".join(re.escape(one) if one in self._plain else _characters(one) for one in parts)
+
+    def with_escaped_signs(self) -> Form | None:
+        """The same way, if its dashes and dots are escaped as well; None: it has none."""
+        if _SIGNS.isdisjoint(self.value):
+            return None
+        form = Form(self.value, _PLAIN - _SIGNS)
+        form.needle = max(_WORD.findall(self.value), key=len, default="")
+        return form
 
 
 @lru_cache(maxsize=512)
@@ -90,8 +107,6 @@ def _within_base64(data: bytes, shift: int) -> Iterator[str]:
 
 def _characters(part: str) -> str:
     """An expression for a character: as it is, or escaped for JSON, Python, a URL or HTML."""
-    if part in _PLAIN:
-        return re.escape(part)
     if part[0] == "\\":  # escaped ones are pairs, and a quotation mark may follow them
         count = len(part)
         one = rf"(?i:{_QUOTED}5c|{_SOME_SLASHES}u005c|{_SOME_SLASHES}x5c)"

@@ -80,9 +80,9 @@ _NAMED = (
 )
 # `apikey value` without a sign between, where the value looks like one.
 _BARE = re.compile(
-    r"(?i:\b(?:\w{1,40}_)?(?:api|access|secret)[ _-]?key)\)?[ \t]{1,4}[\"'`]?"
-    r"(?P<value>[^\s\"'`&;,()\[\]{}<>\\=:]{16,4096})"
+    r"[kK][eE][yY]\)?[ \t]{1,4}[\"'`]?(?P<value>[^\s\"'`&;,()\[\]{}<>\\=:]{16,4096})"
 )
+_KEYS = tuple(f"{kind}{sign}" for kind in ("api", "access", "secret") for sign in ("", *" _-"))
 _ALGORITHM = re.compile(
     r"(?i:sha|md\d|aes|rsa|base\d|utf|pbkdf|bcrypt|argon|scrypt|hmac|rot\d|oauth|http)[\w.-]{0,40}\Z"
 )
@@ -142,7 +142,7 @@ def clean_said(text: str, mark: str) -> str:
             text = _without_values(_ENV, text, mark)
         if " is" in lower or " was" in lower:
             text = _IS.sub(lambda found: _without_given(found, mark), text)
-        if "key" in lower:
+        if "key " in lower or "key) " in lower:
             text = _without(_BARE, _is_no_key, text, mark)
     if "-u" in text:
         text = _without(_USER, _is_no_password, text, mark)
@@ -174,7 +174,9 @@ def _is_no_password(found: re.Match[str]) -> bool:
 
 
 def _is_no_key(found: re.Match[str]) -> bool:
-    return not is_telling(found["value"]) or is_credential(found["value"])
+    before = found.string[max(0, found.start() - 7) : found.start()].lower()
+    value = found["value"]
+    return not before.endswith(_KEYS) or not is_telling(value) or is_credential(value)
 
 
 def _is_no_credential(found: re.Match[str]) -> bool:

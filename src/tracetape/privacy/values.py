@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -33,6 +34,16 @@ _FEW = 16  # forms of secrets: that many are looked for one by one
 _IN_WORDS = frozenset(b"-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _OF_WORD = b"x"
 _MARKS = bytes(_OF_WORD[0] if byte in _IN_WORDS else 32 for byte in range(256))
+# Dashes, dots, underscores and tildes, escaped for a URL, HTML or JSON.
+_SIGNS = (
+    ("%", "%", r"%(?:25){0,8}(?:2[DdEe]|5[Ff]|7[Ee])"),
+    ("&", "&#", r"&#(?:0{0,5}(?:45|46|95|126)|[xX]0{0,5}(?:2[DdEe]|5[Ff]|7[Ee]));"),
+    ("\\", "\\u00", r"\\u00(?:2[DdEe]|5[Ff]|7[Ee])"),
+)
+_SIGNS_OF_TEXT = [(one, start, re.compile(form).search) for one, start, form in _SIGNS]
+_SIGNS_OF_DATA = [
+    (one.encode(), start.encode(), re.compile(form.encode()).search) for one, start, form in _SIGNS
+]
 _RECENT = 32  # each is looked for in all that is written
 # What clients are given that must have a key where none is needed.
 _NO_KEYS = frozenset(
@@ -57,7 +68,7 @@ def telling(value: object) -> bool:
 class Secrets:
     """Values, and how they may be written: escaped, quoted for a URL or for HTML, within base64."""
 
-    __slots__ = ("_data", "_least", "_run", "_texts")
+    __slots__ = ("_data", "_least", "_run", "_signs", "_texts")
 
     def __init__(self, values: Iterable[str]) -> None:
         """Work out the forms of all `values`."""
@@ -66,6 +77,7 @@ class Secrets:
         length = _SHORT if len(forms) > _FEW else None
         self._texts = _by_beginning([(form.needle, form) for form in forms], length)
         self._data = _by_beginning([(form.needle.encode(), form) for form in forms], length)
+        self._signs = [one for form in forms if (one := form.with_escaped_signs()) is not None]
         self._least = min((len(beginning) for beginning, _ in self._texts), default=0)
         # Where many are looked for, that is done in words as long as the shortest of them.
         shortest = min((len(form.needle) for form in forms), default=0)
@@ -79,21 +91,27 @@ class Secrets:
         """`text` with `mark` in the place of each."""
         if len(text) < self._least:
             return text
-        if self._run and not self._may_be_in(text.encode("utf-8", "surrogatepass")):
-            return text
-        for beginning, forms in self._texts:
-            if beginning in text:
-                for form in forms:
+        if not self._run or self._may_be_in(text.encode("utf-8", "surrogatepass")):
+            for beginning, forms in self._texts:
+                if beginning in text:
+                    for form in forms:
+                        text = form.without(text, mark)
+        if self._signs and _may_escape_signs(text):
+            for form in self._signs:
+                if form.needle in text:
                     text = form.without(text, mark)
         return text
 
     def data(self, data: bytes, mark: str = MARK) -> bytes:
         """The same of text or JSON as bytes."""
-        if self._run and not self._may_be_in(data):
-            return data
-        for beginning, forms in self._data:
-            if beginning in data:
-                for form in forms:
+        if not self._run or self._may_be_in(data):
+            for beginning, forms in self._data:
+                if beginning in data:
+                    for form in forms:
+                        data = form.without_bytes(data, mark.encode())
+        if self._signs and _may_escape_signs(data):
+            for form in self._signs:
+                if form.needle.encode() in data:
                     data = form.without_bytes(data, mark.encode())
         return data
 
@@ -118,6 +136,10 @@ class Secrets:
             for form in forms
             for one in form.places(text)
         ]
+        if self._signs and _may_escape_signs(text):
+            found += [
+                one for form in self._signs if form.needle in text for one in form.places(text)
+            ]
         joined: list[tuple[int, int]] = []
         for start, end in sorted(found):
             if joined and start < joined[-1][1]:
@@ -142,6 +164,16 @@ class Secrets:
             new = [self.value(item) for item in value]
             return value if all(map(is_, new, value)) else new
         return value
+
+
+def _may_escape_signs(text: str | bytes) -> bool:
+    r"""Whether a dash or a dot is written as `%2D`, `&#45;` or `\u002d` in `text`."""
+    # One character is found faster than several, and those faster than an expression.
+    if isinstance(text, str):
+        return any(
+            one in text and start in text and find(text) for one, start, find in _SIGNS_OF_TEXT
+        )
+    return any(one in text and start in text and find(text) for one, start, find in _SIGNS_OF_DATA)
 
 
 def _by_beginning(

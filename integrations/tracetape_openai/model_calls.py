@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from tracetape.instrument import Extractor, Request, Result, decode, encode, failure_of_error
+from tracetape.instrument import (
+    Extractor,
+    Request,
+    Result,
+    decode,
+    encode,
+    failure_of_error,
+    fields_of,
+)
 from tracetape_openai.usage import normalised, usage_of
 
 __all__ = ["ModelCall", "answer_fields", "chat_tools"]
@@ -46,9 +54,8 @@ class ModelCall(Extractor):
 
     def result(self, body: Any | None) -> Result:
         """The answer as it is, with what it says of itself."""
-        if not isinstance(body, dict):
-            return Result(None)
-        return Result(None, answer_fields(body), failure_of_error(body.get("error")))
+        read = fields_of(body)  # Google's servers put an error into a list
+        return Result(None, answer_fields(read), failure_of_error(read.get("error")))
 
 
 def chat_tools(tools: Iterable[Any]) -> list[Any]:

@@ -13,6 +13,7 @@ from tracetape.instrument import (
     failure_of_answer,
     failure_of_error,
     failure_of_page,
+    fields_of,
 )
 from tracetape_openai.model_calls import ModelCall, answer_fields
 from tracetape_openai.response_events import ResponseEvents
@@ -90,10 +91,11 @@ class Responses(ModelCall):
             result.error = result.error or self._events.error
             self._count(body, result)
             return result
-        if not isinstance(body, dict):
+        read = fields_of(body)  # Google's servers put an error into a list
+        if not read:
             return Result(None, error=failure_of_page(body))
-        result = Result(None, response_fields(body), _failure(body))
-        self._count(body, result)
+        result = Result(None, response_fields(read), _failure(read))
+        self._count(read, result)
         return result
 
     def _count(self, response: dict[str, Any], result: Result) -> None:

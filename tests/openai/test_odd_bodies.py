@@ -201,7 +201,15 @@ def test_a_number_that_no_reader_of_json_keeps_is_text(
     assert span().outputs["usage"]["id"] == 2**64 - 1
 
 
-@pytest.mark.parametrize("read", [plain, plain_raw, dictionary])
+def response(client: OpenAI) -> Any:
+    return client.responses.create(model="m", input="Hi")
+
+
+def moderation(client: OpenAI) -> Any:
+    return client.moderations.create(input="Hi")
+
+
+@pytest.mark.parametrize("read", [plain, plain_raw, dictionary, response, moderation])
 def test_an_answer_that_is_a_list_is_kept_as_it_came(
     read: Read, far_end: FarEnd, span: Callable[[], Any]
 ) -> None:

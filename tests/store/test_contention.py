@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tracetape.store import SQLiteStore
-from tracetape.store.connections import prepare_folder
+from tracetape.store.permissions import prepare_folder
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -12,13 +12,12 @@ from tracetape.diagnostics import warn_once
 from tracetape.exceptions import StoreError
 from tracetape.store.causes import cause_of
 from tracetape.store.connections import (
-    close_to_others,
     connect,
     patiently,
-    prepare_folder,
     use_wal,
 )
 from tracetape.store.inspection import SQLITE_ERRORS, check_file, check_schema, names_us, reason
+from tracetape.store.permissions import close_to_others, prepare_folder
 from tracetape.store.schema import migrate
 from tracetape.store.sql import add_functions
 

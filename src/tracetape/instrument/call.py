@@ -354,11 +354,8 @@ class Call:
         return answer, is_whole
 
     def _keep_stream(self, reason: str) -> None:
-        fields: dict[str, Any] = {
-            "streamed": True,
-            "stream_end": reason,
-            "chunk_count": self._count,
-        }
+        fields: dict[str, Any] = {"streamed": True, "stream_end": reason}
+        fields["chunk_count"] = self._count
         if self._count:
             if not self._first and self._count < COUNTED:
                 self._first = self._texts.first(self._unread)

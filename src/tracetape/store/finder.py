@@ -376,8 +376,7 @@ class Finder:
         return int.from_bytes(found, "little")
 
     def _number(self, rows: Iterable[tuple[Any]]) -> int:
-        found = bytearray(self._size)
-        self._mark_rows(found, rows)
+        self._mark_rows(found := bytearray(self._size), rows)
         return int.from_bytes(found, "little")
 
     def _mark_rows(self, found: bytearray, rows: Iterable[tuple[Any]]) -> None:
@@ -395,9 +394,7 @@ class Finder:
 
 
 def _positions(found: bytes) -> list[int]:
-    ids = []
-    at = found.find(1)
-    while at >= 0:
+    ids, at = [], -1
+    while (at := found.find(1, at + 1)) >= 0:
         ids.append(at)
-        at = found.find(1, at + 1)
     return ids

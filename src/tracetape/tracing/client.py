@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "MlflowClient"]
 
-_PAGE = 100
-
 
 class Client:
     """The tracing half of ``MlflowClient``: nothing is current, and everything has its id.
@@ -262,7 +260,7 @@ class Client:
         self,
         experiment_ids: list[str] | None = None,
         filter_string: str | None = None,
-        max_results: int = _PAGE,
+        max_results: int = 100,
         order_by: list[str] | None = None,
         page_token: str | None = None,
         run_id: str | None = None,

@@ -87,8 +87,10 @@ def _begins(call: dict[str, Any], part: dict[str, Any], *, is_same_delta: bool) 
             return has_new_id or bool(now.get("arguments"))
         return has_new_id and (is_same_delta or part.get("index") is None)
     # Another name: the rest of one that comes in pieces, unless anything else says otherwise.
-    said = bool(_text(arguments)) or bool(now.get("arguments"))
-    return said or has_new_id or is_same_delta
+    # A call with an id is not followed by one without at the same index.
+    is_numbered = bool(call.get("id")) and part.get("index") is not None and not part.get("id")
+    has_arguments = bool(_text(arguments)) or (bool(now.get("arguments")) and not is_numbered)
+    return has_arguments or has_new_id or is_same_delta
 
 
 def _function(call: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from tracetape._policy import Policy, policy
 from tracetape.cassettes import Chunk, Interaction, Request, Response, Tape, cassette, save
-from tracetape.exceptions import CassetteMissError
+from tracetape.exceptions import CassetteMissError, InvalidValueError
 
 httpx2 = pytest.importorskip("httpx2")
 
@@ -251,3 +251,9 @@ def test_the_nearest_of_a_thousand_is_found_quickly(tape: Path) -> None:
         took = time.thread_time() - began
     assert 'recorded "what about llamas, then?"' in str(error)
     assert took < 0.5  # 0.05 on an idle machine; the benchmark measures it
+
+
+def test_matching_on_nothing_is_refused(tmp_path: Path) -> None:
+    """Any request would get the next recording."""
+    with pytest.raises(InvalidValueError, match="match_on is empty"):
+        cassette(tmp_path / "tape.yaml", match_on=[])

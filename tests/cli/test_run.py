@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +77,38 @@ print(__name__, __package__, __spec__.name, __file__, sys.argv)
     plain = run_command([sys.executable, *arguments])
     assert plain.returncode == 0, plain.stderr
     assert tracetape_command("run", *arguments).stdout == plain.stdout
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_a_folder_or_an_archive_is_run_by_its_main_module(
+    kind: str,
+    run_command: Callable[..., subprocess.CompletedProcess[str]],
+    tracetape_command: Tracetape,
+    tmp_path: Path,
+    span_names: Callable[[], list[str]],
+) -> None:
+    """As Python does: with its modules, and without a package."""
+    parts = {
+        "__main__.py": "import sys, tracetape, beside_it\n"
+        "with tracetape.start_span('work'):\n"
+        "    print(sys.argv, __name__, __package__, __file__, __spec__.name, beside_it.VALUE)\n"
+        "    print(sys.path[0])\n",
+        "beside_it.py": "VALUE = 7\n",
+    }
+    if kind == "folder":
+        (tmp_path / "app").mkdir()
+        for name, text in parts.items():
+            (tmp_path / "app" / name).write_text(text)
+    else:
+        with zipfile.ZipFile(tmp_path / "app", "w") as archive:
+            for name, text in parts.items():
+                archive.writestr(name, text)
+    environment = {**os.environ, "TRACETAPE_STORE": "memory://"}
+    plain = run_command([sys.executable, "app", "-x"], environment, 60)
+    done = tracetape_command("run", "app", "-x")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == plain.stdout
+    assert span_names() == ["work"]
 
 
 def test_a_script_needs_no_suffix(tracetape_command: Tracetape, script: Script) -> None:

@@ -121,6 +121,10 @@ CALLS: dict[str, tuple[list[list[dict[str, Any]]], list[dict[str, Any]]]] = {
         ],
         [called("get_weather", "{}", id="1")],
     ),
+    "the rest of a name, and the arguments with it": (
+        [[part("", "get_", index=0, id="1")], [part("{}", "weather", index=0)]],
+        [called("get_weather", "{}", id="1")],
+    ),
     "names that grow": (
         [[part("", "get_", index=0, id="1")], [part("", "get_weather", index=0)]],
         [called("get_weather", "", id="1")],

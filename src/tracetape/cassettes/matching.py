@@ -50,9 +50,14 @@ class Matcher:
             null_is_absent: a field of JSON that is ``null`` equals one that is not there.
 
         Raises:
-            InvalidValueError: a name is unknown.
+            InvalidValueError: a name is unknown, or there is none.
         """
         given = MATCH_ON if match_on is None else collection("match_on", match_on, "path")
+        if not given:
+            raise InvalidValueError(
+                "match_on is empty, so any request would get the next recording: "
+                'name at least one part, as in match_on=["method"]'
+            )
         ignore = names("ignore", ignore, "body.user")
         self.comparisons = [part for part in given if callable(part)]
         wanted = [part for part in given if not callable(part)]

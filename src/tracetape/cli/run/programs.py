@@ -10,10 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType
 from typing import Protocol
+from zipfile import is_zipfile
 
 from tracetape.cli.run.guard import execute, guarded
 from tracetape.exceptions import InvalidValueError
@@ -36,6 +37,10 @@ def find_program(name: str, args: Sequence[str], *, module: bool) -> Program:
     """
     if module:
         return Module(name, args)
+    if os.path.isfile(os.path.join(name, "__main__.py")) or (
+        os.path.isfile(name) and is_zipfile(name)
+    ):
+        return Archive(name, args)
     if _is_script(name):
         if not Path(name).is_file():
             raise InvalidValueError(f"there is no script {name!r} in {Path.cwd()}")
@@ -66,6 +71,37 @@ class Script:
         loader = SourceFileLoader("__main__", path)
         code = loader.source_to_code(loader.get_data(path), path)
         execute(code, __file__=path, __loader__=loader)
+
+
+class Archive:
+    """``python folder`` or ``python app.zip`` with a ``__main__.py`` in it, in this process."""
+
+    def __init__(self, name: str, args: Sequence[str]) -> None:
+        """Read nothing yet."""
+        self._name = name
+        self._args = args
+
+    def run(self) -> int:
+        """Run it to its end; gives its exit status."""
+        return guarded(self._run)
+
+    def _run(self) -> None:
+        sys.argv = [self._name, *self._args]
+        path = os.path.abspath(self._name)
+        if _is_safe_path():  # in which Python looks for this one, too
+            sys.path.insert(0, path)
+        _begin_path_with(path)
+        spec = PathFinder.find_spec("__main__", [path])
+        get_code = None if spec is None else getattr(spec.loader, "get_code", None)
+        if spec is None or get_code is None:
+            raise SystemExit(f"tracetape: error: {self._name} has no __main__.py to run")
+        execute(
+            get_code("__main__"),
+            __file__=spec.origin,
+            __loader__=spec.loader,
+            __package__="",
+            __spec__=spec,
+        )
 
 
 class Module:
@@ -154,9 +190,13 @@ def _is_script(name: str) -> bool:
     return first.startswith(b"#!") and b"python" in first
 
 
+def _is_safe_path() -> bool:
+    return bool(getattr(sys.flags, "safe_path", False) or sys.flags.isolated)
+
+
 def _begin_path_with(folder: str) -> None:
     # Where Python runs in its safe mode, the first entry is not a program's folder.
-    if not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
+    if not _is_safe_path():
         sys.path[0] = folder
 
 

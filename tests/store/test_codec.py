@@ -69,6 +69,38 @@ def test_another_column_changes_neither_what_is_shared_nor_what_is_read(
     assert b"mood of step" in (tmp_path / "s.db").read_bytes()
 
 
+_OLDER = """
+import sys
+from pathlib import Path
+import tracetape
+from tracetape.store import codec, schema
+from tracetape.store.readonly import look_into
+
+path = Path(sys.argv[1]) / "older.db"
+with tracetape.configure(store=str(path)):
+    with tracetape.start_span("step"):
+        pass
+    assert tracetape.flush(20) == 0
+mood = codec.Column("mood", lambda span: None, frozenset({str, type(None)}), optional=True)
+codec.SPANS = codec.Table([*codec.SPANS.columns, mood])
+schema._MIGRATIONS.append("ALTER TABLE spans ADD COLUMN mood TEXT")
+schema.VERSION += 1
+before = path.read_bytes()
+connection = look_into(path)
+rows = connection.execute(f"SELECT {codec.SPANS.select} FROM spans").fetchall()
+assert rows[0][-1] is None, rows
+assert path.read_bytes() == before
+connection.close()
+"""
+
+
+def test_who_only_reads_an_older_file_sees_the_columns_that_it_lacks(
+    tmp_path: Path, run_python: Callable[..., object]
+) -> None:
+    """They are NULL; the file stays as it is."""
+    run_python(_OLDER, str(tmp_path))
+
+
 def test_a_row_is_made_of_values_by_name() -> None:
     """Who knows values by their columns' names need not know their order."""
     row = codec.SPANS.row_of({"outputs": "{}", "span_id": "a"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from tracetape.exceptions import StoreError
@@ -208,7 +209,8 @@ TABLES = [
     "late_briefs",
 ]
 TEXT_TABLES = ("spans_text", "contents_text")
-_SESSION_COLUMN = 4  # the version that has it
+_ADDED_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD COLUMN (\w+)")
+_FROM_OLDER = {("traces", "session"): _SESSION}  # values of added columns in older files
 APPLICATION_ID = int.from_bytes(b"trtp", "big")  # by which a damaged file is known as ours
 
 
@@ -252,22 +254,27 @@ def _version(connection: sqlite3.Connection) -> int:
 def read_as_newest(connection: sqlite3.Connection) -> int:
     """Let who only reads an older version see it as `VERSION` has it; the file stays as it is.
 
-    What the file lacks is an empty table in the connection's own memory.
+    A table that the file lacks is empty, in the connection's own memory; a column that it lacks is
+    NULL, or what `_FROM_OLDER` names.
 
     Returns:
         The version that the file has.
     """
     version = version_of(connection)
     connection.execute("PRAGMA temp_store = MEMORY")
+    added: dict[str, list[str]] = {}
     for script in _MIGRATIONS[version:]:
+        for table, column in _ADDED_COLUMN.findall(script):
+            value = _FROM_OLDER.get((table, column), "NULL")
+            added.setdefault(table, []).append(f"{value} AS {column}")
         for statement in script.split(";\n"):
             own = statement.strip().replace("CREATE VIRTUAL TABLE ", "CREATE VIRTUAL TABLE temp.")
             own = own.replace("CREATE TABLE ", "CREATE TEMP TABLE ")
             if own.startswith(("CREATE TEMP", "CREATE VIRTUAL", "INSERT")):
                 connection.execute(own)
-    if version < _SESSION_COLUMN:
+    for table, columns in added.items():
         connection.execute(
-            f"CREATE TEMP VIEW traces AS SELECT *, {_SESSION} AS session FROM main.traces"
+            f"CREATE TEMP VIEW {table} AS SELECT *, {', '.join(columns)} FROM main.{table}"
         )
     return version
 

@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import openai
 import pytest
@@ -265,3 +266,12 @@ def test_switched_off_the_connections_are_as_they_were() -> None:
     assert not set(before) & set(now())
     tracetape.autolog(disable=True)
     assert now() == before
+
+
+def test_a_mock_in_the_place_of_a_socket_is_used_as_it_is(traces: CapturedTraces) -> None:
+    """It answers any question about its request, and with nothing that could be read."""
+    from openai.resources.realtime.realtime import RealtimeConnection
+
+    socket = Mock()
+    socket.recv.return_value = json.dumps({"type": "response.output_text.delta", "delta": "a"})
+    assert RealtimeConnection(socket).recv_bytes() == socket.recv.return_value

@@ -259,7 +259,9 @@ def secrets_in_headers(headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -
 def secrets_of_request(headers: Any, url: Any) -> list[str]:
     """Credentials of an HTTP request: headers of httpx, httpx2 or requests, and the URL."""
     raw = getattr(headers, "raw", None)  # httpx's mapping joins and decodes them at each look
-    return [*secrets_in_headers(headers if raw is None else raw), *_secrets_in_url(str(url))]
+    given = raw if isinstance(raw, list) else headers
+    is_real = isinstance(given, (Mapping, list, tuple))  # a mock has none
+    return [*secrets_in_headers(given if is_real else ()), *_secrets_in_url(str(url))]
 
 
 @lru_cache(maxsize=64)  # a client's stay the same

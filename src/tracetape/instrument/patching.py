@@ -119,6 +119,7 @@ def _inherited(owner: type, method: str, original: Callable[..., Any]) -> Callab
     """
     parent = next(base for base in owner.__bases__ if hasattr(base, method))
 
+    @functools.wraps(original)  # so that a wrapper sees what kind of function it is
     def inherited(*args: Any, **kwargs: Any) -> Any:
         # Cheaper than `super`, in a method that each call passes several times.
         if getattr(parent, method) is original or not args or not isinstance(args[0], owner):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_the_second_is_refused(when: str, why: str, tmp_path: Path) -> None:
         subprocess.Popen(
             [sys.executable, "-c", source, *names],
             cwd=tmp_path,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -78,3 +80,4 @@ def test_the_second_is_refused(when: str, why: str, tmp_path: Path) -> None:
     assert early.returncode == 0, problems
     (interaction,) = load(tmp_path / "tape.yaml").interactions
     assert interaction.request.url.endswith("/early")
+    assert not list(tmp_path.glob("*.lock"))  # nothing is left in the folder for temporary files

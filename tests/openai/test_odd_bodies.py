@@ -181,6 +181,16 @@ async def test_an_answer_that_the_sdk_cannot_parse_is_kept(
     assert [one.outputs for one in spans[1:]] == [cut.decode()] * 2
 
 
+@pytest.mark.skipif(VERSION < (1, 14), reason="this version parses in another place")
+def test_an_empty_body_is_no_answer(far_end: FarEnd, span: Callable[[], Any]) -> None:
+    """As proxies send it with status 200: the SDK's exception says why, and no text is made up."""
+    far_end.answers = [answer(b"", JSON)]
+    with pytest.raises(json.JSONDecodeError):
+        far_end.client().chat.completions.create(**ASK)
+    assert span().outputs is None
+    assert span().status.status_code is SpanStatusCode.ERROR
+
+
 def test_a_stream_of_remarks_only_is_no_answer(far_end: FarEnd, span: Callable[[], Any]) -> None:
     """Comments and marks, as proxies send them to keep a connection open."""
     far_end.answers = [answer(b": ping\n\nid: 1\n\ndata: [DONE]\n\n", SSE)]

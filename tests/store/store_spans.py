@@ -16,7 +16,8 @@ from tracetape.store import TraceUpdate
 from tracetape.store.connections import StoreConnection
 
 
-def _span(span_id: int = 0xA, parent_id: int | None = None, **other: Any) -> Span:
+def span_of(span_id: int = 0xA, parent_id: int | None = None, **other: Any) -> Span:
+    """A finished span."""
     values: dict[str, Any] = {
         "trace_id": 1,
         "name": "step",
@@ -34,23 +35,24 @@ def _span(span_id: int = 0xA, parent_id: int | None = None, **other: Any) -> Spa
     return Span(record)
 
 
+def update_of(*spans: Span, trace_id: int = 1, **other: Any) -> TraceUpdate:
+    """What a process learnt of a trace: its spans, by default those of trace 1."""
+    start = min((span.start_time_ns for span in spans), default=5)
+    return TraceUpdate(
+        trace_id, **{"start_ns": start, "spans": [record_of(span) for span in spans], **other}
+    )
+
+
 @pytest.fixture
 def make_span() -> Callable[..., Span]:
     """A finished span."""
-    return _span
+    return span_of
 
 
 @pytest.fixture
 def update() -> Callable[..., TraceUpdate]:
     """What a process learnt of a trace: its spans, by default those of trace 1."""
-
-    def make(*spans: Span, trace_id: int = 1, **other: Any) -> TraceUpdate:
-        start = min((span.start_time_ns for span in spans), default=5)
-        return TraceUpdate(
-            trace_id, **{"start_ns": start, "spans": [record_of(span) for span in spans], **other}
-        )
-
-    return make
+    return update_of
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from store_spans import span_of as make_span
+from store_spans import update_of as update
 
 from tracetape import TracetapeException
 from tracetape.entities import Span, SpanEvent, SpanStatus, TraceState
@@ -20,39 +22,12 @@ from tracetape.entities.span import record_of
 from tracetape.entities.span_record import SpanRecord
 from tracetape.exceptions import StoreError
 from tracetape.live.live_trace import TraceDetails
-from tracetape.store import SQLiteStore, TraceUpdate
+from tracetape.store import SQLiteStore
 from tracetape.store.query import Comparison, Order, TraceQuery
 from tracetape.store.schema import VERSION
 from tracetape.store.sql import select_traces
 
 ROOT, CHILD = 0xA, 0xB
-
-
-def make_span(span_id: int = ROOT, parent_id: int | None = None, **other: Any) -> Span:
-    """A finished span."""
-    values: dict[str, Any] = {
-        "trace_id": 1,
-        "name": "step",
-        "span_type": "CHAIN",
-        "start_time_ns": 1_700_000_000_000_000_001,
-        "end_time_ns": 1_700_000_000_000_000_777,
-        "inputs": None,
-        "outputs": None,
-        "attributes": None,
-        "fields": None,
-        "events": None,
-        "status": SpanStatus("OK"),
-    }
-    record = SpanRecord(span_id=span_id, parent_id=parent_id, **{**values, **other})
-    return Span(record)
-
-
-def update(*spans: Span, trace_id: int = 1, **other: Any) -> TraceUpdate:
-    """What a process learnt of a trace."""
-    start = min((span.start_time_ns for span in spans), default=5)
-    return TraceUpdate(
-        trace_id, **{"start_ns": start, "spans": [record_of(span) for span in spans], **other}
-    )
 
 
 def slots(span: Span) -> dict[str, Any]:

@@ -102,9 +102,9 @@ class Body:
             return f"[a body of {self._size} bytes is not kept]", False
         parts = list(self._decoded())
         self.let_go()
-        if not parts:
-            return None, False
         data = b"".join(part for part, _ in parts)
+        if not data:  # no body is no answer, not an empty text
+            return None, False
         kind = _kind(self._headers)
         if kind == _EVENTS or may_be_events(data):  # some servers call it JSON, or text
             is_whole = _take_events(data, parts, call)

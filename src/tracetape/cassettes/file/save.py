@@ -179,7 +179,10 @@ class RecordingLock:
 
     def __init__(self, path: Path) -> None:
         """Note what the file is now; nothing is locked yet."""
+        name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
         self._path = path
+        self._name = f"tracetape-{name}.lock"
+        self._file: Path | None = None
         self._descriptor: int | None = None
         self._is_held = False
         self._before = _stamp(path)
@@ -195,42 +198,54 @@ class RecordingLock:
         self._is_held = True
         if fcntl is None:
             return
-        name = hashlib.sha256(os.fsencode(os.path.realpath(self._path))).hexdigest()[:32]
-        file = Path(tempfile.gettempdir(), f"tracetape-{os.getuid()}-{name}.lock")
         try:
-            self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        except OSError:  # no such folder, or a full one: the program goes on as before
-            return
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(self._descriptor, 20).decode("ascii", "replace")
-            self._close()
-            if holder != str(os.getpid()):
-                self._is_held = False
-                raise CassetteError(
-                    f"process {holder or 'unknown'} is recording {self._path}, too: give each "
-                    "process a cassette of its own, or record one after the other"
-                ) from None
-            return
-        except OSError:  # a file system without locks
+            holder = self._take()
+        except OSError:  # no such folder, a full one, or one without locks: go on as before
             self._close()
             return
-        if _stamp(self._path) != self._before:
+        if holder is not None and holder != str(os.getpid()):
+            self._is_held = False
+            raise CassetteError(
+                f"process {holder or 'unknown'} is recording {self._path}, too: give each "
+                "process a cassette of its own, or record one after the other"
+            )
+        if self._descriptor is not None and _stamp(self._path) != self._before:
             self.release()
             raise CassetteError(
                 f"another process has recorded {self._path} since this one opened it: "
                 "run this one again"
             )
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+
+    def _take(self) -> str | None:
+        """Lock the file; the id of the process that has it locked, if it is another's."""
+        file = Path(tempfile.gettempdir(), f"{os.getuid()}-{self._name}")
+        while True:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            self._descriptor = descriptor
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(descriptor, 20).decode("ascii", "replace")
+                self._close()
+                return holder
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(file)):
+                    break
+            self._close()  # who had it has removed it meanwhile
+        self._file = file
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        return None
 
     def release(self) -> None:
         """Let others record."""
         self._is_held = False
-        if self._descriptor is not None and fcntl is not None:
+        if self._file is not None and self._descriptor is not None:
+            with suppress(OSError):
+                self._file.unlink()  # as long as it is locked: nobody else takes it by its name
             with suppress(OSError):
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # also for children that inherited it
+        self._file = None
         self._close()
 
     def _close(self) -> None:

@@ -52,17 +52,24 @@ def find_program(name: str, args: Sequence[str], *, module: bool) -> Program:
     return Command(name, args)
 
 
-class Script:
-    """``python script.py``, in this process."""
+class _InThisProcess:
+    """A program that runs as Python runs it, in this process."""
 
     def __init__(self, name: str, args: Sequence[str]) -> None:
-        """Read nothing yet."""
+        """Read and import nothing yet."""
         self._name = name
         self._args = args
 
     def run(self) -> int:
         """Run it to its end; gives its exit status."""
         return guarded(self._run)
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
+class Script(_InThisProcess):
+    """``python script.py``."""
 
     def _run(self) -> None:
         path = os.path.join(os.getcwd(), self._name.removeprefix("./"))
@@ -73,17 +80,8 @@ class Script:
         execute(code, __file__=path, __loader__=loader)
 
 
-class Archive:
-    """``python folder`` or ``python app.zip`` with a ``__main__.py`` in it, in this process."""
-
-    def __init__(self, name: str, args: Sequence[str]) -> None:
-        """Read nothing yet."""
-        self._name = name
-        self._args = args
-
-    def run(self) -> int:
-        """Run it to its end; gives its exit status."""
-        return guarded(self._run)
+class Archive(_InThisProcess):
+    """``python folder`` or ``python app.zip`` with a ``__main__.py`` in it."""
 
     def _run(self) -> None:
         sys.argv = [self._name, *self._args]
@@ -104,17 +102,8 @@ class Archive:
         )
 
 
-class Module:
-    """``python -m module``, in this process."""
-
-    def __init__(self, name: str, args: Sequence[str]) -> None:
-        """Import nothing yet."""
-        self._name = name
-        self._args = args
-
-    def run(self) -> int:
-        """Run it to its end; gives its exit status."""
-        return guarded(self._run)
+class Module(_InThisProcess):
+    """``python -m module``."""
 
     def _run(self) -> None:
         sys.argv = ["-m", *self._args]  # as long as it is being looked for

@@ -103,7 +103,7 @@ class Body:
         parts = list(self._decoded())
         self.let_go()
         data = b"".join(part for part, _ in parts)
-        if not data:  # no body is no answer, not an empty text
+        if not data:  # an empty body is not an answer, not even an empty text
             return None, False
         kind = _kind(self._headers)
         if kind == _EVENTS or may_be_events(data):  # some servers call it JSON, or text
